@@ -1,0 +1,1 @@
+"""Values and rules without I/O: what an instance, a task, a name and an error are."""

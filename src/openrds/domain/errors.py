@@ -1,0 +1,72 @@
+"""The errors a caller may get: code, HTTP status and meaning of each, and the exception that carries one."""
+
+from enum import Enum
+
+
+class ErrorCode(Enum):
+    """Every code that openrds answers with. Source: contract, auth-and-errors.md 8."""
+
+    code: str
+    status: int
+    meaning: str
+
+    PARAMETER = ("DBS.200001", 400, "A parameter is missing or wrong.")
+    EMPTY_BODY = ("DBS.200006", 400, "The request body is empty.")
+    BODY_SYNTAX = ("DBS.212019", 422, "The request body cannot be understood.")
+    INSTANCE_ID_FORMAT = ("DBS.280404", 400, "The instance id has a wrong format.")
+    INSTANCE_NOT_FOUND = ("DBS.200002", 404, "The instance does not exist.")
+    TASK_NOT_FOUND = ("DBS.200543", 400, "The job does not exist.")
+    FORBIDDEN = ("DBS.200010", 403, "The caller has no right to this project.")
+    TOKEN_INVALID = ("DBS.280056", 403, "The token belongs to another project.")
+    INSTANCE_BUSY = ("DBS.200019", 409, "Another operation is running on the instance.")
+    STATUS_FORBIDS = ("DBS.200086", 400, "The instance status does not allow the operation.")
+    TYPE_FORBIDS = ("DBS.280406", 409, "The instance type does not allow the operation.")
+    FROZEN = ("DBS.280449", 400, "The instance is frozen.")
+    NAME = ("DBS.200021", 400, "The instance name is not valid.")
+    NAME_TAKEN = ("DBS.200022", 409, "The instance name already exists.")
+    VOLUME_SIZE = ("DBS.200023", 400, "The volume size is out of range.")
+    REGION = ("DBS.200024", 400, "The region is unknown.")
+    AVAILABILITY_ZONE = ("DBS.200025", 400, "The availability zone is unknown.")
+    VOLUME_TYPE = ("DBS.200026", 400, "The volume type is unknown.")
+    VOLUME_MULTIPLE = ("DBS.200027", 400, "The volume size is not a multiple of 10.")
+    DATASTORE = ("DBS.200040", 400, "The engine or its version is not available here.")
+    DATASTORE_VERSION = ("DBS.200041", 400, "The engine version is not available here.")
+    ENGINE = ("DBS.200042", 400, "The engine does not exist.")
+    REPLICATION_MODE = ("DBS.200043", 400, "The replication mode is not valid for the engine.")
+    QUOTA = ("DBS.200046", 413, "The quota is used up.")
+    VPC = ("DBS.200048", 400, "The VPC does not exist.")
+    SUBNET = ("DBS.200049", 400, "The subnet does not exist.")
+    SECURITY_GROUP = ("DBS.200050", 404, "The security group does not exist.")
+    HA_MODE = ("DBS.200051", 400, "The HA mode is not valid.")
+    PASSWORD = ("DBS.200052", 400, "The password is too weak or has characters that are not allowed.")
+    FLAVOR = ("DBS.200053", 400, "The flavor does not exist.")
+    REPLICA_SOURCE = ("DBS.200055", 400, "The instance cannot be the source of a read replica.")
+    TOO_MANY_TAGS = ("DBS.200087", 400, "There are too many tags.")
+    DUPLICATE_TAG = ("DBS.280272", 400, "A tag key occurs twice.")
+    CONFIGURATION = ("DBS.212001", 404, "The parameter group does not exist.")
+    STORAGE_SOLD_OUT = ("DBS.280448", 400, "There is no disk space left for the volume.")
+    BACKUP_WINDOW = ("DBS.280253", 400, "The backup window is not valid.")
+    BACKUP_PERIOD = ("DBS.280251", 400, "The backup period is not valid.")
+    BACKUP_KEEP_DAYS = ("DBS.280250", 400, "The days to keep backups are out of range.")
+    DISK_ENCRYPTION = ("DBS.200506", 400, "The disk encryption key does not exist.")
+    NOT_OFFERED = ("DBS.280434", 400, "openrds does not offer this.")
+    INTERNAL = ("DBS.200005", 500, "openrds failed to serve the request.")
+    STORE_UNAVAILABLE = ("DBS.290015", 503, "The store does not answer; try again.")
+    NO_SUCH_API = ("APIGW.0101", 404, "There is no such API.")
+    METHOD_NOT_ALLOWED = ("APIGW.0106", 405, "The path does not have this method.")
+    BODY_TOO_LARGE = ("APIGW.0201", 413, "The request body is larger than 12 MB.")
+    UNAUTHENTICATED = ("APIGW.0301", 401, "The caller could not be authenticated.")
+    PROJECT_MISMATCH = ("APIGW.0306", 403, "The path's project is not the caller's.")
+
+    def __init__(self, code: str, status: int, meaning: str) -> None:
+        self.code = code
+        self.status = status
+        self.meaning = meaning
+
+
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not a fault
+    """A request that is refused before anything is written; becomes the HTTP error of its code."""
+
+    def __init__(self, error: ErrorCode, message: str = "") -> None:
+        super().__init__(message or error.meaning)
+        self.error = error

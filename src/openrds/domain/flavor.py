@@ -1,0 +1,48 @@
+"""Flavors: the classes of an instance, the same for every engine under the engine's own codes."""
+
+from dataclasses import dataclass
+from functools import cache
+
+from openrds.domain.engine import RULES, EngineName
+from openrds.domain.instance import InstanceType
+
+_SUFFIX = {InstanceType.SINGLE: "", InstanceType.HA: ".ha", InstanceType.REPLICA: ".rr"}
+_MODE = {InstanceType.SINGLE: "single", InstanceType.HA: "ha", InstanceType.REPLICA: "replica"}
+
+#: size, vCPUs, and the GB of memory for each vCPU that make the last part of a code (`large.2`: 2 vCPUs, 4 GB).
+_SIZES = (("medium", 1), ("large", 2), ("xlarge", 4), ("2xlarge", 8), ("4xlarge", 16), ("8xlarge", 32))
+_GB_PER_VCPU = (2, 4, 8)
+
+
+@dataclass(frozen=True)
+class Flavor:
+    """`vcpus` in cores, `memory_gb` in GiB."""
+
+    spec_code: str
+    vcpus: int
+    memory_gb: int
+    instance_type: InstanceType
+
+    @property
+    def id(self) -> str:
+        return self.spec_code
+
+    @property
+    def instance_mode(self) -> str:
+        return _MODE[self.instance_type]
+
+
+@cache
+def flavors_of(engine: EngineName) -> tuple[Flavor, ...]:
+    token = RULES[engine].flavor_token
+    return tuple(
+        Flavor(f"rds.{token}.n1.{size}.{ratio}{suffix}", vcpus, vcpus * ratio, instance_type)
+        for instance_type, suffix in _SUFFIX.items()
+        for size, vcpus in _SIZES
+        for ratio in _GB_PER_VCPU
+    )
+
+
+@cache
+def find_flavor(engine: EngineName, spec_code: str) -> Flavor | None:
+    return next((flavor for flavor in flavors_of(engine) if flavor.spec_code == spec_code), None)

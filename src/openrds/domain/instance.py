@@ -1,0 +1,55 @@
+"""An instance: its statuses and types, and the shape of its ids."""
+
+import re
+import secrets
+from enum import StrEnum
+
+from openrds.domain.engine import RULES, EngineName
+
+
+class InstanceStatus(StrEnum):
+    """As the API answers them. Source: tasklist seed, and operations.md 1 for SHUTDOWN."""
+
+    BUILD = "BUILD"
+    CREATE_FAIL = "CREATE FAIL"
+    ACTIVE = "ACTIVE"
+    FAILED = "FAILED"
+    FROZEN = "FROZEN"
+    MODIFYING = "MODIFYING"
+    REBOOTING = "REBOOTING"
+    RESTORING = "RESTORING"
+    MODIFYING_INSTANCE_TYPE = "MODIFYING INSTANCE TYPE"
+    SWITCHOVER = "SWITCHOVER"
+    MIGRATING = "MIGRATING"
+    BACKING_UP = "BACKING UP"
+    MODIFYING_DATABASE_PORT = "MODIFYING DATABASE PORT"
+    STORAGE_FULL = "STORAGE FULL"
+    SHUTDOWN = "SHUTDOWN"
+
+
+class InstanceType(StrEnum):
+    SINGLE = "Single"
+    HA = "Ha"
+    REPLICA = "Replica"
+
+
+class NodeRole(StrEnum):
+    MASTER = "master"
+    SLAVE = "slave"
+    READ_REPLICA = "readreplica"
+
+
+_INSTANCE_ID = re.compile(r"[0-9a-f]{32}in\d\d")
+
+
+def new_instance_id(engine: EngineName) -> str:
+    """32 hexadecimal digits and `in` with the engine's digits, such as `…in03` for PostgreSQL."""
+    return f"{secrets.token_hex(16)}in{RULES[engine].id_digits}"
+
+
+def new_node_id(engine: EngineName) -> str:
+    return f"{secrets.token_hex(16)}no{RULES[engine].id_digits}"
+
+
+def is_instance_id(text: str) -> bool:
+    return _INSTANCE_ID.fullmatch(text) is not None

@@ -1,0 +1,48 @@
+"""The settings of a service. Read from flags, environment and a TOML file by `openrds.service.configuration`."""
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Times in seconds; `docs/configuration.md` lists every field and a test holds the two together."""
+
+    data_dir: Path
+    listen: str = "127.0.0.1:8082"
+    store: str = ""
+    region: str = "local-1"
+    availability_zones: tuple[str, ...] = ("local-1a",)
+    projects: tuple[str, ...] = ()
+    private_cidr: str = "127.64.0.0/16"
+    public_cidr: str = "127.200.0.0/16"
+    engine_dirs: tuple[Path, ...] = ()
+    os_user: str = ""
+    host: str = "local"
+    instance_quota: int = 50
+    spare_data_dirs: int = 1
+    worker_concurrency: int = 10
+    heartbeat_interval: float = 2.0
+    worker_timeout: float = 6.0
+    monitor_interval: float = 1.0
+    log_level: str = "INFO"
+
+    @property
+    def project_names(self) -> tuple[str, ...]:
+        """The first is the default project, named as the region because SDKs look it up by that name."""
+        return self.projects or (self.region,)
+
+    @property
+    def private_network(self) -> ipaddress.IPv4Network:
+        return ipaddress.IPv4Network(self.private_cidr)
+
+    @property
+    def public_network(self) -> ipaddress.IPv4Network:
+        return ipaddress.IPv4Network(self.public_cidr)
+
+    @property
+    def instances_dir(self) -> Path:
+        return self.data_dir / "instances"
+
+

@@ -1,0 +1,48 @@
+"""A task: its statuses, its ids and the names the contract gives to each kind of work."""
+
+import datetime as dt
+import uuid
+from enum import StrEnum
+
+from openrds.domain.engine import RULES, EngineName
+
+#: Only tasks of the last month are served (both jobs seeds). A month is taken as 30 days, as the console keeps them.
+RETENTION = dt.timedelta(days=30)
+
+
+class TaskStatus(StrEnum):
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+
+
+class StepStatus(StrEnum):
+    PLANNED = "Planned"
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    UNDOING = "Undoing"
+    UNDONE = "Undone"
+    UNDO_FAILED = "UndoFailed"
+
+
+class TaskName(StrEnum):
+    """How a task is named, with `{}` for the engine's token. Source: job-names.md 1 and 3."""
+
+    CREATE = "Create{}SingleHAInstance"
+    RESTART = "Restart{}Instance"
+    DELETE = "Delete{}Instance"
+
+    def on(self, engine: EngineName) -> str:
+        return self.value.format(RULES[engine].task_token)
+
+
+def lowest_id_at(moment: dt.datetime) -> uuid.UUID:
+    """The smallest UUIDv7 of a millisecond: ids are in time order, so a time window is an id range."""
+    milliseconds = max(0, int(moment.timestamp() * 1000))
+    return uuid.UUID(int=(milliseconds & (2**48 - 1)) << 80)
+
+
+def format_time(moment: dt.datetime) -> str:
+    """`2026-02-03T04:05:06+0000`: no fraction, an offset without colon (both jobs seeds)."""
+    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
