@@ -1,0 +1,1 @@
+"""What a database does: one package an engine, each passing the same conformance suite."""
