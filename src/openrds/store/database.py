@@ -1,0 +1,95 @@
+"""Connections to the store: transactions for those who write, an event-loop pool for those who only read."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
+
+Row = DictRow
+Writer = Connection[DictRow]
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+#: How long a caller waits for a connection before the store counts as unavailable, in seconds.
+CONNECTION_TIMEOUT = 5.0
+
+
+class Store:
+    """Transactions, for code that runs in threads: the API's mutating calls, the worker, the monitor."""
+
+    def __init__(self, dsn: str, *, connections: int) -> None:
+        self.dsn = dsn
+        self._pool: ConnectionPool[Writer] = ConnectionPool(
+            dsn,
+            min_size=1,
+            max_size=connections,
+            kwargs={"row_factory": dict_row},
+            connection_class=Connection[DictRow],
+            timeout=CONNECTION_TIMEOUT,
+            # A connection that died with a restart of the store is replaced, never handed out.
+            check=ConnectionPool.check_connection,
+            open=False,
+        )
+
+    def __enter__(self) -> "Store":
+        self._pool.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Writer]:
+        """One transaction: committed at the end of the block, rolled back by an exception.
+
+        Raises:
+            psycopg.OperationalError: the store does not answer (`PoolTimeout` is one).
+        """
+        with self._pool.connection() as connection:
+            yield connection
+
+    def rows(self, statement: bytes, parameters: Parameters = ()) -> list[Row]:
+        with self.transaction() as connection:
+            return connection.execute(statement, parameters).fetchall()
+
+
+class Reads:
+    """Single statements on the event loop, for the API's queries."""
+
+    def __init__(self, dsn: str, *, connections: int) -> None:
+        self._pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]] = AsyncConnectionPool(
+            dsn,
+            min_size=1,
+            max_size=connections,
+            kwargs={"row_factory": dict_row, "autocommit": True, "prepare_threshold": 1},
+            connection_class=psycopg.AsyncConnection[DictRow],
+            timeout=CONNECTION_TIMEOUT,
+            open=False,
+        )
+
+    async def __aenter__(self) -> "Reads":
+        await self._pool.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close()
+
+    async def rows(self, statement: bytes, parameters: Parameters = ()) -> list[Row]:
+        """All rows of one statement, which is repeated once if its connection turns out to be dead."""
+        try:
+            return await self._rows(statement, parameters)
+        except psycopg.OperationalError:
+            await self._pool.check()
+            return await self._rows(statement, parameters)
+
+    async def row(self, statement: bytes, parameters: Parameters = ()) -> Row | None:
+        rows = await self.rows(statement, parameters)
+        return rows[0] if rows else None
+
+    async def _rows(self, statement: bytes, parameters: Parameters) -> list[Row]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(statement, parameters)
+            return await cursor.fetchall()

@@ -1,0 +1,87 @@
+"""Accept work: one transaction writes the task, its steps, the instance's lock and the first step's job."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import uuid_utils
+from psycopg.types.json import Jsonb
+
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.store.database import Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Output
+from openrds.tasks.queue import Queue
+
+_sql = Queries("tasks")
+
+
+@dataclass(frozen=True)
+class Work:
+    """A task to be: what to do to which instance, on which host.
+
+    `name` is the contract's task name, `entities` what a caller sees of its aim from the start.
+    """
+
+    operation: Operation[Any, Any]
+    name: str
+    project_id: str
+    instance_id: str
+    instance_name: str
+    host: str
+    parameters: msgspec.Struct
+    entities: Output = field(default_factory=dict)
+    order_id: str = ""
+
+
+def accept(connection: Writer, queue: Queue, work: Work) -> UUID:
+    """Write a task that will run once the caller's transaction commits, and return its id.
+
+    Raises:
+        Refusal: INSTANCE_BUSY, when another task holds the instance.
+    """
+    task_id = UUID(str(uuid_utils.uuid7()))
+    take_lock(connection, work.instance_id, task_id)
+    connection.execute(
+        _sql.insert_task,
+        {
+            "id": task_id,
+            "project_id": work.project_id,
+            "operation": work.operation.key,
+            "name": work.name,
+            "instance_id": work.instance_id,
+            "instance_name": work.instance_name,
+            "order_id": work.order_id,
+            "parameters": Jsonb(msgspec.to_builtins(work.parameters)),
+            "entities": Jsonb(work.entities),
+            "now": _moment_of(task_id),
+        },
+    )
+    steps = work.operation.steps
+    connection.execute(
+        _sql.insert_steps,
+        {
+            "task_id": task_id,
+            "operation": work.operation.key,
+            "names": [step.name for step in steps],
+            "hosts": [work.host for _ in steps],
+            "first_guesses": [step.expected for step in steps],
+        },
+    )
+    queue.enqueue(connection, task_id, work.host)
+    return task_id
+
+
+def take_lock(connection: Writer, instance_id: str, task_id: UUID) -> None:
+    lock = {"instance_id": instance_id, "task_id": task_id}
+    if connection.execute(_sql.take_lock, lock).fetchone() is None:
+        holder = connection.execute(_sql.lock_holder, [instance_id]).fetchone()
+        running = f"{holder['name']} ({holder['id']})" if holder else "Another task"
+        raise Refusal(ErrorCode.INSTANCE_BUSY, f"{running} is running on the instance; wait until it has ended.")
+
+
+def _moment_of(task_id: UUID) -> dt.datetime:
+    """The creation time is the id's own, so that windows on ids and on times agree."""
+    return dt.datetime.fromtimestamp((task_id.int >> 80) / 1000, tz=dt.UTC)

@@ -1,0 +1,71 @@
+"""What an operation is made of: steps with their undo, and what happens when the task ends."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from openrds.store.database import Writer
+
+R = TypeVar("R")
+P = TypeVar("P", bound=msgspec.Struct)
+
+#: What a step hands to later steps and to a second run of itself: JSON values by name.
+Output = Mapping[str, Any]
+
+
+class StepFailed(Exception):  # noqa: N818 - the outcome of a step, not a fault in the program
+    """The step cannot succeed however often it is tried; the message becomes the task's `fail_reason`."""
+
+
+@dataclass(frozen=True)
+class StepContext(Generic[R, P]):
+    """What a step knows: its task's parameters, the outputs of the steps before it, and the means to act.
+
+    `outputs` is keyed by step name. `resources` is whatever the service gives its operations.
+    """
+
+    task_id: UUID
+    project_id: str
+    instance_id: str
+    parameters: P
+    outputs: Mapping[str, Output]
+    resources: R
+
+
+def nothing_to_undo(_context: StepContext[Any, Any]) -> None:
+    """For a step that leaves nothing behind, or behind which there is no way back."""
+
+
+@dataclass(frozen=True)
+class Step(Generic[R, P]):
+    """One idempotent piece of an operation.
+
+    `do` and `undo` may each be called again after they were cut off at any point, or after they were done but
+    not recorded; they must then find what is done and go on. `undo` is also called for a step that failed
+    half-way. `attempts` bounds the tries of `do`; `expected` is a first guess of its seconds, replaced by what
+    this installation measures.
+    """
+
+    name: str
+    do: Callable[[StepContext[R, P]], Output | None]
+    undo: Callable[[StepContext[R, P]], None] = nothing_to_undo
+    attempts: int = 3
+    expected: float = 0.05
+
+
+@dataclass(frozen=True)
+class Operation(Generic[R, P]):
+    """A kind of task. `key` names it in the store and must never change.
+
+    `on_completed` and `on_failed` run inside the transaction that ends the task: they settle the instance's
+    status. `on_completed` returns what the task's `entities` gain.
+    """
+
+    key: str
+    parameters: type[P]
+    steps: tuple[Step[R, P], ...]
+    on_completed: Callable[[StepContext[R, P], Writer], Output]
+    on_failed: Callable[[StepContext[R, P], Writer], None]

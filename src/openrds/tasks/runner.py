@@ -1,0 +1,266 @@
+"""Run a task one step at a time. Only this module writes the state of tasks and steps.
+
+Each call takes the task's next step, does it, and in one transaction records it and makes the step after it
+due. A step that keeps failing turns the task round: the steps that were done are undone, last first.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg.types.json import Jsonb
+
+from openrds.domain.task import StepStatus, TaskStatus
+from openrds.store.database import Row, Store, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
+from openrds.tasks.queue import Queue
+
+logger = logging.getLogger(__name__)
+
+_sql = Queries("tasks")
+
+_UNDO_ATTEMPTS = 3
+#: Seconds to wait after the first failed attempt; it doubles with each further one.
+_BACKOFF = 0.2
+
+#: A step begun this often without an end takes its worker down with it, and is given up.
+_MOST_BEGINNINGS = 10
+
+_TO_DO = (StepStatus.PLANNED, StepStatus.RUNNING)
+_TO_UNDO = (StepStatus.RUNNING, StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.UNDOING)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try at one step: the right to record what came of it, until a later attempt begins."""
+
+    task: Row
+    steps: Sequence[Row]
+    step: Row | None
+
+    @property
+    def task_id(self) -> UUID:
+        id_: UUID = self.task["id"]
+        return id_
+
+    @property
+    def undoing(self) -> bool:
+        return bool(self.task["unwinding"])
+
+
+class Runner:
+    """Runs steps for the operations it is given, with the resources it is given."""
+
+    def __init__(
+        self, store: Store, queue: Queue, operations: Mapping[str, Operation[Any, Any]], resources: object
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._operations = operations
+        self._resources = resources
+
+    def run_step(self, task_id: UUID) -> None:
+        """Take the next step of a task, and see it to a recorded end."""
+        attempt = self._begin(task_id)
+        while attempt is not None:
+            attempt = self._try(attempt)
+
+    def _begin(self, task_id: UUID) -> Attempt | None:
+        """Begin an attempt at whatever is due; nothing when the task has ended."""
+        with self._store.transaction() as connection:
+            task = connection.execute(_sql.begin_attempt, [task_id]).fetchone()
+            if task is None:
+                return None
+            steps = connection.execute(_sql.steps, [task_id]).fetchall()
+            step = _due(task, steps)
+            if step is not None:
+                status = StepStatus.UNDOING if task["unwinding"] else StepStatus.RUNNING
+                connection.execute(
+                    _sql.start_step, {"task_id": task_id, "position": step["position"], "status": status}
+                )
+                step = step | {"attempts": step["attempts"] + 1}
+            return Attempt(task, steps, step)
+
+    def _try(self, attempt: Attempt) -> Attempt | None:
+        """Do or undo one step, and return the attempt that must follow at once, if any."""
+        operation = self._operations[attempt.task["operation"]]
+        context = self._context(operation, attempt)
+        if attempt.step is None:
+            self._finish(attempt, operation, context)
+            return None
+        step = operation.steps[attempt.step["position"]]
+        try:
+            _check_survivable(attempt.step)
+            output = (step.undo if attempt.undoing else step.do)(context)
+        except psycopg.OperationalError:
+            # The store went away in the middle; the watchdog brings the step back when it answers again.
+            raise
+        except Exception as error:
+            return self._failed(attempt, operation, step, error)
+        self._succeeded(attempt, operation, context, output)
+        return None
+
+    def _succeeded(
+        self,
+        attempt: Attempt,
+        operation: Operation[Any, Any],
+        context: StepContext[Any, Any],
+        output: Mapping[str, Any] | None,
+    ) -> None:
+        status = StepStatus.UNDONE if attempt.undoing else StepStatus.COMPLETED
+        recorded = attempt.step or {}
+        if output is not None:
+            outputs = {**context.outputs, recorded["name"]: output}
+            context = replace(context, outputs=outputs)
+
+        def record(connection: Writer) -> None:
+            self._record_step(connection, attempt, status, output=output, error=recorded["error"])
+            if not attempt.undoing:
+                connection.execute(_sql.record_duration, _place(attempt))
+            self._go_on(connection, attempt, operation, context)
+
+        self._write(attempt, record)
+
+    def _failed(
+        self, attempt: Attempt, operation: Operation[Any, Any], step: Step[Any, Any], error: Exception
+    ) -> Attempt | None:
+        assert attempt.step is not None
+        tries, message = attempt.step["attempts"], _message(error)
+        if isinstance(error, StepFailed):
+            logger.warning("task %s: %s: %s", attempt.task_id, step.name, error)
+        else:
+            logger.exception("task %s: %s failed, attempt %d", attempt.task_id, step.name, tries)
+        # Undoing counts its own tries from where doing ended, so it gets the full number of them.
+        limit = step.attempts + _UNDO_ATTEMPTS if attempt.undoing else step.attempts
+        if tries < limit and not (isinstance(error, StepFailed) and not attempt.undoing):
+            self._record_error(attempt, message)
+            time.sleep(_BACKOFF * 2 ** min(tries - 1, 4))
+            return self._begin(attempt.task_id)
+        self._give_up(attempt, operation, step, message)
+        return None
+
+    def _give_up(
+        self, attempt: Attempt, operation: Operation[Any, Any], step: Step[Any, Any], message: str
+    ) -> None:
+        def record(connection: Writer) -> None:
+            if attempt.undoing:
+                self._record_step(connection, attempt, StepStatus.UNDO_FAILED, error=message)
+                text = f" Then it could not be undone: {step.name}: {message}"
+                connection.execute(_sql.append_fail_reason, {"task_id": attempt.task_id, "text": text})
+            else:
+                self._record_step(connection, attempt, StepStatus.FAILED, error=message)
+                reason = f"{step.name} failed: {message}"
+                connection.execute(_sql.begin_unwinding, {"task_id": attempt.task_id, "fail_reason": reason})
+            self._go_on(connection, attempt, operation, self._context(operation, attempt))
+
+        self._write(attempt, record)
+
+    def _go_on(
+        self,
+        connection: Writer,
+        attempt: Attempt,
+        operation: Operation[Any, Any],
+        context: StepContext[Any, Any],
+    ) -> None:
+        """Make the next step due, or end the task when none is left."""
+        task = connection.execute(_sql.reload_task, [attempt.task_id]).fetchone()
+        assert task is not None
+        due = _due(task, connection.execute(_sql.steps, [attempt.task_id]).fetchall())
+        if due is not None:
+            connection.execute(_sql.record_progress, {"task_id": attempt.task_id})
+            self._queue.enqueue(connection, attempt.task_id, due["host"])
+        else:
+            self._end(connection, task, operation, context)
+
+    def _finish(
+        self, attempt: Attempt, operation: Operation[Any, Any], context: StepContext[Any, Any]
+    ) -> None:
+        self._write(attempt, lambda connection: self._end(connection, attempt.task, operation, context))
+
+    def _end(
+        self, connection: Writer, task: Row, operation: Operation[Any, Any], context: StepContext[Any, Any]
+    ) -> None:
+        if task["unwinding"]:
+            operation.on_failed(context, connection)
+            status, entities = TaskStatus.FAILED, {}
+        else:
+            status, entities = TaskStatus.COMPLETED, dict(operation.on_completed(context, connection))
+        connection.execute(
+            _sql.finish_task, {"task_id": task["id"], "status": status, "entities": Jsonb(entities)}
+        )
+        connection.execute(
+            _sql.release_lock, {"instance_id": task["instance_id"], "task_id": task["id"]}
+        )
+
+    def _write(self, attempt: Attempt, record: Callable[[Writer], None]) -> None:
+        """Record, unless a later attempt has begun: then this one was taken for dead, and its word counts no more."""
+        with self._store.transaction() as connection:
+            fence = {"task_id": attempt.task_id, "epoch": attempt.task["epoch"]}
+            if connection.execute(_sql.lock_task, fence).fetchone() is None:
+                logger.warning("task %s: an outdated attempt may record nothing", attempt.task_id)
+                return
+            record(connection)
+
+    def _record_step(
+        self,
+        connection: Writer,
+        attempt: Attempt,
+        status: StepStatus,
+        *,
+        output: Mapping[str, Any] | None = None,
+        error: str,
+    ) -> None:
+        connection.execute(
+            _sql.record_step,
+            {
+                **_place(attempt),
+                "status": status,
+                "output": None if output is None else Jsonb(output),
+                "error": error,
+            },
+        )
+
+    def _record_error(self, attempt: Attempt, message: str) -> None:
+        with self._store.transaction() as connection:
+            connection.execute(
+                _sql.record_attempt_error,
+                {**_place(attempt), "error": message, "epoch": attempt.task["epoch"]},
+            )
+
+    def _context(self, operation: Operation[Any, Any], attempt: Attempt) -> StepContext[Any, Any]:
+        task = attempt.task
+        return StepContext(
+            task_id=attempt.task_id,
+            project_id=task["project_id"],
+            instance_id=task["instance_id"],
+            parameters=msgspec.convert(task["parameters"], operation.parameters),
+            outputs={step["name"]: step["output"] for step in attempt.steps},
+            resources=self._resources,
+        )
+
+
+def _due(task: Row, steps: Sequence[Row]) -> Row | None:
+    """The step whose turn it is: the first not yet done, or the last not yet undone."""
+    if task["unwinding"]:
+        return next((step for step in reversed(steps) if step["status"] in _TO_UNDO), None)
+    return next((step for step in steps if step["status"] in _TO_DO), None)
+
+
+def _check_survivable(step: Row) -> None:
+    if step["attempts"] > _MOST_BEGINNINGS:
+        raise StepFailed(f"the worker died in it {_MOST_BEGINNINGS} times")
+
+
+def _place(attempt: Attempt) -> dict[str, Any]:
+    assert attempt.step is not None
+    return {"task_id": attempt.task_id, "position": attempt.step["position"]}
+
+
+def _message(error: Exception) -> str:
+    return str(error) or type(error).__name__

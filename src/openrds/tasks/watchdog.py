@@ -1,0 +1,40 @@
+"""The watchdog: no task is Running without live or queued work for longer than a stated bound.
+
+The bound is the worker's timeout plus `GRACE` plus one round, about ten seconds with the defaults.
+"""
+
+import datetime as dt
+import logging
+
+from openrds.domain.task import RETENTION, lowest_id_at
+from openrds.store.database import Store
+from openrds.store.queries import Queries
+from openrds.tasks.queue import Queue
+
+logger = logging.getLogger(__name__)
+
+_sql = Queries("tasks")
+_answers = Queries("answers")
+
+#: A task may have no queue job for this long, in seconds: between the end of a job and our seeing it.
+GRACE = 2.0
+
+
+def return_lost_steps(store: Store, queue: Queue, worker_timeout: float) -> None:
+    """Return the steps of silent workers to their queues, and queue again what fell out of them."""
+    with store.transaction() as connection:
+        timeout = dt.timedelta(seconds=worker_timeout)
+        for job in connection.execute(_sql.abandon_jobs_of_silent_workers, {"timeout": timeout}):
+            logger.warning("a worker of %s went silent; its step is due again", job["queue_name"])
+        grace = dt.timedelta(seconds=GRACE)
+        for task in connection.execute(_sql.stranded, {"grace": grace}).fetchall():
+            logger.warning("task %s had no work queued; its step is due again", task["id"])
+            queue.enqueue(connection, task["id"], task["host"])
+
+
+def forget_expired(store: Store) -> None:
+    """Delete the records of ended tasks that are older than what the task center serves, and old answers."""
+    oldest = lowest_id_at(dt.datetime.now(dt.UTC) - RETENTION)
+    with store.transaction() as connection:
+        connection.execute(_sql.delete_expired, {"oldest": oldest})
+        connection.execute(_answers.delete_expired)
