@@ -1,0 +1,1 @@
+"""The command line: `serve` and `down` run a service, everything else is a client of the v3 API."""

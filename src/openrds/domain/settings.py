@@ -22,6 +22,7 @@ class Settings:
     host: str = "local"
     instance_quota: int = 50
     spare_data_dirs: int = 1
+    min_free_mb: int = 512
     worker_concurrency: int = 10
     heartbeat_interval: float = 2.0
     worker_timeout: float = 6.0
@@ -42,7 +43,7 @@ class Settings:
         return ipaddress.IPv4Network(self.public_cidr)
 
     @property
-    def instances_dir(self) -> Path:
-        return self.data_dir / "instances"
+    def nodes_dir(self) -> Path:
+        return self.data_dir / "nodes"
 
 

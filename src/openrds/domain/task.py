@@ -32,6 +32,7 @@ class TaskName(StrEnum):
     CREATE = "Create{}SingleHAInstance"
     RESTART = "Restart{}Instance"
     DELETE = "Delete{}Instance"
+    RESET_PASSWORD = "Reset{}Password"  # noqa: S105
 
     def on(self, engine: EngineName) -> str:
         return self.value.format(RULES[engine].task_token)

@@ -75,7 +75,10 @@ class Server(Protocol):
         """Whether the server answers a query on its own socket and accepts connections on its address."""
 
     def set_administrator(self, name: str, sealed_password: str) -> None:
-        """Create the administrator, or give it another password; it may do all but be a superuser."""
+        """Create the administrator, or give it another password; it may do all but be a superuser.
+
+        An empty `sealed_password` means none: it cannot log in until it is given one.
+        """
 
 
 class Engine(Protocol):
@@ -85,9 +88,6 @@ class Engine(Protocol):
 
     def installations(self) -> tuple[Installation, ...]:
         """What this host has, newest version last."""
-
-    def seal_password(self, password: str) -> str:
-        """The form in which the engine stores a password, so that the clear text goes no further."""
 
     def initialise(self, installation: Installation, data_dir: Path) -> None:
         """Make `data_dir` a fresh data directory, never a copy of another.

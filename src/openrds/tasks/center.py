@@ -1,18 +1,22 @@
 """What the task center answers: one task, a page of tasks, and the steps of a task."""
 
+import asyncio
 import datetime as dt
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from openrds.domain.task import RETENTION, TaskStatus, lowest_id_at
-from openrds.store.database import Reads, Row, Store
+from openrds.store.database import Reads, Row, Writer
 from openrds.store.queries import Queries
 
 _sql = Queries("tasks")
 
 #: A running step is never shown as done before it is.
 _MOST_OF_A_STEP = 0.95
+#: Seconds between looks at a task that is waited for.
+_WAIT_INTERVAL = 0.01
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,17 @@ async def find_task(reads: Reads, project_id: str, task_id: str) -> Row | None:
     return await reads.row(_sql.get_task, _identity(project_id, id_))
 
 
+async def wait_until_ended(reads: Reads, project_id: str, task_id: UUID, seconds: float) -> Row | None:
+    """The task once it has ended; None when it still runs after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        task = await find_task(reads, project_id, str(task_id))
+        if task is None or task["status"] != TaskStatus.RUNNING:
+            return task
+        await asyncio.sleep(_WAIT_INTERVAL)
+    return None
+
+
 async def find_steps(reads: Reads, project_id: str, task_id: str) -> list[Row]:
     """The steps of a task in their order; empty for a task that `find_task` would not find."""
     id_ = _parse(task_id)
@@ -65,10 +80,12 @@ async def list_tasks(
     return TaskPage(tasks, counts["total_count"], counts["actions"])
 
 
-def delete_record(store: Store, project_id: str, task_id: str) -> bool:
+def delete_record(connection: Writer, project_id: str, task_id: str) -> bool:
     """Delete the record of a task from what is served; a running task goes on. False when there is none."""
     id_ = _parse(task_id)
-    return id_ is not None and bool(store.rows(_sql.hide_task, _identity(project_id, id_)))
+    if id_ is None:
+        return False
+    return connection.execute(_sql.hide_task, _identity(project_id, id_)).fetchone() is not None
 
 
 def percent_done(task: Row) -> int:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from procrastinate import App, PsycopgConnector
+from procrastinate import App, SyncPsycopgConnector
 from procrastinate.exceptions import AlreadyEnqueued
 
 from openrds.store.database import Store, Writer
@@ -22,14 +22,14 @@ def queue_name(host: str) -> str:
 class Queue:
     """Where due steps wait for a worker of their host."""
 
-    def __init__(self, dsn: str) -> None:
-        # The pool is the worker's; enqueueing only borrows the caller's connection.
-        self.app = App(connector=PsycopgConnector(conninfo=dsn, min_size=1, max_size=4))
+    def __init__(self) -> None:
+        # Never opened: enqueueing only borrows the caller's connection.
+        self._app = App(connector=SyncPsycopgConnector())
 
     def enqueue(self, connection: Writer, task_id: UUID, host: str) -> None:
         """Make the next step of a task due on a host, once the caller's transaction commits."""
         try:
-            self.app.configure_task(
+            self._app.configure_task(
                 JOB_NAME,
                 queue=queue_name(host),
                 queueing_lock=str(task_id),

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from uuid import UUID
 
-from procrastinate import App
+from procrastinate import App, PsycopgConnector
 
 from openrds.store.database import Store
 from openrds.tasks.queue import JOB_NAME, Queue, queue_name
@@ -38,11 +38,9 @@ class Worker:
         self._concurrency = concurrency
         self._heartbeat_interval = heartbeat_interval
         self._worker_timeout = worker_timeout
-        self._define_job(queue.app, runner)
+        self._app = App(connector=PsycopgConnector(conninfo=store.dsn, min_size=1, max_size=4))
 
-    @staticmethod
-    def _define_job(app: App, runner: Runner) -> None:
-        @app.task(name=JOB_NAME)
+        @self._app.task(name=JOB_NAME)
         def run_step(task_id: str) -> None:
             runner.run_step(UUID(task_id))
 
@@ -51,14 +49,14 @@ class Worker:
         while True:
             try:
                 await asyncio.to_thread(self._queue.return_jobs_of_host, self._store, self._host)
-                async with self._queue.app.open_async():
+                async with self._app.open_async():
                     await self._work()
             except Exception:
                 logger.exception("the worker lost the store and will try again")
             await asyncio.sleep(_RECONNECT_DELAY)
 
     async def _work(self) -> None:
-        await self._queue.app.run_worker_async(
+        await self._app.run_worker_async(
             queues=[queue_name(self._host)],
             name=f"openrds@{self._host}",
             concurrency=self._concurrency,

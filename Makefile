@@ -1,0 +1,40 @@
+# What a person types. The work is done in scripts/.
+#
+#   ARGS='...'  goes to the command behind the target: make test ARGS='-k restart'
+
+ARGS ?=
+export ARGS
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench lock clean
+.NOTPARALLEL:
+
+help: ## Show this list
+	@sed -En 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+
+setup: ## Install openrds into .venv (EMBEDDED=1: PostgreSQL 16 and 18 too, though the machine has its own)
+	@scripts/setup.sh $(if $(EMBEDDED),embedded)
+
+demo: ## Create a PostgreSQL instance through the API, and watch it
+	@scripts/setup.sh $(if $(EMBEDDED),embedded)
+	@scripts/run.sh openrds demo
+
+test: ## Lint, then run every test on real servers
+	@scripts/setup.sh dev embedded
+	@scripts/lint.sh
+	@scripts/test.sh
+
+lint: ## Check style, types and the direction of the layers
+	@scripts/setup.sh dev
+	@scripts/lint.sh
+
+bench: ## Measure what docs/benchmarks.md records
+	@scripts/setup.sh dev embedded
+	@scripts/run.sh python -m bench
+
+lock: ## Renew the lock files in requirements/ (UPGRADE=1: to the newest versions)
+	@scripts/lock.sh $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove .venv and all that was built or cached
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

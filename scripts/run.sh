@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Run a command of .venv with the words of $ARGS added, which may be quoted as in a shell.
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+
+command=$1
+shift
+eval "arguments=(${ARGS:-})"
+exec ".venv/bin/$command" "$@" ${arguments[@]+"${arguments[@]}"}

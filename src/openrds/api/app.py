@@ -1,0 +1,104 @@
+"""The application: every route, authenticated, with every failure answered in the contract's form."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from litestar import Litestar, Router
+from litestar.datastructures import State
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.static_files import create_static_files_router
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from swagger_ui_bundle import swagger_ui_path
+
+from openrds import __version__
+from openrds.api import catalogue, health, instance_changes, instances, tasks
+from openrds.api.authentication import MAX_BODY_BYTES, AuthenticationMiddleware, Authenticator
+from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
+from openrds.api.iam import iam_router
+from openrds.api.network import network_router
+from openrds.api.state import Service
+from openrds.domain.identity import Accounts
+
+_UI = "/schema/ui"
+
+
+def create_app(service: Service, accounts: Accounts) -> Litestar:
+    """The ASGI application of one API process; it opens the service's pools when it starts."""
+    authenticator = Authenticator(accounts)
+
+    @asynccontextmanager
+    async def pools(_app: Litestar) -> AsyncIterator[None]:
+        async with service.reads:
+            with service.store:
+                yield
+
+    return Litestar(
+        route_handlers=[_rds_router(), iam_router(), network_router(), *health.HANDLERS, _ui_router()],
+        middleware=[_measure, DefineMiddleware(AuthenticationMiddleware, authenticator=authenticator)],
+        exception_handlers=EXCEPTION_HANDLERS,
+        before_send=[add_request_id],
+        lifespan=[pools],
+        state=State({"service": service, "settings": service.settings, "authenticator": authenticator}),
+        request_max_body_size=MAX_BODY_BYTES,
+        openapi_config=_openapi(),
+        debug=False,
+    )
+
+
+def _rds_router() -> Router:
+    handlers = [
+        *tasks.HANDLERS,
+        *instances.HANDLERS,
+        *instance_changes.HANDLERS,
+        *catalogue.HANDLERS,
+    ]
+    return Router("/", route_handlers=handlers)
+
+
+def _openapi() -> OpenAPIConfig:
+    """The document at `/schema/openapi.json`, and a page to browse it that needs nothing from elsewhere."""
+    return OpenAPIConfig(
+        title="openrds",
+        version=__version__,
+        description="A self-hosted relational database service behind the Huawei Cloud RDS v3 API.",
+        path="/schema",
+        render_plugins=[
+            SwaggerRenderPlugin(
+                path="/",
+                js_url=f"{_UI}/swagger-ui-bundle.js",
+                css_url=f"{_UI}/swagger-ui.css",
+                standalone_preset_js_url=f"{_UI}/swagger-ui-standalone-preset.js",
+            ),
+            JsonRenderPlugin(path="/openapi.json"),
+        ],
+    )
+
+
+def _ui_router() -> Router:
+    return create_static_files_router(
+        path=_UI, directories=[Path(swagger_ui_path)], include_in_schema=False, opt={"public": True}
+    )
+
+
+def _measure(app: ASGIApp) -> ASGIApp:
+    """Count each request by its route, and how long it took."""
+
+    async def measured(scope: Scope, receive: Receive, send: Send) -> None:
+        begun = time.perf_counter()
+        route = scope["path_template"]
+
+        async def note(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                health.REQUESTS.labels(scope["method"], route, message["status"]).inc()
+                health.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - begun)
+            await send(message)
+
+        await app(scope, receive, note)
+
+    return measured
+
+

@@ -1,0 +1,166 @@
+"""The catalogue: engines with their versions, flavors, storage types, quotas. Source: reads.md 2 and 7."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import get
+from litestar.params import Parameter
+
+from openrds.api.refusals import refusals
+from openrds.api.state import ApiRequest, service_of
+from openrds.domain.engine import EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.flavor import Flavor, flavors_of
+from openrds.domain.network import stable_id
+from openrds.domain.rules import VOLUME_TYPES
+from openrds.store.queries import Queries
+
+_sql = Queries("instances")
+_TAGS = ["Catalogue"]
+_MODES = ("single", "ha", "replica")
+
+
+class DatastoreEntry(msgspec.Struct):
+    id: str
+    name: str
+
+
+class DatastoresAnswer(msgspec.Struct):
+    dataStores: list[DatastoreEntry]  # noqa: N815 - the contract's spelling
+
+
+class FlavorEntry(msgspec.Struct):
+    """`vcpus` is a string, `ram` an integer in GB."""
+
+    id: str
+    vcpus: str
+    ram: int
+    spec_code: str
+    instance_mode: str
+    az_status: dict[str, str]
+    az_desc: dict[str, str]
+    version_name: list[str]
+    group_type: str
+
+
+class FlavorsAnswer(msgspec.Struct):
+    flavors: list[FlavorEntry]
+
+
+class StorageTypeEntry(msgspec.Struct):
+    name: str
+    az_status: dict[str, str]
+    support_compute_group_type: list[str]
+
+
+class DsspoolEntry(msgspec.Struct):
+    az_name: str
+
+
+class StorageTypesAnswer(msgspec.Struct):
+    storage_type: list[StorageTypeEntry]
+    dsspool_info: list[DsspoolEntry]
+
+
+class QuotaResource(msgspec.Struct):
+    type: str
+    quota: int
+    used: int
+
+
+class Quotas(msgspec.Struct):
+    resources: list[QuotaResource]
+
+
+class QuotasAnswer(msgspec.Struct):
+    quotas: Quotas
+
+
+@get("/v3/{project_id:str}/datastores/{engine:str}", responses=refusals(ErrorCode.ENGINE), tags=_TAGS)
+async def list_datastores(request: ApiRequest, project_id: str, engine: str) -> DatastoresAnswer:
+    """The versions of an engine that a host here has; none for an engine without a server."""
+    name = _engine(engine)
+    versions = await _versions(request, name)
+    return DatastoresAnswer([DatastoreEntry(stable_id(name, version), version) for version in versions])
+
+
+@get("/v3/{project_id:str}/flavors/{engine:str}", responses=refusals(ErrorCode.ENGINE), tags=_TAGS)
+async def list_flavors(
+    request: ApiRequest,
+    project_id: str,
+    engine: str,
+    version_name: str | None = None,
+    spec_code: str | None = None,
+) -> FlavorsAnswer:
+    """The flavors of an engine, of those versions that a host here has."""
+    name = _engine(engine)
+    versions = await _versions(request, name)
+    if version_name:
+        versions = [version for version in versions if version_name.partition(".")[0] == version]
+    zones = service_of(request).settings.availability_zones
+    return FlavorsAnswer(
+        [
+            _flavor(flavor, versions, zones)
+            for flavor in flavors_of(name)
+            if versions and spec_code in (None, "", flavor.spec_code)
+        ]
+    )
+
+
+@get("/v3/{project_id:str}/storage-type/{engine:str}", responses=refusals(ErrorCode.ENGINE), tags=_TAGS)
+async def list_storage_types(
+    request: ApiRequest,
+    project_id: str,
+    engine: str,
+    version_name: Annotated[str, Parameter(min_length=1)],
+    ha_mode: str | None = None,
+) -> StorageTypesAnswer:
+    """The storage types of an engine's version."""
+    if ha_mode not in (None, "", *_MODES):
+        raise Refusal(ErrorCode.PARAMETER, f"ha_mode must be one of {', '.join(_MODES)}.")
+    if version_name.partition(".")[0] not in await _versions(request, _engine(engine)):
+        return StorageTypesAnswer([], [])
+    status = dict.fromkeys(service_of(request).settings.availability_zones, "normal")
+    return StorageTypesAnswer([StorageTypeEntry(name, status, ["normal"]) for name in VOLUME_TYPES], [])
+
+
+@get("/v3/{project_id:str}/quotas", responses=refusals(), tags=_TAGS)
+async def show_quotas(request: ApiRequest, project_id: str) -> QuotasAnswer:
+    """How many instances the project may have, and has."""
+    service = service_of(request)
+    count = await service.reads.row(_sql.count_instances, [project_id])
+    assert count is not None
+    resource = QuotaResource("instance", service.settings.instance_quota, count["instances"])
+    return QuotasAnswer(Quotas([resource]))
+
+
+def _engine(text: str) -> EngineName:
+    engine = EngineName.parse(text)
+    if engine is None:
+        raise Refusal(ErrorCode.ENGINE, f"The engine must be one of {', '.join(EngineName)}.")
+    return engine
+
+
+async def _versions(request: ApiRequest, engine: EngineName) -> list[str]:
+    hosts = await service_of(request).reads.rows(_sql.hosts)
+    found = {
+        entry["version"] for host in hosts for entry in host["installations"] if entry["engine"] == engine
+    }
+    return sorted(found, key=lambda version: [int(part) for part in version.split(".") if part.isdigit()])
+
+
+def _flavor(flavor: Flavor, versions: list[str], zones: tuple[str, ...]) -> FlavorEntry:
+    return FlavorEntry(
+        id=flavor.id,
+        vcpus=str(flavor.vcpus),
+        ram=flavor.memory_gb,
+        spec_code=flavor.spec_code,
+        instance_mode=flavor.instance_mode,
+        az_status=dict.fromkeys(zones, "normal"),
+        az_desc={zone: zone for zone in zones},
+        version_name=versions,
+        group_type="normal",
+    )
+
+
+HANDLERS = [list_datastores, list_flavors, list_storage_types, show_quotas]

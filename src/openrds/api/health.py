@@ -1,0 +1,70 @@
+"""For whoever runs the service: is it alive, is it ready, and what does it do (Prometheus)."""
+
+import psycopg
+from litestar import MediaType, Request, Response, get
+from litestar.datastructures import State
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import REGISTRY
+
+from openrds.api.state import Service
+from openrds.store.queries import Queries
+
+_tasks = Queries("tasks")
+_instances = Queries("instances")
+
+_PUBLIC = {"public": True}
+
+REQUESTS = Counter("openrds_requests", "Requests answered.", ["method", "route", "status"])
+REQUEST_SECONDS = Histogram(
+    "openrds_request_seconds",
+    "Time from a request to its answer.",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+
+
+@get("/healthz", opt=_PUBLIC, media_type=MediaType.TEXT, tags=["Health"])
+async def healthz() -> str:
+    """The API process is alive."""
+    return "ok"
+
+
+@get("/readyz", opt=_PUBLIC, media_type=MediaType.TEXT, tags=["Health"])
+async def readyz(request: Request[None, None, State]) -> Response[str]:
+    """The store answers, so that requests can be served."""
+    service: Service = request.app.state.service
+    try:
+        await service.reads.row(b"select 1 as one")
+    except psycopg.OperationalError:
+        return Response("the store does not answer", status_code=503)
+    return Response("ok")
+
+
+@get("/metrics", opt=_PUBLIC, media_type=MediaType.TEXT, tags=["Health"])
+async def metrics(request: Request[None, None, State]) -> Response[bytes]:
+    """Metrics in Prometheus' text format: of this process, and of the store."""
+    service: Service = request.app.state.service
+    text = generate_latest(REGISTRY) + generate_latest(await _store_metrics(service))
+    return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+async def _store_metrics(service: Service) -> CollectorRegistry:
+    registry = CollectorRegistry()
+    tasks = Gauge("openrds_tasks", "Tasks of the last month.", ["name", "status"], registry=registry)
+    for row in await service.reads.rows(_tasks.count_by_name):
+        tasks.labels(row["name"], row["status"]).set(row["tasks"])
+    depth = Gauge("openrds_queue_depth", "Steps that wait or run.", ["queue", "status"], registry=registry)
+    for row in await service.reads.rows(_tasks.queue_depth):
+        depth.labels(row["queue_name"], row["status"]).set(row["jobs"])
+    steps = Gauge(
+        "openrds_step_seconds", "How long a step takes, moving average.", ["operation", "step"], registry=registry
+    )
+    for row in await service.reads.rows(_tasks.step_durations):
+        steps.labels(row["operation"], row["step"]).set(row["seconds"])
+    instances = Gauge("openrds_instances", "Instances.", ["engine", "status"], registry=registry)
+    for row in await service.reads.rows(_instances.count_by_status):
+        instances.labels(row["engine"], row["status"]).set(row["instances"])
+    return registry
+
+
+HANDLERS = [healthz, readyz, metrics]

@@ -1,0 +1,32 @@
+"""What the API's handlers work with: one value, put into the application's state at its start."""
+
+from dataclasses import dataclass
+from typing import TypeAlias, cast
+
+from litestar import Request
+from litestar.datastructures import State
+
+from openrds.domain.identity import Caller, Project
+from openrds.domain.settings import Settings
+from openrds.store.database import Reads, Store
+from openrds.tasks.queue import Queue
+
+ApiRequest: TypeAlias = Request[Caller, Caller, State]
+
+
+@dataclass(frozen=True)
+class Service:
+    """`reads` answers queries on the event loop; `store` is for changes, which run in threads."""
+
+    settings: Settings
+    reads: Reads
+    store: Store
+    queue: Queue
+
+
+def service_of(request: ApiRequest) -> Service:
+    return cast("Service", request.app.state.service)
+
+
+def project_of(request: ApiRequest) -> Project:
+    return request.user.project

@@ -1,0 +1,222 @@
+"""The task center: `jobs`, `tasklist`, and the steps of a task. Source: the three seeds, task-center.md 1 to 3."""
+
+import datetime as dt
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, delete, get
+from litestar.params import Parameter
+from msgspec import UNSET, UnsetType
+
+from openrds.api.changes import change
+from openrds.api.refusals import refusals
+from openrds.api.state import ApiRequest, project_of, service_of
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.task import TaskStatus, format_time
+from openrds.store.database import Row
+from openrds.tasks import center
+
+TaskId = Annotated[
+    str, Parameter(query="id", min_length=1, description="The id that the operation answered.")
+]
+Milliseconds = Annotated[
+    int | None, Parameter(ge=0, le=253402300799000, description="Unix milliseconds, UTC.")
+]
+
+
+class JobInstance(msgspec.Struct):
+    id: str
+    name: str
+
+
+class Job(msgspec.Struct, omit_defaults=True):
+    """`process` is `"60%"` while the task runs and `""` afterwards; `ended` and `fail_reason` only where they apply."""
+
+    id: str
+    name: str
+    status: TaskStatus
+    created: str
+    process: str
+    instance: JobInstance
+    entities: dict[str, Any]
+    ended: str | UnsetType = UNSET
+    fail_reason: str | UnsetType = UNSET
+
+
+class JobAnswer(msgspec.Struct):
+    job: Job
+
+
+class ListedTask(msgspec.Struct, omit_defaults=True):
+    """`process` is a bare number while the task runs and `""` afterwards."""
+
+    id: str
+    name: str
+    instance_id: str
+    instance_name: str
+    instance_status: str
+    order_id: str
+    process: str
+    create_time: str
+    status: TaskStatus
+    end_time: str | UnsetType = UNSET
+    fail_reason: str | UnsetType = UNSET
+
+
+class TaskListAnswer(msgspec.Struct):
+    """`total_count` and `actions`, the distinct names, are of all tasks that match, whatever the page."""
+
+    tasks: list[ListedTask]
+    actions: list[str]
+    total_count: int
+
+
+class StepEntry(msgspec.Struct):
+    """One step of a task; times are empty until they are known, `error` is that of the last failed attempt."""
+
+    name: str
+    status: str
+    host: str
+    attempts: int
+    started: str
+    ended: str
+    error: str
+
+
+class StepsAnswer(msgspec.Struct):
+    steps: list[StepEntry]
+
+
+class Empty(msgspec.Struct):
+    pass
+
+
+@get("/v3/{project_id:str}/jobs", responses=refusals(ErrorCode.TASK_NOT_FOUND), tags=["Task center"])
+async def show_job(request: ApiRequest, project_id: str, id_: TaskId) -> JobAnswer:
+    """One task by its id."""
+    task = await center.find_task(service_of(request).reads, project_id, id_)
+    if task is None:
+        raise Refusal(ErrorCode.TASK_NOT_FOUND)
+    return JobAnswer(_job(task))
+
+
+@delete(
+    "/v3/{project_id:str}/jobs",
+    status_code=200,
+    responses=refusals(ErrorCode.TASK_NOT_FOUND),
+    tags=["Task center"],
+)
+async def delete_job(request: ApiRequest, project_id: str, id_: TaskId) -> Response[Empty]:
+    """Delete the record of a task. A running task goes on."""
+
+    def work(intake: Any) -> Empty:
+        if not center.delete_record(intake.connection, project_id, id_):
+            raise Refusal(ErrorCode.TASK_NOT_FOUND)
+        return Empty()
+
+    return await change(request, work)
+
+
+@get("/v3/{project_id:str}/tasklist", responses=refusals(), tags=["Task center"])
+async def list_tasks(
+    request: ApiRequest,
+    project_id: str,
+    offset: Annotated[int, Parameter(ge=0, le=2**62)] = 0,
+    limit: Annotated[int, Parameter(ge=1, le=50)] = 10,
+    id_: Annotated[str | None, Parameter(query="id")] = None,
+    instance_id: str | None = None,
+    order_id: str | None = None,
+    name: str | None = None,
+    status: TaskStatus | None = None,
+    start_time: Milliseconds = None,
+    end_time: Milliseconds = None,
+) -> TaskListAnswer:
+    """The tasks of the last month, newest first. All filters must match; times bound the creation."""
+    wanted = center.TaskFilter(
+        id=id_ or None,
+        instance_id=instance_id or None,
+        order_id=order_id or None,
+        name=name or None,
+        status=status,
+        start_time=_moment(start_time),
+        end_time=_moment(end_time),
+    )
+    _check_window(start_time, end_time)
+    page = await center.list_tasks(service_of(request).reads, project_id, wanted, offset=offset, limit=limit)
+    return TaskListAnswer([_listed(task) for task in page.tasks], list(page.actions), page.total_count)
+
+
+@get(
+    "/v3/{project_id:str}/jobs/{task_id:str}/steps",
+    responses=refusals(ErrorCode.TASK_NOT_FOUND),
+    tags=["Extensions"],
+)
+async def show_steps(request: ApiRequest, project_id: str, task_id: str) -> StepsAnswer:
+    """The steps of a task in their order: an extension of openrds."""
+    steps = await center.find_steps(service_of(request).reads, project_of(request).id, task_id)
+    if not steps:
+        raise Refusal(ErrorCode.TASK_NOT_FOUND)
+    return StepsAnswer([_step(step) for step in steps])
+
+
+def _job(task: Row) -> Job:
+    running = task["status"] == TaskStatus.RUNNING
+    return Job(
+        id=str(task["id"]),
+        name=task["name"],
+        status=TaskStatus(task["status"]),
+        created=format_time(task["created_at"]),
+        process=f"{center.percent_done(task)}%" if running else "",
+        instance=JobInstance(task["instance_id"], task["instance_name"]),
+        entities=task["entities"],
+        ended=UNSET if running else format_time(task["ended_at"]),
+        fail_reason=task["fail_reason"] if task["status"] == TaskStatus.FAILED else UNSET,
+    )
+
+
+def _listed(task: Row) -> ListedTask:
+    running = task["status"] == TaskStatus.RUNNING
+    return ListedTask(
+        id=str(task["id"]),
+        name=task["name"],
+        instance_id=task["instance_id"],
+        instance_name=task["instance_name"],
+        instance_status=task["instance_status"],
+        order_id=task["order_id"],
+        process=str(center.percent_done(task)) if running else "",
+        create_time=format_time(task["created_at"]),
+        status=TaskStatus(task["status"]),
+        end_time=UNSET if running else format_time(task["ended_at"]),
+        fail_reason=task["fail_reason"] if task["status"] == TaskStatus.FAILED else UNSET,
+    )
+
+
+def _step(step: Row) -> StepEntry:
+    return StepEntry(
+        name=step["name"],
+        status=step["status"],
+        host=step["host"],
+        attempts=step["attempts"],
+        started=_time_or_empty(step["started_at"]),
+        ended=_time_or_empty(step["ended_at"]),
+        error=step["error"],
+    )
+
+
+def _check_window(start_time: int | None, end_time: int | None) -> None:
+    """`start_time` needs `end_time` (tasklist seed); the other way round is not forbidden there."""
+    if start_time is not None and end_time is None:
+        raise Refusal(ErrorCode.PARAMETER, "end_time is required with start_time.")
+    if start_time is not None and end_time is not None and start_time > end_time:
+        raise Refusal(ErrorCode.PARAMETER, "start_time must not be later than end_time.")
+
+
+def _moment(milliseconds: int | None) -> dt.datetime | None:
+    return None if milliseconds is None else dt.datetime.fromtimestamp(milliseconds / 1000, tz=dt.UTC)
+
+
+def _time_or_empty(moment: dt.datetime | None) -> str:
+    return "" if moment is None else format_time(moment)
+
+
+HANDLERS = [show_job, delete_job, list_tasks, show_steps]

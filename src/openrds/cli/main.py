@@ -1,0 +1,60 @@
+"""The command `openrds`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from openrds import __version__
+from openrds.cli import demo, instances, serve, tasks
+from openrds.cli.errors import CommandError
+from openrds.cli.output import note
+
+# Without rich, whose import alone takes longer than `--help` should.
+app = typer.Typer(
+    name="openrds",
+    help="A self-hosted relational database service behind the Huawei Cloud RDS v3 API.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.serve)
+app.command("down")(serve.down)
+app.command("demo")(demo.demo)
+app.add_typer(instances.app, name="instance")
+app.add_typer(tasks.app, name="task")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"openrds {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command; exit code 2 for what the caller got wrong, 1 for what did not work."""
+    try:
+        app(list(arguments) if arguments is not None else None)
+    except CommandError as error:
+        note(f"openrds: {error}")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader of our output has left, as `head` does; python must not complain of it when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

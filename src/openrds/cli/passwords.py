@@ -1,0 +1,53 @@
+"""Where the password of an instance's administrator comes from."""
+
+import os
+import secrets
+import string
+import sys
+
+import typer
+
+from openrds.cli.errors import UsageError
+from openrds.cli.output import note
+
+VARIABLE = "OPENRDS_PASSWORD"
+
+_CHARACTERS = string.ascii_letters + string.digits
+_LENGTH = 20
+
+
+def choose_password(*, from_stdin: bool) -> str:
+    """From stdin if asked for, else the environment, else a prompt on a terminal, else a new one, told once on stderr.
+
+    Raises:
+        UsageError: stdin has none.
+    """
+    password = _from_stdin() if from_stdin else os.environ.get(VARIABLE) or _from_terminal()
+    if not password:
+        password = generate_password()
+        note(f"Password of the administrator, shown only now: {password}")
+    return password
+
+
+def generate_password() -> str:
+    """Letters of both cases and digits, which every engine takes and no shell or URL has to quote."""
+    while True:
+        password = "".join(secrets.choice(_CHARACTERS) for _ in range(_LENGTH))
+        if any(map(str.isupper, password)) and any(map(str.islower, password)) and any(map(str.isdigit, password)):
+            return password
+
+
+def _from_stdin() -> str:
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        raise UsageError("--password-stdin: there is no password on stdin.")
+    return password
+
+
+def _from_terminal() -> str:
+    """Empty without a terminal, or if the person leaves the choice to us."""
+    if not sys.stdin.isatty():
+        return ""
+    prompt = "Password of the administrator (empty: make one)"
+    answer = typer.prompt(prompt, default="", show_default=False, hide_input=True, confirmation_prompt=True, err=True)
+    return str(answer)

@@ -1,0 +1,46 @@
+"""`openrds serve` and `openrds down`: run a service here. The service is imported only when it is asked for."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from openrds.cli.credentials import DATA_DIR_VARIABLE
+from openrds.cli.errors import UsageError
+
+DataDir: TypeAlias = Annotated[
+    Path | None, typer.Option("--data-dir", metavar="DIR", help=f"Data directory [env: {DATA_DIR_VARIABLE}].")
+]
+
+
+def serve(
+    data_dir: DataDir = None,
+    listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Default: 127.0.0.1:8082.")] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="DSN", help="A PostgreSQL database. Default: one of its own.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML file. Default: openrds.toml in the data directory.")
+    ] = None,
+    region: str | None = None,
+    log_level: Annotated[str | None, typer.Option(metavar="LEVEL", help="Default: INFO.")] = None,
+) -> None:
+    """Run the service until SIGTERM; instances outlive it. Each setting may also be given as OPENRDS_<NAME>."""
+    from openrds.service import configuration  # noqa: PLC0415
+    from openrds.service.serve import serve as run  # noqa: PLC0415
+
+    flags = {"data_dir": data_dir, "listen": listen, "store": store, "region": region, "log_level": log_level}
+    try:
+        settings = configuration.load(flags, config)
+    except configuration.ConfigurationError as error:
+        raise UsageError(str(error)) from None
+    raise typer.Exit(run(settings))
+
+
+def down(
+    data_dir: Annotated[Path, typer.Option(metavar="DIR", envvar=DATA_DIR_VARIABLE, help="Data directory.")],
+) -> None:
+    """Stop a service with its instances and its store; the data stays."""
+    from openrds.service.down import down as run  # noqa: PLC0415
+
+    raise typer.Exit(run(data_dir))

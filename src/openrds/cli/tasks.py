@@ -1,0 +1,121 @@
+"""`openrds task`: what the service did, does, and how far it is."""
+
+import datetime as dt
+from typing import Annotated, TypeAlias
+
+import typer
+
+from openrds.cli import lookups
+from openrds.cli.client import Json
+from openrds.cli.errors import UsageError
+from openrds.cli.session import Session, client_command
+from openrds.cli.watch import Snapshot, follow, take_snapshot
+from openrds.domain.task import TaskStatus
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Tasks: the work behind each change.")
+
+TaskId: TypeAlias = Annotated[str, typer.Argument(metavar="ID")]
+Moment: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="TIME", help="ISO 8601, local time if without offset, or Unix milliseconds.")
+]
+
+_HEADER = ("ID", "NAME", "STATUS", "PROGRESS", "INSTANCE", "CREATED", "ENDED", "REASON")
+_STEP_HEADER = ("STEP", "STATUS", "HOST", "ATTEMPTS", "STARTED", "ENDED", "ERROR")
+
+
+@client_command(app, "list")
+def list_(
+    session: Session,
+    id: str | None = None,
+    instance: Annotated[str | None, typer.Option(metavar="ID_OR_NAME")] = None,
+    order_id: str | None = None,
+    name: Annotated[str | None, typer.Option(help="Such as CreatePostgresqlSingleHAInstance.")] = None,
+    status: Annotated[TaskStatus | None, typer.Option(case_sensitive=False)] = None,
+    start_time: Moment = None,
+    end_time: Moment = None,
+    offset: int = 0,
+    limit: Annotated[int, typer.Option(help="At most 50.")] = 10,
+) -> None:
+    """List the tasks of the last month, newest first."""
+    query = {
+        "id": id,
+        "instance_id": lookups.find_instance_id(session.client, instance) if instance else None,
+        "order_id": order_id,
+        "name": name,
+        "status": status,
+        **_window(start_time, end_time),
+        "offset": offset,
+        "limit": limit,
+    }
+    answer = session.client.get("tasklist", query)
+    session.output.rows(answer, _HEADER, map(_row, answer["tasks"]))
+
+
+@client_command(app, "show")
+def show(session: Session, task: TaskId) -> None:
+    """Show one task and its steps."""
+    snapshot = take_snapshot(session.client, task)
+    if session.output.is_json:
+        session.output.said({"job": snapshot.job, "steps": snapshot.steps}, "")
+    else:
+        session.output.facts({}, _facts(snapshot))
+        session.output.rows({}, _STEP_HEADER, map(_step_row, snapshot.steps))
+
+
+@client_command(app, "watch")
+def watch(session: Session, task: TaskId) -> None:
+    """Follow a task to its end; the exit code is 1 if it fails."""
+    follow(session.client, task, session.output)
+
+
+def milliseconds(text: str) -> int:
+    """Unix milliseconds of a time that a person gave.
+
+    Raises:
+        UsageError: it is no time.
+    """
+    if text.isdecimal():
+        return int(text)
+    try:
+        return int(dt.datetime.fromisoformat(text).timestamp() * 1000)
+    except ValueError:
+        raise UsageError(f"{text} is neither an ISO 8601 time nor Unix milliseconds.") from None
+
+
+def _window(start: str | None, end: str | None) -> dict[str, int | None]:
+    """The service wants an end with each start: it is now, unless given."""
+    if start and not end:
+        end = str(int(dt.datetime.now(dt.UTC).timestamp() * 1000))
+    return {"start_time": milliseconds(start) if start else None, "end_time": milliseconds(end) if end else None}
+
+
+def _row(task: Json) -> tuple[object, ...]:
+    return (
+        task["id"],
+        task["name"],
+        task["status"],
+        f"{task['process']}%" if task["process"] else "",
+        task["instance_name"],
+        task["create_time"],
+        task.get("end_time", ""),
+        task.get("fail_reason", ""),
+    )
+
+
+def _step_row(step: Json) -> tuple[object, ...]:
+    keys = ("name", "status", "host", "attempts", "started", "ended", "error")
+    return tuple(step[key] for key in keys)
+
+
+def _facts(snapshot: Snapshot) -> dict[str, object]:
+    job = snapshot.job
+    return {
+        "id": job["id"],
+        "name": job["name"],
+        "status": job["status"],
+        "progress": job["process"],
+        "instance": f"{job['instance']['name']} ({job['instance']['id']})",
+        "created": job["created"],
+        "ended": job.get("ended", ""),
+        "reason": job.get("fail_reason", ""),
+    }

@@ -1,0 +1,119 @@
+"""The configuration files of a node, derived from its flavor, address and port."""
+
+import shlex
+from collections.abc import Iterable
+from pathlib import Path
+
+from openrds.engines.protocol import NodeSpec
+
+#: openrds' own superuser. It has no password: it is reached over the Unix socket by the users of the
+#: operating system that the ident map names, and by nobody over TCP.
+SUPERUSER = "rdsAdmin"
+
+_IDENT_MAP = "openrds"
+_KB = 1024
+_HEADER = "# Written by openrds; changes made here are lost.\n"
+
+
+def max_connections(memory_mb: int) -> int:
+    """About 10 MB of memory for each connection."""
+    return max(100, min(5000, memory_mb // 10))
+
+
+def postgresql_conf(node: NodeSpec) -> str:
+    settings = _network(node) | _resources(node) | _write_ahead_log(node) | _logging(node)
+    return _HEADER + "".join(f"{name} = {_quoted(value)}\n" for name, value in settings.items())
+
+
+def pg_hba_conf() -> str:
+    """Who may connect, and how: the first line that fits decides."""
+    return _HEADER + (
+        f'local all "{SUPERUSER}" peer map={_IDENT_MAP}\n'
+        f'host all "{SUPERUSER}" all reject\n'
+        "host all all all scram-sha-256\n"
+    )
+
+
+def pg_ident_conf(os_users: Iterable[str]) -> str:
+    """Which users of the operating system are the superuser when they come over the Unix socket."""
+    lines = (f'{_IDENT_MAP} "{user}" "{SUPERUSER}"\n' for user in sorted(set(os_users)))
+    return _HEADER + "".join(lines)
+
+
+def archive_command(archive: Path) -> str:
+    """
+    A shell command that puts a WAL segment into the archive.
+
+    A segment appears there whole and on disk, or not at all. One that is there already is a success if it is
+    the same, for the server may have died before it noted the first success, and an error otherwise.
+    """
+    folder = shlex.quote(str(archive).replace("%", "%%"))
+    return (
+        f'f={folder}/%f; if test -e "$f"; then cmp -s "%p" "$f"; '
+        f'else cp --sparse=always "%p" "$f.tmp" && sync "$f.tmp" && mv "$f.tmp" "$f" && sync {folder}; fi'
+    )
+
+
+def _network(node: NodeSpec) -> dict[str, str]:
+    sockets = str(node.socket_dir).replace('"', '""')
+    return {
+        "listen_addresses": node.address,
+        "port": str(node.port),
+        "unix_socket_directories": f'"{sockets}"',
+        "unix_socket_permissions": "0700",
+        "password_encryption": "scram-sha-256",
+        "timezone": node.time_zone,
+    }
+
+
+def _resources(node: NodeSpec) -> dict[str, str]:
+    """A quarter of the memory for the buffers; the rest is the page cache's, and the sessions'."""
+    connections = max_connections(node.memory_mb)
+    work_mem = max(4 * _KB, node.memory_mb * _KB // 4 // connections)
+    return {
+        "max_connections": str(connections),
+        "shared_buffers": f"{node.memory_mb // 4}MB",
+        "effective_cache_size": f"{node.memory_mb * 3 // 4}MB",
+        "maintenance_work_mem": f"{max(16, min(2048, node.memory_mb // 16))}MB",
+        "work_mem": f"{work_mem}kB",
+        "huge_pages": "off",
+        "max_worker_processes": str(max(8, node.vcpus)),
+        "max_parallel_workers": str(node.vcpus),
+    }
+
+
+def _write_ahead_log(node: NodeSpec) -> dict[str, str]:
+    """A standby looks for lost WAL each 100 ms: with the default of 5 s some failovers took as long."""
+    return {
+        "wal_level": "replica",
+        "hot_standby": "on",
+        "archive_mode": "on",
+        "archive_command": archive_command(archive_folder(node)),
+        "archive_timeout": "300s",
+        "wal_retrieve_retry_interval": "100ms",
+    }
+
+
+def _logging(node: NodeSpec) -> dict[str, str]:
+    return {
+        "logging_collector": "on",
+        "log_directory": str(log_folder(node)),
+        "log_filename": "postgresql-%Y-%m-%d_%H%M%S.log",
+        "log_file_mode": "0600",
+        "log_rotation_age": "0",
+        "log_rotation_size": "10MB",
+        "log_line_prefix": "%m [%p] %q%u@%d ",
+        "log_timezone": node.time_zone,
+    }
+
+
+def archive_folder(node: NodeSpec) -> Path:
+    return node.folder / "archive"
+
+
+def log_folder(node: NodeSpec) -> Path:
+    return node.folder / "log"
+
+
+def _quoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -1,0 +1,52 @@
+"""PostgreSQL on this host."""
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+
+from openrds.domain.engine import EngineName
+from openrds.engines.postgresql.datadirs import DataDirectories
+from openrds.engines.postgresql.discovery import find_installations
+from openrds.engines.postgresql.passwords import scram_verifier
+from openrds.engines.postgresql.server import PostgreSQLServer
+from openrds.engines.protocol import Installation, NodeSpec
+from openrds.hosts.user import ServerUser
+
+
+class PostgreSQL:
+    """`data_dir` is openrds' own; `spare_data_dirs` is how many are kept ready of each version."""
+
+    name = EngineName.POSTGRESQL
+
+    def __init__(
+        self, data_dir: Path, user: ServerUser, engine_dirs: Iterable[Path] = (), spare_data_dirs: int = 1
+    ) -> None:
+        self._data_dir = data_dir
+        self._user = user
+        self._engine_dirs = tuple(engine_dirs)
+        self._data_directories = DataDirectories(data_dir / "pool", user, spare_data_dirs)
+
+    def installations(self) -> tuple[Installation, ...]:
+        """
+        What this host has, newest version last; looked for once.
+
+        Raises:
+            HostError: the server user can reach neither the binaries nor a copy of them.
+        """
+        return self._installations
+
+    @cached_property
+    def _installations(self) -> tuple[Installation, ...]:
+        return find_installations(self._engine_dirs, self._data_dir / "binaries", self._user)
+
+    def seal_password(self, password: str) -> str:
+        return scram_verifier(password)
+
+    def initialise(self, installation: Installation, data_dir: Path) -> None:
+        self._data_directories.make(installation, data_dir)
+
+    def server(self, node: NodeSpec) -> PostgreSQLServer:
+        return PostgreSQLServer(node, self._user)
+
+    def fill_pool(self) -> None:
+        self._data_directories.fill(self.installations())

@@ -1,0 +1,182 @@
+"""One PostgreSQL server."""
+
+import os
+import pwd
+import signal
+import socket
+
+from openrds.engines.postgresql import configuration, postmaster, sessions
+from openrds.engines.postgresql.datadirs import is_data_directory
+from openrds.engines.protocol import EngineError, NodeSpec
+from openrds.hosts import processes
+from openrds.hosts.addresses import port_is_free
+from openrds.hosts.errors import HostError
+from openrds.hosts.processes import Process, wait_until
+from openrds.hosts.user import ServerUser
+
+#: A fast shutdown, then an immediate one, which leaves the next start to recover.
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
+_STOP_SECONDS = 60.0
+_ORPHAN_SECONDS = 10.0
+_CONNECT_SECONDS = 5.0
+_SOCKET_PATH_BYTES = 107
+_UP = ("ready", "standby")
+
+#: Nothing of our own environment, which may hold secrets; the archive command needs a path.
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
+
+
+class PostgreSQLServer:
+    """`start_seconds` is how long a start may take; the recovery after a crash can be long."""
+
+    def __init__(self, node: NodeSpec, user: ServerUser, start_seconds: float = 600.0) -> None:
+        self.node = node
+        self._user = user
+        self._start_seconds = start_seconds
+        self._record = node.folder / processes.RECORD
+
+    def configure(self) -> None:
+        """
+        Write the configuration files; a running server reads them when it is started again.
+
+        Raises:
+            EngineError: there is no data directory, or a path cannot be used.
+        """
+        self._require_data()
+        self._make_folders()
+        os_users = ("root", self._user.name, pwd.getpwuid(os.geteuid()).pw_name)
+        for name, text in (
+            ("postgresql.conf", self._settings()),
+            ("pg_hba.conf", configuration.pg_hba_conf()),
+            ("pg_ident.conf", configuration.pg_ident_conf(os_users)),
+        ):
+            self._user.write(self.node.data_dir / name, text)
+
+    def _settings(self) -> str:
+        return configuration.postgresql_conf(self.node)
+
+    def start(self) -> None:
+        """
+        Start the server unless it runs, and return once it answers.
+
+        Raises:
+            EngineError: it did not come up. One that is still recovering when the time is up is left to go
+                on, so that starting it again later is of use.
+        """
+        self._require_data()
+        self._make_folders()
+        process = self._process()
+        if process is not None and postmaster.status_of(self.node, process) == "stopping":
+            self.stop()
+            process = None
+        log = postmaster.LogTail(configuration.log_folder(self.node))
+        self._await_up(process or self._spawn(), log)
+
+    def stop(self) -> None:
+        """
+        Stop the server cleanly if it runs, and see that nothing of it is left.
+
+        Raises:
+            EngineError: it does not die.
+        """
+        process = self._process()
+        try:
+            if process is not None:
+                process.stop(_STOP_SIGNALS, _STOP_SECONDS)
+        except HostError as error:
+            raise self._error(str(error)) from error
+        self._end_orphans()
+
+    def is_running(self) -> bool:
+        return self._process() is not None
+
+    def answers(self) -> bool:
+        try:
+            with sessions.superuser_session(self.node) as connection:
+                connection.execute("SELECT 1")
+            with socket.create_connection((self.node.address, self.node.port), _CONNECT_SECONDS):
+                return True
+        except (EngineError, OSError):
+            return False
+
+    def set_administrator(self, name: str, sealed_password: str) -> None:
+        """
+        Create the administrator, or give it another password; it may do all but be a superuser.
+
+        Raises:
+            EngineError: the server refused.
+        """
+        with sessions.superuser_session(self.node) as connection:
+            sessions.set_administrator(connection, name, sealed_password)
+
+    def _process(self) -> Process | None:
+        """The server as recorded, or found by its lock file where a start that failed spoilt the record."""
+        process = processes.find(self._record)
+        if process is None:
+            process = postmaster.running_on(self.node)
+            if process is not None:
+                processes.write_record(self._record, process, self._user, _STOP_SIGNALS)
+        return process
+
+    def _spawn(self) -> Process:
+        self._end_orphans()
+        postmaster.forget_dead(self.node)
+        command = (self.node.installation.bin_dir / postmaster.PROGRAM, "-D", self.node.data_dir)
+        log = configuration.log_folder(self.node) / "startup.log"
+        try:
+            if self.node.address and not port_is_free(self.node.address, self.node.port):
+                raise self._error(f"{self.node.address}:{self.node.port} is in use by another server.")
+            return processes.spawn(
+                command, self._record, log, user=self._user, env=_ENVIRONMENT, stop_signals=_STOP_SIGNALS
+            )
+        except (HostError, OSError) as error:
+            raise self._error(str(error)) from error
+
+    def _await_up(self, process: Process, log: postmaster.LogTail) -> None:
+        def settled() -> bool:
+            return postmaster.status_of(self.node, process) in _UP or not process.is_alive()
+
+        if not wait_until(settled, self._start_seconds):
+            raise self._error(f"it is still starting after {self._start_seconds:g} s.\n{log.last_lines()}")
+        if process.is_alive():
+            return
+        winner = self._process()
+        if winner is None:
+            self._end_orphans()
+            raise self._error(f"it did not start.\n{log.last_lines()}")
+        self._await_up(winner, log)  # another start was faster than ours
+
+    def _end_orphans(self) -> None:
+        """
+        End what a killed server left: its sessions hold the shared memory, and no new one could start.
+
+        A server that ended by itself has removed its lock file, and has left nothing.
+        """
+        if not postmaster.lock_path(self.node).exists() or self._process() is not None:
+            return
+        for orphan in processes.working_in(self.node.data_dir, postmaster.PROGRAM):
+            orphan.send(signal.SIGKILL)
+        if not wait_until(self._is_deserted, _ORPHAN_SECONDS):
+            raise self._error("processes of the killed server do not die.")
+
+    def _is_deserted(self) -> bool:
+        return not processes.working_in(self.node.data_dir, postmaster.PROGRAM)
+
+    def _require_data(self) -> None:
+        if not is_data_directory(self.node.data_dir):
+            raise self._error(f"there is no data directory in {self.node.data_dir}.")
+
+    def _make_folders(self) -> None:
+        path = self.node.socket_dir / f".s.PGSQL.{self.node.port}"
+        if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
+            raise self._error(f"the path of its socket is longer than {_SOCKET_PATH_BYTES} bytes: {path}")
+        try:
+            self._user.make_folder(self.node.socket_dir, 0o750)
+            self._user.make_folder(configuration.archive_folder(self.node))
+            self._user.make_folder(configuration.log_folder(self.node))
+        except HostError as error:
+            raise self._error(str(error)) from error
+
+    def _error(self, problem: str) -> EngineError:
+        where = f"{self.node.node_id} on {self.node.address}:{self.node.port}"
+        return EngineError(f"PostgreSQL {where}: {problem}".rstrip())

@@ -1,0 +1,107 @@
+"""Sessions of openrds' own superuser, over the Unix socket."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from openrds.engines.postgresql.configuration import SUPERUSER
+from openrds.engines.protocol import EngineError, NodeSpec
+
+#: `postgres` is the administrator's and may be gone; a session in `template1` delays each CREATE DATABASE.
+_DATABASES = ("postgres", "template1")
+
+#: The administrator owns the database: no setting or function in it may act in our name, and no statement of
+#: ours, which may hold a sealed password, may reach the log.
+_OPTIONS = " ".join(
+    f"-c {setting}"
+    for setting in (
+        "search_path=pg_catalog",
+        "log_statement=none",
+        "log_min_error_statement=panic",
+        "log_min_duration_statement=-1",
+        "default_transaction_read_only=off",
+    )
+)
+_CONNECT_SECONDS = 10
+_MEMBERSHIPS = ("pg_monitor", "pg_signal_backend")
+
+#: Before version 16 a role with CREATEROLE may make itself a member of any role but a superuser, also of these,
+#: which run programs and read and write files as the server's user: that is every other server of this host.
+_CREATEROLE_IS_BOUNDED = 160000
+_DANGEROUS_ROLES = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+@contextmanager
+def superuser_session(node: NodeSpec) -> Iterator[Connection]:
+    """
+    A session that commits each statement by itself.
+
+    Raises:
+        EngineError: the server does not let us in, or a statement in the session failed.
+    """
+    try:
+        with _connect(node) as connection:
+            yield connection
+    except psycopg.Error as error:
+        # Not the full text: it may quote the statement.
+        reason = error.diag.message_primary or str(error).strip()
+        raise EngineError(f"PostgreSQL {node.node_id} on {node.address}:{node.port}: {reason}") from None
+
+
+def set_administrator(connection: Connection, name: str, sealed_password: str) -> None:
+    """Create the role, or only give it another password: what else it has become is its own affair."""
+    role = sql.Identifier(name)
+    with connection.transaction():
+        exists = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).rowcount
+        verb = sql.SQL("ALTER" if exists else "CREATE")
+        connection.execute(
+            sql.SQL(
+                "{} ROLE {} LOGIN CREATEDB CREATEROLE NOSUPERUSER NOREPLICATION NOBYPASSRLS PASSWORD {}"
+            ).format(verb, role, sql.Literal(sealed_password))
+        )
+        if not exists:
+            _remove_dangerous_roles(connection)
+            _grant_standing(connection, role)
+
+
+def _remove_dangerous_roles(connection: Connection) -> None:
+    """DROP ROLE refuses, as they are built in. Without its row nobody can be granted one; nothing else uses it."""
+    if connection.info.server_version < _CREATEROLE_IS_BOUNDED:
+        connection.execute(
+            "DELETE FROM pg_authid WHERE rolname = ANY(%s)",
+            [list(_DANGEROUS_ROLES)],
+        )
+
+
+def _grant_standing(connection: Connection, role: sql.Identifier) -> None:
+    """From version 15 on, only the owner of a database may create tables in its schema `public`."""
+    memberships = sql.SQL(", ").join(map(sql.Identifier, _MEMBERSHIPS))
+    connection.execute(sql.SQL("GRANT {} TO {}").format(memberships, role))
+    if connection.execute("SELECT FROM pg_database WHERE datname = 'postgres'").rowcount:
+        connection.execute(sql.SQL("ALTER DATABASE postgres OWNER TO {}").format(role))
+
+
+def _connect(node: NodeSpec) -> Connection:
+    first, second = _DATABASES
+    try:
+        return _connect_to(node, first)
+    except psycopg.OperationalError:
+        return _connect_to(node, second)
+
+
+def _connect_to(node: NodeSpec, database: str) -> Connection:
+    return psycopg.connect(
+        host=str(node.socket_dir),
+        port=node.port,
+        user=SUPERUSER,
+        dbname=database,
+        autocommit=True,
+        connect_timeout=_CONNECT_SECONDS,
+        options=_OPTIONS,
+        application_name="openrds",
+    )

@@ -1,0 +1,44 @@
+"""Addresses that instances listen on, each on its engine's standard port."""
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from openrds.hosts.errors import HostError
+
+_ENDS_ARE_RESERVED_BELOW = 31
+
+
+@dataclass(frozen=True)
+class AddressPool:
+    network: ipaddress.IPv4Network
+
+    @property
+    def size(self) -> int:
+        """How many addresses can be given out."""
+        reserved = 2 if self.network.prefixlen < _ENDS_ARE_RESERVED_BELOW else 0
+        return self.network.num_addresses - reserved
+
+    def candidates(self) -> Iterator[str]:
+        """All addresses but the network's own and the broadcast one, lowest first."""
+        return (str(address) for address in self.network.hosts())
+
+
+def port_is_free(address: str, port: int) -> bool:
+    """
+    Whether a server could listen here now: closed connections that linger do not count, a listener does.
+
+    Raises:
+        HostError: the address is not this host's, or the port is not for us.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise HostError(f"Cannot listen on {address}:{port}: {error.strerror}.") from error
+    return True

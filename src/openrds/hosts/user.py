@@ -1,0 +1,178 @@
+"""The unprivileged user of the operating system that servers run as."""
+
+import contextlib
+import os
+import pwd
+import stat
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from openrds.hosts.errors import HostError
+
+_PREFERRED = ("openrds", "postgres")
+
+
+class Identity(TypedDict, total=False):
+    """What `subprocess.Popen` needs to run a program as the user."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+@dataclass(frozen=True)
+class ServerUser:
+    name: str
+    uid: int
+    gid: int
+
+    @classmethod
+    def choose(cls, name: str = "") -> "ServerUser":
+        """
+        As root the named user, else `openrds` or `postgres`, else a new `openrds`; otherwise ourselves.
+
+        Raises:
+            HostError: there is no such user, it is root, or it cannot be created.
+        """
+        if os.geteuid() != 0:
+            return cls._current()
+        if name:
+            return cls._named(name)
+        return next(filter(None, map(cls._find, _PREFERRED)), None) or cls._create(_PREFERRED[0])
+
+    @classmethod
+    def _current(cls) -> "ServerUser":
+        try:
+            entry = pwd.getpwuid(os.geteuid())
+        except KeyError:
+            raise HostError(
+                f"The user id {os.geteuid()} has no name, and database servers refuse to run without one: "
+                "add it to /etc/passwd."
+            ) from None
+        return cls(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+    @classmethod
+    def _find(cls, name: str) -> "ServerUser | None":
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            return None
+        return cls(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+    @classmethod
+    def _named(cls, name: str) -> "ServerUser":
+        user = cls._find(name)
+        if user is None:
+            raise HostError(f"There is no user {name} on this machine to run servers as.")
+        if user.uid == 0:
+            raise HostError("Database servers refuse to run as root; name another user.")
+        return user
+
+    @classmethod
+    def _create(cls, name: str) -> "ServerUser":
+        command = [
+            "useradd",
+            "--system",
+            "--user-group",
+            "--no-create-home",
+            "--shell",
+            "/usr/sbin/nologin",
+            name,
+        ]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            problem = done.stderr.strip()
+        except OSError as error:
+            problem = str(error)
+        user = cls._find(name)
+        if user is None:
+            raise HostError(
+                f"Could not create the user {name} to run servers as; create it yourself. {problem}"
+            )
+        return user
+
+    def identity(self) -> Identity:
+        """Only root may, and must, change to the user."""
+        if os.geteuid() != 0:
+            return {}
+        return {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def own(self, path: Path) -> None:
+        """Give a file or folder to the user; a no-op unless we are root. A symlink is not followed."""
+        if os.geteuid() == 0:
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+
+    def make_folder(self, path: Path, mode: int = 0o700) -> None:
+        """
+        Make a folder of the user's, or correct the owner and mode of the one there is.
+
+        Raises:
+            HostError: it cannot be made, belongs to a stranger, or the user could not reach it.
+        """
+        try:
+            path.mkdir(mode=mode, parents=True, exist_ok=True)
+            found = path.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (self.uid, os.geteuid()):
+                raise HostError(f"{path} exists and is not a folder of the user {self.name}.")
+            self.own(path)
+            path.chmod(mode)
+        except OSError as error:
+            raise HostError(f"Cannot make the folder {path}: {error.strerror}.") from error
+        self.require_reach(path)
+
+    def write(self, path: Path, text: str, mode: int = 0o600) -> None:
+        """Write a file of the user's: whoever reads sees the old text or the new, even after a power cut."""
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fchmod(file.fileno(), mode)
+                os.fsync(file.fileno())
+            self.own(Path(temporary))
+            Path(temporary).replace(path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                Path(temporary).unlink()
+            raise
+
+    def blocked_at(self, path: Path) -> Path | None:
+        """
+        The first folder (or the program itself) on the way to `path` that the user may not enter.
+
+        Judged from owner, group and mode of what exists: for a path still to be made, its parents.
+        """
+        path = path.resolve()
+        return next((step for step in (*reversed(path.parents), path) if not self._may_enter(step)), None)
+
+    def require_reach(self, path: Path) -> None:
+        """
+        Refuse a path that the user cannot enter.
+
+        Raises:
+            HostError: it says which folder is in the way, such as `/root is 0700`.
+        """
+        barrier = self.blocked_at(path)
+        if barrier is not None:
+            mode = stat.S_IMODE(barrier.stat().st_mode)
+            raise HostError(
+                f"{barrier} is {mode:04o}: the user {self.name}, who runs the servers, cannot reach {path}."
+            )
+
+    def _may_enter(self, path: Path) -> bool:
+        try:
+            found = path.stat()
+        except OSError:
+            return True
+        if found.st_uid == self.uid:
+            return bool(found.st_mode & stat.S_IXUSR)
+        if found.st_gid in self._groups():
+            return bool(found.st_mode & stat.S_IXGRP)
+        return bool(found.st_mode & stat.S_IXOTH)
+
+    def _groups(self) -> set[int]:
+        """As root we drop all supplementary groups; as ourselves we keep them."""
+        return {self.gid} if os.geteuid() == 0 else {self.gid, *os.getgroups()}

@@ -1,0 +1,164 @@
+"""Create an instance: a fresh server of its own on an address of its own."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.task import TaskName
+from openrds.engines.passwords import seal_password
+from openrds.engines.protocol import Server
+from openrds.hosts.addresses import port_is_free
+from openrds.operations.creation import CreateInstance, NewInstance, plan_instance, write_instance
+from openrds.operations.intake import Intake
+from openrds.operations.resources import Resources, set_status
+from openrds.store.database import Row, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
+
+_sql = Queries("instances")
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    """`sealed_password` is what the engine stores; empty when the administrator gets none."""
+
+    administrator: str
+    sealed_password: str
+
+
+Context = StepContext[Resources, Parameters]
+
+
+def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID | None]:
+    """The instance to be and its task; no task for a dry run."""
+    planned = plan_instance(intake, request)
+    if request.dry_run:
+        return planned, None
+    instance = write_instance(intake, planned)
+    task_id = intake.accept(
+        instance,
+        CREATE_INSTANCE,
+        TaskName.CREATE,
+        Parameters(planned.administrator, seal_password(planned.engine, request.password or "")),
+        entities={"instance": _aim(instance)},
+    )
+    return planned, task_id
+
+
+def allocate_address(context: Context) -> Output:
+    """The first address of the host's pool that no node has and where nobody else listens on the port."""
+    resources, node = context.resources, _node(context)
+    with resources.store.transaction() as connection:
+        address = _kept_address(connection, node) or _new_address(connection, resources, context, node)
+        connection.execute(_sql.set_node_address, {"node_id": node["id"], "address": address})
+    return {"address": address}
+
+
+def release_address(context: Context) -> None:
+    with context.resources.store.transaction() as connection:
+        connection.execute(_sql.release_address, {"node_id": _node(context)["id"]})
+
+
+def create_volume(context: Context) -> None:
+    context.resources.volumes.create(_node(context)["id"])
+
+
+def remove_volume(context: Context) -> None:
+    context.resources.volumes.remove(_node(context)["id"])
+
+
+def initialise_data(context: Context) -> None:
+    server = _server(context)
+    installation = server.node.installation
+    context.resources.engines[installation.engine].initialise(installation, server.node.data_dir)
+
+
+def start_server(context: Context) -> None:
+    server = _server(context)
+    server.configure()
+    server.start()
+
+
+def stop_server(context: Context) -> None:
+    _server(context).stop()
+
+
+def create_administrator(context: Context) -> None:
+    parameters = context.parameters
+    _server(context).set_administrator(parameters.administrator, parameters.sealed_password)
+
+
+def check_endpoint(context: Context) -> None:
+    server = _server(context)
+    if not server.answers():
+        raise RuntimeError(f"the server does not answer on {server.node.address}:{server.node.port}")
+
+
+def completed(context: Context, connection: Writer) -> Output:
+    instance = context.resources.instance(context.instance_id)
+    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
+    endpoint = f"{context.outputs['allocate address']['address']}:{instance['port']}"
+    return {
+        "instance": {"endpoint": endpoint, **_aim(instance)},
+        "resource_ids": [f"{context.instance_id}.vm", f"{context.instance_id}.volume"],
+    }
+
+
+def failed(context: Context, connection: Writer) -> None:
+    set_status(connection, context.instance_id, InstanceStatus.CREATE_FAIL)
+
+
+def _aim(instance: Row) -> dict[str, object]:
+    """What the task is to make, as `entities.instance` says it (jobs seeds, table 6)."""
+    datastore = {"type": str(instance["engine"]).lower(), "version": instance["version"]}
+    return {"type": instance["type"], "datastore": datastore}
+
+
+def _node(context: Context) -> Row:
+    return context.resources.node(context.instance_id)
+
+
+def _server(context: Context) -> Server:
+    return context.resources.server(context.resources.instance(context.instance_id), _node(context))
+
+
+def _kept_address(connection: Writer, node: Row) -> str | None:
+    kept = connection.execute(_sql.address_of_node, [node["id"]]).fetchone()
+    return kept["address"] if kept else None
+
+
+def _new_address(connection: Writer, resources: Resources, context: Context, node: Row) -> str:
+    port = resources.instance(context.instance_id)["port"]
+    for address in _free_addresses(connection, resources):
+        if port_is_free(address, port):
+            row = {"host": node["host"], "address": address, "node_id": node["id"]}
+            if connection.execute(_sql.take_address, row).fetchone() is not None:
+                return address
+    raise StepFailed(
+        f"no address of {resources.settings.private_cidr} is free: each has a node, "
+        f"or another program listens on its port {port}"
+    )
+
+
+def _free_addresses(connection: Writer, resources: Resources) -> Iterator[str]:
+    taken = {
+        row["address"] for row in connection.execute(_sql.addresses_of_host, [resources.settings.host])
+    }
+    return (address for address in resources.addresses.candidates() if address not in taken)
+
+
+CREATE_INSTANCE: Operation[Resources, Parameters] = Operation(
+    key="create_instance",
+    parameters=Parameters,
+    steps=(
+        Step("allocate address", allocate_address, undo=release_address, expected=0.01),
+        Step("create volume", create_volume, undo=remove_volume, expected=0.01),
+        Step("initialise data", initialise_data, expected=0.3),
+        Step("start server", start_server, undo=stop_server, expected=0.1),
+        Step("create administrator", create_administrator, expected=0.02),
+        Step("check endpoint", check_endpoint, expected=0.02),
+    ),
+    on_completed=completed,
+    on_failed=failed,
+)

@@ -1,0 +1,319 @@
+"""What a caller may ask of a new instance, how each part is checked, and the rows that stand for it."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from openrds.domain import rules
+from openrds.domain.engine import RULES, EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.flavor import find_flavor
+from openrds.domain.instance import InstanceType, NodeRole, new_instance_id, new_node_id
+from openrds.domain.network import default_network
+from openrds.hosts.addresses import AddressPool
+from openrds.operations.intake import Intake
+from openrds.store.database import Row
+from openrds.store.queries import Queries
+
+_sql = Queries("instances")
+
+_DEFAULT_BACKUP_WINDOW = "02:00-03:00"
+_DEFAULT_KEEP_DAYS = 7
+
+
+class Datastore(msgspec.Struct):
+    type: str
+    version: str
+
+
+class Ha(msgspec.Struct):
+    mode: str
+    replication_mode: str
+
+
+class Volume(msgspec.Struct):
+    type: str
+    size: int | None = None
+
+
+class BackupStrategy(msgspec.Struct):
+    start_time: str
+    keep_days: int | None = None
+
+
+class ChargeInfo(msgspec.Struct):
+    charge_mode: str = "postPaid"
+    period_type: str | None = None
+    period_num: int | None = None
+    is_auto_renew: bool | None = None
+    is_auto_pay: bool | None = None
+
+
+class Tag(msgspec.Struct):
+    key: str
+    value: str = ""
+
+
+class UnchangeableParam(msgspec.Struct):
+    lower_case_table_names: str | None = None
+
+
+class CreateInstance(msgspec.Struct):
+    """The body of `POST /v3/{project_id}/instances`. Source: operations.md 3. Unknown fields are ignored."""
+
+    name: str
+    flavor_ref: str
+    volume: Volume
+    availability_zone: str
+    region: str | None = None
+    datastore: Datastore | None = None
+    ha: Ha | None = None
+    vpc_id: str | None = None
+    subnet_id: str | None = None
+    security_group_id: str | None = None
+    password: str | None = None
+    port: str | int | None = None
+    configuration_id: str | None = None
+    backup_strategy: BackupStrategy | None = None
+    data_vip: str | None = None
+    disk_encryption_id: str | None = None
+    enterprise_project_id: str | None = None
+    charge_info: ChargeInfo | None = None
+    time_zone: str | None = None
+    collation: str | None = None
+    tags: list[Tag] | None = None
+    unchangeable_param: UnchangeableParam | None = None
+    restore_point: dict[str, Any] | None = None
+    replica_of_id: str | None = None
+    dry_run: bool = False
+    count: int | None = None
+    serverless_info: dict[str, Any] | None = None
+    is_auto_upgrade: bool | None = None
+    dsspool_id: str | None = None
+
+
+@dataclass(frozen=True)
+class NewInstance:
+    """An instance that passed every check: the columns of its row, and where it will run."""
+
+    engine: EngineName
+    administrator: str
+    host: str
+    columns: Mapping[str, Any]
+
+
+def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
+    """Check everything the body may hold; nothing is written.
+
+    Raises:
+        Refusal: with the code of the first thing that is wrong.
+    """
+    _check_offered(request)
+    engine, version = _check_datastore(request)
+    rules.check_name(request.name, engine)
+    _check_place(intake, request)
+    _check_flavor(engine, request.flavor_ref)
+    size = _required("volume.size", request.volume.size)
+    rules.check_volume(request.volume.type, size)
+    if request.password is not None:
+        rules.check_password(request.password, engine, user=RULES[engine].administrator)
+    columns = {
+        "id": new_instance_id(engine),
+        "project_id": intake.project_id,
+        "name": request.name,
+        "engine": engine.value,
+        "type": InstanceType.SINGLE.value,
+        "flavor_ref": request.flavor_ref,
+        "volume_type": request.volume.type,
+        "volume_size": size,
+        "port": _port(request, engine),
+        "availability_zone": request.availability_zone,
+        "vpc_id": request.vpc_id,
+        "subnet_id": request.subnet_id,
+        "security_group_id": request.security_group_id,
+        "replication_mode": None,
+        "switch_strategy": "",
+        "configuration_id": request.configuration_id or "",
+        "enterprise_project_id": request.enterprise_project_id or "0",
+        "disk_encryption_id": "",
+        "time_zone": rules.check_time_zone(request.time_zone or ""),
+        "tags": _tags(request),
+        **_backup(request),
+    }
+    host, installation = _find_host(intake, engine, version)
+    _check_room(intake, host)
+    columns |= {"version": installation["version"], "complete_version": installation["complete_version"]}
+    return NewInstance(engine, RULES[engine].administrator, host, columns)
+
+
+def write_instance(intake: Intake, new: NewInstance) -> Row:
+    """Write the instance and its node, and return the instance's row."""
+    columns = new.columns
+    intake.connection.execute(_sql.insert_instance, {**columns, "tags": Jsonb(columns["tags"])})
+    intake.connection.execute(
+        _sql.insert_node,
+        {
+            "id": new_node_id(new.engine),
+            "instance_id": columns["id"],
+            "name": f"{columns['name']}_node0",
+            "role": NodeRole.MASTER,
+            "host": new.host,
+            "availability_zone": columns["availability_zone"],
+        },
+    )
+    return intake.instance(columns["id"])
+
+
+def _check_offered(request: CreateInstance) -> None:
+    """What the contract knows and openrds does not have yet is refused, never ignored."""
+    if request.ha is not None:
+        _check_ha(request)
+    asked = {
+        "ha": request.ha,
+        "replica_of_id": request.replica_of_id,
+        "restore_point": request.restore_point,
+        "serverless_info": request.serverless_info,
+        "dsspool_id": request.dsspool_id,
+        "data_vip": request.data_vip,
+        "collation": request.collation,
+    }
+    for field, value in asked.items():
+        if value:
+            raise Refusal(ErrorCode.PARAMETER, f"{field} is not offered by this openrds; leave it out.")
+    if request.count not in (None, 1):
+        raise Refusal(ErrorCode.PARAMETER, "count above 1 is not offered; create instances one by one.")
+    if request.charge_info is not None:
+        rules.check_one_of("charge_info.charge_mode", request.charge_info.charge_mode, ("postPaid", "prePaid"))
+        if request.charge_info.charge_mode == "prePaid":
+            raise Refusal(ErrorCode.PARAMETER, "openrds bills nothing: charge_mode must be postPaid.")
+    if request.configuration_id:
+        raise Refusal(ErrorCode.CONFIGURATION, f"There is no parameter group {request.configuration_id}.")
+    if request.disk_encryption_id:
+        raise Refusal(
+            ErrorCode.DISK_ENCRYPTION, f"There is no disk encryption key {request.disk_encryption_id}."
+        )
+
+
+def _check_ha(request: CreateInstance) -> None:
+    assert request.ha is not None
+    if request.ha.mode.lower() != "ha":
+        raise Refusal(ErrorCode.HA_MODE, "ha.mode must be Ha.")
+    engine = EngineName.parse(request.datastore.type) if request.datastore else None
+    if engine is not None and request.ha.replication_mode not in RULES[engine].replication_modes:
+        modes = " or ".join(RULES[engine].replication_modes)
+        raise Refusal(ErrorCode.REPLICATION_MODE, f"ha.replication_mode of {engine} must be {modes}.")
+
+
+def _check_datastore(request: CreateInstance) -> tuple[EngineName, str]:
+    datastore = _required("datastore", request.datastore)
+    engine = EngineName.parse(datastore.type)
+    if engine is None:
+        raise Refusal(ErrorCode.ENGINE, f"datastore.type must be one of {', '.join(EngineName)}.")
+    return engine, datastore.version
+
+
+def _check_place(intake: Intake, request: CreateInstance) -> None:
+    settings = intake.settings
+    if request.region is not None and request.region != settings.region:
+        raise Refusal(ErrorCode.REGION, f"region must be {settings.region}.")
+    if request.availability_zone not in settings.availability_zones:
+        raise Refusal(
+            ErrorCode.AVAILABILITY_ZONE,
+            f"availability_zone must be one of {', '.join(settings.availability_zones)}.",
+        )
+    network = default_network(intake.project_id, settings)
+    for field, value, id_, code in (
+        ("vpc_id", request.vpc_id, network.vpc_id, ErrorCode.VPC),
+        ("subnet_id", request.subnet_id, network.subnet_id, ErrorCode.SUBNET),
+        ("security_group_id", request.security_group_id, network.security_group_id, ErrorCode.SECURITY_GROUP),
+    ):
+        if _required(field, value) != id_:
+            raise Refusal(code, f"{field} must be {id_}, the one there is.")
+
+
+def _check_flavor(engine: EngineName, spec_code: str) -> None:
+    flavor = find_flavor(engine, spec_code)
+    if flavor is None:
+        raise Refusal(
+            ErrorCode.FLAVOR, f"There is no flavor {spec_code} for {engine}; GET flavors/{engine} lists them."
+        )
+    if flavor.instance_type is not InstanceType.SINGLE:
+        raise Refusal(ErrorCode.FLAVOR, f"{spec_code} is not a flavor of a single instance.")
+
+
+def _port(request: CreateInstance, engine: EngineName) -> int:
+    if request.port in (None, ""):
+        return RULES[engine].default_port
+    text = str(request.port)
+    if not (text.isascii() and text.isdigit() and len(text) <= 5):
+        raise Refusal(ErrorCode.PARAMETER, "port must be a number.")
+    rules.check_port(int(text), engine)
+    return int(text)
+
+
+def _tags(request: CreateInstance) -> list[dict[str, str]]:
+    tags = request.tags or []
+    rules.check_tags([(tag.key, tag.value) for tag in tags])
+    return [{"key": tag.key, "value": tag.value} for tag in tags]
+
+
+def _backup(request: CreateInstance) -> dict[str, Any]:
+    """Without a strategy the answer carries 02:00-03:00 and 7 days (operations.md 3)."""
+    strategy = request.backup_strategy or BackupStrategy(_DEFAULT_BACKUP_WINDOW, _DEFAULT_KEEP_DAYS)
+    rules.check_backup_window(strategy.start_time)
+    keep_days = 0 if strategy.keep_days is None else strategy.keep_days
+    rules.check_keep_days(keep_days)
+    return {"backup_start_time": strategy.start_time, "backup_keep_days": keep_days}
+
+
+def _find_host(intake: Intake, engine: EngineName, version: str) -> tuple[str, Mapping[str, str]]:
+    """A host that has the version asked for, and what it has of it."""
+    offered = []
+    for host in intake.connection.execute(_sql.hosts):
+        for installation in host["installations"]:
+            if installation["engine"] == engine:
+                if version in (installation["version"], installation["complete_version"]):
+                    return host["name"], installation
+                offered.append(installation["version"])
+    if offered:
+        raise Refusal(
+            ErrorCode.DATASTORE_VERSION, f"No host has {engine} {version}; there is {', '.join(offered)}."
+        )
+    raise Refusal(
+        ErrorCode.DATASTORE,
+        f"No host has a {engine} server. Install one, or name its folder in the setting engine_dirs.",
+    )
+
+
+def _check_room(intake: Intake, host: str) -> None:
+    settings, connection = intake.settings, intake.connection
+    # Taken for the rest of the transaction, so that two creations at once cannot both take the last place.
+    connection.execute(_sql.lock_host, [host])
+    (project,) = connection.execute(_sql.count_instances, [intake.project_id])
+    if project["instances"] >= settings.instance_quota:
+        raise Refusal(
+            ErrorCode.QUOTA, f"The project has {project['instances']} of {settings.instance_quota} instances."
+        )
+    (nodes,) = connection.execute(_sql.count_nodes, [host])
+    places = AddressPool(settings.private_network).size
+    if nodes["nodes"] >= places:
+        raise Refusal(
+            ErrorCode.QUOTA,
+            f"The address pool {settings.private_cidr} of host {host} is used up: {nodes['nodes']} of {places}.",
+        )
+    free_mb = shutil.disk_usage(settings.data_dir).free // 2**20
+    if free_mb < settings.min_free_mb:
+        raise Refusal(
+            ErrorCode.STORAGE_SOLD_OUT,
+            f"The data directory has {free_mb} MB left; an instance is created only above {settings.min_free_mb} MB.",
+        )
+
+
+def _required(field: str, value: Any) -> Any:
+    if value is None or value == "":
+        raise Refusal(ErrorCode.PARAMETER, f"{field} is required.")
+    return value

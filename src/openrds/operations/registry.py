@@ -1,0 +1,19 @@
+"""Every operation by its key. A new operation is a file beside this one and a line here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from openrds.operations.create_instance import CREATE_INSTANCE
+from openrds.operations.delete_instance import DELETE_INSTANCE
+from openrds.operations.reset_password import RESET_PASSWORD
+from openrds.operations.restart_instance import RESTART_INSTANCE
+from openrds.tasks.operation import Operation
+
+_ALL: tuple[Operation[Any, Any], ...] = (
+    CREATE_INSTANCE,
+    RESTART_INSTANCE,
+    DELETE_INSTANCE,
+    RESET_PASSWORD,
+)
+
+OPERATIONS: Mapping[str, Operation[Any, Any]] = {operation.key: operation for operation in _ALL}

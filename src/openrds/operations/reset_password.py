@@ -1,0 +1,60 @@
+"""Give the administrator of an instance another password. Callers wait for the end, so it is one short step."""
+
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain import rules
+from openrds.domain.engine import RULES, EngineName
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.engines.passwords import seal_password
+from openrds.operations.intake import Intake
+from openrds.operations.resources import Resources
+from openrds.store.database import Writer
+from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+
+class ResetPassword(msgspec.Struct):
+    db_user_pwd: str
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    administrator: str
+    sealed_password: str
+
+
+Context = StepContext[Resources, Parameters]
+
+
+def submit(intake: Intake, instance_id: str, request: ResetPassword) -> UUID:
+    instance = intake.instance(instance_id)
+    engine = EngineName(instance["engine"])
+    administrator = RULES[engine].administrator
+    rules.check_password(request.db_user_pwd, engine, user=administrator)
+    intake.check(instance, Action.RESET_PASSWORD)
+    parameters = Parameters(administrator, seal_password(engine, request.db_user_pwd))
+    return intake.accept(instance, RESET_PASSWORD, TaskName.RESET_PASSWORD, parameters)
+
+
+def set_password(context: Context) -> None:
+    resources, parameters = context.resources, context.parameters
+    instance, node = resources.instance(context.instance_id), resources.node(context.instance_id)
+    resources.server(instance, node).set_administrator(parameters.administrator, parameters.sealed_password)
+
+
+def completed(_context: Context, _connection: Writer) -> Output:
+    return {}
+
+
+def failed(_context: Context, _connection: Writer) -> None:
+    """The instance is as it was; whether it serves is the monitor's to say."""
+
+
+RESET_PASSWORD: Operation[Resources, Parameters] = Operation(
+    key="reset_password",
+    parameters=Parameters,
+    steps=(Step("set password", set_password, expected=0.02),),
+    on_completed=completed,
+    on_failed=failed,
+)

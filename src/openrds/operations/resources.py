@@ -1,0 +1,97 @@
+"""What the steps of every operation act with, and the small things that several of them ask of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from openrds.domain.engine import EngineName
+from openrds.domain.flavor import Flavor, find_flavor
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.settings import Settings
+from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
+from openrds.hosts.addresses import AddressPool
+from openrds.hosts.volumes import FolderVolumes
+from openrds.store.database import Row, Store, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import StepContext, StepFailed
+
+_sql = Queries("instances")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The means of one host's worker. `socket_root` is a short folder for the sockets of servers."""
+
+    store: Store
+    settings: Settings
+    engines: Mapping[EngineName, Engine]
+    volumes: FolderVolumes
+    addresses: AddressPool
+    socket_root: Path
+
+    def instance(self, instance_id: str) -> Row:
+        (instance,) = self.store.rows(_sql.instance_by_id, [instance_id])
+        return instance
+
+    def nodes(self, instance_id: str) -> list[Row]:
+        return self.store.rows(_sql.nodes_of_instance, [instance_id])
+
+    def node(self, instance_id: str) -> Row:
+        """The one node of a single instance."""
+        (node,) = self.nodes(instance_id)
+        return node
+
+    def server(self, instance: Row, node: Row) -> Server:
+        """The server of a node, running or not.
+
+        Raises:
+            StepFailed: the host no longer has the binaries of the instance's version.
+        """
+        engine = self.engines[EngineName(instance["engine"])]
+        flavor = flavor_of(instance)
+        spec = NodeSpec(
+            node_id=node["id"],
+            installation=self.installation(EngineName(instance["engine"]), instance["version"]),
+            folder=self.volumes.path(node["id"]),
+            socket_dir=self.socket_root / node["id"],
+            address=str(node["address"]) if node["address"] else "",
+            port=instance["port"],
+            memory_mb=flavor.memory_gb * 1024,
+            vcpus=flavor.vcpus,
+            time_zone=instance["time_zone"],
+        )
+        return engine.server(spec)
+
+    def installation(self, engine: EngineName, version: str) -> Installation:
+        found = self.engines[engine].installations() if engine in self.engines else ()
+        for installation in found:
+            if installation.version == version:
+                return installation
+        raise StepFailed(f"host {self.settings.host} no longer has the binaries of {engine} {version}")
+
+
+def flavor_of(instance: Row) -> Flavor:
+    flavor = find_flavor(EngineName(instance["engine"]), instance["flavor_ref"])
+    assert flavor is not None, "an instance was accepted with a flavor that does not exist"
+    return flavor
+
+
+def set_status(
+    connection: Writer, instance_id: str, status: InstanceStatus, *, deleting: bool = False
+) -> None:
+    connection.execute(_sql.set_status, {"id": instance_id, "status": status, "deleting": deleting})
+
+
+def settle_by_looking(context: StepContext[Resources, object], connection: Writer) -> None:
+    """After a failure: the instance is ACTIVE if all its servers answer, and else FAILED."""
+    resources = context.resources
+    instance, nodes = resources.instance(context.instance_id), resources.nodes(context.instance_id)
+    serving = all(is_serving(resources, instance, node) for node in nodes)
+    set_status(connection, context.instance_id, InstanceStatus.ACTIVE if serving else InstanceStatus.FAILED)
+
+
+def is_serving(resources: Resources, instance: Row, node: Row) -> bool:
+    try:
+        return resources.server(instance, node).answers()
+    except StepFailed:
+        return False

@@ -1,0 +1,54 @@
+"""Restart an instance: asked for by a caller, or by the monitor when a server died."""
+
+from uuid import UUID
+
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.engines.protocol import Server
+from openrds.operations.intake import Intake, NoParameters
+from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.store.database import Writer
+from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+Context = StepContext[Resources, NoParameters]
+
+
+def submit(intake: Intake, instance_id: str) -> UUID:
+    instance = intake.instance(instance_id)
+    intake.check(instance, Action.RESTART)
+    task_id = intake.accept(instance, RESTART_INSTANCE, TaskName.RESTART)
+    intake.set_status(instance, InstanceStatus.REBOOTING)
+    return task_id
+
+
+def stop_server(context: Context) -> None:
+    _server(context).stop()
+
+
+def start_server(context: Context) -> None:
+    server = _server(context)
+    server.configure()
+    server.start()
+
+
+def completed(context: Context, connection: Writer) -> Output:
+    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
+    return {}
+
+
+def _server(context: Context) -> Server:
+    resources = context.resources
+    return resources.server(resources.instance(context.instance_id), resources.node(context.instance_id))
+
+
+RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(
+    key="restart_instance",
+    parameters=NoParameters,
+    steps=(
+        Step("stop server", stop_server, undo=start_server, expected=0.05),
+        Step("start server", start_server, expected=0.1),
+    ),
+    on_completed=completed,
+    on_failed=settle_by_looking,
+)

@@ -1,0 +1,89 @@
+"""Settings from flags, the environment, a TOML file and the defaults, in this order."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from openrds.domain.settings import Settings
+
+_PREFIX = "OPENRDS_"
+
+
+class ConfigurationError(Exception):
+    """A setting has a wrong value; the message names it."""
+
+
+def load(
+    flags: Mapping[str, Any], config_file: Path | None = None, environment: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings of a service.
+
+    `flags` are given by name, None for those not given. The file is `config_file`, or `openrds.toml` in the data
+    directory if there is one. Environment variables are `OPENRDS_` and the setting's name in upper case; lists
+    are parted by commas.
+
+    Raises:
+        ConfigurationError: a setting is unknown or has a wrong value, or there is no data directory.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    environment = os.environ if environment is None else environment
+    from_environment = _from_environment(environment)
+    data_dir = given.get("data_dir") or from_environment.get("data_dir")
+    values = {**_from_file(config_file, data_dir), **from_environment, **given}
+    if "data_dir" not in values:
+        raise ConfigurationError("data_dir is required: give --data-dir or set OPENRDS_DATA_DIR.")
+    values["data_dir"] = str(Path(values["data_dir"]).absolute())
+    try:
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=decode_path)
+        return _checked(settings)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise ConfigurationError(f"A setting is wrong: {error}") from None
+
+
+def _from_file(config_file: Path | None, data_dir: str | None) -> dict[str, Any]:
+    default = Path(data_dir) / "openrds.toml" if data_dir else None
+    path = config_file or (default if default and default.is_file() else None)
+    if path is None:
+        return {}
+    try:
+        values = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from None
+    for name in values:
+        if name not in Settings.__dataclass_fields__:
+            raise ConfigurationError(f"{path}: there is no setting {name}.")
+    return values
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, field in Settings.__dataclass_fields__.items():
+        text = environment.get(_PREFIX + name.upper())
+        if text is not None:
+            is_list = str(field.type).startswith("tuple")
+            values[name] = [part.strip() for part in text.split(",") if part.strip()] if is_list else text
+    return values
+
+
+def _checked(settings: Settings) -> Settings:
+    """What types do not say."""
+    host, _, port = settings.listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"listen must be HOST:PORT, not {settings.listen!r}")
+    if not settings.availability_zones:
+        raise ValueError("availability_zones must have at least one")
+    for network in (settings.private_network, settings.public_network):
+        if network.version != 4:
+            raise ValueError(f"{network} is not an IPv4 network")
+    return settings
+
+
+def decode_path(type_: type, value: Any) -> Any:
+    """A `dec_hook` for values with paths in them."""
+    if type_ is Path:
+        return Path(value)
+    raise NotImplementedError

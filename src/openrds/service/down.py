@@ -1,0 +1,44 @@
+"""`openrds down`: stop the service if it runs, then every instance and the store. Data stays."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from openrds.hosts import processes
+from openrds.hosts.errors import HostError
+from openrds.hosts.processes import wait_until
+from openrds.service.places import Lock
+
+_SERVE_TIMEOUT = 10.0
+
+
+def down(data_dir: Path) -> int:
+    """Stop everything of a data directory; the exit code."""
+    if not data_dir.is_dir():
+        print(f"openrds: there is no data directory {data_dir}.", file=sys.stderr)
+        return 1
+    try:
+        _stop_serve(data_dir)
+        # The store goes last: it is the one thing the others may still want to write to.
+        records = [*processes.records_below(data_dir / "nodes"), *processes.records_below(data_dir / "store")]
+        stopped = sum(processes.stop_recorded(record) for record in records)
+    except (HostError, PermissionError) as error:
+        print(f"openrds: {error}", file=sys.stderr)
+        return 1
+    print(f"openrds is down: {stopped} servers stopped.")
+    return 0
+
+
+def _stop_serve(data_dir: Path) -> None:
+    """
+    Raises:
+        HostError: it does not end.
+    """
+    lock = Lock(data_dir)
+    holder = lock.holder()
+    if holder is None:
+        return
+    os.kill(holder, signal.SIGTERM)
+    if not wait_until(lambda: lock.holder() is None, _SERVE_TIMEOUT, every=0.02):
+        raise HostError(f"The service, process {holder}, does not end.")

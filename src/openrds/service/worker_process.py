@@ -1,0 +1,123 @@
+"""The worker process of a host: it runs the steps, looks after the servers, and watches over the tasks."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from openrds.domain.settings import Settings
+from openrds.engines.postgresql.engine import PostgreSQL
+from openrds.engines.protocol import EngineError
+from openrds.hosts.addresses import AddressPool
+from openrds.hosts.user import ServerUser
+from openrds.hosts.volumes import FolderVolumes
+from openrds.operations.monitor import look_after_servers
+from openrds.operations.registry import OPERATIONS
+from openrds.operations.resources import Resources
+from openrds.service import child
+from openrds.store.database import Store
+from openrds.store.queries import Queries
+from openrds.tasks.queue import Queue
+from openrds.tasks.runner import Runner
+from openrds.tasks.watchdog import forget_expired, return_lost_steps
+from openrds.tasks.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+_sql = Queries("instances")
+
+#: Seconds between rounds.
+_WATCHDOG_INTERVAL = 1.0
+_POOL_INTERVAL = 1.0
+_RETENTION_INTERVAL = 3600.0
+#: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
+_SPARE_CONNECTIONS = 4
+
+
+def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
+    """The means of this host, as the settings describe them."""
+    user = ServerUser.choose(settings.os_user)
+    postgresql = PostgreSQL(settings.data_dir, user, settings.engine_dirs, settings.spare_data_dirs)
+    return Resources(
+        store=store,
+        settings=settings,
+        engines={postgresql.name: postgresql},
+        volumes=FolderVolumes(settings.nodes_dir, user),
+        addresses=AddressPool(settings.private_network),
+        socket_root=socket_root,
+    )
+
+
+def register_host(resources: Resources) -> None:
+    """Tell the store what this host has; the catalogue is answered from there."""
+    found = [
+        {
+            "engine": installation.engine.value,
+            "version": installation.version,
+            "complete_version": installation.complete_version,
+        }
+        for engine in resources.engines.values()
+        for installation in engine.installations()
+    ]
+    settings = resources.settings
+    with resources.store.transaction() as connection:
+        connection.execute(
+            _sql.set_host,
+            {
+                "name": settings.host,
+                "availability_zone": settings.availability_zones[0],
+                "installations": Jsonb(found),
+            },
+        )
+
+
+async def work(brief: child.Brief) -> None:
+    settings = brief.settings
+    with Store(brief.dsn, connections=2 * settings.worker_concurrency + _SPARE_CONNECTIONS) as store:
+        queue = Queue()
+        resources = build_resources(store, settings, brief.socket_root)
+        register_host(resources)
+        worker = Worker(
+            store,
+            queue,
+            Runner(store, queue, OPERATIONS, resources),
+            host=settings.host,
+            concurrency=settings.worker_concurrency,
+            heartbeat_interval=settings.heartbeat_interval,
+            worker_timeout=settings.worker_timeout,
+        )
+        child.announce_ready()
+        await asyncio.gather(
+            worker.run(),
+            _repeat(settings.monitor_interval, lambda: look_after_servers(resources, queue)),
+            _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
+            _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),
+            _repeat(_POOL_INTERVAL, lambda: _fill_pools(resources)),
+        )
+
+
+async def _repeat(seconds: float, round_: Callable[[], None]) -> None:
+    """A round now and then again, each in a thread; a round that fails is logged, and the next one comes all the same."""
+    while True:
+        try:
+            await asyncio.to_thread(round_)
+        except psycopg.OperationalError as error:
+            logger.warning("the store does not answer: %s", error)
+        except Exception:
+            logger.exception("a round failed")
+        await asyncio.sleep(seconds)
+
+
+def _fill_pools(resources: Resources) -> None:
+    for engine in resources.engines.values():
+        try:
+            engine.fill_pool()
+        except EngineError as error:
+            logger.warning("no spare data directory of %s: %s", engine.name, error)
+
+
+if __name__ == "__main__":
+    child.run(work)

@@ -1,0 +1,25 @@
+-- name: lock_projects
+lock table project in share row exclusive mode
+
+-- name: accounts
+select account.*, project.name as project_name, project.domain_id, project.domain_name
+from account join project on project.id = account.project_id
+order by user_name
+
+-- name: account_of_project
+select account.* from account join project on project.id = account.project_id where project.name = %s
+
+-- name: domain
+select domain_id from project limit 1
+
+-- name: insert_project
+insert into project (id, name, domain_id, domain_name)
+values (%(id)s, %(name)s, %(domain_id)s, %(domain_name)s)
+on conflict (id) do nothing
+
+-- name: insert_account
+insert into account (access_key, secret_key, user_id, user_name, password_hash, project_id)
+values (%(access_key)s, %(secret_key)s, %(user_id)s, %(user_name)s, %(password_hash)s, %(project_id)s)
+
+-- name: set_password_hash
+update account set password_hash = %(password_hash)s where access_key = %(access_key)s

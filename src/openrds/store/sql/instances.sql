@@ -1,0 +1,143 @@
+-- name: insert_instance
+insert into instance (id, project_id, name, engine, version, complete_version, type, status, flavor_ref, volume_type,
+                      volume_size, port, availability_zone, vpc_id, subnet_id, security_group_id, replication_mode,
+                      switch_strategy, configuration_id, enterprise_project_id, disk_encryption_id, time_zone,
+                      backup_start_time, backup_keep_days, tags)
+values (%(id)s, %(project_id)s, %(name)s, %(engine)s, %(version)s, %(complete_version)s, %(type)s, 'BUILD',
+        %(flavor_ref)s, %(volume_type)s, %(volume_size)s, %(port)s, %(availability_zone)s, %(vpc_id)s, %(subnet_id)s,
+        %(security_group_id)s, %(replication_mode)s, %(switch_strategy)s, %(configuration_id)s,
+        %(enterprise_project_id)s, %(disk_encryption_id)s, %(time_zone)s, %(backup_start_time)s,
+        %(backup_keep_days)s, %(tags)s)
+
+-- name: insert_node
+insert into node (id, instance_id, name, role, host, availability_zone)
+values (%(id)s, %(instance_id)s, %(name)s, %(role)s, %(host)s, %(availability_zone)s)
+
+-- name: lock_host
+select name from host where name = %s for update
+
+-- name: count_nodes
+select count(*) as nodes from node where host = %s
+
+-- name: count_instances
+select count(*) as instances from instance where project_id = %s
+
+-- name: get_instance
+select * from instance where id = %(id)s and project_id = %(project_id)s for update
+
+-- name: instance_by_id
+select * from instance where id = %s
+
+-- name: nodes_of_instance
+select * from node where instance_id = %s order by id
+
+-- name: set_status
+update instance set status = %(status)s, deleting = %(deleting)s, updated_at = now() where id = %(id)s
+
+-- name: set_name
+update instance set name = %(name)s, updated_at = now() where id = %(id)s
+
+-- name: set_alias
+update instance set alias = %(alias)s, updated_at = now() where id = %(id)s
+
+-- name: set_maintenance_window
+update instance set maintenance_window = %(window)s, updated_at = now() where id = %(id)s
+
+-- name: set_backup_policy
+update instance set backup_keep_days = %(keep_days)s, backup_start_time = coalesce(%(start_time)s, backup_start_time),
+                    backup_period = coalesce(%(period)s, backup_period), updated_at = now()
+where id = %(id)s
+
+-- name: set_tags
+update instance set tags = %(tags)s, updated_at = now() where id = %(id)s
+
+-- name: delete_instance
+delete from instance where id = %s
+
+-- name: set_node_address
+update node set address = %(address)s where id = %(node_id)s
+
+-- name: addresses_of_host
+select host(address) as address from address where host = %s
+
+-- name: address_of_node
+select host(address) as address from address where node_id = %s
+
+-- name: take_address
+insert into address (host, address, node_id) values (%(host)s, %(address)s, %(node_id)s)
+on conflict do nothing
+returning host(address) as address
+
+-- name: release_address
+with released as (
+    delete from address where node_id = %(node_id)s
+)
+update node set address = null where id = %(node_id)s
+
+-- name: set_host
+insert into host (name, availability_zone, installations) values (%(name)s, %(availability_zone)s, %(installations)s)
+on conflict (name) do update set availability_zone = excluded.availability_zone,
+                                 installations = excluded.installations, seen_at = now()
+
+-- name: hosts
+select * from host order by name
+
+-- name: nodes_to_watch
+select instance.*, node.id as node_id, host(node.address) as node_address
+from node join instance on instance.id = node.instance_id
+where node.host = %s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP') and not instance.deleting
+  and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
+
+-- name: note_revival
+update node set revived_at = now(),
+                revivals = case when revived_at > now() - interval '10 minutes' then revivals + 1 else 1 end
+where id = %s
+returning revivals
+
+-- name: list_instances
+select instance.*,
+       coalesce((select json_agg(json_build_object('id', node.id, 'name', node.name, 'role', node.role,
+                                                   'availability_zone', node.availability_zone,
+                                                   'address', host(node.address)) order by node.id)
+                 from node where node.instance_id = instance.id), '[]') as nodes
+from instance
+where project_id = %(project_id)s
+  and (not deleting or status in ('ACTIVE', 'BACKING UP'))
+  and (%(id)s::text is null or id = %(id)s)
+  and (%(id_part)s::text is null or strpos(id, %(id_part)s) > 0)
+  and (%(name)s::text is null or name = %(name)s)
+  and (%(name_part)s::text is null or strpos(name, %(name_part)s) > 0)
+  and (%(type)s::text is null or type = %(type)s)
+  and (%(engine)s::text is null or engine = %(engine)s)
+  and (%(eps_id)s::text is null or enterprise_project_id = %(eps_id)s)
+  and (%(vpc_id)s::text is null or vpc_id = %(vpc_id)s)
+  and (%(subnet_id)s::text is null or subnet_id = %(subnet_id)s)
+  and tags @> %(tags)s::jsonb
+order by created_at desc, id
+limit %(limit)s offset %(offset)s
+
+-- name: count_listed
+select count(*) as total_count
+from instance
+where project_id = %(project_id)s
+  and (not deleting or status in ('ACTIVE', 'BACKING UP'))
+  and (%(id)s::text is null or id = %(id)s)
+  and (%(id_part)s::text is null or strpos(id, %(id_part)s) > 0)
+  and (%(name)s::text is null or name = %(name)s)
+  and (%(name_part)s::text is null or strpos(name, %(name_part)s) > 0)
+  and (%(type)s::text is null or type = %(type)s)
+  and (%(engine)s::text is null or engine = %(engine)s)
+  and (%(eps_id)s::text is null or enterprise_project_id = %(eps_id)s)
+  and (%(vpc_id)s::text is null or vpc_id = %(vpc_id)s)
+  and (%(subnet_id)s::text is null or subnet_id = %(subnet_id)s)
+  and tags @> %(tags)s::jsonb
+
+-- name: count_by_status
+select status, engine, count(*) as instances from instance group by status, engine
+
+-- name: tags_of_project
+select tag ->> 'key' as key, array_agg(distinct tag ->> 'value' order by tag ->> 'value') as values
+from instance cross join jsonb_array_elements(tags) as tag
+where project_id = %s
+group by tag ->> 'key'
+order by tag ->> 'key'

@@ -1,0 +1,224 @@
+"""Every engine on real servers: each installation of this host, in folders and on addresses of our own."""
+
+import contextlib
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from openrds.engines.postgresql.engine import PostgreSQL
+from openrds.engines.postgresql.sessions import superuser_session
+from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
+from openrds.hosts.addresses import port_is_free
+from openrds.hosts.processes import RECORD, find, records_below, stop_recorded, wait_until
+from openrds.hosts.user import ServerUser
+from openrds.hosts.volumes import FolderVolumes
+
+PASSWORD = "Secret#Word_1"
+
+
+class PostgreSQLDialect:
+    """What the conformance suite must know of an engine beyond its protocol."""
+
+    superuser = "rdsAdmin"
+    port = 5432
+    is_privileged = (
+        "SELECT rolsuper OR rolreplication OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+    )
+    identity = "SELECT system_identifier FROM pg_control_system()"
+    checksums = "SELECT current_setting('data_checksums') = 'on'"
+    buffers_mb = "SELECT setting::bigint * 8 / 1024 FROM pg_settings WHERE name = 'shared_buffers'"
+    connections = "SELECT setting::int FROM pg_settings WHERE name = 'max_connections'"
+
+    def build(self, data_dir: Path, user: ServerUser, spares: int = 0) -> PostgreSQL:
+        return PostgreSQL(data_dir, user, spare_data_dirs=spares)
+
+    def query(
+        self, node: NodeSpec, statement: str, *, user="root", password=PASSWORD, database="postgres"
+    ) -> Any:
+        """The first column of the first row, over TCP."""
+        with psycopg.connect(
+            host=node.address,
+            port=node.port,
+            user=user,
+            password=password,
+            dbname=database,
+            autocommit=True,
+            connect_timeout=10,
+        ) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchone()[0] if cursor.description else None
+
+    def close_log_segment(self, node: NodeSpec) -> str:
+        """Write something, and return the name of the log file that is then complete."""
+        with superuser_session(node) as connection:
+            connection.execute("CREATE TABLE public.written AS SELECT 1 AS x")
+            row = connection.execute("SELECT pg_walfile_name(pg_switch_wal())").fetchone()
+            return row[0]
+
+    def break_data(self, node: NodeSpec) -> None:
+        os.truncate(node.data_dir / "global" / "pg_control", 100)
+
+
+DIALECTS = {"PostgreSQL": PostgreSQLDialect()}
+
+
+@cache
+def home() -> Path:
+    """A short path, for Unix sockets, that the server user can pass through."""
+    path = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
+    path.chmod(0o711)
+    return path
+
+
+@cache
+def engine_of(name: str) -> Engine:
+    data_dir = home() / name
+    data_dir.mkdir(mode=0o711)
+    return DIALECTS[name].build(data_dir, ServerUser.choose())
+
+
+@cache
+def installations() -> list[tuple[str, Installation]]:
+    return [(name, found) for name in DIALECTS for found in engine_of(name).installations()]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "installed" in metafunc.fixturenames:
+        ids = [f"{name}-{found.complete_version}" for name, found in installations()]
+        metafunc.parametrize("installed", installations(), ids=ids, scope="module")
+
+
+def pytest_sessionfinish() -> None:
+    if home.cache_info().currsize:
+        shutil.rmtree(home())
+
+
+@dataclass
+class Trial:
+    """An installation under test, and what a test makes of it. Everything is in `folder`."""
+
+    dialect: PostgreSQLDialect
+    installation: Installation
+    engine: Engine
+    folder: Path
+    user: ServerUser
+
+    def node(self, **changes: Any) -> NodeSpec:
+        name = f"n{secrets.token_hex(3)}"
+        folder = FolderVolumes(self.folder / "instances", self.user).create(name)
+        node = NodeSpec(
+            node_id=name,
+            installation=self.installation,
+            folder=folder,
+            socket_dir=self.folder / "s" / name,
+            address=free_address(self.dialect.port),
+            port=self.dialect.port,
+            memory_mb=2048,
+            vcpus=1,
+        )
+        return replace(node, **changes)
+
+    def initialised(self, **changes: Any) -> Server:
+        node = self.node(**changes)
+        self.engine.initialise(self.installation, node.data_dir)
+        server = self.engine.server(node)
+        server.configure()
+        return server
+
+    def started(self, **changes: Any) -> Server:
+        server = self.initialised(**changes)
+        server.start()
+        server.set_administrator("root", self.engine.seal_password(PASSWORD))
+        return server
+
+    def query(self, server: Server, statement: str, **options: Any) -> Any:
+        return self.dialect.query(server.node, statement, **options)
+
+    def kill(self, server: Server) -> int:
+        """As a crash does, and only the main process; returns its pid."""
+        process = find(server.node.folder / RECORD)
+        assert process is not None
+        process.send(signal.SIGKILL)
+        assert process.wait(10)
+        return process.pid
+
+    def with_reserve(self, spares: int) -> "Trial":
+        data_dir = self.folder / "reserve"
+        data_dir.mkdir(mode=0o711)
+        engine = self.dialect.build(data_dir, self.user, spares)
+        engine.installations = lambda: (self.installation,)  # type: ignore[method-assign] # not of all versions
+        return replace(self, engine=engine)
+
+
+@contextlib.contextmanager
+def trial_of(name: str, installation: Installation) -> Iterator[Trial]:
+    folder = home() / secrets.token_hex(3)
+    folder.mkdir(mode=0o711)
+    try:
+        yield Trial(DIALECTS[name], installation, engine_of(name), folder, ServerUser.choose())
+    finally:
+        left = end_all(folder)
+        shutil.rmtree(folder)
+    assert not left, f"left running: {left}"
+
+
+def end_all(folder: Path) -> list[psutil.Process]:
+    """Stop the servers of a folder by their records; returns what ran besides, which is killed."""
+    for record in records_below(folder):
+        stop_recorded(record, 5)
+    left = processes_naming(folder)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    assert wait_until(lambda: not processes_naming(folder), 20)
+    return left
+
+
+@pytest.fixture
+def trial(installed: tuple[str, Installation]) -> Iterator[Trial]:
+    with trial_of(*installed) as trial:
+        yield trial
+
+
+@pytest.fixture(scope="module")
+def shared(installed: tuple[str, Installation]) -> Iterator[tuple[Trial, Server]]:
+    """A running server for tests that change nothing another one sees."""
+    with trial_of(*installed) as trial:
+        yield trial, trial.started()
+
+
+def processes_naming(folder: Path) -> list[psutil.Process]:
+    """Those that have the folder in their command line."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if any(str(folder) in word for word in command) and process.pid != os.getpid():
+            found.append(process)
+    return found
+
+
+def free_address(port: int) -> str:
+    """Of a network of the tests' own, so that runs beside this one do not meet it but by rare chance."""
+    while True:
+        address = f"127.65.{secrets.randbelow(256)}.{1 + secrets.randbelow(254)}"
+        if port_is_free(address, port):
+            return address
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], bool]], None]:
+    def wait(condition: Callable[[], bool]) -> None:
+        assert wait_until(condition, 30)
+
+    return wait

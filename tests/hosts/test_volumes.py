@@ -1,0 +1,63 @@
+import stat
+
+import pytest
+
+from openrds.hosts.errors import HostError
+from openrds.hosts.volumes import FolderVolumes
+
+
+@pytest.fixture
+def volumes(folder, user):
+    return FolderVolumes(folder / "volumes", user)
+
+
+def test_a_volume_is_the_users_alone(volumes, user):
+    path = volumes.create("one")
+    (path / "file").write_text("kept")
+
+    assert volumes.create("one") == path == volumes.path("one")
+    assert (path / "file").read_text() == "kept"
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (user.uid, user.gid, 0o700)
+
+
+def test_remove_takes_all_and_may_be_repeated(volumes):
+    for name in ("one", "one-b"):
+        (volumes.create(name) / "deep" / "er").mkdir(parents=True)
+
+    volumes.remove("one")
+    volumes.remove("one")
+
+    assert [path.name for path in volumes.root.iterdir()] == ["one-b"]
+
+
+def test_remove_finishes_what_was_interrupted(volumes):
+    volumes.create("one").rename(volumes.root / ".one.removed-cafe")
+
+    volumes.remove("one")
+
+    assert list(volumes.root.iterdir()) == []
+
+
+def test_remove_of_nothing_at_all(volumes):
+    volumes.remove("one")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", ".hidden", "a/b", "/etc"])
+def test_a_name_stays_within_the_root(volumes, name):
+    with pytest.raises(HostError):
+        volumes.create(name)
+    with pytest.raises(HostError):
+        volumes.remove(name)
+
+
+def test_free_bytes(volumes):
+    assert volumes.free_bytes() > 0
+
+
+def test_something_else_in_the_place_is_an_error(volumes):
+    volumes.create("one")
+    (volumes.root / "two").symlink_to("/etc")
+
+    with pytest.raises(HostError, match="not a folder"):
+        volumes.create("two")
