@@ -5,14 +5,14 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." || exit
 
 failed=0
 check() {
-    ".venv/bin/$@" || {
+    "$@" || {
         failed=1
         echo "lint: $* failed" >&2
     }
 }
 
-check ruff check
-check ruff format --check
-check mypy --strict
-check lint-imports
+check .venv/bin/ruff check
+check .venv/bin/ruff format --check
+check .venv/bin/mypy --strict
+check .venv/bin/lint-imports
 exit "$failed"

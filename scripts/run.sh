@@ -3,7 +3,7 @@
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
-command=$1
+program=$1
 shift
-eval "arguments=(${ARGS:-})"
-exec ".venv/bin/$command" "$@" ${arguments[@]+"${arguments[@]}"}
+eval "set -- \"\$@\" ${ARGS:-}"
+exec ".venv/bin/$program" "$@"

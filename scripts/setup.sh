@@ -47,7 +47,8 @@ is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/
 find_python() { # the first that has all it takes, else the first that is new enough
     local name found second=
     for name in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
-        found=$(command -v "$name") && is_new_enough "$found" || continue
+        found=$(command -v "$name") || continue
+        is_new_enough "$found" || continue
         if "$found" -c 'import ensurepip, venv' 2>/dev/null; then
             echo "$found"
             return
@@ -166,7 +167,7 @@ provide_postgresql() {
         return
     fi
     say "PostgreSQL as a wheel cannot be had here"
-    may_apt && apt_postgresql && [[ -n $(machine_postgresql) ]] ||
+    { may_apt && apt_postgresql && [[ -n $(machine_postgresql) ]]; } ||
         fail "There is no PostgreSQL $oldest_postgresql or newer on this machine, and openrds can serve none without." \
             "On Debian and Ubuntu: apt-get install postgresql"
 }

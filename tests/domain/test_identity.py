@@ -3,7 +3,7 @@ import datetime as dt
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openrds.domain import identity
@@ -73,6 +73,7 @@ def test_tokens_expire_after_a_day():
         read_token(value, Accounts([own]), NOW + dt.timedelta(hours=24))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_changed_token_is_refused(data):
     own = account()
@@ -85,6 +86,7 @@ def test_a_changed_token_is_refused(data):
         read_token(changed, Accounts([own]), NOW)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_anything_else_is_refused(value):
     with pytest.raises(TokenError, match="decrypt token fail"):

@@ -187,6 +187,17 @@ def test_newest_minor_of_each_major_is_offered(only_configured, open_folder):
     assert found_in(folders, open_folder / "copies") == [("12.1", other), ("17.10", new)]
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into any folder")
+def test_folders_that_are_closed_to_us_are_passed_over(only_configured, open_folder, monkeypatch):
+    closed = fake_installation(open_folder / "closed", "17.1").parent
+    monkeypatch.setenv("PATH", str(closed / "bin"))
+    closed.chmod(0)
+    try:
+        assert found_in([closed], open_folder / "copies") == []
+    finally:
+        closed.chmod(0o700)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs servers as another user")
 def test_binaries_that_the_server_user_cannot_reach_are_copied_once(only_configured, open_folder):
     bin_dir = fake_installation(open_folder / "private" / "package" / "tree", "17.1")

@@ -88,17 +88,16 @@ def _measure(app: ASGIApp) -> ASGIApp:
     """Count each request by its route, and how long it took."""
 
     async def measured(scope: Scope, receive: Receive, send: Send) -> None:
+        method = str(scope.get("method", ""))
         begun = time.perf_counter()
         route = scope["path_template"]
 
         async def note(message: Message) -> None:
             if message["type"] == "http.response.start":
-                health.REQUESTS.labels(scope["method"], route, message["status"]).inc()
+                health.REQUESTS.labels(method, route, message["status"]).inc()
                 health.REQUEST_SECONDS.labels(route).observe(time.perf_counter() - begun)
             await send(message)
 
         await app(scope, receive, note)
 
     return measured
-
-

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
@@ -77,7 +77,9 @@ class QuotasAnswer(msgspec.Struct):
 
 
 @get("/v3/{project_id:str}/datastores/{engine:str}", responses=refusals(ErrorCode.ENGINE), tags=_TAGS)
-async def list_datastores(request: ApiRequest, project_id: str, engine: str) -> DatastoresAnswer:
+async def list_datastores(
+    request: ApiRequest, project_id: FromPath[str], engine: FromPath[str]
+) -> DatastoresAnswer:
     """The versions of an engine that a host here has; none for an engine without a server."""
     name = _engine(engine)
     versions = await _versions(request, name)
@@ -87,10 +89,10 @@ async def list_datastores(request: ApiRequest, project_id: str, engine: str) -> 
 @get("/v3/{project_id:str}/flavors/{engine:str}", responses=refusals(ErrorCode.ENGINE), tags=_TAGS)
 async def list_flavors(
     request: ApiRequest,
-    project_id: str,
-    engine: str,
-    version_name: str | None = None,
-    spec_code: str | None = None,
+    project_id: FromPath[str],
+    engine: FromPath[str],
+    version_name: FromQuery[str | None] = None,
+    spec_code: FromQuery[str | None] = None,
 ) -> FlavorsAnswer:
     """The flavors of an engine, of those versions that a host here has."""
     name = _engine(engine)
@@ -110,10 +112,10 @@ async def list_flavors(
 @get("/v3/{project_id:str}/storage-type/{engine:str}", responses=refusals(ErrorCode.ENGINE), tags=_TAGS)
 async def list_storage_types(
     request: ApiRequest,
-    project_id: str,
-    engine: str,
-    version_name: Annotated[str, Parameter(min_length=1)],
-    ha_mode: str | None = None,
+    project_id: FromPath[str],
+    engine: FromPath[str],
+    version_name: Annotated[str, QueryParameter(min_length=1)],
+    ha_mode: FromQuery[str | None] = None,
 ) -> StorageTypesAnswer:
     """The storage types of an engine's version."""
     if ha_mode not in (None, "", *_MODES):
@@ -125,7 +127,7 @@ async def list_storage_types(
 
 
 @get("/v3/{project_id:str}/quotas", responses=refusals(), tags=_TAGS)
-async def show_quotas(request: ApiRequest, project_id: str) -> QuotasAnswer:
+async def show_quotas(request: ApiRequest, project_id: FromPath[str]) -> QuotasAnswer:
     """How many instances the project may have, and has."""
     service = service_of(request)
     count = await service.reads.row(_sql.count_instances, [project_id])

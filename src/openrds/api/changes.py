@@ -9,6 +9,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from litestar import MediaType, Response
@@ -45,7 +46,7 @@ class Answer:
     body: bytes
 
 
-async def change(request: ApiRequest, work: Change, *, status: int = 200) -> Response[bytes]:
+async def change(request: ApiRequest, work: Change, *, status: int = 200) -> Response[Any]:
     """Run `work` in a transaction, in a thread, and answer with what it returns.
 
     Raises:

@@ -3,7 +3,14 @@
 import psycopg
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.core import REGISTRY
 
 from openrds.api.state import Service
@@ -57,7 +64,10 @@ async def _store_metrics(service: Service) -> CollectorRegistry:
     for row in await service.reads.rows(_tasks.queue_depth):
         depth.labels(row["queue_name"], row["status"]).set(row["jobs"])
     steps = Gauge(
-        "openrds_step_seconds", "How long a step takes, moving average.", ["operation", "step"], registry=registry
+        "openrds_step_seconds",
+        "How long a step takes, moving average.",
+        ["operation", "step"],
+        registry=registry,
     )
     for row in await service.reads.rows(_tasks.step_durations):
         steps.labels(row["operation"], row["step"]).set(row["seconds"])

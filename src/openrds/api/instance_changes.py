@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post, put
+from litestar.params import FromPath, JSONBody
 
 from openrds.api.changes import change
 from openrds.api.refusals import refusals
@@ -68,7 +69,7 @@ class ProjectTagsAnswer(msgspec.Struct):
     tags=_TAGS,
 )
 async def rename(
-    request: ApiRequest, project_id: str, instance_id: str, data: changes.Rename
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str], data: JSONBody[changes.Rename]
 ) -> Response[Done]:
     return await _done(request, lambda intake: changes.rename(intake, instance_id, data))
 
@@ -79,7 +80,10 @@ async def rename(
     tags=_TAGS,
 )
 async def set_alias(
-    request: ApiRequest, project_id: str, instance_id: str, data: changes.SetAlias
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[changes.SetAlias],
 ) -> Response[AliasAnswer]:
     def work(intake: Intake) -> AliasAnswer:
         changes.set_alias(intake, instance_id, data)
@@ -94,7 +98,10 @@ async def set_alias(
     tags=_TAGS,
 )
 async def set_maintenance_window(
-    request: ApiRequest, project_id: str, instance_id: str, data: changes.SetMaintenanceWindow
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[changes.SetMaintenanceWindow],
 ) -> Response[Done]:
     return await _done(request, lambda intake: changes.set_maintenance_window(intake, instance_id, data))
 
@@ -106,13 +113,20 @@ async def set_maintenance_window(
     tags=_TAGS,
 )
 async def set_password(
-    request: ApiRequest, project_id: str, instance_id: str, data: reset_password.ResetPassword
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[reset_password.ResetPassword],
 ) -> Response[Done]:
     """Give the administrator another password. The answer comes once the server has it."""
     accepted: list[UUID] = []
-    answer = await _done(request, lambda intake: accepted.append(reset_password.submit(intake, instance_id, data)))
+    answer = await _done(
+        request, lambda intake: accepted.append(reset_password.submit(intake, instance_id, data))
+    )
     for task_id in accepted:
-        task = await center.wait_until_ended(service_of(request).reads, project_id, task_id, _PASSWORD_TIMEOUT)
+        task = await center.wait_until_ended(
+            service_of(request).reads, project_id, task_id, _PASSWORD_TIMEOUT
+        )
         if task is None or task["status"] != TaskStatus.COMPLETED:
             reason = task["fail_reason"] if task else f"task {task_id} is still running"
             raise Refusal(ErrorCode.INTERNAL, f"The password was not set: {reason}.")
@@ -124,7 +138,9 @@ async def set_password(
     responses=refusals(instance=True),
     tags=_TAGS,
 )
-async def show_backup_policy(request: ApiRequest, project_id: str, instance_id: str) -> BackupPolicyAnswer:
+async def show_backup_policy(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> BackupPolicyAnswer:
     row = await _instance(request, project_id, instance_id)
     return BackupPolicyAnswer(
         BackupPolicyEntry(row["backup_keep_days"], row["backup_start_time"], row["backup_period"])
@@ -143,7 +159,10 @@ async def show_backup_policy(request: ApiRequest, project_id: str, instance_id: 
     tags=_TAGS,
 )
 async def set_backup_policy(
-    request: ApiRequest, project_id: str, instance_id: str, data: changes.SetBackupPolicy
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[changes.SetBackupPolicy],
 ) -> Response[Done]:
     return await _done(request, lambda intake: changes.set_backup_policy(intake, instance_id, data))
 
@@ -155,7 +174,10 @@ async def set_backup_policy(
     tags=_TAGS,
 )
 async def change_tags(
-    request: ApiRequest, project_id: str, instance_id: str, data: changes.ChangeTags
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[changes.ChangeTags],
 ) -> Response[Done]:
     return await _done(request, lambda intake: changes.change_tags(intake, instance_id, data))
 
@@ -165,13 +187,15 @@ async def change_tags(
     responses=refusals(instance=True),
     tags=_TAGS,
 )
-async def show_tags(request: ApiRequest, project_id: str, instance_id: str) -> InstanceTagsAnswer:
+async def show_tags(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> InstanceTagsAnswer:
     row = await _instance(request, project_id, instance_id)
     return InstanceTagsAnswer([InstanceTag(tag["key"], tag["value"]) for tag in row["tags"]])
 
 
 @get("/v3/{project_id:str}/tags", responses=refusals(), tags=_TAGS)
-async def list_tags(request: ApiRequest, project_id: str) -> ProjectTagsAnswer:
+async def list_tags(request: ApiRequest, project_id: FromPath[str]) -> ProjectTagsAnswer:
     """Every tag in use in the project."""
     rows = await service_of(request).reads.rows(_sql.tags_of_project, [project_id])
     return ProjectTagsAnswer([ProjectTag(row["key"], row["values"]) for row in rows])
@@ -185,7 +209,7 @@ async def _done(request: ApiRequest, work: Callable[[Intake], None]) -> Response
     return await change(request, answer)
 
 
-async def _instance(request: ApiRequest, project_id: str, instance_id: str) -> Row:
+async def _instance(request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]) -> Row:
     row = await service_of(request).reads.row(_sql.instance_by_id, [instance_id])
     if row is None or row["project_id"] != project_id:
         raise Refusal(ErrorCode.INSTANCE_NOT_FOUND, f"There is no instance {instance_id}.")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Response, delete, get, post
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
 from openrds.api.changes import change
@@ -203,7 +203,9 @@ class InstancesAnswer(msgspec.Struct):
     ),
     tags=["Instances"],
 )
-async def create(request: ApiRequest, project_id: str, data: CreateInstance) -> Response[CreatedAnswer]:
+async def create(
+    request: ApiRequest, project_id: FromPath[str], data: JSONBody[CreateInstance]
+) -> Response[CreatedAnswer]:
     """Create a single instance."""
     region = service_of(request).settings.region
 
@@ -221,7 +223,7 @@ async def create(request: ApiRequest, project_id: str, data: CreateInstance) -> 
     tags=["Instances"],
 )
 async def act(
-    request: ApiRequest, project_id: str, instance_id: str, data: InstanceAction
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str], data: JSONBody[InstanceAction]
 ) -> Response[JobIdAnswer]:
     """Do one thing to an instance: `restart`."""
 
@@ -237,7 +239,9 @@ async def act(
     responses=refusals(instance=True),
     tags=["Instances"],
 )
-async def remove(request: ApiRequest, project_id: str, instance_id: str) -> Response[JobIdAnswer]:
+async def remove(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> Response[JobIdAnswer]:
     """Delete an instance with its data."""
 
     def work(intake: Intake) -> JobIdAnswer:
@@ -249,18 +253,18 @@ async def remove(request: ApiRequest, project_id: str, instance_id: str) -> Resp
 @get("/v3/{project_id:str}/instances", responses=refusals(), tags=["Instances"])
 async def list_instances(
     request: ApiRequest,
-    project_id: str,
-    id_: Annotated[str | None, Parameter(query="id", description="A leading `*` finds a part.")] = None,
-    name: Annotated[str | None, Parameter(description="A leading `*` finds a part.")] = None,
-    type_: Annotated[InstanceType | None, Parameter(query="type")] = None,
-    datastore_type: EngineName | None = None,
-    eps_id: str | None = None,
-    vpc_id: str | None = None,
-    subnet_id: str | None = None,
-    tags: Annotated[str | None, Parameter(description="`key=value` pairs, parted by commas.")] = None,
-    group_type: str | None = None,
-    offset: Annotated[int, Parameter(ge=0, le=2**62)] = 0,
-    limit: Annotated[int, Parameter(ge=1, le=100)] = 100,
+    project_id: FromPath[str],
+    id_: Annotated[str | None, QueryParameter(name="id", description="A leading `*` finds a part.")] = None,
+    name: Annotated[str | None, QueryParameter(description="A leading `*` finds a part.")] = None,
+    type_: Annotated[InstanceType | None, QueryParameter(name="type")] = None,
+    datastore_type: FromQuery[EngineName | None] = None,
+    eps_id: FromQuery[str | None] = None,
+    vpc_id: FromQuery[str | None] = None,
+    subnet_id: FromQuery[str | None] = None,
+    tags: Annotated[str | None, QueryParameter(description="`key=value` pairs, parted by commas.")] = None,
+    group_type: FromQuery[str | None] = None,
+    offset: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 100,
 ) -> InstancesAnswer:
     """The project's instances, newest first. All filters must match."""
     service = service_of(request)
@@ -290,11 +294,11 @@ async def list_instances(
     return InstancesAnswer([_listed(row, service.settings.region) for row in rows], count["total_count"])
 
 
-def _submit_action(intake: Intake, instance_id: str, action: InstanceAction) -> UUID:
+def _submit_action(intake: Intake, instance_id: FromPath[str], action: InstanceAction) -> UUID:
     asked = [field for field in action.__struct_fields__ if getattr(action, field) is not UNSET]
     if len(asked) != 1:
         raise Refusal(ErrorCode.PARAMETER, "The body must have exactly one action, such as restart.")
-    if action.restart is UNSET or isinstance(action.restart, UnsetType):
+    if isinstance(action.restart, UnsetType):
         raise Refusal(ErrorCode.PARAMETER, f"{asked[0]} is not offered by this openrds.")
     if action.restart.delay:
         raise Refusal(ErrorCode.PARAMETER, "restart.delay is not offered by this openrds; leave it out.")

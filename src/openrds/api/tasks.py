@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response, delete, get
-from litestar.params import Parameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import UNSET, UnsetType
 
 from openrds.api.changes import change
@@ -17,10 +17,10 @@ from openrds.store.database import Row
 from openrds.tasks import center
 
 TaskId = Annotated[
-    str, Parameter(query="id", min_length=1, description="The id that the operation answered.")
+    str, QueryParameter(name="id", min_length=1, description="The id that the operation answered.")
 ]
 Milliseconds = Annotated[
-    int | None, Parameter(ge=0, le=253402300799000, description="Unix milliseconds, UTC.")
+    int | None, QueryParameter(ge=0, le=253402300799000, description="Unix milliseconds, UTC.")
 ]
 
 
@@ -92,7 +92,7 @@ class Empty(msgspec.Struct):
 
 
 @get("/v3/{project_id:str}/jobs", responses=refusals(ErrorCode.TASK_NOT_FOUND), tags=["Task center"])
-async def show_job(request: ApiRequest, project_id: str, id_: TaskId) -> JobAnswer:
+async def show_job(request: ApiRequest, project_id: FromPath[str], id_: TaskId) -> JobAnswer:
     """One task by its id."""
     task = await center.find_task(service_of(request).reads, project_id, id_)
     if task is None:
@@ -106,7 +106,7 @@ async def show_job(request: ApiRequest, project_id: str, id_: TaskId) -> JobAnsw
     responses=refusals(ErrorCode.TASK_NOT_FOUND),
     tags=["Task center"],
 )
-async def delete_job(request: ApiRequest, project_id: str, id_: TaskId) -> Response[Empty]:
+async def delete_job(request: ApiRequest, project_id: FromPath[str], id_: TaskId) -> Response[Empty]:
     """Delete the record of a task. A running task goes on."""
 
     def work(intake: Any) -> Empty:
@@ -120,14 +120,14 @@ async def delete_job(request: ApiRequest, project_id: str, id_: TaskId) -> Respo
 @get("/v3/{project_id:str}/tasklist", responses=refusals(), tags=["Task center"])
 async def list_tasks(
     request: ApiRequest,
-    project_id: str,
-    offset: Annotated[int, Parameter(ge=0, le=2**62)] = 0,
-    limit: Annotated[int, Parameter(ge=1, le=50)] = 10,
-    id_: Annotated[str | None, Parameter(query="id")] = None,
-    instance_id: str | None = None,
-    order_id: str | None = None,
-    name: str | None = None,
-    status: TaskStatus | None = None,
+    project_id: FromPath[str],
+    offset: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=50)] = 10,
+    id_: Annotated[str | None, QueryParameter(name="id")] = None,
+    instance_id: FromQuery[str | None] = None,
+    order_id: FromQuery[str | None] = None,
+    name: FromQuery[str | None] = None,
+    status: FromQuery[TaskStatus | None] = None,
     start_time: Milliseconds = None,
     end_time: Milliseconds = None,
 ) -> TaskListAnswer:
@@ -151,7 +151,7 @@ async def list_tasks(
     responses=refusals(ErrorCode.TASK_NOT_FOUND),
     tags=["Extensions"],
 )
-async def show_steps(request: ApiRequest, project_id: str, task_id: str) -> StepsAnswer:
+async def show_steps(request: ApiRequest, project_id: FromPath[str], task_id: FromPath[str]) -> StepsAnswer:
     """The steps of a task in their order: an extension of openrds."""
     steps = await center.find_steps(service_of(request).reads, project_of(request).id, task_id)
     if not steps:

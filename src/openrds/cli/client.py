@@ -25,7 +25,7 @@ _TIMEOUT = 60.0
 
 
 class Client:
-    """One project of one service. A path is relative to the project: `v3`, `instances` is `/v3/{project_id}/instances`."""
+    """One project of a service. Paths are below the project: `instances` is `/v3/{project_id}/instances`."""
 
     def __init__(self, credentials: Credentials) -> None:
         self.credentials = credentials
@@ -71,7 +71,7 @@ class Client:
             connection.close()
 
     def _headers(self, method: str, url: str, content: bytes) -> dict[str, str]:
-        """The request id makes each signature unique: the service answers a repeated one with its first answer."""
+        """The request id makes each signature unique: a repeated one would get the first call's answer."""
         headers = {"X-Request-Id": uuid.uuid4().hex, "X-Project-Id": self.credentials.project_id}
         if content:
             headers["Content-Type"] = "application/json"

@@ -24,7 +24,9 @@ class Credentials:
 
 
 def find_credentials(file: Path | None, data_dir: Path | None, environment: Mapping[str, str]) -> Credentials:
-    """The credentials that flags name, else those that the environment names; a file goes before a data directory.
+    """The credentials that flags name, else those that the environment names.
+
+    Of both, a file goes before a data directory.
 
     Raises:
         UsageError: nothing names any, or the file cannot be used.
@@ -40,7 +42,9 @@ def read_credentials(path: Path) -> Credentials:
     try:
         values = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise UsageError(f"There is no credentials file {path}; `openrds serve` writes it when it starts.") from None
+        raise UsageError(
+            f"There is no credentials file {path}; `openrds serve` writes it when it starts."
+        ) from None
     except OSError as error:
         raise UsageError(f"The credentials file {path} cannot be read: {error.strerror}.") from None
     except ValueError:

@@ -13,7 +13,7 @@ class UsageError(CommandError):
     exit_code = 2
 
 
-class Unreachable(CommandError):
+class Unreachable(CommandError):  # noqa: N818 - says what happened
     """Nothing answers at the endpoint, or nothing that speaks the API."""
 
 
@@ -26,11 +26,11 @@ class ApiError(CommandError):
         self.code = code
 
 
-class TaskFailed(CommandError):
+class TaskFailed(CommandError):  # noqa: N818 - says what happened
     """The task that was waited for failed; the message has its reason."""
 
 
-class Interrupted(CommandError):
+class Interrupted(CommandError):  # noqa: N818 - says what happened
     """Ended by Ctrl-C; the code is the shell's for SIGINT."""
 
     exit_code = 130

@@ -21,7 +21,8 @@ EngineOption: TypeAlias = Annotated[EngineName, typer.Option(case_sensitive=Fals
 PasswordStdin: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--password-stdin", help=f"Read the password from stdin; else {VARIABLE}, a prompt, or a generated one."
+        "--password-stdin",
+        help=f"Read the password from stdin; else {VARIABLE}, a prompt, or a generated one.",
     ),
 ]
 Wait: TypeAlias = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the task to its end.")]
@@ -51,7 +52,8 @@ class Order:
 @client_command(app, "create")
 def create(
     session: Session,
-    name: str,
+    name: Annotated[str, typer.Argument(metavar="NAME")],
+    *,
     engine: EngineOption = EngineName.POSTGRESQL,
     version: Annotated[str | None, typer.Option(help="Default: the newest that the service has.")] = None,
     flavor: Annotated[str | None, typer.Option(help="Default: the smallest.")] = None,
@@ -73,6 +75,7 @@ def create(
 @client_command(app, "list")
 def list_(
     session: Session,
+    *,
     id: Annotated[str | None, typer.Option(help="A leading * finds a part.")] = None,
     name: Annotated[str | None, typer.Option(help="A leading * finds a part.")] = None,
     type: Annotated[InstanceType | None, typer.Option(case_sensitive=False)] = None,
@@ -124,10 +127,14 @@ def delete(
 
 
 @client_command(app, "rename")
-def rename(session: Session, instance: IdOrName, name: Annotated[str, typer.Argument(metavar="NEW_NAME")]) -> None:
+def rename(
+    session: Session, instance: IdOrName, name: Annotated[str, typer.Argument(metavar="NEW_NAME")]
+) -> None:
     """Give an instance another name."""
     id_ = lookups.find_instance_id(session.client, instance)
-    session.output.said(session.client.put(f"instances/{id_}/name", {"name": name}), f"{instance} is now {name}")
+    session.output.said(
+        session.client.put(f"instances/{id_}/name", {"name": name}), f"{instance} is now {name}"
+    )
 
 
 @client_command(app, "password")
@@ -135,7 +142,9 @@ def password(session: Session, instance: IdOrName, password_stdin: PasswordStdin
     """Give the administrator of an instance another password."""
     id_ = lookups.find_instance_id(session.client, instance)
     body = {"db_user_pwd": choose_password(from_stdin=password_stdin)}
-    session.output.said(session.client.post(f"instances/{id_}/password", body), f"{instance} has the new password")
+    session.output.said(
+        session.client.post(f"instances/{id_}/password", body), f"{instance} has the new password"
+    )
 
 
 def create_instance(client: Client, order: Order) -> Json:
@@ -154,7 +163,9 @@ def create_instance(client: Client, order: Order) -> Json:
         **lookups.default_network(client),
     }
     optional = {"port": None if order.port is None else str(order.port), "tags": list(order.tags) or None}
-    return client.post("instances", body | {name: value for name, value in optional.items() if value is not None})
+    return client.post(
+        "instances", body | {name: value for name, value in optional.items() if value is not None}
+    )
 
 
 def parse_tags(tags: list[str]) -> tuple[Json, ...]:

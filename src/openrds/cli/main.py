@@ -36,7 +36,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit.")
+        bool,
+        typer.Option("--version", is_eager=True, callback=_print_version, help="Show the version and exit."),
     ] = False,
 ) -> None:
     pass
@@ -45,7 +46,7 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command; exit code 2 for what the caller got wrong, 1 for what did not work."""
     try:
-        app(list(arguments) if arguments is not None else None)
+        app(list(arguments) if arguments is not None else None, prog_name="openrds")
     except CommandError as error:
         note(f"openrds: {error}")
         sys.exit(error.exit_code)

@@ -1,4 +1,4 @@
-"""What a command prints: a table for people, or the API's own JSON for programs. Nothing else is on stdout."""
+"""What a command prints on stdout: a table for people, or the API's own JSON for programs."""
 
 import json
 import sys
@@ -48,11 +48,12 @@ def pretty(value: Any) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Columns as wide as their widest cell, parted by two blanks; an empty cell is `-`, so that columns can be counted."""
+    """Columns parted by two blanks; an empty cell is `-`, so that columns can be counted."""
     lines = [list(header), *([str(cell) or "-" for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
     )
 
 

@@ -17,7 +17,7 @@ _LENGTH = 20
 
 
 def choose_password(*, from_stdin: bool) -> str:
-    """From stdin if asked for, else the environment, else a prompt on a terminal, else a new one, told once on stderr.
+    """From stdin if asked for, else the environment, else a prompt, else a new one, told once on stderr.
 
     Raises:
         UsageError: stdin has none.
@@ -33,7 +33,11 @@ def generate_password() -> str:
     """Letters of both cases and digits, which every engine takes and no shell or URL has to quote."""
     while True:
         password = "".join(secrets.choice(_CHARACTERS) for _ in range(_LENGTH))
-        if any(map(str.isupper, password)) and any(map(str.islower, password)) and any(map(str.isdigit, password)):
+        if (
+            any(map(str.isupper, password))
+            and any(map(str.islower, password))
+            and any(map(str.isdigit, password))
+        ):
             return password
 
 
@@ -49,5 +53,7 @@ def _from_terminal() -> str:
     if not sys.stdin.isatty():
         return ""
     prompt = "Password of the administrator (empty: make one)"
-    answer = typer.prompt(prompt, default="", show_default=False, hide_input=True, confirmation_prompt=True, err=True)
+    answer = typer.prompt(
+        prompt, default="", show_default=False, hide_input=True, confirmation_prompt=True, err=True
+    )
     return str(answer)

@@ -1,4 +1,4 @@
-"""`openrds serve` and `openrds down`: run a service here. The service is imported only when it is asked for."""
+"""`openrds serve` and `openrds down`. The service is imported only when it is asked for."""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -14,18 +14,23 @@ DataDir: TypeAlias = Annotated[
 
 
 def serve(
+    *,
     data_dir: DataDir = None,
     listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Default: 127.0.0.1:8082.")] = None,
     store: Annotated[
         str | None, typer.Option(metavar="DSN", help="A PostgreSQL database. Default: one of its own.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="TOML file. Default: openrds.toml in the data directory.")
+        Path | None,
+        typer.Option(metavar="FILE", help="TOML file. Default: openrds.toml in the data directory."),
     ] = None,
     region: str | None = None,
     log_level: Annotated[str | None, typer.Option(metavar="LEVEL", help="Default: INFO.")] = None,
 ) -> None:
-    """Run the service until SIGTERM; instances outlive it. Each setting may also be given as OPENRDS_<NAME>."""
+    """Run the service until SIGTERM; instances go on serving.
+
+    Each setting may also be given as OPENRDS_<NAME> or in the TOML file.
+    """
     from openrds.service import configuration  # noqa: PLC0415
     from openrds.service.serve import serve as run  # noqa: PLC0415
 

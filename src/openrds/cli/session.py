@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeAlias
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import typer
 
@@ -15,14 +15,17 @@ from openrds.cli.credentials import DATA_DIR_VARIABLE, FILE_VARIABLE, find_crede
 from openrds.cli.output import Format, Output
 from openrds.cli.watch import follow
 
-P = ParamSpec("P")
+Command = TypeVar("Command", bound=Callable[..., None])
 
 CredentialsOption: TypeAlias = Annotated[
-    Path | None, typer.Option("--credentials", metavar="FILE", help=f"Credentials file [env: {FILE_VARIABLE}].")
+    Path | None,
+    typer.Option("--credentials", metavar="FILE", help=f"Credentials file [env: {FILE_VARIABLE}]."),
 ]
 DataDirOption: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--data-dir", metavar="DIR", help=f"Data directory of the service [env: {DATA_DIR_VARIABLE}]."),
+    typer.Option(
+        "--data-dir", metavar="DIR", help=f"Data directory of the service [env: {DATA_DIR_VARIABLE}]."
+    ),
 ]
 FormatOption: TypeAlias = Annotated[Format, typer.Option("--output", "-o", help="Output format.")]
 
@@ -52,19 +55,17 @@ def _shared(
     return Session(Client(find_credentials(credentials, data_dir, os.environ)), Output(output))
 
 
-def client_command(
-    app: typer.Typer, name: str
-) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[Concatenate[Session, P], None]]:
+def client_command(app: typer.Typer, name: str) -> Callable[[Command], Command]:
     """Register a function as a command that gets a Session, whose options come after the function's own."""
 
-    def register(function: Callable[Concatenate[Session, P], None]) -> Callable[Concatenate[Session, P], None]:
+    def register(function: Command) -> Command:
         app.command(name)(_with_shared_options(function))
         return function
 
     return register
 
 
-def _with_shared_options(function: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
+def _with_shared_options(function: Callable[..., None]) -> Callable[..., None]:
     shared = inspect.signature(_shared).parameters
     own = list(inspect.signature(function).parameters.values())[1:]
 
@@ -73,7 +74,9 @@ def _with_shared_options(function: Callable[Concatenate[Session, P], None]) -> C
         session = _shared(**{option: given.pop(option) for option in shared})
         function(session, **given)
 
-    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *shared.values())]
+    parameters = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in (*own, *shared.values())
+    ]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command

@@ -16,7 +16,8 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Tasks: the 
 
 TaskId: TypeAlias = Annotated[str, typer.Argument(metavar="ID")]
 Moment: TypeAlias = Annotated[
-    str | None, typer.Option(metavar="TIME", help="ISO 8601, local time if without offset, or Unix milliseconds.")
+    str | None,
+    typer.Option(metavar="TIME", help="ISO 8601, local time if without offset, or Unix milliseconds."),
 ]
 
 _HEADER = ("ID", "NAME", "STATUS", "PROGRESS", "INSTANCE", "CREATED", "ENDED", "REASON")
@@ -26,6 +27,7 @@ _STEP_HEADER = ("STEP", "STATUS", "HOST", "ATTEMPTS", "STARTED", "ENDED", "ERROR
 @client_command(app, "list")
 def list_(
     session: Session,
+    *,
     id: str | None = None,
     instance: Annotated[str | None, typer.Option(metavar="ID_OR_NAME")] = None,
     order_id: str | None = None,
@@ -86,7 +88,10 @@ def _window(start: str | None, end: str | None) -> dict[str, int | None]:
     """The service wants an end with each start: it is now, unless given."""
     if start and not end:
         end = str(int(dt.datetime.now(dt.UTC).timestamp() * 1000))
-    return {"start_time": milliseconds(start) if start else None, "end_time": milliseconds(end) if end else None}
+    return {
+        "start_time": milliseconds(start) if start else None,
+        "end_time": milliseconds(end) if end else None,
+    }
 
 
 def _row(task: Json) -> tuple[object, ...]:

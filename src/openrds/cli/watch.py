@@ -128,7 +128,9 @@ def watch(client: Client, task_id: str, stream: TextIO) -> Json:
     return snapshot.job
 
 
-def snapshots(client: Client, task_id: str, sleep: Callable[[float], None] = time.sleep) -> Iterator[Snapshot]:
+def snapshots(
+    client: Client, task_id: str, sleep: Callable[[float], None] = time.sleep
+) -> Iterator[Snapshot]:
     """Look at a task again and again; the last look shows it ended."""
     snapshot = take_snapshot(client, task_id)
     interval = _FIRST_INTERVAL

@@ -68,7 +68,19 @@ def check_password(password: str, engine: EngineName, *, user: str) -> None:
         raise Refusal(ErrorCode.PASSWORD, "The password is easily guessed; choose another.")
 
 
-_WEAK_STEMS = ("password", "passw0rd", "p@ssword", "p@ssw0rd", "qwerty", "admin", "welcome", "letmein", "abc", "test", "huawei")
+_WEAK_STEMS = (
+    "password",
+    "passw0rd",
+    "p@ssword",
+    "p@ssw0rd",
+    "qwerty",
+    "admin",
+    "welcome",
+    "letmein",
+    "abc",
+    "test",
+    "huawei",
+)
 
 
 def _is_weak(password: str, user: str) -> bool:
@@ -82,9 +94,12 @@ def check_port(port: int, engine: EngineName) -> None:
     rules = RULES[engine]
     if not rules.allows_port(port):
         ranges = " or ".join(
-            f"{ports.start} to {ports.stop - 1}" if len(ports) > 1 else str(ports.start) for ports in rules.port_ranges
+            f"{ports.start} to {ports.stop - 1}" if len(ports) > 1 else str(ports.start)
+            for ports in rules.port_ranges
         )
-        barred = f", except {', '.join(map(str, sorted(rules.forbidden_ports)))}" if rules.forbidden_ports else ""
+        barred = (
+            f", except {', '.join(map(str, sorted(rules.forbidden_ports)))}" if rules.forbidden_ports else ""
+        )
         raise Refusal(ErrorCode.PARAMETER, f"port of {engine} must be {ranges}{barred}.")
 
 

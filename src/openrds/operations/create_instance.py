@@ -142,9 +142,7 @@ def _new_address(connection: Writer, resources: Resources, context: Context, nod
 
 
 def _free_addresses(connection: Writer, resources: Resources) -> Iterator[str]:
-    taken = {
-        row["address"] for row in connection.execute(_sql.addresses_of_host, [resources.settings.host])
-    }
+    taken = {row["address"] for row in connection.execute(_sql.addresses_of_host, [resources.settings.host])}
     return (address for address in resources.addresses.candidates() if address not in taken)
 
 

@@ -187,7 +187,9 @@ def _check_offered(request: CreateInstance) -> None:
     if request.count not in (None, 1):
         raise Refusal(ErrorCode.PARAMETER, "count above 1 is not offered; create instances one by one.")
     if request.charge_info is not None:
-        rules.check_one_of("charge_info.charge_mode", request.charge_info.charge_mode, ("postPaid", "prePaid"))
+        rules.check_one_of(
+            "charge_info.charge_mode", request.charge_info.charge_mode, ("postPaid", "prePaid")
+        )
         if request.charge_info.charge_mode == "prePaid":
             raise Refusal(ErrorCode.PARAMETER, "openrds bills nothing: charge_mode must be postPaid.")
     if request.configuration_id:

@@ -13,7 +13,7 @@ from openrds.hosts.addresses import AddressPool
 from openrds.hosts.volumes import FolderVolumes
 from openrds.store.database import Row, Store, Writer
 from openrds.store.queries import Queries
-from openrds.tasks.operation import StepContext, StepFailed
+from openrds.tasks.operation import P, StepContext, StepFailed
 
 _sql = Queries("instances")
 
@@ -82,7 +82,7 @@ def set_status(
     connection.execute(_sql.set_status, {"id": instance_id, "status": status, "deleting": deleting})
 
 
-def settle_by_looking(context: StepContext[Resources, object], connection: Writer) -> None:
+def settle_by_looking(context: StepContext[Resources, P], connection: Writer) -> None:
     """After a failure: the instance is ACTIVE if all its servers answer, and else FAILED."""
     resources = context.resources
     instance, nodes = resources.instance(context.instance_id), resources.nodes(context.instance_id)

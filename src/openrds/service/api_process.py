@@ -34,7 +34,7 @@ async def serve_api(brief: child.Brief) -> None:
     try:
         await server.serve()
     finally:
-        server.stop()
+        server.stop()  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

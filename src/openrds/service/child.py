@@ -1,4 +1,4 @@
-"""A child process of `openrds serve`: told its settings on standard input, and that its parent is gone by the end of it."""
+"""A child process of `openrds serve`: standard input tells it its settings, and by ending that its parent is gone."""
 
 import asyncio
 import logging

@@ -35,7 +35,9 @@ def prepare(data_dir: Path, user: ServerUser) -> None:
     try:
         user.require_reach(data_dir)
     except HostError as error:
-        raise DataDirectoryError(f"{error} Choose another data directory, such as /var/lib/openrds.") from None
+        raise DataDirectoryError(
+            f"{error} Choose another data directory, such as /var/lib/openrds."
+        ) from None
 
 
 def socket_root(data_dir: Path) -> Path:
@@ -51,7 +53,9 @@ def socket_root(data_dir: Path) -> Path:
     root.mkdir(mode=0o711, parents=True, exist_ok=True)
     status = root.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-        raise DataDirectoryError(f"{root} belongs to somebody else; remove it, or choose a shorter data directory.")
+        raise DataDirectoryError(
+            f"{root} belongs to somebody else; remove it, or choose a shorter data directory."
+        )
     root.chmod(0o711)
     return root
 

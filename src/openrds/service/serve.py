@@ -203,7 +203,9 @@ def _store_installation(engine: PostgreSQL, version: str | None) -> Installation
     for installation in found:
         if installation.version == version:
             return installation
-    raise ServeError(f"the store is of PostgreSQL {version}, which this machine no longer has; install it again.")
+    raise ServeError(
+        f"the store is of PostgreSQL {version}, which this machine no longer has; install it again."
+    )
 
 
 def _close_pipes(process: "subprocess.Popen[bytes]") -> None:

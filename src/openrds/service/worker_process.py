@@ -100,7 +100,7 @@ async def work(brief: child.Brief) -> None:
 
 
 async def _repeat(seconds: float, round_: Callable[[], None]) -> None:
-    """A round now and then again, each in a thread; a round that fails is logged, and the next one comes all the same."""
+    """One round after the other, each in a thread; one that fails is logged, and the next comes all the same."""
     while True:
         try:
             await asyncio.to_thread(round_)

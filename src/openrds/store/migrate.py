@@ -5,7 +5,6 @@ from importlib import resources
 
 import psycopg
 from procrastinate.schema import SchemaManager
-from psycopg import sql
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +15,9 @@ _ADVISORY_LOCK = 0x6F70656E726473
 def migrations() -> list[tuple[int, str, str]]:
     """Number, name and text of each migration, in order."""
     folder = resources.files("openrds.store") / "migrations"
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    files = sorted(
+        (file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name
+    )
     return [(int(file.name.split("_")[0]), file.name, file.read_text()) for file in files]
 
 
@@ -39,5 +40,5 @@ def _apply(connection: psycopg.Connection, number: int, text: str) -> None:
         if number == 1:
             # The queue's own schema comes first: our tables live in the same transactions as its jobs.
             connection.execute(SchemaManager.get_schema().encode())
-        connection.execute(sql.SQL(text))  # type: ignore[arg-type]
+        connection.execute(text.encode())
         connection.execute("insert into schema_version values (%s, now())", [number])

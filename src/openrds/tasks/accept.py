@@ -79,7 +79,9 @@ def take_lock(connection: Writer, instance_id: str, task_id: UUID) -> None:
     if connection.execute(_sql.take_lock, lock).fetchone() is None:
         holder = connection.execute(_sql.lock_holder, [instance_id]).fetchone()
         running = f"{holder['name']} ({holder['id']})" if holder else "Another task"
-        raise Refusal(ErrorCode.INSTANCE_BUSY, f"{running} is running on the instance; wait until it has ended.")
+        raise Refusal(
+            ErrorCode.INSTANCE_BUSY, f"{running} is running on the instance; wait until it has ended."
+        )
 
 
 def _moment_of(task_id: UUID) -> dt.datetime:

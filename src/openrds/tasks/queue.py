@@ -1,5 +1,6 @@
 """The queue: one job a step, on PostgreSQL, enqueued in the transaction that makes the step due."""
 
+import contextlib
 from uuid import UUID
 
 from procrastinate import App, SyncPsycopgConnector
@@ -28,16 +29,14 @@ class Queue:
 
     def enqueue(self, connection: Writer, task_id: UUID, host: str) -> None:
         """Make the next step of a task due on a host, once the caller's transaction commits."""
-        try:
+        # One that waits already is enough: a second would only find the step begun.
+        with contextlib.suppress(AlreadyEnqueued):
             self._app.configure_task(
                 JOB_NAME,
                 queue=queue_name(host),
                 queueing_lock=str(task_id),
                 connection=connection,
             ).defer(task_id=str(task_id))
-        except AlreadyEnqueued:
-            # It waits already; a second job would only find the step begun.
-            pass
 
     def return_jobs_of_host(self, store: Store, host: str) -> None:
         """Return what a host's former worker left in the middle. Only for the one worker of that host, at its start."""

