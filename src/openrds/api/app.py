@@ -65,10 +65,11 @@ def _openapi() -> OpenAPIConfig:
         title="openrds",
         version=__version__,
         description="A self-hosted relational database service behind the Huawei Cloud RDS v3 API.",
-        path="/schema",
+        openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, opt={"public": True}),
         render_plugins=[
             SwaggerRenderPlugin(
                 path="/",
+                favicon=f"<link rel='icon' type='image/png' href='{_UI}/favicon-32x32.png'>",
                 js_url=f"{_UI}/swagger-ui-bundle.js",
                 css_url=f"{_UI}/swagger-ui.css",
                 standalone_preset_js_url=f"{_UI}/swagger-ui-standalone-preset.js",

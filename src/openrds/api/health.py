@@ -3,6 +3,7 @@
 import psycopg
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
+from litestar.openapi.datastructures import ResponseSpec
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -13,13 +14,16 @@ from prometheus_client import (
 )
 from prometheus_client.core import REGISTRY
 
+from openrds.api.refusals import refusals
 from openrds.api.state import Service
+from openrds.domain.errors import ErrorCode
 from openrds.store.queries import Queries
 
 _tasks = Queries("tasks")
 _instances = Queries("instances")
 
 _PUBLIC = {"public": True}
+_NOT_READY = ResponseSpec(str, media_type=MediaType.TEXT, description="The store does not answer.")
 
 REQUESTS = Counter("openrds_requests", "Requests answered.", ["method", "route", "status"])
 REQUEST_SECONDS = Histogram(
@@ -30,13 +34,19 @@ REQUEST_SECONDS = Histogram(
 )
 
 
-@get("/healthz", opt=_PUBLIC, media_type=MediaType.TEXT, tags=["Health"])
+@get("/healthz", opt=_PUBLIC, media_type=MediaType.TEXT, responses=refusals(public=True), tags=["Health"])
 async def healthz() -> str:
     """The API process is alive."""
     return "ok"
 
 
-@get("/readyz", opt=_PUBLIC, media_type=MediaType.TEXT, tags=["Health"])
+@get(
+    "/readyz",
+    opt=_PUBLIC,
+    media_type=MediaType.TEXT,
+    responses=refusals(public=True) | {503: _NOT_READY},
+    tags=["Health"],
+)
 async def readyz(request: Request[None, None, State]) -> Response[str]:
     """The store answers, so that requests can be served."""
     service: Service = request.app.state.service
@@ -47,7 +57,13 @@ async def readyz(request: Request[None, None, State]) -> Response[str]:
     return Response("ok")
 
 
-@get("/metrics", opt=_PUBLIC, media_type=MediaType.TEXT, tags=["Health"])
+@get(
+    "/metrics",
+    opt=_PUBLIC,
+    media_type=MediaType.TEXT,
+    responses=refusals(ErrorCode.STORE_UNAVAILABLE, public=True),
+    tags=["Health"],
+)
 async def metrics(request: Request[None, None, State]) -> Response[bytes]:
     """Metrics in Prometheus' text format: of this process, and of the store."""
     service: Service = request.app.state.service

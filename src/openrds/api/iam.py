@@ -4,6 +4,7 @@ Source: contract, auth-and-errors.md 2 and 4; clients.md, look-ups outside RDS.
 """
 
 import asyncio
+import functools
 from collections.abc import Iterable
 from typing import Annotated, TypeAlias, cast
 
@@ -14,6 +15,7 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 
 from openrds.api import iam_bodies as bodies
 from openrds.api.authentication import Authenticator, unauthenticated
+from openrds.api.refusals import refusals
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.identity import (
     Account,
@@ -32,6 +34,7 @@ AnonymousRequest: TypeAlias = Request[None, None, State]
 AnyRequest: TypeAlias = CallerRequest | AnonymousRequest
 
 _SUBJECT_TOKEN = "X-Subject-Token"  # noqa: S105
+_look_up = functools.partial(get, sync_to_thread=False, responses=refusals())
 # Checked when there is no such user, so that the time does not tell.
 _NO_USER = f"scrypt$16384$8$1${'00' * 16}${'00' * 32}"
 
@@ -53,7 +56,13 @@ def _links(request: CallerRequest) -> bodies.ListLinks:
     return bodies.ListLinks(f"{base_url(request)}{request.scope['path']}")
 
 
-@get("/v3", opt={"public": True}, sync_to_thread=False, operation_id="show_identity_version")
+@get(
+    "/v3",
+    opt={"public": True},
+    sync_to_thread=False,
+    operation_id="show_identity_version",
+    responses=refusals(public=True),
+)
 def show_version(request: AnonymousRequest) -> bodies.VersionAnswer:
     """Version discovery of keystone."""
     return bodies.VersionAnswer(identity_version(base_url(request)))
@@ -72,6 +81,7 @@ def identity_version(base: str) -> bodies.Version:
     "/v3/auth/tokens",
     opt={"public": True},
     status_code=201,
+    responses=refusals(ErrorCode.UNAUTHENTICATED, public=True, body=True),
     response_headers=[ResponseHeader(name=_SUBJECT_TOKEN, description="The token.", documentation_only=True)],
 )
 async def create_token(
@@ -156,7 +166,7 @@ def _is_project(project: bodies.ProjectRef, account: Account) -> bool:
     return project.name == account.project.name and _is_domain(project.domain, account)
 
 
-@get("/v3/auth/tokens", sync_to_thread=False)
+@_look_up("/v3/auth/tokens")
 def validate_token(
     request: CallerRequest, subject_token: Annotated[str, HeaderParameter(name=_SUBJECT_TOKEN)]
 ) -> Response[bodies.TokenAnswer]:
@@ -171,7 +181,7 @@ def validate_token(
     return _token_answer(request, token, subject_token, ["password"])
 
 
-@get("/v3/projects", sync_to_thread=False)
+@_look_up("/v3/projects")
 def list_projects(request: CallerRequest, name: FromQuery[str | None] = None) -> bodies.ProjectsAnswer:
     """The caller's project, or none if another name is asked for; SDKs want exactly one."""
     project = request.user.project
@@ -179,7 +189,7 @@ def list_projects(request: CallerRequest, name: FromQuery[str | None] = None) ->
     return bodies.ProjectsAnswer(found, _links(request))
 
 
-@get("/v3/auth/projects", sync_to_thread=False)
+@_look_up("/v3/auth/projects")
 def list_own_projects(request: CallerRequest) -> bodies.ProjectsAnswer:
     """Every project that the caller's user has an account in."""
     user_id = request.user.account.user_id
@@ -189,7 +199,7 @@ def list_own_projects(request: CallerRequest) -> bodies.ProjectsAnswer:
     )
 
 
-@get("/v3/auth/domains", sync_to_thread=False)
+@_look_up("/v3/auth/domains")
 def list_own_domains(request: CallerRequest) -> bodies.DomainsAnswer:
     project = request.user.project
     link = bodies.SelfLink(f"{base_url(request)}/v3/domains/{project.domain_id}")
@@ -197,13 +207,13 @@ def list_own_domains(request: CallerRequest) -> bodies.DomainsAnswer:
     return bodies.DomainsAnswer([domain], _links(request))
 
 
-@get("/v3/auth/catalog", sync_to_thread=False)
+@_look_up("/v3/auth/catalog")
 def show_catalog(request: CallerRequest) -> bodies.CatalogAnswer:
     catalog = bodies.catalog_of(request.user.project, settings_of(request).region, base_url(request))
     return bodies.CatalogAnswer(catalog, _links(request))
 
 
-@get("/v3/users", sync_to_thread=False)
+@_look_up("/v3/users")
 def list_users(request: CallerRequest, name: FromQuery[str | None] = None) -> bodies.UsersAnswer:
     """The caller's user, or none if another name is asked for."""
     account = request.user.account
@@ -216,12 +226,12 @@ def list_users(request: CallerRequest, name: FromQuery[str | None] = None) -> bo
     return bodies.UsersAnswer([user] if name in {None, user.name} else [], _links(request))
 
 
-@get("/v3/regions", sync_to_thread=False)
+@_look_up("/v3/regions")
 def list_regions(request: CallerRequest) -> bodies.RegionsAnswer:
     return bodies.RegionsAnswer([_region(request)], _links(request))
 
 
-@get("/v3/regions/{region_id:str}", sync_to_thread=False)
+@_look_up("/v3/regions/{region_id:str}")
 def show_region(request: CallerRequest, region_id: FromPath[str]) -> bodies.RegionAnswer:
     region = _region(request)
     if region_id != region.id:

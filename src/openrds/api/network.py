@@ -4,6 +4,7 @@ Source: contract, clients.md. Lists filter by any attribute of theirs that the q
 `limit` with `marker` (the last id seen) or `offset`; parameters that name nothing are ignored.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -16,10 +17,16 @@ from openrds.api import network_bodies as bodies
 from openrds.api.errors import request_id
 from openrds.api.iam import AnonymousRequest, CallerRequest, base_url, identity_version, settings_of
 from openrds.api.iam_bodies import Version, VersionAnswer, VersionLink, VersionsAnswer
+from openrds.api.refusals import refusals
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.network import DefaultNetwork, default_network, public_addresses
 
 Item = TypeVar("Item", bound=msgspec.Struct)
+
+_look_up = functools.partial(get, sync_to_thread=False, responses=refusals())
+_public_look_up = functools.partial(
+    get, sync_to_thread=False, opt={"public": True}, responses=refusals(public=True)
+)
 
 
 def _network_version(base: str) -> Version:
@@ -27,14 +34,14 @@ def _network_version(base: str) -> Version:
     return Version(id="v2.0", status="CURRENT", updated="2016-01-01T00:00:00Z", links=[link])
 
 
-@get("/", opt={"public": True}, sync_to_thread=False)
+@_public_look_up("/")
 def list_versions(request: AnonymousRequest) -> VersionsAnswer:
     """All versions on this host: v3 of identity and RDS, v2.0 of the network look-ups."""
     base = base_url(request)
     return VersionsAnswer([identity_version(base), _network_version(base)])
 
 
-@get("/v2.0", opt={"public": True}, sync_to_thread=False)
+@_public_look_up("/v2.0")
 def show_network_version(request: AnonymousRequest) -> VersionAnswer:
     return VersionAnswer(_network_version(base_url(request)))
 
@@ -93,79 +100,79 @@ def _own(request: CallerRequest, body: Callable[[DefaultNetwork], Item]) -> list
     return [body(default_network(request.user.project.id, settings_of(request)))]
 
 
-@get("/v2.0/networks", sync_to_thread=False)
+@_look_up("/v2.0/networks")
 def list_networks(request: CallerRequest) -> bodies.NeutronNetworksAnswer:
     return bodies.NeutronNetworksAnswer(select(_own(request, bodies.neutron_network), request))
 
 
-@get("/v2.0/networks/{network_id:str}", sync_to_thread=False)
+@_look_up("/v2.0/networks/{network_id:str}")
 def show_network(request: CallerRequest, network_id: FromPath[str]) -> bodies.NeutronNetworkAnswer:
     return bodies.NeutronNetworkAnswer(one(_own(request, bodies.neutron_network), network_id))
 
 
-@get("/v2.0/subnets", sync_to_thread=False)
+@_look_up("/v2.0/subnets")
 def list_neutron_subnets(request: CallerRequest) -> bodies.NeutronSubnetsAnswer:
     return bodies.NeutronSubnetsAnswer(select(_own(request, bodies.neutron_subnet), request))
 
 
-@get("/v2.0/subnets/{subnet_id:str}", sync_to_thread=False)
+@_look_up("/v2.0/subnets/{subnet_id:str}")
 def show_neutron_subnet(request: CallerRequest, subnet_id: FromPath[str]) -> bodies.NeutronSubnetAnswer:
     return bodies.NeutronSubnetAnswer(one(_own(request, bodies.neutron_subnet), subnet_id))
 
 
-@get("/v2.0/routers", sync_to_thread=False)
+@_look_up("/v2.0/routers")
 def list_routers(request: CallerRequest) -> bodies.NeutronRoutersAnswer:
     return bodies.NeutronRoutersAnswer(select(_own(request, bodies.neutron_router), request))
 
 
-@get("/v2.0/routers/{router_id:str}", sync_to_thread=False)
+@_look_up("/v2.0/routers/{router_id:str}")
 def show_router(request: CallerRequest, router_id: FromPath[str]) -> bodies.NeutronRouterAnswer:
     return bodies.NeutronRouterAnswer(one(_own(request, bodies.neutron_router), router_id))
 
 
-@get("/v2.0/security-groups", sync_to_thread=False)
+@_look_up("/v2.0/security-groups")
 def list_neutron_security_groups(request: CallerRequest) -> bodies.SecurityGroupsAnswer:
     return bodies.SecurityGroupsAnswer(select(_own(request, bodies.security_group), request))
 
 
-@get("/v2.0/security-groups/{security_group_id:str}", sync_to_thread=False)
+@_look_up("/v2.0/security-groups/{security_group_id:str}")
 def show_neutron_security_group(
     request: CallerRequest, security_group_id: FromPath[str]
 ) -> bodies.SecurityGroupAnswer:
     return bodies.SecurityGroupAnswer(one(_own(request, bodies.security_group), security_group_id))
 
 
-@get("/v2.0/ports", sync_to_thread=False)
+@_look_up("/v2.0/ports")
 def list_ports() -> bodies.PortsAnswer:
     return bodies.PortsAnswer()
 
 
-@get("/v1/{project_id:str}/vpcs", sync_to_thread=False)
+@_look_up("/v1/{project_id:str}/vpcs")
 def list_vpcs(request: CallerRequest) -> bodies.VpcsAnswer:
     return bodies.VpcsAnswer(select(_own(request, bodies.vpc), request))
 
 
-@get("/v1/{project_id:str}/vpcs/{vpc_id:str}", sync_to_thread=False)
+@_look_up("/v1/{project_id:str}/vpcs/{vpc_id:str}")
 def show_vpc(request: CallerRequest, vpc_id: FromPath[str]) -> bodies.VpcAnswer:
     return bodies.VpcAnswer(one(_own(request, bodies.vpc), vpc_id))
 
 
-@get("/v1/{project_id:str}/subnets", sync_to_thread=False)
+@_look_up("/v1/{project_id:str}/subnets")
 def list_subnets(request: CallerRequest) -> bodies.SubnetsAnswer:
     return bodies.SubnetsAnswer(select(_own(request, bodies.subnet), request))
 
 
-@get("/v1/{project_id:str}/subnets/{subnet_id:str}", sync_to_thread=False)
+@_look_up("/v1/{project_id:str}/subnets/{subnet_id:str}")
 def show_subnet(request: CallerRequest, subnet_id: FromPath[str]) -> bodies.SubnetAnswer:
     return bodies.SubnetAnswer(one(_own(request, bodies.subnet), subnet_id))
 
 
-@get("/v1/{project_id:str}/publicips", sync_to_thread=False)
+@_look_up("/v1/{project_id:str}/publicips")
 def list_public_ips(request: CallerRequest) -> bodies.PublicIpsAnswer:
     return bodies.PublicIpsAnswer(select(_public_ips(request), request))
 
 
-@get("/v1/{project_id:str}/publicips/{publicip_id:str}", sync_to_thread=False)
+@_look_up("/v1/{project_id:str}/publicips/{publicip_id:str}")
 def show_public_ip(request: CallerRequest, publicip_id: FromPath[str]) -> bodies.PublicIpAnswer:
     return bodies.PublicIpAnswer(one(_public_ips(request), publicip_id))
 
@@ -175,13 +182,13 @@ def _public_ips(request: CallerRequest) -> list[bodies.PublicIp]:
     return [bodies.public_ip(address) for address in addresses]
 
 
-@get("/v3/{project_id:str}/vpc/security-groups", sync_to_thread=False)
+@_look_up("/v3/{project_id:str}/vpc/security-groups")
 def list_security_groups(request: CallerRequest) -> bodies.PagedSecurityGroupsAnswer:
     found = select(_own(request, bodies.security_group), request)
     return bodies.PagedSecurityGroupsAnswer(found, bodies.PageInfo(len(found)), request_id(request.scope))
 
 
-@get("/v3/{project_id:str}/vpc/security-groups/{security_group_id:str}", sync_to_thread=False)
+@_look_up("/v3/{project_id:str}/vpc/security-groups/{security_group_id:str}")
 def show_security_group(
     request: CallerRequest, security_group_id: FromPath[str]
 ) -> bodies.SecurityGroupAnswer:

@@ -7,17 +7,19 @@ from litestar.openapi.datastructures import ResponseSpec
 from openrds.api.errors import ErrorBody
 from openrds.domain.errors import ErrorCode
 
-#: What any authenticated route may answer.
+#: What any route may answer.
 _ALWAYS = (
     ErrorCode.PARAMETER,
-    ErrorCode.UNAUTHENTICATED,
-    ErrorCode.PROJECT_MISMATCH,
-    ErrorCode.TOKEN_INVALID,
-    ErrorCode.FORBIDDEN,
     ErrorCode.NO_SUCH_API,
     ErrorCode.METHOD_NOT_ALLOWED,
     ErrorCode.BODY_TOO_LARGE,
     ErrorCode.INTERNAL,
+)
+_AUTHENTICATED = (
+    ErrorCode.UNAUTHENTICATED,
+    ErrorCode.PROJECT_MISMATCH,
+    ErrorCode.TOKEN_INVALID,
+    ErrorCode.FORBIDDEN,
     ErrorCode.STORE_UNAVAILABLE,
 )
 _WITH_BODY = (ErrorCode.EMPTY_BODY, ErrorCode.BODY_SYNTAX)
@@ -30,12 +32,18 @@ _ON_INSTANCE = (
 )
 
 
-def refusals(*errors: ErrorCode, body: bool = False, instance: bool = False) -> dict[int, ResponseSpec]:
-    """The `responses` of a handler: what any route may answer, and what this one adds."""
+def refusals(
+    *errors: ErrorCode, public: bool = False, body: bool = False, instance: bool = False
+) -> dict[int, ResponseSpec]:
+    """The `responses` of a handler: what routes of its kind may answer, and what this one adds.
+
+    A `public` route asks nobody who calls.
+    """
+    kinds = ((not public, _AUTHENTICATED), (body, _WITH_BODY), (instance, _ON_INSTANCE))
+    of_kind = [error for applies, kind in kinds if applies for error in kind]
     by_status: dict[int, list[ErrorCode]] = defaultdict(list)
-    for error in (*_ALWAYS, *(_WITH_BODY if body else ()), *(_ON_INSTANCE if instance else ()), *errors):
-        if error not in by_status[error.status]:
-            by_status[error.status].append(error)
+    for error in dict.fromkeys((*_ALWAYS, *of_kind, *errors)):
+        by_status[error.status].append(error)
     return {
         status: ResponseSpec(
             ErrorBody,

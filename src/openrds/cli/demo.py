@@ -117,12 +117,25 @@ def _start() -> Service:
     listen = f"127.0.0.1:{_free_port()}"
     command = _openrds("serve", "--data-dir", str(folder / "data"), "--listen", listen)
     environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
-    with _log_file(folder).open("wb") as log:
-        # A session of its own: Ctrl-C is for us, and we end it in order.
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-        )
+    try:
+        process = _run(command, _log_file(folder), environment)
+    except OSError as error:
+        shutil.rmtree(folder)
+        raise CommandError(f"The service cannot be started: {error}.") from None
     return Service(folder, listen, process)
+
+
+def _run(command: list[str], log: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """In a session of its own: Ctrl-C is for us, and we end it in order."""
+    with log.open("wb") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=environment,
+            start_new_session=True,
+        )
 
 
 def _await_ready(service: Service) -> None:
@@ -264,7 +277,7 @@ def _heading(text: str) -> None:
 
 
 def _openrds(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "openrds.cli.main", *arguments]
+    return [sys.executable, "-m", "openrds.cli", *arguments]
 
 
 def _command_name() -> str:

@@ -20,7 +20,7 @@ def choose_password(*, from_stdin: bool) -> str:
     """From stdin if asked for, else the environment, else a prompt, else a new one, told once on stderr.
 
     Raises:
-        UsageError: stdin has none.
+        UsageError: stdin has none, or it was not typed the same way twice.
     """
     password = _from_stdin() if from_stdin else os.environ.get(VARIABLE) or _from_terminal()
     if not password:
@@ -49,11 +49,19 @@ def _from_stdin() -> str:
 
 
 def _from_terminal() -> str:
-    """Empty without a terminal, or if the person leaves the choice to us."""
+    """Empty without a terminal, or if the person leaves the choice to us.
+
+    Raises:
+        UsageError: it was not typed the same way twice.
+    """
     if not sys.stdin.isatty():
         return ""
-    prompt = "Password of the administrator (empty: make one)"
-    answer = typer.prompt(
-        prompt, default="", show_default=False, hide_input=True, confirmation_prompt=True, err=True
-    )
+    password = _ask("Password of the administrator (empty: make one)")
+    if password and _ask("The same again") != password:
+        raise UsageError("The two passwords differ.")
+    return password
+
+
+def _ask(question: str) -> str:
+    answer = typer.prompt(question, default="", show_default=False, hide_input=True, err=True)
     return str(answer)

@@ -67,8 +67,10 @@ class Process:
 
     def is_alive(self) -> bool:
         """A zombie is dead."""
+        if Process.of(self.pid) == self:
+            return True
         _reap()
-        return Process.of(self.pid) == self
+        return False
 
     def works_in(self, folder: Path, program: str) -> bool:
         """Whether it runs this program, such as `postgres`, with this as its current folder."""

@@ -65,7 +65,7 @@ def create_volume(context: Context) -> None:
 
 
 def remove_volume(context: Context) -> None:
-    context.resources.volumes.remove(_node(context)["id"])
+    context.resources.remove_folders(_node(context)["id"])
 
 
 def initialise_data(context: Context) -> None:

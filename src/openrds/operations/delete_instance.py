@@ -44,7 +44,7 @@ def start_servers_again(context: Context) -> None:
 
 def remove_volumes(context: Context) -> None:
     for node in context.resources.nodes(context.instance_id):
-        context.resources.volumes.remove(node["id"])
+        context.resources.remove_folders(node["id"])
 
 
 def release_addresses(context: Context) -> None:

@@ -1,5 +1,6 @@
 """What the steps of every operation act with, and the small things that several of them ask of it."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ class Resources:
             node_id=node["id"],
             installation=self.installation(EngineName(instance["engine"]), instance["version"]),
             folder=self.volumes.path(node["id"]),
-            socket_dir=self.socket_root / node["id"],
+            socket_dir=self._socket_dir(node["id"]),
             address=str(node["address"]) if node["address"] else "",
             port=instance["port"],
             memory_mb=flavor.memory_gb * 1024,
@@ -61,6 +62,14 @@ class Resources:
             time_zone=instance["time_zone"],
         )
         return engine.server(spec)
+
+    def remove_folders(self, node_id: str) -> None:
+        """All that is on disk of a node that is stopped: its volume, and the folder of its socket."""
+        self.volumes.remove(node_id)
+        shutil.rmtree(self._socket_dir(node_id), ignore_errors=True)
+
+    def _socket_dir(self, node_id: str) -> Path:
+        return self.socket_root / node_id
 
     def installation(self, engine: EngineName, version: str) -> Installation:
         found = self.engines[engine].installations() if engine in self.engines else ()

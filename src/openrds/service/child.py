@@ -1,6 +1,7 @@
 """A child process of `openrds serve`: standard input tells it its settings, and by ending that its parent is gone."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psutil
 import uvloop
 
 from openrds.domain.settings import Settings
@@ -49,16 +51,24 @@ def run(body: Callable[[Brief], Coroutine[Any, Any, None]]) -> None:
     """Run a child until it is told to stop or its parent is gone. It never returns."""
     brief = Brief.decode(sys.stdin.buffer.readline())
     set_up_logging(brief.settings.log_level)
+    code = 0
     try:
-        uvloop.run(_until_stopped(body(brief)))
+        uvloop.new_event_loop().run_until_complete(_until_stopped(body(brief)))
     except Exception:
         logging.getLogger(__name__).exception("the process failed")
         code = 1
-    else:
-        code = 0
+    _end_helpers()
     logging.shutdown()
-    # Threads that still run a step must not keep the process: the step is taken up again by its successor.
+    # Nothing is waited for: a thread that still runs a step must not keep the process, its successor takes it up.
     os._exit(code)
+
+
+def _end_helpers() -> None:
+    """End what was run to help with a step, such as initdb. Servers have sessions of their own, and stay."""
+    for helper in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getsid(helper.pid) == os.getsid(0):
+                helper.terminate()
 
 
 async def _until_stopped(body: Coroutine[Any, Any, None]) -> None:

@@ -29,8 +29,8 @@ class Queue:
 
     def enqueue(self, connection: Writer, task_id: UUID, host: str) -> None:
         """Make the next step of a task due on a host, once the caller's transaction commits."""
-        # One that waits already is enough: a second would only find the step begun.
-        with contextlib.suppress(AlreadyEnqueued):
+        # One that waits already is enough. The savepoint keeps the caller's transaction alive when that is so.
+        with contextlib.suppress(AlreadyEnqueued), connection.transaction():
             self._app.configure_task(
                 JOB_NAME,
                 queue=queue_name(host),

@@ -1,0 +1,451 @@
+"""What commands send, print and end with, against an API that answers what the test wants."""
+
+import datetime as dt
+import io
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_support import FakeApi, Result, fake_api, job, run, step, steps, write_credentials
+
+from openrds.cli import instances, watch
+from openrds.cli.client import Client
+from openrds.cli.credentials import read_credentials
+from openrds.cli.passwords import generate_password
+from openrds.domain.engine import EngineName
+from openrds.domain.rules import check_password
+from openrds.domain.signature import SignedRequest, parse_authorization, verify
+
+INSTANCE_ID = "0123456789abcdef0123456789abcdefin03"
+
+
+class Caller:
+    """Runs commands with credentials for the fake."""
+
+    def __init__(self, api: FakeApi, credentials: Path) -> None:
+        self.api = api
+        self.credentials = credentials
+
+    def __call__(self, *arguments: str) -> Result:
+        return run(*arguments, "--credentials", str(self.credentials))
+
+    def sent(self, method: str) -> list[tuple[str, object]]:
+        return [(request.path, request.body) for request in self.api.requests if request.method == method]
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Caller]:
+    for name in ("OPENRDS_CREDENTIALS", "OPENRDS_DATA_DIR", "OPENRDS_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    with fake_api() as api:
+        yield Caller(api, write_credentials(tmp_path, api.endpoint))
+
+
+def offer_everything(api: FakeApi) -> None:
+    """The look-ups that a create makes, and its answer."""
+    api.answer("datastores/PostgreSQL", {"dataStores": [{"id": "1", "name": "9"}, {"id": "2", "name": "17"}]})
+    api.answer("flavors/PostgreSQL", {"flavors": [{"az_status": {"zone-1": "normal", "zone-2": "normal"}}]})
+    api.answer("v1/vpcs", {"vpcs": [{"id": "vpc-1"}]})
+    api.answer("v1/subnets", {"subnets": [{"id": "subnet-1"}]})
+    api.answer("vpc/security-groups", {"security_groups": [{"id": "group-1"}]})
+    api.answer(
+        "instances", {"instance": {"id": INSTANCE_ID, "name": "orders"}, "job_id": "task-1"}, status=202
+    )
+
+
+def listed(**changes: object) -> dict[str, object]:
+    return {
+        "id": INSTANCE_ID,
+        "name": "orders",
+        "alias": "",
+        "status": "ACTIVE",
+        "type": "Single",
+        "created": "2026-02-03T04:05:06+0000",
+        "updated": "2026-02-03T04:05:06+0000",
+        "datastore": {"type": "PostgreSQL", "version": "17", "complete_version": "17.4"},
+        "port": 5432,
+        "private_ips": ["127.64.0.2"],
+        "db_user_name": "root",
+        "flavor_ref": "rds.pg.n1.medium.2",
+        "cpu": "1",
+        "mem": "2",
+        "volume": {"type": "CLOUDSSD", "size": 40},
+        "nodes": [{"availability_zone": "local-1a"}],
+        "tags": [{"key": "team", "value": "shop"}],
+    } | changes
+
+
+# Requests
+
+
+def test_requests_are_signed_and_no_two_signatures_are_equal(call: Caller) -> None:
+    call.api.answer("tasklist", {"tasks": [], "actions": [], "total_count": 0})
+    call("task", "list", "--name", "A b&c")
+    call("task", "list", "--name", "A b&c")
+    values = [request.headers["authorization"] for request in call.api.requests]
+    assert values[0] != values[1]
+    request = call.api.requests[0]
+    headers = {name.lower(): (value,) for name, value in request.headers.items()}
+    path, _, query = request.path.partition("?")
+    signed = SignedRequest("GET", f"/v3/{headers['x-project-id'][0]}/{path}", query, headers)
+    assert verify(signed, parse_authorization(values[0]), "SK")
+    assert "name=A%20b%26c" in query
+
+
+def test_an_error_is_told_with_code_and_request_id(call: Caller) -> None:
+    call.api.answer("jobs", {"error_code": "DBS.200543", "error_msg": "The job does not exist."}, status=400)
+    result = call("task", "show", "nothing")
+    assert (result.code, result.out) == (1, "")
+    assert (
+        result.err
+        == "openrds: The job does not exist. (DBS.200543, HTTP 400, request id request-of-the-fake)\n"
+    )
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"", b"[]"])
+@pytest.mark.parametrize("status", [200, 502])
+def test_what_is_not_openrds_is_told_so(call: Caller, answer, status) -> None:
+    call.api.answer("instances", answer, status=status)
+    result = call("instance", "list")
+    assert (result.code, result.out) == (1, "")
+    assert f"does not answer as openrds does: HTTP {status}" in result.err
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    result = run("instance", "list", "--credentials", str(write_credentials(tmp_path, url)))
+    assert result == Result(1, "", f"openrds: Nothing answers on {url}; is `openrds serve` running?\n")
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:8082", "ftp://x", "http://"])
+def test_an_endpoint_that_is_no_url_is_a_usage_problem(tmp_path: Path, endpoint) -> None:
+    result = run("instance", "list", "--credentials", str(write_credentials(tmp_path, endpoint)))
+    assert result.code == 2
+    assert "is not a URL" in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("instance", "show"),
+        ("instance", "list", "--output", "xml"),
+        ("instance", "create", "orders", "--engine", "Oracle"),
+        ("instance", "create", "orders", "--tag", "novalue"),
+        ("task", "list", "--status", "Lost"),
+        ("task", "list", "--start-time", "yesterday"),
+        ("nonsense",),
+    ],
+)
+def test_what_cannot_be_understood_ends_with_2_and_sends_nothing(call: Caller, arguments) -> None:
+    result = call(*arguments)
+    assert (result.code, result.out) == (2, "")
+    assert result.err
+    assert call.api.requests == []
+
+
+# Instances
+
+
+def test_create_asks_for_the_defaults_and_orders(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer_everything(call.api)
+    monkeypatch.setenv("OPENRDS_PASSWORD", "Sup3rS3cret-")
+    result = call("instance", "create", "orders", "--tag", "team=shop", "--tag", "empty=", "--no-wait")
+    assert (result.code, result.out, result.err) == (0, "Task task-1\n", "")
+    assert call.sent("POST") == [
+        (
+            "instances",
+            {
+                "name": "orders",
+                "datastore": {"type": "PostgreSQL", "version": "17"},
+                "flavor_ref": "rds.pg.n1.medium.2",
+                "volume": {"type": "CLOUDSSD", "size": 40},
+                "region": "local-1",
+                "availability_zone": "zone-1",
+                "password": "Sup3rS3cret-",
+                "vpc_id": "vpc-1",
+                "subnet_id": "subnet-1",
+                "security_group_id": "group-1",
+                "tags": [{"key": "team", "value": "shop"}, {"key": "empty", "value": ""}],
+            },
+        )
+    ]
+
+
+def test_create_orders_what_it_is_told(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer_everything(call.api)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("from stdin\n"))
+    options = "--engine postgresql --version 9 --flavor f --volume-type ESSD --size 50 --port 5433 --zone z"
+    result = call(
+        "instance", "create", "orders", *options.split(), "--password-stdin", "--no-wait", "-o", "json"
+    )
+    assert result.json["job_id"] == "task-1"
+    ((_, body),) = call.sent("POST")
+    assert (
+        body
+        | {
+            "datastore": {"type": "PostgreSQL", "version": "9"},
+            "flavor_ref": "f",
+            "volume": {"type": "ESSD", "size": 50},
+            "port": "5433",
+            "availability_zone": "z",
+            "password": "from stdin",
+        }
+        == body
+    )
+    asked = {request.path for request in call.api.requests if request.method == "GET"}
+    assert not asked & {"datastores/PostgreSQL", "flavors/PostgreSQL"}
+
+
+def test_a_generated_password_is_told_once_and_not_on_stdout(call: Caller) -> None:
+    offer_everything(call.api)
+    result = call("instance", "create", "orders", "--no-wait", "--output", "json")
+    ((_, body),) = call.sent("POST")
+    assert result.json["job_id"] == "task-1"
+    assert result.err == f"Password of the administrator, shown only now: {body['password']}\n"
+
+
+def test_generated_passwords_suit_every_engine() -> None:
+    for engine in EngineName:
+        check_password(generate_password(), engine, user="root")
+
+
+def test_an_empty_stdin_is_no_password(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    result = call("instance", "create", "orders", "--password-stdin")
+    assert result.code == 2
+    assert "there is no password on stdin" in result.err
+
+
+def test_create_says_when_the_service_has_no_such_engine(call: Caller) -> None:
+    call.api.answer("datastores/MySQL", {"dataStores": []})
+    result = call("instance", "create", "orders", "--engine", "mysql")
+    assert result.code == 1
+    assert "has no MySQL server" in result.err
+
+
+def test_list_and_show(call: Caller) -> None:
+    answer = {"instances": [listed()], "total_count": 1}
+    call.api.answer("instances", answer)
+    table = call("instance", "list", "--engine", "postgresql", "--tag", "team=shop").out.splitlines()
+    assert table[0].split() == list(instances._HEADER)
+    assert table[1].split()[:3] == [INSTANCE_ID, "orders", "ACTIVE"]
+    assert "datastore_type=PostgreSQL&tags=team%3Dshop" in call.api.requests[0].path
+    assert call("instance", "list", "-o", "json").json == answer
+    assert call("instance", "show", "orders", "-o", "json").json == listed()
+    assert re.search(r"^address +127\.64\.0\.2$", call("instance", "show", INSTANCE_ID).out, re.MULTILINE)
+
+
+def test_a_name_is_looked_up_and_an_id_is_not(call: Caller) -> None:
+    call.api.answer("instances", {"instances": [listed()], "total_count": 1})
+    call.api.answer(f"instances/{INSTANCE_ID}/action", {"job_id": "task-1"}, status=202)
+    assert call("instance", "restart", "orders", "--no-wait").code == 0
+    assert call("instance", "restart", INSTANCE_ID, "--no-wait").code == 0
+    assert call.sent("POST") == [(f"instances/{INSTANCE_ID}/action", {"restart": {}})] * 2
+    assert call.sent("GET") == [("instances?name=orders", None)]
+
+
+def test_a_name_that_is_unknown_or_not_unique(call: Caller) -> None:
+    call.api.answer("instances", {"instances": [], "total_count": 0})
+    missing = call("instance", "restart", "orders")
+    assert (missing.code, missing.err) == (1, "openrds: There is no instance orders.\n")
+    call.api.answers["instances"] = []
+    call.api.answer("instances", {"instances": [listed(id="a"), listed(id="b")], "total_count": 2})
+    double = call("instance", "delete", "orders", "--yes")
+    assert double.code == 2
+    assert "2 instances are named orders; say which by its id: a, b." in double.err
+    assert call.sent("DELETE") == []
+
+
+def test_delete_wants_a_yes(call: Caller) -> None:
+    call.api.answer(f"instances/{INSTANCE_ID}", {"job_id": "task-1"}, status=202)
+    refused = call("instance", "delete", INSTANCE_ID)
+    assert refused.code == 2
+    assert "--yes" in refused.err
+    assert call.sent("DELETE") == []
+    assert call("instance", "delete", INSTANCE_ID, "--yes", "--no-wait").code == 0
+    assert call.sent("DELETE") == [(f"instances/{INSTANCE_ID}", None)]
+
+
+def test_rename_and_password(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    call.api.answer(f"instances/{INSTANCE_ID}/name", {})
+    call.api.answer(f"instances/{INSTANCE_ID}/password", {})
+    monkeypatch.setenv("OPENRDS_PASSWORD", "N3wS3cret-")
+    assert call("instance", "rename", INSTANCE_ID, "billing").code == 0
+    result = call("instance", "password", INSTANCE_ID, "-o", "json")
+    assert (result.code, result.json) == (0, {})
+    assert call.sent("PUT") == [(f"instances/{INSTANCE_ID}/name", {"name": "billing"})]
+    assert call.sent("POST") == [(f"instances/{INSTANCE_ID}/password", {"db_user_pwd": "N3wS3cret-"})]
+
+
+# Tasks
+
+
+def test_all_filters_of_the_task_list_are_sent(call: Caller) -> None:
+    call.api.answer("tasklist", {"tasks": [], "actions": [], "total_count": 0})
+    filters = f"--id i --instance {INSTANCE_ID} --order-id o --name n --status failed --offset 3 --limit 5"
+    times = "--start-time 2026-02-03T04:05:06+00:00 --end-time 1770091507000"
+    assert call("task", "list", *filters.split(), *times.split()).code == 0
+    query = f"id=i&instance_id={INSTANCE_ID}&order_id=o&name=n&status=Failed"
+    window = "start_time=1770091506000&end_time=1770091507000"
+    assert call.sent("GET") == [(f"tasklist?{query}&{window}&offset=3&limit=5", None)]
+
+
+def test_a_start_without_an_end_means_until_now(call: Caller) -> None:
+    call.api.answer("tasklist", {"tasks": [], "actions": [], "total_count": 0})
+    before = dt.datetime.now().timestamp() * 1000 - 1
+    assert call("task", "list", "--start-time", "2026-02-03").code == 0
+    end = int(re.search(r"end_time=(\d+)", call.api.requests[0].path)[1])
+    assert before <= end <= dt.datetime.now().timestamp() * 1000
+
+
+def test_task_show(call: Caller) -> None:
+    call.api.answer("jobs", job("Running", "40%"))
+    call.api.answer("jobs/task-1/steps", steps(create_volume="Completed", start_server="Running"))
+    text = call("task", "show", "task-1").out
+    assert re.search(r"^progress +40%$", text, re.MULTILINE)
+    assert re.search(r"^start server +Running +local +1 +- +- +-$", text, re.MULTILINE)
+    answer = call("task", "show", "task-1", "-o", "json").json
+    assert answer == job("Running", "40%") | steps(create_volume="Completed", start_server="Running")
+
+
+def finish_task(api: FakeApi, **end: object) -> None:
+    """A task that is seen at its beginning, in its middle and at its end."""
+    api.answer("jobs", job("Running", "0%"), job("Running", "0%"), job("Running", "60%"), job(**end))
+    api.answer(
+        "jobs/task-1/steps",
+        steps(one="Running", two="Planned", three="Planned", four="Planned"),
+        steps(one="Running", two="Planned", three="Planned", four="Planned"),
+        steps(one="Completed", two="Completed", three="Running", four="Planned"),
+        steps(one="Completed", two="Completed", three="Completed", four="Completed"),
+    )
+
+
+def test_watch_prints_a_line_for_each_change(call: Caller) -> None:
+    finish_task(call.api, status="Completed", entities={"instance": {"endpoint": "127.64.0.2:5432"}})
+    result = call("task", "watch", "task-1")
+    assert result.code == 0
+    assert result.out.splitlines() == [
+        "  0%  one",
+        " 60%  two",
+        " 60%  three",
+        "100%  four",
+        "100%  completed",
+        "CreatePostgresqlSingleHAInstance of orders (instance-1): completed, serving on 127.64.0.2:5432",
+    ]
+    assert result.err == ""
+
+
+def test_watch_with_json_keeps_stdout_for_the_answer(call: Caller) -> None:
+    finish_task(call.api, status="Completed")
+    result = call("task", "watch", "task-1", "--output", "json")
+    assert result.json == job("Completed")
+    assert result.err.splitlines()[0] == "  0%  one"
+
+
+@pytest.mark.parametrize("output", ["table", "json"])
+def test_a_watched_task_that_fails_ends_with_1_and_its_reason(call: Caller, output) -> None:
+    finish_task(call.api, status="Failed", fail_reason="no disk left")
+    result = call("task", "watch", "task-1", "--output", output)
+    assert result.code == 1
+    assert result.err.splitlines()[-1] == "openrds: Task task-1 failed: no disk left"
+    if output == "json":
+        assert result.json["job"]["fail_reason"] == "no disk left"
+
+
+def test_a_service_that_is_away_for_a_while_is_waited_for(call: Caller) -> None:
+    call.api.answer("jobs", job("Running", "10%"))
+    call.api.answer("jobs", {"error_code": "DBS.290015", "error_msg": "try again"}, b"", status=503)
+    call.api.answer("jobs", job("Completed"))
+    call.api.answer("jobs/task-1/steps", steps(one="Running"))
+    assert call("task", "watch", "task-1").code == 0
+
+
+def test_an_interrupted_watch_says_that_the_task_goes_on(
+    call: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch, "take_snapshot", interrupt)
+    result = call("task", "watch", "task-1")
+    assert (result.code, result.err) == (
+        130,
+        "openrds: The task goes on; to watch it again: openrds task watch task-1\n",
+    )
+
+
+def test_a_snapshot_names_what_happens_now() -> None:
+    def current(*listed_steps: dict, status: str = "Running") -> str:
+        return watch.Snapshot(job(status)["job"], listed_steps).current
+
+    assert current(step("one", "Completed"), step("two", "Running", attempts=2)) == "two (attempt 2)"
+    assert current(step("one", "Undoing"), step("two", "Undone")) == "undo one"
+    assert current(step("one", "Completed"), step("two", "Planned", attempts=0)) == "two"
+    assert current(step("one", "Completed")) == "finishing"
+    assert current(step("one", "Completed"), status="Failed") == "failed"
+
+
+def test_on_a_terminal_there_is_a_bar_with_the_finished_steps_above_it(call: Caller) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    finish_task(call.api, status="Completed")
+    terminal = Terminal()
+    watch.watch(Client(read_credentials(call.credentials)), "task-1", terminal)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.getvalue())
+    assert "✓ three\n" in shown
+    assert re.search("CreatePostgresqlSingleHAInstance completed .* 100%", shown)
+
+
+# The command itself
+
+
+def test_help_is_fast_because_it_loads_neither_service_nor_clients() -> None:
+    code = "import sys, openrds.cli.main; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not {"rich", "httpx", "psycopg", "litestar", "msgspec", "openrds.service"} & set(loaded)
+
+
+def test_a_reader_that_leaves_early_is_no_fault(tmp_path: Path) -> None:
+    with fake_api() as api:
+        api.answer("instances", {"instances": [listed(name="x" * 100)] * 2000, "total_count": 2000})
+        credentials = write_credentials(tmp_path, api.endpoint)
+        command = f"{sys.executable} -m openrds.cli instance list --credentials {credentials} | head -1"
+        done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("ID ")
+
+
+def test_down_of_a_data_directory_that_is_not_there(tmp_path: Path) -> None:
+    result = run("down", "--data-dir", str(tmp_path / "none"))
+    assert result.code == 1
+    assert "there is no data directory" in result.err
+
+
+def test_serve_says_which_setting_is_wrong(tmp_path: Path) -> None:
+    result = run("serve", "--data-dir", str(tmp_path / "d"), "--listen", "nowhere")
+    assert (result.code, result.out) == (2, "")
+    assert "listen must be HOST:PORT" in result.err
+
+
+def test_the_version_is_told() -> None:
+    assert run("--version").out.startswith("openrds ")
+
+
+def test_json_is_the_apis_own(call: Caller) -> None:
+    answer = {"tasks": [], "actions": ["Ärger"], "total_count": 0}
+    call.api.answer("tasklist", answer)
+    result = call("task", "list", "-o", "json")
+    assert result.json == answer
+    assert json.loads(result.out) == answer
+    assert "Ärger" in result.out

@@ -1,0 +1,121 @@
+"""The served OpenAPI document, held against the service: by schemathesis, and for what must be in it."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+from urllib.parse import urljoin, urlsplit
+
+import httpx
+import pytest
+import schemathesis
+from conftest import ServiceUnderTest, running_service
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+from requests import PreparedRequest
+from requests.auth import AuthBase
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.transport import Response
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from openrds.api.app import create_app
+from openrds.api.state import Service
+from openrds.domain.errors import ErrorCode
+from openrds.domain.identity import Accounts
+from openrds.domain.settings import Settings
+from openrds.domain.signature import sign
+from openrds.store.database import Reads, Store
+from openrds.tasks.queue import Queue
+
+pytestmark = pytest.mark.clients
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+    response_headers_conformance,
+]
+FUZZED_CASES = 10
+
+
+def application() -> Litestar:
+    """The application, never started: only its routes and its document are looked at."""
+    nowhere = Settings(data_dir=Path("/nonexistent"))
+    return create_app(Service(nowhere, cast(Reads, None), cast(Store, None), Queue()), Accounts([]))
+
+
+APPLICATION = application()
+DOCUMENT = APPLICATION.openapi_schema.to_schema()
+schema = schemathesis.openapi.from_dict(DOCUMENT)
+schema.config.generation.update(
+    modes=[GenerationMode.POSITIVE, GenerationMode.NEGATIVE],
+    max_examples=FUZZED_CASES,
+    deterministic=True,
+    database="none",
+)
+
+
+class Signature(AuthBase):
+    """Signs what is about to be sent, when everything else of the request is settled."""
+
+    def __init__(self, service: ServiceUnderTest) -> None:
+        self._access_key = service.credentials["access_key"]
+        self._secret_key = service.credentials["secret_key"]
+
+    def __call__(self, request: PreparedRequest) -> PreparedRequest:
+        body = request.body or b""
+        data = body.encode() if isinstance(body, str) else body
+        assert request.method and request.url and isinstance(data, bytes)
+        keys = {"access_key": self._access_key, "secret_key": self._secret_key}
+        request.headers.update(sign(request.method, request.url, {}, data, **keys, now=datetime.now(UTC)))
+        return request
+
+
+@dataclass(frozen=True)
+class Target:
+    """A service of this module's own, with one instance: its paths may be asked for anything."""
+
+    service: ServiceUnderTest
+    signature: Signature
+    instance_id: str
+    task_id: str
+
+    def aim(self, case: schemathesis.Case) -> None:
+        """Let valid requests name what exists, so that they get past the first check; the project is always real."""
+        real = {"project_id": self.service.project_id}
+        if case.meta is None or case.meta.generation.mode.is_positive:
+            real |= {"instance_id": self.instance_id, "task_id": self.task_id, "engine": "postgresql"}
+            if case.path.endswith("/jobs") and case.method == "GET":
+                case.query["id"] = self.task_id
+        if case.method == "DELETE":
+            del real["instance_id"]
+        case.path_parameters |= {name: value for name, value in real.items() if name in case.path_parameters}
+
+    def try_(self, case: schemathesis.Case) -> Response:
+        self.aim(case)
+        return case.call_and_validate(
+            base_url=self.service.endpoint, auth=self.signature, checks=CHECKS, timeout=30
+        )
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[Target]:
+    with running_service() as service:
+        answer = service.call("POST", "instances", service.create_body(name="fuzzed")).json()
+        service.completed(answer["job_id"])
+        yield Target(service, Signature(service), answer["instance"]["id"], answer["job_id"])
+
+
+@schema.parametrize()
+def test_the_service_does_what_its_document_says(case: schemathesis.Case, target: Target) -> None:
+    target.try_(case)

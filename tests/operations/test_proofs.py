@@ -1,0 +1,196 @@
+"""Four proofs over every registered operation, on real servers.
+
+Each step may run twice; a failure at each step unwinds to nothing left; each undo may run twice; a worker killed
+at each step is succeeded by another, which finishes the task.
+"""
+
+import contextlib
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import support
+from support.service import wait_for
+from support.workbench import Operations, Workbench
+from support.scenarios import SCENARIOS, Scenario
+
+from openrds.domain.instance import InstanceStatus
+from openrds.operations import delete_instance
+from openrds.operations.registry import OPERATIONS
+from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
+
+EVERY_STEP = [
+    pytest.param(key, position, id=f"{key}-{step.name.replace(' ', '_')}")
+    for key, operation in OPERATIONS.items()
+    for position, step in enumerate(operation.steps)
+]
+
+Body = Callable[[StepContext[Any, Any]], Any]
+
+
+def test_every_operation_has_a_scenario() -> None:
+    assert SCENARIOS.keys() == OPERATIONS.keys()
+
+
+@pytest.mark.parametrize("key", OPERATIONS)
+def test_each_step_may_run_twice(workbench: Workbench, key: str) -> None:
+    scenario, task_id = begin(workbench, key)
+    operations = changed(key, lambda step, _: replace(step, do=twice(step.do)))
+    task = workbench.run(task_id, operations)
+    assert task["status"] == "Completed", task["fail_reason"]
+    scenario.check(workbench, task["instance_id"])
+    clean_up(workbench, task["instance_id"])
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("key", "position"), EVERY_STEP)
+def test_a_failure_at_each_step_leaves_nothing(
+    workbench: Workbench, key: str, position: int, when: str
+) -> None:
+    """`before`: the step fails at once; `after`: it has done its work, and fails all the same."""
+    fail = fail_before if when == "before" else fail_after
+    prove_unwinding(workbench, key, position, lambda step: replace(step, do=fail(step.do)), lambda undo: undo)
+
+
+@pytest.mark.parametrize(("key", "position"), EVERY_STEP)
+def test_each_undo_may_run_twice(workbench: Workbench, key: str, position: int) -> None:
+    prove_unwinding(workbench, key, position, lambda step: replace(step, do=fail_after(step.do)), twice)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(("key", "position"), EVERY_STEP)
+def test_a_killed_worker_is_succeeded(
+    workbench: Workbench, key: str, position: int, when: str
+) -> None:
+    """`before`: killed when the step begins; `after`: when it is done but not recorded."""
+    scenario, task_id = begin(workbench, key)
+    with worker(workbench, f"{key}:{position}:{when}") as doomed:
+        assert doomed.wait(30) == -signal.SIGKILL
+    assert workbench.task(task_id)["status"] == "Running"
+    with worker(workbench):
+        wait_for(lambda: workbench.task(task_id)["status"] != "Running", 30, f"the end of {task_id}")
+    task = workbench.task(task_id)
+    assert task["status"] == "Completed", task["fail_reason"]
+    assert workbench.steps(task_id)[position]["attempts"] == 2
+    scenario.check(workbench, task["instance_id"])
+    clean_up(workbench, task["instance_id"])
+
+
+def prove_unwinding(
+    bench: Workbench,
+    key: str,
+    position: int,
+    fail: Callable[[Step[Any, Any]], Step[Any, Any]],
+    wrap_undo: Callable[[Body], Body],
+) -> None:
+    scenario = SCENARIOS[key]
+    instance_id = scenario.prepare(bench)
+    before = bench.footprint()
+    task_id = bench.submit(lambda intake: scenario.submit(intake, instance_id, bench))
+
+    def change(step: Step[Any, Any], place: int) -> Step[Any, Any]:
+        step = replace(step, undo=wrap_undo(step.undo))
+        return fail(step) if place == position else step
+
+    task = bench.run(task_id, changed(key, change))
+    assert task["status"] == "Failed"
+    assert "on purpose" in task["fail_reason"]
+    check_unwound(bench, scenario, task["instance_id"], before, came_too_far(scenario, key, position))
+
+
+def check_unwound(
+    bench: Workbench, scenario: Scenario, instance_id: str, before: Any, too_far: bool
+) -> None:
+    after, instance = bench.footprint(), bench.instance(instance_id)
+    assert instance is not None
+    assert after.locks == 0
+    if not too_far:
+        assert after == before
+        assert instance["status"] == scenario.failed_status
+        assert not instance["deleting"]
+    elif instance["status"] != InstanceStatus.ACTIVE:
+        assert instance["status"] == InstanceStatus.FAILED
+        assert instance_id not in {row["name"] for row in bench.store.rows(b"select name from node")}
+    clean_up(bench, instance_id)
+
+
+def came_too_far(scenario: Scenario, key: str, position: int) -> bool:
+    """Whether the step from which there is no way back was begun."""
+    names = [step.name for step in OPERATIONS[key].steps]
+    return scenario.no_way_back is not None and position >= names.index(scenario.no_way_back)
+
+
+def begin(bench: Workbench, key: str) -> tuple[Scenario, UUID]:
+    scenario = SCENARIOS[key]
+    instance_id = scenario.prepare(bench)
+    return scenario, bench.submit(lambda intake: scenario.submit(intake, instance_id, bench))
+
+
+def clean_up(bench: Workbench, instance_id: str) -> None:
+    """Delete what is left, which also proves that an instance can be deleted after anything that happened to it."""
+    if bench.instance(instance_id) is not None:
+        task = bench.run(bench.submit(lambda intake: delete_instance.submit(intake, instance_id)))
+        assert task["status"] == "Completed", task["fail_reason"]
+    footprint = bench.footprint()
+    assert not footprint.processes
+    assert not footprint.folders
+    assert not footprint.sockets
+    assert not footprint.addresses
+    assert footprint.locks == 0
+    assert bench.store.rows(b"select id from instance") == []
+
+
+def changed(key: str, change: Callable[[Step[Any, Any], int], Step[Any, Any]]) -> Operations:
+    operation: Operation[Any, Any] = OPERATIONS[key]
+    steps = tuple(change(step, position) for position, step in enumerate(operation.steps))
+    return {**OPERATIONS, key: replace(operation, steps=steps)}
+
+
+def twice(body: Body) -> Body:
+    def run(context: StepContext[Any, Any]) -> Any:
+        body(context)
+        return body(context)
+
+    return run
+
+
+def fail_before(_body: Body) -> Body:
+    def run(_context: StepContext[Any, Any]) -> Any:
+        raise StepFailed("on purpose")
+
+    return run
+
+
+def fail_after(body: Body) -> Body:
+    def run(context: StepContext[Any, Any]) -> Any:
+        body(context)
+        raise StepFailed("on purpose")
+
+    return run
+
+
+@contextlib.contextmanager
+def worker(bench: Workbench, death: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process as the service starts it; with `death` one that kills itself at that point."""
+    script = Path(support.__file__).with_name("mortal_worker.py")
+    process = subprocess.Popen(
+        [sys.executable, str(script), death],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdin is not None
+    try:
+        process.stdin.write(bench.brief.encode())
+        process.stdin.flush()
+        yield process
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+        process.wait(15)

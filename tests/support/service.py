@@ -1,0 +1,269 @@
+"""A running service for the tests, as a user would start it, each on a data directory and addresses of its own."""
+
+import atexit
+import contextlib
+import datetime as dt
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from openrds.domain.signature import sign
+
+PASSWORD = "Sup3rS3cret-"
+START_SECONDS = 60.0
+
+_worker_number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_services = itertools.count()
+_http = httpx.Client(timeout=30)
+atexit.register(_http.close)
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any:
+    """Ask until the answer is true, and give it; fail after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s: {what or condition}")
+        time.sleep(0.01)
+
+
+@dataclass
+class ServiceUnderTest:
+    """`openrds serve` in a process tree of its own, and signed calls to it.
+
+    `options` become settings by environment. `region` is the region's and the default project's name.
+    """
+
+    data_dir: Path
+    options: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+    project: str | None = None
+
+    @property
+    def credentials_file(self) -> Path:
+        return self.data_dir / (
+            "credentials.json" if self.project is None else f"credentials-{self.project}.json"
+        )
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return json.loads(self.credentials_file.read_text())
+
+    @property
+    def endpoint(self) -> str:
+        return self.credentials["endpoint"]
+
+    @property
+    def project_id(self) -> str:
+        return self.credentials["project_id"]
+
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENRDS_")}
+        given = {f"OPENRDS_{name.upper()}": value for name, value in self.options.items()}
+        return {**kept, **given}
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "openrds.cli", *arguments]
+
+    def start(self) -> None:
+        """Start, and return once the ready line was printed."""
+        self.log = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")
+        self.process = subprocess.Popen(
+            self.command("serve", "--data-dir", str(self.data_dir)),
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            env=self.environment(),
+        )
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().decode()
+        if not line.startswith("openrds ready on http://"):
+            self.stop()
+            raise AssertionError(f"the service did not start: {line!r}\n{self.log_text()[-4000:]}")
+
+    def stop(self) -> float:
+        """SIGTERM, and how long it took to end, in seconds."""
+        assert self.process is not None and self.process.stdout is not None
+        begun = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+        self.process.stdout.close()
+        self.log.close()
+        self.process = None
+        return time.monotonic() - begun
+
+    def down(self) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self.command("down", "--data-dir", str(self.data_dir)),
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=self.environment(),
+        )
+        if self.process is not None and done.returncode == 0:
+            self.stop()
+        return done
+
+    def log_text(self) -> str:
+        return (self.data_dir.parent / f"{self.data_dir.name}.log").read_text(errors="replace")
+
+    def child(self, module: str) -> psutil.Process:
+        """One of the service's processes: `worker_process` or `api_process`."""
+        assert self.process is not None
+        parent = psutil.Process(self.process.pid)
+        (found,) = (one for one in parent.children() if any(module in part for part in one.cmdline()))
+        return found
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+        content: bytes | None = None,
+        now: dt.datetime | None = None,
+    ) -> httpx.Response:
+        """A signed request. `path` is below the project's when it does not begin with `/`."""
+        keys = self.credentials
+        if not path.startswith("/"):
+            path = f"/v3/{keys['project_id']}/{path}"
+        data = content if content is not None else b"" if body is None else json.dumps(body).encode()
+        signed = sign(
+            method,
+            keys["endpoint"] + path,
+            {"content-type": "application/json", **(headers or {})},
+            data,
+            access_key=keys["access_key"],
+            secret_key=keys["secret_key"],
+            now=now or dt.datetime.now(dt.UTC),
+        )
+        return _http.request(method, keys["endpoint"] + path, content=data, headers=signed)
+
+    def get(self, path: str) -> Any:
+        """The JSON of a GET that must succeed."""
+        answer = self.call("GET", path)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def create_body(self, **changes: Any) -> dict[str, Any]:
+        """A valid body for `POST instances`, with changes; a change to None leaves the field out."""
+        project_id = self.project_id
+        body = {
+            "name": "orders-db",
+            "datastore": {"type": "PostgreSQL", "version": self.newest_version()},
+            "flavor_ref": "rds.pg.n1.medium.2",
+            "volume": {"type": "CLOUDSSD", "size": 40},
+            "region": "local-1",
+            "availability_zone": "local-1a",
+            "vpc_id": self.get(f"/v1/{project_id}/vpcs")["vpcs"][0]["id"],
+            "subnet_id": self.get(f"/v1/{project_id}/subnets")["subnets"][0]["id"],
+            "security_group_id": self.get(f"/v3/{project_id}/vpc/security-groups")["security_groups"][0][
+                "id"
+            ],
+            "password": PASSWORD,
+            **changes,
+        }
+        return {name: value for name, value in body.items() if value is not None}
+
+    def newest_version(self) -> str:
+        return self.get("datastores/PostgreSQL")["dataStores"][-1]["name"]
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        return self.get(f"jobs?id={job_id}")["job"]
+
+    def ended(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
+        """The task once it has ended."""
+
+        def look() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            return job if job["status"] != "Running" else None
+
+        return wait_for(look, seconds, f"the end of task {job_id}")
+
+    def completed(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
+        job = self.ended(job_id, seconds)
+        assert job["status"] == "Completed", job
+        return job
+
+    def create(self, **changes: Any) -> dict[str, Any]:
+        """A new instance, ACTIVE, as the list shows it."""
+        answer = self.call("POST", "instances", self.create_body(**changes))
+        assert answer.status_code == 202, answer.text
+        self.completed(answer.json()["job_id"])
+        return self.instance(answer.json()["instance"]["id"])
+
+    def instance(self, instance_id: str) -> dict[str, Any]:
+        (found,) = self.get(f"instances?id={instance_id}")["instances"]
+        return found
+
+    def delete(self, instance_id: str) -> None:
+        answer = self.call("DELETE", f"instances/{instance_id}")
+        assert answer.status_code == 202, answer.text
+        self.completed(answer.json()["job_id"])
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def private_cidr() -> str:
+    """A /24 that no other test of this run uses, and hardly one of another run."""
+    number = next(_services) + 40 * _worker_number
+    return f"127.{80 + os.getppid() % 40}.{number % 256}.0/24"
+
+
+@contextlib.contextmanager
+def running_service(start: bool = True, **options: str) -> Iterator[ServiceUnderTest]:
+    """A service on a fresh data directory; at the end everything of it is stopped and removed."""
+    # A short path, which the user that servers run as can reach.
+    root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
+    root.chmod(0o711)
+    defaults = {
+        "listen": f"127.0.0.1:{free_port()}",
+        "private_cidr": private_cidr(),
+        "heartbeat_interval": "0.5",
+        "worker_timeout": "2",
+        "log_level": "INFO",
+    }
+    service = ServiceUnderTest(root / "d", {**defaults, **options})
+    try:
+        if start:
+            service.start()
+        yield service
+    finally:
+        if service.data_dir.is_dir():
+            done = service.down()
+            assert done.returncode == 0, done.stderr
+        assert not _left_running(root), "a process was left running"
+        shutil.rmtree(root)
+
+
+def _left_running(root: Path) -> list[str]:
+    left = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            line = " ".join(process.cmdline())
+            if str(root) in line and process.status() != psutil.STATUS_ZOMBIE:
+                left.append(line)
+    return left

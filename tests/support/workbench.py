@@ -1,0 +1,141 @@
+"""A workbench: a real store, real engines and this host's resources in the test's own process, without a service."""
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from support.service import private_cidr
+
+from openrds.domain.network import default_network
+from openrds.domain.settings import Settings
+from openrds.engines.postgresql.engine import PostgreSQL
+from openrds.hosts import processes
+from openrds.hosts.user import ServerUser
+from openrds.operations.creation import CreateInstance, Datastore, Volume
+from openrds.operations.intake import Intake
+from openrds.operations.registry import OPERATIONS
+from openrds.operations.resources import Resources
+from openrds.service import child, places
+from openrds.service.identities import ensure_accounts, load_accounts
+from openrds.service.private_store import private_store, start_private_store
+from openrds.service.worker_process import build_resources, register_host
+from openrds.store.database import Row, Store
+from openrds.store.migrate import migrate
+from openrds.tasks.operation import Operation
+from openrds.tasks.queue import Queue
+from openrds.tasks.runner import Runner
+
+PASSWORD = "Sup3rS3cret-"
+
+Operations = Mapping[str, Operation[Any, Any]]
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What there is on the host and in the store beside the records of tasks and instances."""
+
+    processes: frozenset[str]
+    folders: frozenset[str]
+    sockets: frozenset[str]
+    addresses: frozenset[str]
+    locks: int
+
+
+@dataclass
+class Workbench:
+    resources: Resources
+    queue: Queue
+    brief: child.Brief
+    project_id: str
+
+    @property
+    def store(self) -> Store:
+        return self.resources.store
+
+    def submit(self, work: Callable[[Intake], Any]) -> Any:
+        with self.store.transaction() as connection:
+            return work(Intake(connection, self.queue, self.resources.settings, self.project_id))
+
+    def run(self, task_id: UUID, operations: Operations = OPERATIONS) -> Row:
+        """Run a task to its end in this process, and give its row."""
+        runner = Runner(self.store, self.queue, operations, self.resources)
+        while self.task(task_id)["status"] == "Running":
+            runner.run_step(task_id)
+        return self.task(task_id)
+
+    def task(self, task_id: UUID) -> Row:
+        (row,) = self.store.rows(b"select * from task where id = %s", [task_id])
+        return row
+
+    def steps(self, task_id: UUID) -> list[Row]:
+        return self.store.rows(b"select * from step where task_id = %s order by position", [task_id])
+
+    def instance(self, instance_id: str) -> Row | None:
+        rows = self.store.rows(b"select * from instance where id = %s", [instance_id])
+        return rows[0] if rows else None
+
+    def footprint(self) -> Footprint:
+        nodes = self.resources.settings.nodes_dir
+        running = [record for record in processes.records_below(nodes) if processes.find(record)]
+        return Footprint(
+            processes=frozenset(record.parent.name for record in running),
+            folders=frozenset(path.name for path in nodes.glob("*")) if nodes.exists() else frozenset(),
+            sockets=frozenset(
+                path.parent.name
+                for path in self.resources.socket_root.glob("*/.s.*")
+                if path.parent.name != "store"
+            ),
+            addresses=frozenset(
+                row["address"] for row in self.store.rows(b"select host(address) as address from address")
+            ),
+            locks=self.store.rows(b"select count(*) as locks from instance_lock")[0]["locks"],
+        )
+
+    def create_request(self, **changes: Any) -> CreateInstance:
+        network = default_network(self.project_id, self.resources.settings)
+        (engine,) = self.resources.engines.values()
+        fields: dict[str, Any] = {
+            "name": "proof-db",
+            "flavor_ref": "rds.pg.n1.medium.2",
+            "volume": Volume("CLOUDSSD", 40),
+            "availability_zone": "local-1a",
+            "datastore": Datastore("PostgreSQL", engine.installations()[-1].version),
+            "vpc_id": network.vpc_id,
+            "subnet_id": network.subnet_id,
+            "security_group_id": network.security_group_id,
+            "password": PASSWORD,
+        }
+        return CreateInstance(**{**fields, **changes})
+
+
+@contextlib.contextmanager
+def running_workbench() -> Iterator[Workbench]:
+    root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
+    settings = Settings(
+        data_dir=root / "d", private_cidr=private_cidr(), heartbeat_interval=0.3, worker_timeout=1.2
+    )
+    user = ServerUser.choose()
+    root.chmod(0o711)
+    places.prepare(settings.data_dir, user)
+    socket_root = places.socket_root(settings.data_dir)
+    engine = PostgreSQL(settings.data_dir, user, spare_data_dirs=0)
+    server = private_store(settings.data_dir, socket_root, engine.installations()[-1], user)
+    try:
+        start_private_store(server, engine, user)
+        migrate(server.dsn)
+        with Store(server.dsn, connections=8) as store:
+            ensure_accounts(store, settings)
+            (account,) = load_accounts(store)
+            resources = build_resources(store, settings, socket_root)
+            register_host(resources)
+            brief = child.Brief(server.dsn, socket_root, settings)
+            yield Workbench(resources, Queue(), brief, account.project.id)
+    finally:
+        for record in processes.records_below(settings.data_dir):
+            processes.stop_recorded(record)
+        shutil.rmtree(root)
