@@ -14,5 +14,5 @@ check() {
 check .venv/bin/ruff check
 check .venv/bin/ruff format --check
 check .venv/bin/mypy --strict
-check .venv/bin/lint-imports
+check .venv/bin/lint-imports --no-logo
 exit "$failed"

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -18,18 +17,12 @@ DEMO = [sys.executable, "-m", "openrds.cli", "demo"]
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def remains() -> set[str]:
-    """Folders and processes of demos."""
-    folders = {str(path) for path in Path("/tmp").glob("openrds-demo-*")}
-    lines = {" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])}
-    return folders | {line for line in lines if "/openrds-demo-" in line}
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    before = remains()
-    yield
-    assert remains() <= before
+def check_gone(text: str) -> None:
+    """Neither the folder of this demo nor a process that names it is left."""
+    folder = re.search(r"/tmp/openrds-demo-\w+", text)[0]
+    assert not Path(folder).exists()
+    lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
+    assert [line for line in lines if folder in line] == []
 
 
 def check(text: str) -> None:
@@ -42,6 +35,7 @@ def check(text: str) -> None:
         assert part in text
     assert re.search(r"Rome +-753\s+Berlin +1237", text)
     assert text.rstrip().endswith("everything is stopped and removed.")
+    check_gone(text)
 
 
 def test_without_a_terminal_it_ends_by_itself() -> None:
@@ -87,10 +81,12 @@ def test_as_an_ordinary_user() -> None:
 def test_a_signal_while_it_works_takes_all_down(number: signal.Signals) -> None:
     process = subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    while not process.stdout.readline().startswith("openrds ready"):
-        pass
+    shown = ""
+    while "openrds ready" not in shown:
+        shown += process.stdout.readline()
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
+    check_gone(shown)
     assert process.returncode == 130
     assert "Traceback" not in err
 
@@ -137,3 +133,4 @@ def test_a_service_that_does_not_start_is_explained(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "The service did not start." in done.stderr
     assert "nonsense" in done.stderr
+    check_gone(done.stdout)

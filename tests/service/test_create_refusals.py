@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import ServiceUnderTest, private_cidr, running_service
+from support.service import ServiceUnderTest, private_cidr, running_service
 
 TAG = {"key": "team", "value": "orders"}
 UNKNOWN = "11111111-2222-3333-4444-555555555555"

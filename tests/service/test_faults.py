@@ -14,10 +14,12 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
-from conftest import PASSWORD, ServiceUnderTest, private_cidr, running_service, wait_for
+from support.service import PASSWORD, ServiceUnderTest, private_cidr, running_service, wait_for
 from test_instances import connect
 
 from openrds.hosts.processes import RECORD, find
+
+pytestmark = pytest.mark.xdist_group("faults")
 
 #: Seconds within which the death of a server must be noticed.
 NOTICED = 5.0

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import ServiceUnderTest
+from support.service import ServiceUnderTest
 from prometheus_client.parser import text_string_to_metric_families
 
 

@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import ServiceUnderTest
+from support.service import ServiceUnderTest
+
+pytestmark = pytest.mark.xdist_group("replays")
 
 #: So many at the same moment.
 AT_ONCE = 8

@@ -1,5 +1,6 @@
 """`openrds down`: stop the service if it runs, then every instance and the store. Data stays."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -37,8 +38,9 @@ def _stop_serve(data_dir: Path) -> None:
     """
     lock = Lock(data_dir)
     holder = lock.holder()
-    if holder is None:
+    if not holder:
         return
-    os.kill(holder, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(holder, signal.SIGTERM)
     if not wait_until(lambda: lock.holder() is None, _SERVE_TIMEOUT, every=0.02):
         raise HostError(f"The service, process {holder}, does not end.")

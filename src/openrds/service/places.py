@@ -81,8 +81,8 @@ class Lock:
             raise DataDirectoryError(
                 f"Another openrds (process {holder}) serves {self._path.parent}; stop it first."
             ) from None
-        os.truncate(file, 0)
-        os.write(file, f"{os.getpid()}\n".encode())
+        # Of one length, so that it is overwritten in one go: whoever reads never sees half of it, or nothing.
+        os.pwrite(file, f"{os.getpid():<31}\n".encode(), 0)
         self._file = file
 
     def holder(self) -> int | None:

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 from types import FrameType
+
+import psycopg
 
 from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
@@ -106,9 +109,12 @@ class Supervisor:
             raise ServeError(f"{settings.listen} is in use by another program; choose another with --listen.")
         socket_root = places.socket_root(settings.data_dir)
         dsn = settings.store or self._start_private_store(user)
-        migrate(dsn)
-        with Store(dsn, connections=1) as store:
-            ensure_accounts(store, settings)
+        try:
+            migrate(dsn)
+            with Store(dsn, connections=1) as store:
+                ensure_accounts(store, settings)
+        except psycopg.Error as error:
+            raise ServeError(f"the store cannot be used: {error}") from None
         self._brief = child.Brief(dsn, socket_root, settings)
 
     def _start_private_store(self, user: ServerUser) -> str:
@@ -124,7 +130,10 @@ class Supervisor:
     def _start(self, name: str, failures: int = 0) -> None:
         assert self._brief is not None
         process = subprocess.Popen(
-            [sys.executable, "-m", _CHILDREN[name]], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", _CHILDREN[name]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            process_group=0,
         )
         assert process.stdin is not None
         # Its standard input stays open: that it ends is how a child knows that we are gone.
@@ -174,7 +183,7 @@ class Supervisor:
             one.restart_at = time.monotonic() + delay
             logger.error("the %s process ended (%s) and is started again", one.name, code)
         if time.monotonic() >= one.restart_at:
-            _close_pipes(one.process)
+            _clean_up_after(one.process)
             self._start(one.name, one.failures)
 
     def _stop_children(self) -> None:
@@ -187,7 +196,7 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 one.process.kill()
                 one.process.wait()
-            _close_pipes(one.process)
+            _clean_up_after(one.process)
 
 
 def _store_installation(engine: PostgreSQL, version: str | None) -> Installation:
@@ -208,7 +217,10 @@ def _store_installation(engine: PostgreSQL, version: str | None) -> Installation
     )
 
 
-def _close_pipes(process: "subprocess.Popen[bytes]") -> None:
+def _clean_up_after(process: "subprocess.Popen[bytes]") -> None:
+    """Also end what a child had running for itself, such as initdb; servers have sessions of their own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             with contextlib.suppress(BrokenPipeError):

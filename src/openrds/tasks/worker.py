@@ -38,7 +38,11 @@ class Worker:
         self._concurrency = concurrency
         self._heartbeat_interval = heartbeat_interval
         self._worker_timeout = worker_timeout
-        self._app = App(connector=PsycopgConnector(conninfo=store.dsn, min_size=1, max_size=4))
+        # A crash of the store may forget that a job was taken or finished: then it runs again, which steps allow.
+        relaxed = {"options": "-c synchronous_commit=off"}
+        self._app = App(
+            connector=PsycopgConnector(conninfo=store.dsn, min_size=1, max_size=4, kwargs=relaxed)
+        )
 
         @self._app.task(name=JOB_NAME)
         def run_step(task_id: str) -> None:

@@ -20,6 +20,12 @@ def max_connections(memory_mb: int) -> int:
     return max(100, min(5000, memory_mb // 10))
 
 
+def posix_zone(time_zone: str) -> str:
+    """`UTC+08:00` for PostgreSQL, which reads it as POSIX does: an offset there counts to the west of Greenwich."""
+    sign, hours = time_zone[3:4], time_zone[4:6]
+    return f"<{time_zone[:6]}>{'-' if sign == '+' else '+'}{hours}" if sign else time_zone
+
+
 def postgresql_conf(node: NodeSpec) -> str:
     settings = _network(node) | _resources(node) | _write_ahead_log(node) | _logging(node)
     return _HEADER + "".join(f"{name} = {_quoted(value)}\n" for name, value in settings.items())
@@ -62,7 +68,7 @@ def _network(node: NodeSpec) -> dict[str, str]:
         "unix_socket_directories": f'"{sockets}"',
         "unix_socket_permissions": "0700",
         "password_encryption": "scram-sha-256",
-        "timezone": node.time_zone,
+        "timezone": posix_zone(node.time_zone),
     }
 
 
@@ -103,7 +109,7 @@ def _logging(node: NodeSpec) -> dict[str, str]:
         "log_rotation_age": "0",
         "log_rotation_size": "10MB",
         "log_line_prefix": "%m [%p] %q%u@%d ",
-        "log_timezone": node.time_zone,
+        "log_timezone": posix_zone(node.time_zone),
     }
 
 

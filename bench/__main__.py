@@ -1,0 +1,40 @@
+"""Run measurements and print them as a table."""
+
+import importlib
+import os
+import platform
+import sys
+from pathlib import Path
+
+import psutil
+
+# The harness that starts a service is the tests' own.
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from bench.figures import Figure
+
+MEASUREMENTS = ("create", "steps", "requests", "idle")
+
+
+def main(names: list[str]) -> int:
+    unknown = [name for name in names if name not in MEASUREMENTS]
+    if unknown:
+        print(f"There is no measurement {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}.")
+        return 2
+    print(
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} cores, "
+        f"{psutil.virtual_memory().total / 2**30:.0f} GiB, load {os.getloadavg()[0]:.1f}"
+    )
+    figures: list[Figure] = []
+    for name in names or MEASUREMENTS:
+        print(f"measuring {name} ...", flush=True)
+        for figure in importlib.import_module(f"bench.{name}").measure():
+            print(f"  {figure}", flush=True)
+            figures.append(figure)
+    missed = [figure for figure in figures if not figure.holds]
+    print(f"{len(figures) - len(missed)} of {len(figures)} figures hold.")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

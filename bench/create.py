@@ -1,0 +1,138 @@
+"""From the HTTP call that creates an instance to the first query answered, beside the same done by hand.
+
+By hand: initdb with the same options, start on an address of its own, first query over TCP. The three kinds of
+run follow each other in turn, and a ratio is the median of the ratios of neighbours.
+"""
+
+import shutil
+import signal
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+
+from bench.figures import Figure, spread
+from openrds.engines.postgresql.engine import PostgreSQL
+from openrds.engines.protocol import Installation
+from openrds.hosts import processes
+from openrds.hosts.user import ServerUser
+from support.service import PASSWORD, ServiceUnderTest, running_service, wait_for
+
+ROUNDS = 9
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+def measure() -> Iterator[Figure]:
+    bare, warm, cold = [], [], []
+    with (
+        running_service(spare_data_dirs="1") as warm_service,
+        running_service(spare_data_dirs="0") as cold_service,
+    ):
+        installation = _installation(warm_service)
+        for round_ in range(ROUNDS + 1):
+            times = (
+                _by_hand(installation),
+                _by_service(warm_service, installation, round_),
+                _by_service(cold_service, installation, round_),
+            )
+            if round_ > 0:  # the first round warms the page cache
+                for values, value in zip((bare, warm, cold), times, strict=True):
+                    values.append(value)
+    by_hand = f"by hand {spread(bare)}"
+    for name, values, limit in (
+        ("create, warm pool / by hand", warm, 0.5),
+        ("create, cold pool / by hand", cold, 1.3),
+    ):
+        ratio = statistics.median(ours / theirs for ours, theirs in zip(values, bare, strict=True))
+        yield Figure(name, ratio, limit, detail=f"{spread(values)}; {by_hand}")
+
+
+def _installation(service: ServiceUnderTest) -> Installation:
+    """The version that instances get by default, the newest."""
+    return PostgreSQL(service.data_dir, ServerUser.choose()).installations()[-1]
+
+
+def _by_hand(installation: Installation) -> float:
+    user = ServerUser.choose()
+    root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
+    user.own(root)
+    try:
+        begun = time.perf_counter()
+        initdb = processes.spawn(
+            [
+                installation.bin_dir / "initdb",
+                "-D",
+                root / "data",
+                "--username=postgres",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "--data-checksums",
+                "--auth=trust",
+            ],
+            root / "initdb",
+            root / "initdb.log",
+            user=user,
+            env=_ENVIRONMENT,
+        )
+        assert initdb.wait(120)
+        server = processes.spawn(
+            [installation.bin_dir / "postgres", "-D", root / "data", "-h", "127.126.0.1", "-k", root],
+            root / "process",
+            root / "log",
+            user=user,
+            env=_ENVIRONMENT,
+        )
+        _first_query("127.126.0.1", "postgres", "")
+        took = time.perf_counter() - begun
+        server.stop((signal.SIGINT,))
+        return took
+    finally:
+        shutil.rmtree(root)
+
+
+def _by_service(service: ServiceUnderTest, installation: Installation, round_: int) -> float:
+    _await_pool(service, installation)
+    body = service.create_body(name=f"bench-{round_}")
+    begun = time.perf_counter()
+    answer = service.call("POST", "instances", body).json()
+    job = service.completed(answer["job_id"])
+    address = job["entities"]["instance"]["endpoint"].partition(":")[0]
+    _first_query(address, "root", PASSWORD)
+    took = time.perf_counter() - begun
+    service.delete(answer["instance"]["id"])
+    return took
+
+
+def _await_pool(service: ServiceUnderTest, installation: Installation) -> None:
+    """The warm pool is warm when each version has its spare, and nobody is making one."""
+    if service.options["spare_data_dirs"] == "0":
+        return
+    pool = service.data_dir / "pool" / f"postgresql-{installation.complete_version}"
+    places = pool.parent
+
+    def full() -> bool:
+        versions = [place for place in places.iterdir() if place.is_dir()]
+        return pool in versions and all(
+            any(not spare.name.startswith(".") for spare in place.iterdir())
+            and not any(spare.name.startswith(".making") for spare in place.iterdir())
+            for place in versions
+        )
+
+    wait_for(lambda: places.is_dir() and full(), 120, "a full pool")
+
+
+def _first_query(address: str, user: str, password: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with (
+            suppress(psycopg.OperationalError),
+            psycopg.connect(host=address, user=user, password=password, dbname="postgres") as connection,
+        ):
+            connection.execute("select 1")
+            return
+        time.sleep(0.002)
+    raise AssertionError("no query was answered")
