@@ -12,10 +12,8 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import pytest
 import schemathesis
-from conftest import ServiceUnderTest, running_service
 from litestar import Litestar
 from litestar.routes import HTTPRoute
-from requests import PreparedRequest
 from requests.auth import AuthBase
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.transport import Response
@@ -27,6 +25,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from conftest import ServiceUnderTest, running_service
 from openrds.api.app import create_app
 from openrds.api.state import Service
 from openrds.domain.errors import ErrorCode
@@ -35,6 +34,7 @@ from openrds.domain.settings import Settings
 from openrds.domain.signature import sign
 from openrds.store.database import Reads, Store
 from openrds.tasks.queue import Queue
+from requests import PreparedRequest
 
 pytestmark = pytest.mark.clients
 
@@ -117,3 +117,56 @@ def target() -> Iterator[Target]:
 @schema.parametrize()
 def test_the_service_does_what_its_document_says(case: schemathesis.Case, target: Target) -> None:
     target.try_(case)
+
+
+# --- what must be in the document, and its page ------------------------------------------------------------
+
+
+def test_the_document_that_is_served_is_the_one_that_was_tried(service: ServiceUnderTest) -> None:
+    assert httpx.get(f"{service.endpoint}/schema/openapi.json").json() == json.loads(json.dumps(DOCUMENT))
+
+
+def test_every_route_is_documented() -> None:
+    """All but the document, its page, and what Litestar adds to each path: OPTIONS."""
+    served = {
+        (re.sub(r":[a-z]+}", "}", route.path), method.lower())
+        for route in APPLICATION.routes
+        if isinstance(route, HTTPRoute) and not route.path.startswith("/schema")
+        for method in route.methods - {"OPTIONS"}
+    }
+    documented = {(path, method) for path, item in DOCUMENT["paths"].items() for method in item}
+    assert served == documented
+
+
+def test_every_error_code_is_documented() -> None:
+    descriptions = [
+        (int(status), answer["description"])
+        for item in DOCUMENT["paths"].values()
+        for operation in item.values()
+        for status, answer in operation["responses"].items()
+    ]
+    missing = [
+        error.name
+        for error in ErrorCode
+        if not any(status == error.status and f"`{error.code}`" in text for status, text in descriptions)
+    ]
+    assert missing == []
+
+
+def test_every_operation_has_a_summary_and_a_tag() -> None:
+    for path, item in DOCUMENT["paths"].items():
+        for method, operation in item.items():
+            assert operation["summary"] and operation["tags"], (method, path)
+
+
+def test_the_page_needs_nothing_from_elsewhere(service: ServiceUnderTest) -> None:
+    page = httpx.get(f"{service.endpoint}/schema")
+    assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
+    head = page.text.partition("<body>")[0]
+    assets = re.findall(r"""(?:src|href)=["']([^"']+)["']""", head)
+    assert len(assets) >= 4
+    for asset in assets:
+        assert urlsplit(asset).netloc == "", asset
+        answer = httpx.get(urljoin(service.endpoint, asset))
+        assert answer.status_code == 200 and answer.content, asset
+    assert re.findall(r"https?://[^\s\"'<]+", page.text) == []

@@ -4,9 +4,11 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
-from litestar import Litestar, Router
+from litestar import Litestar, Response, Router
 from litestar.datastructures import State
+from litestar.exceptions import NotFoundException
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
@@ -65,7 +67,13 @@ def _openapi() -> OpenAPIConfig:
         title="openrds",
         version=__version__,
         description="A self-hosted relational database service behind the Huawei Cloud RDS v3 API.",
-        openapi_router=Router("/schema", route_handlers=[], include_in_schema=False, opt={"public": True}),
+        openapi_router=Router(
+            "/schema",
+            route_handlers=[],
+            include_in_schema=False,
+            opt={"public": True},
+            after_request=_refuse_unknown,
+        ),
         render_plugins=[
             SwaggerRenderPlugin(
                 path="/",
@@ -77,6 +85,13 @@ def _openapi() -> OpenAPIConfig:
             JsonRenderPlugin(path="/openapi.json"),
         ],
     )
+
+
+def _refuse_unknown(response: Response[Any]) -> Response[Any]:
+    """Litestar answers an unknown path below the document's with a page of its own."""
+    if response.status_code == 404:
+        raise NotFoundException
+    return response
 
 
 def _ui_router() -> Router:

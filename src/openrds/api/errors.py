@@ -92,7 +92,8 @@ def answer_validation(request: AnyRequest, error: ValidationException) -> Respon
 
 
 def _problem(problem: dict[str, Any]) -> str:
-    key, message = problem.get("key", ""), str(problem["message"])
+    # `id_` and `type_` are called so only here, because the bare names are Python's.
+    key, message = problem.get("key", "").removesuffix("_"), str(problem["message"])
     if not key:
         return message
     return f"{'body' if key == 'data' else key}: {message}"
@@ -114,10 +115,20 @@ def answer_serialization(request: AnyRequest, error: SerializationException) -> 
     return _answer(request, ErrorCode.BODY_SYNTAX)
 
 
-def answer_undecodable(request: AnyRequest, error: UnicodeDecodeError) -> Response[ErrorBody]:
-    """A JSON body with a string that is not UTF-8: Litestar lets this one error of its decoder through."""
-    if traceback.extract_tb(error.__traceback__)[-1].name == "decode_json":
-        return _answer(request, ErrorCode.BODY_SYNTAX, "The request body is not UTF-8.")
+def answer_undecodable(
+    request: AnyRequest, error: UnicodeDecodeError | RecursionError
+) -> Response[ErrorBody]:
+    """A JSON body that is not UTF-8 or too deep: Litestar lets these errors of its decoder through."""
+    if traceback.extract_tb(error.__traceback__)[-1].name != "decode_json":
+        return answer_unexpected(request, error)
+    wrong = "nested too deeply" if isinstance(error, RecursionError) else "not UTF-8"
+    return _answer(request, ErrorCode.BODY_SYNTAX, f"The request body is {wrong}.")
+
+
+def answer_data_error(request: AnyRequest, error: psycopg.DataError) -> Response[ErrorBody]:
+    """The store keeps every character but NUL, which a caller may have put anywhere; other faults are ours."""
+    if isinstance(error, psycopg.errors.UntranslatableCharacter) or "NUL" in str(error):
+        return _answer(request, ErrorCode.PARAMETER, "The character NUL is not allowed.")
     return answer_unexpected(request, error)
 
 
@@ -151,6 +162,8 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     SerializationException: answer_serialization,
     msgspec.MsgspecError: answer_msgspec,
     psycopg.OperationalError: answer_store_unavailable,
+    psycopg.DataError: answer_data_error,
     UnicodeDecodeError: answer_undecodable,
+    RecursionError: answer_undecodable,
     Exception: answer_unexpected,
 }

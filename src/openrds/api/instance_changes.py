@@ -11,6 +11,7 @@ from openrds.api.changes import change
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import is_instance_id
 from openrds.domain.task import TaskStatus
 from openrds.operations import instance_changes as changes
 from openrds.operations import reset_password
@@ -210,6 +211,8 @@ async def _done(request: ApiRequest, work: Callable[[Intake], None]) -> Response
 
 
 async def _instance(request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]) -> Row:
+    if not is_instance_id(instance_id):
+        raise Refusal(ErrorCode.INSTANCE_ID_FORMAT)
     row = await service_of(request).reads.row(_sql.instance_by_id, [instance_id])
     if row is None or row["project_id"] != project_id:
         raise Refusal(ErrorCode.INSTANCE_NOT_FOUND, f"There is no instance {instance_id}.")

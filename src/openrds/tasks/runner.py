@@ -53,6 +53,14 @@ class Attempt:
     def undoing(self) -> bool:
         return bool(self.task["unwinding"])
 
+    def followed_by(self, status: StepStatus) -> "Attempt":
+        """The task as it stands once this attempt's step has its new status."""
+        assert self.step is not None
+        position = self.step["position"]
+        steps = [step | {"status": status} if step["position"] == position else step for step in self.steps]
+        unwinding = self.undoing or status is StepStatus.FAILED
+        return Attempt(self.task | {"unwinding": unwinding}, steps, None)
+
 
 class Runner:
     """Runs steps for the operations it is given, with the resources it is given."""
@@ -92,7 +100,8 @@ class Runner:
         operation = self._operations[attempt.task["operation"]]
         context = self._context(operation, attempt)
         if attempt.step is None:
-            self._finish(attempt, operation, context)
+            # Nothing is due, yet the task has not ended: its end was cut off after the last step was recorded.
+            self._write(attempt, lambda connection: self._end(connection, attempt, operation, context))
             return None
         step = operation.steps[attempt.step["position"]]
         try:
@@ -123,7 +132,7 @@ class Runner:
             self._record_step(connection, attempt, status, output=output, error=recorded["error"])
             if not attempt.undoing:
                 connection.execute(_sql.record_duration, _place(attempt))
-            self._go_on(connection, attempt, operation, context)
+            self._go_on(connection, attempt.followed_by(status), operation, context)
 
         self._write(attempt, record)
 
@@ -148,53 +157,54 @@ class Runner:
     def _give_up(
         self, attempt: Attempt, operation: Operation[Any, Any], step: Step[Any, Any], message: str
     ) -> None:
+        status = StepStatus.UNDO_FAILED if attempt.undoing else StepStatus.FAILED
+
         def record(connection: Writer) -> None:
+            self._record_step(connection, attempt, status, error=message)
             if attempt.undoing:
-                self._record_step(connection, attempt, StepStatus.UNDO_FAILED, error=message)
                 text = f" Then it could not be undone: {step.name}: {message}"
                 connection.execute(_sql.append_fail_reason, {"task_id": attempt.task_id, "text": text})
             else:
-                self._record_step(connection, attempt, StepStatus.FAILED, error=message)
                 reason = f"{step.name} failed: {message}"
                 connection.execute(_sql.begin_unwinding, {"task_id": attempt.task_id, "fail_reason": reason})
-            self._go_on(connection, attempt, operation, self._context(operation, attempt))
+            self._go_on(connection, attempt.followed_by(status), operation, self._context(operation, attempt))
 
         self._write(attempt, record)
 
     def _go_on(
         self,
         connection: Writer,
-        attempt: Attempt,
+        outcome: Attempt,
         operation: Operation[Any, Any],
         context: StepContext[Any, Any],
     ) -> None:
         """Make the next step due, or end the task when none is left."""
-        task = connection.execute(_sql.reload_task, [attempt.task_id]).fetchone()
-        assert task is not None
-        due = _due(task, connection.execute(_sql.steps, [attempt.task_id]).fetchall())
+        due = _due(outcome.task, outcome.steps)
         if due is not None:
-            connection.execute(_sql.record_progress, {"task_id": attempt.task_id})
-            self._queue.enqueue(connection, attempt.task_id, due["host"])
+            connection.execute(_sql.record_progress, {"task_id": outcome.task_id})
+            self._queue.enqueue(connection, outcome.task_id, due["host"])
         else:
-            self._end(connection, task, operation, context)
-
-    def _finish(
-        self, attempt: Attempt, operation: Operation[Any, Any], context: StepContext[Any, Any]
-    ) -> None:
-        self._write(attempt, lambda connection: self._end(connection, attempt.task, operation, context))
+            self._end(connection, outcome, operation, context)
 
     def _end(
-        self, connection: Writer, task: Row, operation: Operation[Any, Any], context: StepContext[Any, Any]
+        self,
+        connection: Writer,
+        outcome: Attempt,
+        operation: Operation[Any, Any],
+        context: StepContext[Any, Any],
     ) -> None:
-        if task["unwinding"]:
+        if outcome.undoing:
             operation.on_failed(context, connection)
             status, entities = TaskStatus.FAILED, {}
         else:
             status, entities = TaskStatus.COMPLETED, dict(operation.on_completed(context, connection))
+        task_id = outcome.task_id
         connection.execute(
-            _sql.finish_task, {"task_id": task["id"], "status": status, "entities": Jsonb(entities)}
+            _sql.finish_task, {"task_id": task_id, "status": status, "entities": Jsonb(entities)}
         )
-        connection.execute(_sql.release_lock, {"instance_id": task["instance_id"], "task_id": task["id"]})
+        connection.execute(
+            _sql.release_lock, {"instance_id": outcome.task["instance_id"], "task_id": task_id}
+        )
 
     def _write(self, attempt: Attempt, record: Callable[[Writer], None]) -> None:
         """Record, unless a later attempt has begun: then this one was taken for dead, and its word counts no more."""

@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import UUID
 
-from procrastinate import App, PsycopgConnector
+from procrastinate import App, JobContext, PsycopgConnector
+from procrastinate.worker import Worker as QueueWorker
 
 from openrds.store.database import Store
 from openrds.tasks.queue import JOB_NAME, Queue, queue_name
@@ -14,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 #: The queue wakes its worker by NOTIFY. This is how soon a wake-up that was missed is made good, in seconds.
 _POLL_INTERVAL = 0.5
+#: Seconds after a step when its successor is looked for once more.
+_SECOND_LOOK = 0.01
 #: Seconds before the store is tried again after it went away.
 _RECONNECT_DELAY = 0.5
 
@@ -69,5 +74,18 @@ class Worker:
             stalled_worker_timeout=self._worker_timeout,
             # Finished jobs go at once: a long history makes the queue slow, and ours is in the task tables.
             delete_jobs="always",
+            worker_middleware=[_look_again],
             install_signal_handlers=False,
         )
+
+
+async def _look_again(run: Callable[[], Awaitable[Any]], _context: JobContext, worker: QueueWorker) -> Any:
+    """Look for due steps shortly after each step.
+
+    The queue's worker forgets a NOTIFY that comes while it is fetching, and a step's successor is often enqueued
+    just then; without this, one step in ten waited for the next poll.
+    """
+    try:
+        return await run()
+    finally:
+        asyncio.get_running_loop().call_later(_SECOND_LOOK, worker._new_job_event.set)

@@ -28,9 +28,6 @@ update task set epoch = epoch + 1, changed_at = now()
 where id = %s and status = 'Running'
 returning *
 
--- name: reload_task
-select * from task where id = %s
-
 -- name: steps
 select * from step where task_id = %s order by position
 

@@ -1,0 +1,159 @@
+"""`openstack rds …`: python-openstackclient with otcextensions, unmodified, as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import PASSWORD, ServiceUnderTest
+
+# Each command takes seconds of CPU to load its plug-ins, and `--wait` sleeps 10 s before it looks.
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+
+NAME = "openstack-db"
+FLAVOR = "rds.pg.n1.medium.2"
+
+OpenStack = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def openstack(service: ServiceUnderTest, tmp_path_factory: pytest.TempPathFactory) -> OpenStack:
+    """Run a command as the service's default user, who is named in a `clouds.yaml`."""
+    home = tmp_path_factory.mktemp("home")
+    keys = service.credentials
+    cloud = {
+        "auth": {
+            "auth_url": f"{keys['endpoint']}/v3",
+            "username": keys["user"],
+            "password": keys["password"],
+            "user_domain_name": keys["domain"],
+            "project_name": keys["project_name"],
+            "project_domain_name": keys["domain"],
+        },
+        "region_name": keys["region"],
+        "identity_api_version": "3",
+    }
+    clouds = home / "clouds.yaml"
+    clouds.write_text(json.dumps({"clouds": {"openrds": cloud}}))  # JSON is YAML
+    return lambda *arguments, **options: _run(clouds, *arguments, **options)
+
+
+def _run(clouds: Path, *arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("OS_", "PYTHONWARNINGS"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "openstackclient.shell", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=clouds.parent,
+        env={
+            **kept,
+            "HOME": str(clouds.parent),
+            "OS_CLOUD": "openrds",
+            "OS_CLIENT_CONFIG_FILE": str(clouds),
+            **options,
+        },
+    )
+
+
+def told(done: subprocess.CompletedProcess[str]) -> Any:
+    """What a command that must succeed printed as JSON."""
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def created(openstack: OpenStack, service: ServiceUnderTest) -> Iterator[dict[str, Any]]:
+    """What `instance create --wait` printed; the networks are looked up by their names."""
+    done = openstack(
+        *("rds", "instance", "create", NAME, FLAVOR, "--wait", "--wait-interval", "1", "-f", "json"),
+        *("--size", "40", "--volume-type", "ULTRAHIGH"),
+        *("--datastore-type", "PostgreSQL", "--datastore-version", service.newest_version()),
+        *("--region", "local-1", "--availability-zone", "local-1a", "--password", PASSWORD),
+        *("--router-id", "default-vpc", "--network-id", "default-subnet", "--security-group-id", "default"),
+    )
+    instance = told(done)
+    yield instance
+    if service.get(f"instances?id={instance['id']}")["instances"]:
+        service.delete(instance["id"])
+
+
+def test_datastores_are_listed(openstack: OpenStack, service: ServiceUnderTest) -> None:
+    types = told(openstack("rds", "datastore", "type", "list", "-f", "json"))
+    assert {"Name": "PostgreSQL"} in types
+    versions = told(openstack("rds", "datastore", "version", "list", "postgresql", "-f", "json"))
+    assert service.newest_version() in [version["Name"] for version in versions]
+    assert all(version["ID"] for version in versions)
+
+
+def test_flavors_are_listed(openstack: OpenStack, service: ServiceUnderTest) -> None:
+    flavors = told(openstack("rds", "flavor", "list", "postgresql", service.newest_version(), "-f", "json"))
+    assert {"name": FLAVOR, "instance_mode": "single", "vcpus": "1", "ram": 2} in flavors
+
+
+def test_an_instance_is_created_and_waited_for(created: dict[str, Any], service: ServiceUnderTest) -> None:
+    assert (created["name"], created["status"], created["type"]) == (NAME, "ACTIVE", "Single")
+    assert created["flavor_ref"] == FLAVOR
+    assert created["port"] == 5432 and len(created["private_ips"]) == 1
+    assert created["volume"] == {"type": "ULTRAHIGH", "size": 40}
+    assert created["datastore"]["type"] == "PostgreSQL"
+    assert [node["role"] for node in created["nodes"]] == ["master"]
+    network = service.instance(created["id"])
+    assert (created["router_id"], created["network_id"]) == (network["vpc_id"], network["subnet_id"])
+
+
+def test_instances_are_listed_and_shown(
+    openstack: OpenStack, created: dict[str, Any], service: ServiceUnderTest
+) -> None:
+    (row,) = [
+        row for row in told(openstack("rds", "instance", "list", "-f", "json")) if row["ID"] == created["id"]
+    ]
+    assert row == {
+        "ID": created["id"],
+        "Name": NAME,
+        "Datastore Type": "PostgreSQL",
+        "Datastore Version": service.newest_version(),
+        "Status": "ACTIVE",
+        "Flavor_ref": FLAVOR,
+        "Type": "Single",
+        "Size": 40,
+        "Region": "local-1",
+    }
+    assert told(openstack("rds", "instance", "show", NAME, "-f", "json")) == created
+
+
+def test_an_instance_is_deleted(
+    openstack: OpenStack, created: dict[str, Any], service: ServiceUnderTest
+) -> None:
+    done = openstack("rds", "instance", "delete", NAME, "--wait", "--wait-interval", "1")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert service.get(f"instances?id={created['id']}")["instances"] == []
+    gone = openstack("rds", "instance", "show", created["id"])
+    assert gone.returncode == 1
+    assert f"No Instance found for {created['id']}" in gone.stderr
+
+
+def test_a_wrong_password_is_refused(openstack: OpenStack) -> None:
+    done = openstack("rds", "instance", "list", "--os-password", "wrong")
+    assert done.returncode == 1
+    assert "The username or password is wrong." in done.stderr and "401" in done.stderr
+
+
+def test_what_is_wrong_with_a_creation_is_said(openstack: OpenStack, service: ServiceUnderTest) -> None:
+    done = openstack(
+        *("rds", "instance", "create", "weak-one", FLAVOR, "--wait"),
+        *("--size", "40", "--volume-type", "ULTRAHIGH"),
+        *("--datastore-type", "PostgreSQL", "--datastore-version", service.newest_version()),
+        *("--region", "local-1", "--availability-zone", "local-1a", "--password", "weak"),
+        *("--router-id", "default-vpc", "--network-id", "default-subnet", "--security-group-id", "default"),
+    )
+    assert done.returncode == 1
+    assert "8 to 32 characters" in done.stderr

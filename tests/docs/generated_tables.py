@@ -1,0 +1,83 @@
+"""The tables in `docs/` that are drawn from the code.
+
+Each stands between `<!-- generated: NAME -->` and `<!-- end -->`. To draw them anew:
+
+    .venv/bin/python tests/docs/generated_tables.py
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from openrds.domain.engine import EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.statuses import ALLOWED, Action, check_allowed
+from openrds.domain.task import TaskName
+from openrds.operations.registry import OPERATIONS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def errors() -> str:
+    rows = ((f"`{error.code}`", str(error.status), error.meaning) for error in ErrorCode)
+    return _table(("`error_code`", "HTTP", "meaning"), rows)
+
+
+def task_names() -> str:
+    rows = ((name.name.lower().replace("_", " "), f"`{name.on(EngineName.POSTGRESQL)}`") for name in TaskName)
+    return _table(("what", "`name` of its task, for PostgreSQL"), rows)
+
+
+def operations() -> str:
+    rows = (
+        (f"`{key}`", ", ".join(step.name for step in operation.steps)) for key, operation in OPERATIONS.items()
+    )
+    return _table(("operation", "its steps, in their order"), rows)
+
+
+def statuses() -> str:
+    rows = ((status.value, *(_verdict(action, status) for action in ALLOWED)) for status in InstanceStatus)
+    return _table(("status", *ALLOWED), rows)
+
+
+def _verdict(action: Action, status: InstanceStatus) -> str:
+    try:
+        check_allowed(action, status)
+    except Refusal as refusal:
+        return f"`{refusal.error.code}`"
+    return "**yes**"
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "errors": errors,
+    "task-names": task_names,
+    "operations": operations,
+    "statuses": statuses,
+}
+
+
+def drawn(text: str) -> str:
+    """The page with every generated table as the code has it now."""
+    return _BLOCK.sub(lambda block: f"{block[1]}{TABLES[block[2]]()}{block[3]}", text)
+
+
+def tables_in(text: str) -> list[str]:
+    return [block[2] for block in _BLOCK.finditer(text)]
+
+
+def pages() -> list[Path]:
+    """Every page that a reader of the repository is meant to read."""
+    return sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    for page in pages():
+        page.write_text(drawn(page.read_text()))
