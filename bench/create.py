@@ -16,11 +16,12 @@ from pathlib import Path
 import psycopg
 
 from bench.figures import Figure, spread
+from bench.pool import await_full_pool
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import Installation
 from openrds.hosts import processes
 from openrds.hosts.user import ServerUser
-from support.service import PASSWORD, ServiceUnderTest, running_service, wait_for
+from support.service import PASSWORD, ServiceUnderTest, running_service
 
 ROUNDS = 9
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
@@ -33,12 +34,17 @@ def measure() -> Iterator[Figure]:
         running_service(spare_data_dirs="0") as cold_service,
     ):
         installation = _installation(warm_service)
+        versions = len(warm_service.get("datastores/PostgreSQL")["dataStores"])
         for round_ in range(ROUNDS + 1):
-            times = (
-                _by_hand(installation),
-                _by_service(warm_service, installation, round_),
-                _by_service(cold_service, installation, round_),
-            )
+            times = []
+            for run in (
+                lambda: _by_hand(installation),
+                lambda number=round_: _by_service(warm_service, number),
+                lambda number=round_: _by_service(cold_service, number),
+            ):
+                # A pool that is being refilled would disturb whoever comes next.
+                await_full_pool(warm_service.data_dir, versions)
+                times.append(run())
             if round_ > 0:  # the first round warms the page cache
                 for values, value in zip((bare, warm, cold), times, strict=True):
                     values.append(value)
@@ -94,8 +100,7 @@ def _by_hand(installation: Installation) -> float:
         shutil.rmtree(root)
 
 
-def _by_service(service: ServiceUnderTest, installation: Installation, round_: int) -> float:
-    _await_pool(service, installation)
+def _by_service(service: ServiceUnderTest, round_: int) -> float:
     body = service.create_body(name=f"bench-{round_}")
     begun = time.perf_counter()
     answer = service.call("POST", "instances", body).json()
@@ -105,24 +110,6 @@ def _by_service(service: ServiceUnderTest, installation: Installation, round_: i
     took = time.perf_counter() - begun
     service.delete(answer["instance"]["id"])
     return took
-
-
-def _await_pool(service: ServiceUnderTest, installation: Installation) -> None:
-    """The warm pool is warm when each version has its spare, and nobody is making one."""
-    if service.options["spare_data_dirs"] == "0":
-        return
-    pool = service.data_dir / "pool" / f"postgresql-{installation.complete_version}"
-    places = pool.parent
-
-    def full() -> bool:
-        versions = [place for place in places.iterdir() if place.is_dir()]
-        return pool in versions and all(
-            any(not spare.name.startswith(".") for spare in place.iterdir())
-            and not any(spare.name.startswith(".making") for spare in place.iterdir())
-            for place in versions
-        )
-
-    wait_for(lambda: places.is_dir() and full(), 120, "a full pool")
 
 
 def _first_query(address: str, user: str, password: str) -> None:

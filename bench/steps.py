@@ -12,6 +12,7 @@ import uuid_utils
 
 from bench.figures import Figure, percentile, spread
 from bench.noop import NOOP
+from bench.pool import await_full_pool
 from openrds.domain.task import TaskName
 from openrds.operations.intake import NoParameters
 from openrds.tasks.accept import Work, accept
@@ -33,7 +34,8 @@ def measure() -> Iterator[Figure]:
         worker.stdin.write(bench.brief.encode())
         worker.stdin.flush()
         worker.stdout.readline()
-        wait_for(lambda: _is_full(bench), 120, "a full pool")
+        (engine,) = bench.resources.engines.values()
+        await_full_pool(bench.resources.settings.data_dir, len(engine.installations()))
         try:
             _run(bench, 20)
             begun = time.time()
@@ -58,14 +60,6 @@ def measure() -> Iterator[Figure]:
         " ms",
         detail=f"{spread(steps, 'ms', 1000)}; {TASKS} tasks in {took:.1f} s",
     )
-
-
-def _is_full(bench: Workbench) -> bool:
-    """The worker fills its pool when it starts; until then the system is not idle."""
-    pool = bench.resources.settings.data_dir / "pool"
-    spares = [path for path in pool.glob("*/*") if not path.name.startswith(".")] if pool.is_dir() else []
-    (engine,) = bench.resources.engines.values()
-    return len(spares) >= len(engine.installations()) * bench.resources.settings.spare_data_dirs
 
 
 def _run(bench: Workbench, tasks: int) -> tuple[list[float], list[float]]:

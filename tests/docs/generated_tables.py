@@ -33,7 +33,8 @@ def task_names() -> str:
 
 def operations() -> str:
     rows = (
-        (f"`{key}`", ", ".join(step.name for step in operation.steps)) for key, operation in OPERATIONS.items()
+        (f"`{key}`", ", ".join(step.name for step in operation.steps))
+        for key, operation in OPERATIONS.items()
     )
     return _table(("operation", "its steps, in their order"), rows)
 

@@ -48,7 +48,9 @@ def test_what_may_run_in_which_status(action: Action, status: Status) -> None:
 
 
 def test_a_refusal_says_in_which_statuses_it_would_run() -> None:
-    with pytest.raises(Refusal, match=r"The instance is SHUTDOWN; it can restart in: ACTIVE, FAILED, STORAGE FULL\."):
+    with pytest.raises(
+        Refusal, match=r"The instance is SHUTDOWN; it can restart in: ACTIVE, FAILED, STORAGE FULL\."
+    ):
         check_allowed(Action.RESTART, Status.SHUTDOWN)
     with pytest.raises(Refusal, match="it can be deleted in: ACTIVE, BACKING UP, CREATE FAIL"):
         check_allowed(Action.DELETE, Status.BUILD)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from support.service import ServiceUnderTest, private_cidr, running_service
 
 TAG = {"key": "team", "value": "orders"}
@@ -27,7 +28,12 @@ CASES: dict[str, tuple[dict[str, Any], int, str, str]] = {
     # datastore
     "engine unknown": ({"datastore": {"type": "Oracle", "version": "19"}}, 400, "DBS.200042", "PostgreSQL"),
     "version unknown": ({"datastore": {"type": "PostgreSQL", "version": "9"}}, 400, "DBS.200041", "there is"),
-    "version not a string": ({"datastore": {"type": "PostgreSQL", "version": 16}}, 400, "DBS.200001", "version"),
+    "version not a string": (
+        {"datastore": {"type": "PostgreSQL", "version": 16}},
+        400,
+        "DBS.200001",
+        "version",
+    ),
     "version missing": ({"datastore": {"type": "PostgreSQL"}}, 400, "DBS.200001", "version"),
     "datastore missing": ({"datastore": None}, 400, "DBS.200001", "datastore"),
     "datastore not an object": ({"datastore": "PostgreSQL"}, 400, "DBS.200001", "datastore"),
@@ -45,7 +51,12 @@ CASES: dict[str, tuple[dict[str, Any], int, str, str]] = {
     "flavor missing": ({"flavor_ref": None}, 400, "DBS.200001", "flavor_ref"),
     # volume
     "volume type unknown": ({"volume": {"type": "FLOPPY", "size": 40}}, 400, "DBS.200026", "CLOUDSSD"),
-    "volume type in lower case": ({"volume": {"type": "cloudssd", "size": 40}}, 400, "DBS.200026", "CLOUDSSD"),
+    "volume type in lower case": (
+        {"volume": {"type": "cloudssd", "size": 40}},
+        400,
+        "DBS.200026",
+        "CLOUDSSD",
+    ),
     "volume too small": ({"volume": {"type": "CLOUDSSD", "size": 30}}, 400, "DBS.200023", "40"),
     "volume too large": ({"volume": {"type": "CLOUDSSD", "size": 4010}}, 400, "DBS.200023", "4000"),
     "volume size negative": ({"volume": {"type": "CLOUDSSD", "size": -40}}, 400, "DBS.200023", "40"),
@@ -83,7 +94,12 @@ CASES: dict[str, tuple[dict[str, Any], int, str, str]] = {
     "port negative": ({"port": -5432}, 400, "DBS.200001", "port"),
     "port a list": ({"port": [5432]}, 400, "DBS.200001", "port"),
     # backup strategy
-    "backup window too long": ({"backup_strategy": {"start_time": "01:00-03:00"}}, 400, "DBS.280253", "one hour"),
+    "backup window too long": (
+        {"backup_strategy": {"start_time": "01:00-03:00"}},
+        400,
+        "DBS.280253",
+        "one hour",
+    ),
     "backup window off the quarters": (
         {"backup_strategy": {"start_time": "01:10-02:10"}},
         400,
@@ -126,7 +142,12 @@ CASES: dict[str, tuple[dict[str, Any], int, str, str]] = {
         "async or sync",
     ),
     "replication mode missing": ({"ha": {"mode": "Ha"}}, 400, "DBS.200001", "replication_mode"),
-    "primary and standby": ({"ha": {"mode": "ha", "replication_mode": "sync"}}, 400, "DBS.200001", "ha is not"),
+    "primary and standby": (
+        {"ha": {"mode": "ha", "replication_mode": "sync"}},
+        400,
+        "DBS.200001",
+        "ha is not",
+    ),
     "read replica": ({"replica_of_id": "0" * 32 + "in03"}, 400, "DBS.200001", "replica_of_id is not"),
     "restore": ({"restore_point": {"instance_id": "x"}}, 400, "DBS.200001", "restore_point is not"),
     "serverless": ({"serverless_info": {"min_cap": "1"}}, 400, "DBS.200001", "serverless_info is not"),

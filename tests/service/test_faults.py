@@ -14,10 +14,10 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
-from support.service import PASSWORD, ServiceUnderTest, private_cidr, running_service, wait_for
 from test_instances import connect
 
 from openrds.hosts.processes import RECORD, find
+from support.service import PASSWORD, ServiceUnderTest, private_cidr, running_service, wait_for
 
 pytestmark = pytest.mark.xdist_group("faults")
 
@@ -139,7 +139,9 @@ def test_one_change_at_a_time(service: ServiceUnderTest, instance: dict[str, Any
         assert service.instance(instance["id"])["status"] == "REBOOTING"
         second = service.call("POST", f"{path}/action", {"restart": {"forcible": True}})
         assert (second.status_code, second.json()["error_code"]) == (409, "DBS.200019")
-        assert f"RestartPostgresqlInstance ({answer.json()['job_id']}) is running" in second.json()["error_msg"]
+        assert (
+            f"RestartPostgresqlInstance ({answer.json()['job_id']}) is running" in second.json()["error_msg"]
+        )
         assert refusal(service, "DELETE", path) == (409, "DBS.200019")
         password = {"db_user_pwd": "An0ther-S3cret"}
         assert refusal(service, "POST", f"{path}/password", password) == (409, "DBS.200019")
@@ -196,7 +198,9 @@ def test_another_project_is_closed(service: ServiceUnderTest, instance: dict[str
     assert service.job(job_id)["id"] == job_id
 
 
-@pytest.mark.parametrize("action", [{}, {"restart": {}, "resize_flavor": {}}, {"dance": {}}, {"restart": None}])
+@pytest.mark.parametrize(
+    "action", [{}, {"restart": {}, "resize_flavor": {}}, {"dance": {}}, {"restart": None}]
+)
 def test_an_action_that_is_none(
     service: ServiceUnderTest, instance: dict[str, Any], action: dict[str, Any]
 ) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from support.service import ServiceUnderTest
 from prometheus_client.parser import text_string_to_metric_families
+
+from support.service import ServiceUnderTest
 
 
 def fetch(service: ServiceUnderTest, path: str) -> tuple[int, str, str]:

@@ -12,16 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import psycopg
 import pytest
-from support.service import PASSWORD, ServiceUnderTest, free_port, running_service, wait_for
 from test_instances import connect
 
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.hosts.processes import RECORD, find
 from openrds.hosts.user import ServerUser
 from openrds.service.private_store import private_store, start_private_store
+from support.service import PASSWORD, ServiceUnderTest, free_port, running_service, wait_for
 
 pytestmark = pytest.mark.xdist_group("lifecycle")
 
@@ -152,7 +153,9 @@ def test_an_instance_has_the_time_zone_that_was_asked_for(
 def test_a_second_serve_is_refused(service: ServiceUnderTest) -> None:
     assert service.process is not None
     said = failed_serve(service.data_dir)
-    assert f"Another openrds (process {service.process.pid}) serves {service.data_dir}; stop it first." in said
+    assert (
+        f"Another openrds (process {service.process.pid}) serves {service.data_dir}; stop it first." in said
+    )
     assert service.get("instances")["total_count"] >= 0
 
 
@@ -180,7 +183,9 @@ def test_a_data_directory_without_permission_is_refused(short_dir: Path) -> None
 
 def test_a_file_in_the_place_of_the_data_directory_is_refused(short_dir: Path) -> None:
     (short_dir / "d").touch()
-    assert f"The data directory {short_dir / 'd'} cannot be made: File exists." in failed_serve(short_dir / "d")
+    assert f"The data directory {short_dir / 'd'} cannot be made: File exists." in failed_serve(
+        short_dir / "d"
+    )
     assert f"The data directory {short_dir / 'd' / 'e'} cannot be made" in failed_serve(short_dir / "d" / "e")
 
 
@@ -220,8 +225,6 @@ def test_a_child_that_is_killed_comes_back(
 
 
 def is_ready(service: ServiceUnderTest) -> bool:
-    import httpx
-
     try:
         return service.call("GET", "/readyz").status_code == 200
     except httpx.TransportError:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+
 from support.service import ServiceUnderTest
 
 pytestmark = pytest.mark.xdist_group("replays")
@@ -130,7 +131,9 @@ def test_a_call_that_came_second_by_its_token_can_be_replayed(
     assert first.content == second.content == third.content
 
 
-def test_a_client_token_that_was_refused_can_be_used_again(service: ServiceUnderTest, instance_id: str) -> None:
+def test_a_client_token_that_was_refused_can_be_used_again(
+    service: ServiceUnderTest, instance_id: str
+) -> None:
     path, headers = f"instances/{instance_id}/alias", {"X-Client-Token": uuid.uuid4().hex}
     refused = service.call("PUT", path, {"alias": "not allowed"}, headers=headers)
     assert (refused.status_code, refused.json()["error_code"]) == (400, "DBS.200001")

@@ -26,7 +26,7 @@ class Settings:
     worker_concurrency: int = 10
     heartbeat_interval: float = 2.0
     worker_timeout: float = 6.0
-    monitor_interval: float = 1.0
+    monitor_interval: float = 2.0
     log_level: str = "INFO"
 
     @property

@@ -1,6 +1,8 @@
 """Settings from flags, the environment, a TOML file and the defaults, in this order."""
 
+import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +13,11 @@ import msgspec
 from openrds.domain.settings import Settings
 
 _PREFIX = "OPENRDS_"
+_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_ABOVE_ZERO = ("worker_concurrency", "heartbeat_interval", "worker_timeout", "monitor_interval")
+_NOT_NEGATIVE = ("instance_quota", "spare_data_dirs", "min_free_mb")
+#: Also part of the name of a file.
+_PROJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class ConfigurationError(Exception):
@@ -72,14 +79,46 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 def _checked(settings: Settings) -> Settings:
     """What types do not say."""
     host, _, port = settings.listen.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
         raise ValueError(f"listen must be HOST:PORT, not {settings.listen!r}")
     if not settings.availability_zones:
         raise ValueError("availability_zones must have at least one")
-    for network in (settings.private_network, settings.public_network):
-        if network.version != 4:
-            raise ValueError(f"{network} is not an IPv4 network")
+    if settings.log_level not in _LOG_LEVELS:
+        raise ValueError(f"log_level must be one of {', '.join(_LOG_LEVELS)}, not {settings.log_level!r}")
+    _check_projects(settings)
+    _check_networks(settings)
+    _check_numbers(settings)
     return settings
+
+
+def _check_projects(settings: Settings) -> None:
+    names = settings.project_names
+    for name in names:
+        if not _PROJECT_NAME.fullmatch(name):
+            raise ValueError(
+                f"projects may have letters, digits, dots, underscores and hyphens, not {name!r}"
+            )
+    if len(set(names)) != len(names):
+        raise ValueError("projects must differ from one another")
+
+
+def _check_networks(settings: Settings) -> None:
+    for name in ("private_cidr", "public_cidr"):
+        try:
+            ipaddress.IPv4Network(getattr(settings, name))
+        except ValueError as error:
+            raise ValueError(f"{name} must be an IPv4 network: {error}") from None
+
+
+def _check_numbers(settings: Settings) -> None:
+    for name in _ABOVE_ZERO:
+        if getattr(settings, name) <= 0:
+            raise ValueError(f"{name} must be above 0")
+    for name in _NOT_NEGATIVE:
+        if getattr(settings, name) < 0:
+            raise ValueError(f"{name} must not be negative")
+    if settings.worker_timeout <= settings.heartbeat_interval:
+        raise ValueError("worker_timeout must be longer than heartbeat_interval")
 
 
 def decode_path(type_: type, value: Any) -> Any:

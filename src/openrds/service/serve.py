@@ -37,7 +37,7 @@ _CHILDREN = {"worker": "openrds.service.worker_process", "api": "openrds.service
 #: All of these in seconds. A stop takes less than 5: the children's grace, then a little more.
 _STOP_TIMEOUT = 4.0
 _START_TIMEOUT = 60.0
-_ROUND = 0.5
+_ROUND = 1.0
 #: A child that ends is started again, and waits longer each time it ends soon after.
 _RESTART_DELAYS = (0.0, 0.2, 1.0, 5.0)
 _STABLE_AFTER = 30.0

@@ -16,7 +16,7 @@ from openrds.tasks.runner import Runner
 logger = logging.getLogger(__name__)
 
 #: The queue wakes its worker by NOTIFY. This is how soon a wake-up that was missed is made good, in seconds.
-_POLL_INTERVAL = 0.5
+_POLL_INTERVAL = 1.0
 #: Seconds after a step when its successor is looked for once more.
 _SECOND_LOOK = 0.01
 #: Seconds before the store is tried again after it went away.
