@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from support.service import *  # noqa: F403 - tests written before `support` import from here
+
 from support.service import ServiceUnderTest, running_service
 
 

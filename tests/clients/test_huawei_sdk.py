@@ -14,7 +14,7 @@ from huaweicloudsdkcore.region.region import Region
 from huaweicloudsdkrds.v3 import RdsClient
 from huaweicloudsdkrds.v3 import model as m
 
-from conftest import PASSWORD, ServiceUnderTest, wait_for
+from support.service import PASSWORD, ServiceUnderTest, wait_for
 
 pytestmark = pytest.mark.clients
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from conftest import PASSWORD, ServiceUnderTest
+from support.service import PASSWORD, ServiceUnderTest
 
 # Each command takes seconds of CPU to load its plug-ins, and `--wait` sleeps 10 s before it looks.
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]

@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from conftest import ServiceUnderTest, running_service
+from support.service import ServiceUnderTest, running_service
 from openrds.api.app import create_app
 from openrds.api.state import Service
 from openrds.domain.errors import ErrorCode
@@ -46,6 +46,9 @@ CHECKS = [
     response_headers_conformance,
 ]
 FUZZED_CASES = 10
+
+
+_http = httpx.Client(timeout=30)
 
 
 def application() -> Litestar:
@@ -123,7 +126,7 @@ def test_the_service_does_what_its_document_says(case: schemathesis.Case, target
 
 
 def test_the_document_that_is_served_is_the_one_that_was_tried(service: ServiceUnderTest) -> None:
-    assert httpx.get(f"{service.endpoint}/schema/openapi.json").json() == json.loads(json.dumps(DOCUMENT))
+    assert _http.get(f"{service.endpoint}/schema/openapi.json").json() == json.loads(json.dumps(DOCUMENT))
 
 
 def test_every_route_is_documented() -> None:
@@ -160,13 +163,13 @@ def test_every_operation_has_a_summary_and_a_tag() -> None:
 
 
 def test_the_page_needs_nothing_from_elsewhere(service: ServiceUnderTest) -> None:
-    page = httpx.get(f"{service.endpoint}/schema")
+    page = _http.get(f"{service.endpoint}/schema")
     assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
     head = page.text.partition("<body>")[0]
     assets = re.findall(r"""(?:src|href)=["']([^"']+)["']""", head)
     assert len(assets) >= 4
     for asset in assets:
         assert urlsplit(asset).netloc == "", asset
-        answer = httpx.get(urljoin(service.endpoint, asset))
+        answer = _http.get(urljoin(service.endpoint, asset))
         assert answer.status_code == 200 and answer.content, asset
     assert re.findall(r"https?://[^\s\"'<]+", page.text) == []

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from conftest import ServiceUnderTest, wait_for
+from support.service import ServiceUnderTest, wait_for
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0000")
 INSTANCE_ID = re.compile(r"[0-9a-f]{32}in03")
@@ -456,7 +456,7 @@ def test_methods_that_a_path_does_not_have(service: ServiceUnderTest, method: st
 
 def test_a_caller_without_credentials(service: ServiceUnderTest) -> None:
     for path in ("jobs", "tasklist", "instances"):
-        answer = httpx.get(f"{service.endpoint}/v3/{service.project_id}/{path}")
+        answer = httpx.get(f"{service.endpoint}/v3/{service.project_id}/{path}", timeout=30)
         refused(answer, 401, "APIGW.0301")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from generated_tables import ROOT
 
-from conftest import ServiceUnderTest
+from support.service import ServiceUnderTest
 
 pytestmark = pytest.mark.clients
 

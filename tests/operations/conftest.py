@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from support.workbench import Workbench, running_workbench
 
 

@@ -15,15 +15,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import support
-from support.service import wait_for
-from support.workbench import Operations, Workbench
-from support.scenarios import SCENARIOS, Scenario
 
+import support
 from openrds.domain.instance import InstanceStatus
 from openrds.operations import delete_instance
 from openrds.operations.registry import OPERATIONS
 from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
+from support.scenarios import SCENARIOS, Scenario
+from support.service import wait_for
+from support.workbench import Operations, Workbench
 
 EVERY_STEP = [
     pytest.param(key, position, id=f"{key}-{step.name.replace(' ', '_')}")
@@ -65,9 +65,7 @@ def test_each_undo_may_run_twice(workbench: Workbench, key: str, position: int) 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("key", "position"), EVERY_STEP)
-def test_a_killed_worker_is_succeeded(
-    workbench: Workbench, key: str, position: int, when: str
-) -> None:
+def test_a_killed_worker_is_succeeded(workbench: Workbench, key: str, position: int, when: str) -> None:
     """`before`: killed when the step begins; `after`: when it is done but not recorded."""
     scenario, task_id = begin(workbench, key)
     with worker(workbench, f"{key}:{position}:{when}") as doomed:
@@ -104,9 +102,7 @@ def prove_unwinding(
     check_unwound(bench, scenario, task["instance_id"], before, came_too_far(scenario, key, position))
 
 
-def check_unwound(
-    bench: Workbench, scenario: Scenario, instance_id: str, before: Any, too_far: bool
-) -> None:
+def check_unwound(bench: Workbench, scenario: Scenario, instance_id: str, before: Any, too_far: bool) -> None:
     after, instance = bench.footprint(), bench.instance(instance_id)
     assert instance is not None
     assert after.locks == 0

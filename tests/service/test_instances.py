@@ -2,7 +2,7 @@
 
 import psycopg
 
-from conftest import PASSWORD, ServiceUnderTest
+from support.service import PASSWORD, ServiceUnderTest
 
 
 def connect(instance: dict, password: str = PASSWORD) -> psycopg.Connection:

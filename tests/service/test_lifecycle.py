@@ -72,6 +72,10 @@ def processes_of(service: ServiceUnderTest) -> list[psutil.Process]:
     return [supervisor, service.child("worker_process"), service.child("api_process")]
 
 
+def command_lines() -> list[str]:
+    return [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+
+
 def failed_serve(data_dir: Path, listen: str = "", **environment: str) -> str:
     """What `serve` says when it must not start."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OPENRDS_")}
@@ -224,6 +228,34 @@ def test_a_child_that_is_killed_comes_back(
     assert query(instance) == 1
 
 
+def test_a_worker_that_was_killed_between_two_steps_leaves_nothing_stuck(
+    service: ServiceUnderTest, instance: dict[str, Any]
+) -> None:
+    """A step makes its successor due before its own job has left the queue, so both may be found there."""
+    worker = service.child("worker_process")
+    worker.suspend()
+    answer = service.call("POST", f"instances/{instance['id']}/action", {"restart": {"forcible": True}})
+    job_id = answer.json()["job_id"]
+    with store_of(service) as connection:
+        for _ in range(2):
+            connection.execute(
+                "insert into procrastinate_jobs (queue_name, task_name, queueing_lock, args, status) "
+                "select queue_name, task_name, queueing_lock, args, 'doing' from procrastinate_jobs "
+                "where queueing_lock = %s and status = 'todo'",
+                [job_id],
+            )
+    worker.kill()
+    service.completed(job_id)
+    with store_of(service) as connection:
+        left = connection.execute("select 1 from procrastinate_jobs where queueing_lock = %s", [job_id])
+        wait_for(lambda: left.fetchone() is None, 10, "the queue is empty")
+
+
+def store_of(service: ServiceUnderTest) -> psycopg.Connection:
+    sockets = service.data_dir / "run" / "store"
+    return psycopg.connect(f"host={sockets} user=rdsAdmin dbname=postgres", autocommit=True)
+
+
 def is_ready(service: ServiceUnderTest) -> bool:
     try:
         return service.call("GET", "/readyz").status_code == 200
@@ -263,13 +295,13 @@ def test_no_secret_is_left_anywhere(service: ServiceUnderTest, instance: dict[st
 
     logs = [service.log_text()]
     logs += [file.read_text(errors="replace") for file in service.data_dir.rglob("*.log") if file.is_file()]
-    lines = [" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])]
+    lines = [" ".join(process.cmdline()) for process in processes_of(service)]
+    lines += [line for line in command_lines() if str(service.data_dir) in line]
     for secret in secrets:
         assert not [log for log in logs if secret in log]
         assert not [line for line in lines if secret in line]
 
-    sockets = service.data_dir / "run" / "store"
-    with psycopg.connect(f"host={sockets} user=rdsAdmin dbname=postgres", autocommit=True) as connection:
+    with store_of(service) as connection:
         tasks = connection.execute("select parameters from task where status <> 'Running'").fetchall()
         answers = connection.execute("select convert_from(body, 'UTF8') from answer").fetchall()
     assert tasks
@@ -285,9 +317,7 @@ def test_down_stops_everything(own_service: ServiceUnderTest) -> None:
     done = own_service.down()
     assert done.returncode == 0, done.stderr
     assert done.stdout == "openrds is down: 2 servers stopped.\n"
-    place = str(own_service.data_dir)
-    left = [one for one in psutil.process_iter(["cmdline"]) if place in " ".join(one.info["cmdline"] or [])]
-    assert not left
+    assert not [line for line in command_lines() if str(own_service.data_dir) in line]
 
     assert own_service.down().stdout == "openrds is down: 0 servers stopped.\n"
     own_service.start()

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
-from support.workbench import PASSWORD, Workbench
 
 from openrds.domain.instance import InstanceStatus
 from openrds.operations import create_instance, delete_instance, reset_password, restart_instance
 from openrds.operations.intake import Intake
+from support.workbench import PASSWORD, Workbench
 
 NEW_PASSWORD = "An0ther-Secret"
 

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from support.service import private_cidr
-
 from openrds.domain.network import default_network
 from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.hosts import processes
 from openrds.hosts.user import ServerUser
-from openrds.operations.creation import CreateInstance, Datastore, Volume
+from openrds.operations.create_request import CreateInstance, Datastore, Volume
 from openrds.operations.intake import Intake
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.resources import Resources
@@ -29,6 +27,7 @@ from openrds.store.migrate import migrate
 from openrds.tasks.operation import Operation
 from openrds.tasks.queue import Queue
 from openrds.tasks.runner import Runner
+from support.service import private_cidr
 
 PASSWORD = "Sup3rS3cret-"
 

@@ -8,6 +8,7 @@ from litestar import Response, delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
+from openrds.api import instance_bodies as bodies
 from openrds.api.changes import change
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
@@ -17,7 +18,8 @@ from openrds.domain.flavor import find_flavor
 from openrds.domain.instance import InstanceType
 from openrds.domain.task import format_time
 from openrds.operations import create_instance, delete_instance, restart_instance
-from openrds.operations.creation import CreateInstance, NewInstance
+from openrds.operations.create_request import CreateInstance
+from openrds.operations.creation import NewInstance
 from openrds.operations.intake import Intake
 from openrds.store.database import Row
 from openrds.store.queries import Queries
@@ -27,154 +29,11 @@ _sql = Queries("instances")
 MAX_TAG_FILTERS = 10
 
 
-class CreatedDatastore(msgspec.Struct):
-    type: str
-    version: str
-
-
-class CreatedVolume(msgspec.Struct):
-    type: str
-    size: int
-
-
-class CreatedBackupStrategy(msgspec.Struct):
-    start_time: str
-    keep_days: int
-
-
-class CreatedChargeInfo(msgspec.Struct):
-    charge_mode: str = "postPaid"
-
-
-class CreatedInstance(msgspec.Struct):
-    """`port` is a string here, and an integer in the list."""
-
-    id: str
-    name: str
-    status: str
-    datastore: CreatedDatastore
-    port: str
-    flavor_ref: str
-    volume: CreatedVolume
-    region: str
-    availability_zone: str
-    vpc_id: str
-    subnet_id: str
-    security_group_id: str
-    backup_strategy: CreatedBackupStrategy
-    charge_info: CreatedChargeInfo
-
-
-class CreatedAnswer(msgspec.Struct, omit_defaults=True):
-    """Both fields are left out after a dry run."""
-
-    instance: CreatedInstance | UnsetType = UNSET
-    job_id: str | UnsetType = UNSET
-
-
-class JobIdAnswer(msgspec.Struct):
-    job_id: str
-
-
-class Restart(msgspec.Struct):
-    """`restart_server` and `forcible` make no difference here; `delay` is not offered yet."""
-
-    restart_server: bool | None = None
-    forcible: bool | None = None
-    delay: bool = False
-
-
-class InstanceAction(msgspec.Struct):
-    """Exactly one key says what to do."""
-
-    restart: Restart | UnsetType = UNSET
-    enlarge_volume: dict[str, Any] | UnsetType = UNSET
-    reduce_volume: dict[str, Any] | UnsetType = UNSET
-    resize_flavor: dict[str, Any] | UnsetType = UNSET
-    single_to_ha: dict[str, Any] | UnsetType = UNSET
-    change_volume: dict[str, Any] | UnsetType = UNSET
-
-
-class Datastore(msgspec.Struct):
-    type: str
-    version: str
-    complete_version: str
-
-
-class HaMode(msgspec.Struct):
-    replication_mode: str
-
-
-class Node(msgspec.Struct):
-    id: str
-    name: str
-    role: str
-    status: str
-    availability_zone: str
-
-
-class RelatedInstance(msgspec.Struct):
-    id: str
-    type: str
-
-
-class TagPair(msgspec.Struct):
-    key: str
-    value: str
-
-
-class ListedInstance(msgspec.Struct, omit_defaults=True):
-    """`cpu` and `mem` (GB) are strings; times are empty while the instance is being built."""
-
-    id: str
-    name: str
-    alias: str
-    status: str
-    type: str
-    created: str
-    updated: str
-    datastore: Datastore
-    port: int
-    private_ips: list[str]
-    public_ips: list[str]
-    private_dns_names: list[str]
-    public_dns_names: list[str]
-    db_user_name: str
-    enable_ssl: bool
-    vpc_id: str
-    subnet_id: str
-    security_group_id: str
-    region: str
-    flavor_ref: str
-    cpu: str
-    mem: str
-    volume: CreatedVolume
-    disk_encryption_id: str
-    switch_strategy: str
-    backup_strategy: CreatedBackupStrategy
-    maintenance_window: str
-    nodes: list[Node]
-    related_instance: list[RelatedInstance]
-    enterprise_project_id: str
-    charge_info: CreatedChargeInfo
-    time_zone: str
-    tags: list[TagPair]
-    read_only_by_user: bool
-    associated_with_ddm: bool
-    ha: HaMode | UnsetType = UNSET
-
-
-class InstancesAnswer(msgspec.Struct):
-    instances: list[ListedInstance]
-    total_count: int
-
-
 @post(
     "/v3/{project_id:str}/instances",
     status_code=202,
     responses=refusals(
         ErrorCode.NAME,
-        ErrorCode.NAME_TAKEN,
         ErrorCode.ENGINE,
         ErrorCode.DATASTORE,
         ErrorCode.DATASTORE_VERSION,
@@ -190,7 +49,6 @@ class InstancesAnswer(msgspec.Struct):
         ErrorCode.SUBNET,
         ErrorCode.SECURITY_GROUP,
         ErrorCode.PASSWORD,
-        ErrorCode.REPLICA_SOURCE,
         ErrorCode.CONFIGURATION,
         ErrorCode.BACKUP_WINDOW,
         ErrorCode.BACKUP_KEEP_DAYS,
@@ -205,13 +63,17 @@ class InstancesAnswer(msgspec.Struct):
 )
 async def create(
     request: ApiRequest, project_id: FromPath[str], data: JSONBody[CreateInstance]
-) -> Response[CreatedAnswer]:
+) -> Response[bodies.CreatedAnswer]:
     """Create a single instance."""
     region = service_of(request).settings.region
 
-    def work(intake: Intake) -> CreatedAnswer:
+    def work(intake: Intake) -> bodies.CreatedAnswer:
         planned, task_id = create_instance.submit(intake, data)
-        return CreatedAnswer() if task_id is None else CreatedAnswer(_created(planned, region), str(task_id))
+        return (
+            bodies.CreatedAnswer()
+            if task_id is None
+            else bodies.CreatedAnswer(_created(planned, region), str(task_id))
+        )
 
     return await change(request, work, status=202)
 
@@ -223,12 +85,15 @@ async def create(
     tags=["Instances"],
 )
 async def act(
-    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str], data: JSONBody[InstanceAction]
-) -> Response[JobIdAnswer]:
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[bodies.InstanceAction],
+) -> Response[bodies.JobIdAnswer]:
     """Do one thing to an instance: `restart`."""
 
-    def work(intake: Intake) -> JobIdAnswer:
-        return JobIdAnswer(str(_submit_action(intake, instance_id, data)))
+    def work(intake: Intake) -> bodies.JobIdAnswer:
+        return bodies.JobIdAnswer(str(_submit_action(intake, instance_id, data)))
 
     return await change(request, work, status=202)
 
@@ -241,11 +106,11 @@ async def act(
 )
 async def remove(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
-) -> Response[JobIdAnswer]:
+) -> Response[bodies.JobIdAnswer]:
     """Delete an instance with its data."""
 
-    def work(intake: Intake) -> JobIdAnswer:
-        return JobIdAnswer(str(delete_instance.submit(intake, instance_id)))
+    def work(intake: Intake) -> bodies.JobIdAnswer:
+        return bodies.JobIdAnswer(str(delete_instance.submit(intake, instance_id)))
 
     return await change(request, work, status=202)
 
@@ -265,7 +130,7 @@ async def list_instances(
     group_type: FromQuery[str | None] = None,
     offset: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 100,
-) -> InstancesAnswer:
+) -> bodies.InstancesAnswer:
     """The project's instances, newest first. All filters must match."""
     service = service_of(request)
     id_exact, id_part = _exact_or_part("id", id_)
@@ -287,11 +152,13 @@ async def list_instances(
     }
     if group_type == "flexus":
         # The light-weight kind, which openrds does not have (reads.md 1.1).
-        return InstancesAnswer([], 0)
+        return bodies.InstancesAnswer([], 0)
     count = await service.reads.row(_sql.count_listed, parameters)
     rows = await service.reads.rows(_sql.list_instances, parameters)
     assert count is not None
-    return InstancesAnswer([_listed(row, service.settings.region) for row in rows], count["total_count"])
+    return bodies.InstancesAnswer(
+        [_listed(row, service.settings.region) for row in rows], count["total_count"]
+    )
 
 
 def _submit_action(intake: Intake, instance_id: FromPath[str], action: InstanceAction) -> UUID:
@@ -305,31 +172,33 @@ def _submit_action(intake: Intake, instance_id: FromPath[str], action: InstanceA
     return restart_instance.submit(intake, instance_id)
 
 
-def _created(planned: NewInstance, region: str) -> CreatedInstance:
+def _created(planned: NewInstance, region: str) -> bodies.CreatedInstance:
     columns = planned.columns
-    return CreatedInstance(
+    return bodies.CreatedInstance(
         id=columns["id"],
         name=columns["name"],
         status="BUILD",
-        datastore=CreatedDatastore(columns["engine"], columns["version"]),
+        datastore=bodies.CreatedDatastore(columns["engine"], columns["version"]),
         port=str(columns["port"]),
         flavor_ref=columns["flavor_ref"],
-        volume=CreatedVolume(columns["volume_type"], columns["volume_size"]),
+        volume=bodies.CreatedVolume(columns["volume_type"], columns["volume_size"]),
         region=region,
         availability_zone=columns["availability_zone"],
         vpc_id=columns["vpc_id"],
         subnet_id=columns["subnet_id"],
         security_group_id=columns["security_group_id"],
-        backup_strategy=CreatedBackupStrategy(columns["backup_start_time"], columns["backup_keep_days"]),
-        charge_info=CreatedChargeInfo(),
+        backup_strategy=bodies.CreatedBackupStrategy(
+            columns["backup_start_time"], columns["backup_keep_days"]
+        ),
+        charge_info=bodies.CreatedChargeInfo(),
     )
 
 
-def _listed(row: Row, region: str) -> ListedInstance:
+def _listed(row: Row, region: str) -> bodies.ListedInstance:
     engine = EngineName(row["engine"])
     flavor = find_flavor(engine, row["flavor_ref"])
     building = row["status"] == "BUILD"
-    return ListedInstance(
+    return bodies.ListedInstance(
         id=row["id"],
         name=row["name"],
         alias=row["alias"],
@@ -337,7 +206,7 @@ def _listed(row: Row, region: str) -> ListedInstance:
         type=row["type"],
         created="" if building else format_time(row["created_at"]),
         updated="" if building else format_time(row["updated_at"]),
-        datastore=Datastore(row["engine"], row["version"], row["complete_version"]),
+        datastore=bodies.Datastore(row["engine"], row["version"], row["complete_version"]),
         port=row["port"],
         private_ips=[node["address"] for node in row["nodes"] if node["address"]],
         public_ips=[],
@@ -352,25 +221,25 @@ def _listed(row: Row, region: str) -> ListedInstance:
         flavor_ref=row["flavor_ref"],
         cpu=str(flavor.vcpus) if flavor else "",
         mem=str(flavor.memory_gb) if flavor else "",
-        volume=CreatedVolume(row["volume_type"], row["volume_size"]),
+        volume=bodies.CreatedVolume(row["volume_type"], row["volume_size"]),
         disk_encryption_id=row["disk_encryption_id"],
         switch_strategy=row["switch_strategy"],
-        backup_strategy=CreatedBackupStrategy(row["backup_start_time"], row["backup_keep_days"]),
+        backup_strategy=bodies.CreatedBackupStrategy(row["backup_start_time"], row["backup_keep_days"]),
         maintenance_window=row["maintenance_window"],
         nodes=[_node(node, row["status"]) for node in row["nodes"]],
         related_instance=[],
         enterprise_project_id=row["enterprise_project_id"],
-        charge_info=CreatedChargeInfo(),
+        charge_info=bodies.CreatedChargeInfo(),
         time_zone=row["time_zone"],
-        tags=[TagPair(tag["key"], tag["value"]) for tag in row["tags"]],
+        tags=[bodies.TagPair(tag["key"], tag["value"]) for tag in row["tags"]],
         read_only_by_user=False,
         associated_with_ddm=False,
-        ha=HaMode(row["replication_mode"]) if row["replication_mode"] else UNSET,
+        ha=bodies.HaMode(row["replication_mode"]) if row["replication_mode"] else UNSET,
     )
 
 
-def _node(node: Row, status: str) -> Node:
-    return Node(node["id"], node["name"], node["role"], status, node["availability_zone"])
+def _node(node: Row, status: str) -> bodies.Node:
+    return bodies.Node(node["id"], node["name"], node["role"], status, node["availability_zone"])
 
 
 def _exact_or_part(field: str, value: str | None) -> tuple[str | None, str | None]:

@@ -28,7 +28,6 @@ _ON_INSTANCE = (
     ErrorCode.INSTANCE_NOT_FOUND,
     ErrorCode.INSTANCE_BUSY,
     ErrorCode.STATUS_FORBIDS,
-    ErrorCode.TYPE_FORBIDS,
     ErrorCode.FROZEN,
 )
 

@@ -45,5 +45,3 @@ class Settings:
     @property
     def nodes_dir(self) -> Path:
         return self.data_dir / "nodes"
-
-

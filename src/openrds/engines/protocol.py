@@ -74,6 +74,9 @@ class Server(Protocol):
     def answers(self) -> bool:
         """Whether the server answers a query on its own socket and accepts connections on its address."""
 
+    def tidy(self, keep_days: int) -> None:
+        """Remove archived log and server logs that are older than so many days."""
+
     def set_administrator(self, name: str, sealed_password: str) -> None:
         """Create the administrator, or give it another password; it may do all but be a superuser.
 

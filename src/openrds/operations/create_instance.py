@@ -10,7 +10,8 @@ from openrds.domain.task import TaskName
 from openrds.engines.passwords import seal_password
 from openrds.engines.protocol import Server
 from openrds.hosts.addresses import port_is_free
-from openrds.operations.creation import CreateInstance, NewInstance, plan_instance, write_instance
+from openrds.operations.create_request import CreateInstance
+from openrds.operations.creation import NewInstance, plan_instance, write_instance
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources, set_status
 from openrds.store.database import Row, Writer

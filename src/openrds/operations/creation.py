@@ -1,11 +1,10 @@
-"""What a caller may ask of a new instance, how each part is checked, and the rows that stand for it."""
+"""How each part of a request for a new instance is checked, and the rows that stand for the instance."""
 
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from psycopg.types.json import Jsonb
 
 from openrds.domain import rules
@@ -15,6 +14,7 @@ from openrds.domain.flavor import find_flavor
 from openrds.domain.instance import InstanceType, NodeRole, new_instance_id, new_node_id
 from openrds.domain.network import default_network
 from openrds.hosts.addresses import AddressPool
+from openrds.operations.create_request import BackupStrategy, CreateInstance
 from openrds.operations.intake import Intake
 from openrds.store.database import Row
 from openrds.store.queries import Queries
@@ -23,77 +23,6 @@ _sql = Queries("instances")
 
 _DEFAULT_BACKUP_WINDOW = "02:00-03:00"
 _DEFAULT_KEEP_DAYS = 7
-
-
-class Datastore(msgspec.Struct):
-    type: str
-    version: str
-
-
-class Ha(msgspec.Struct):
-    mode: str
-    replication_mode: str
-
-
-class Volume(msgspec.Struct):
-    type: str
-    size: int | None = None
-
-
-class BackupStrategy(msgspec.Struct):
-    start_time: str
-    keep_days: int | None = None
-
-
-class ChargeInfo(msgspec.Struct):
-    charge_mode: str = "postPaid"
-    period_type: str | None = None
-    period_num: int | None = None
-    is_auto_renew: bool | None = None
-    is_auto_pay: bool | None = None
-
-
-class Tag(msgspec.Struct):
-    key: str
-    value: str = ""
-
-
-class UnchangeableParam(msgspec.Struct):
-    lower_case_table_names: str | None = None
-
-
-class CreateInstance(msgspec.Struct):
-    """The body of `POST /v3/{project_id}/instances`. Source: operations.md 3. Unknown fields are ignored."""
-
-    name: str
-    flavor_ref: str
-    volume: Volume
-    availability_zone: str
-    region: str | None = None
-    datastore: Datastore | None = None
-    ha: Ha | None = None
-    vpc_id: str | None = None
-    subnet_id: str | None = None
-    security_group_id: str | None = None
-    password: str | None = None
-    port: str | int | None = None
-    configuration_id: str | None = None
-    backup_strategy: BackupStrategy | None = None
-    data_vip: str | None = None
-    disk_encryption_id: str | None = None
-    enterprise_project_id: str | None = None
-    charge_info: ChargeInfo | None = None
-    time_zone: str | None = None
-    collation: str | None = None
-    tags: list[Tag] | None = None
-    unchangeable_param: UnchangeableParam | None = None
-    restore_point: dict[str, Any] | None = None
-    replica_of_id: str | None = None
-    dry_run: bool = False
-    count: int | None = None
-    serverless_info: dict[str, Any] | None = None
-    is_auto_upgrade: bool | None = None
-    dsspool_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -169,35 +98,39 @@ def write_instance(intake: Intake, new: NewInstance) -> Row:
 
 
 def _check_offered(request: CreateInstance) -> None:
-    """What the contract knows and openrds does not have yet is refused, never ignored."""
+    """What the contract knows and openrds does not have yet is refused, not ignored."""
     if request.ha is not None:
         _check_ha(request)
-    asked = {
-        "ha": request.ha,
-        "replica_of_id": request.replica_of_id,
-        "restore_point": request.restore_point,
-        "serverless_info": request.serverless_info,
-        "dsspool_id": request.dsspool_id,
-        "data_vip": request.data_vip,
-        "collation": request.collation,
-    }
-    for field, value in asked.items():
-        if value:
+    for field in (
+        "ha",
+        "replica_of_id",
+        "restore_point",
+        "serverless_info",
+        "dsspool_id",
+        "data_vip",
+        "collation",
+    ):
+        if getattr(request, field):
             raise Refusal(ErrorCode.PARAMETER, f"{field} is not offered by this openrds; leave it out.")
     if request.count not in (None, 1):
         raise Refusal(ErrorCode.PARAMETER, "count above 1 is not offered; create instances one by one.")
-    if request.charge_info is not None:
-        rules.check_one_of(
-            "charge_info.charge_mode", request.charge_info.charge_mode, ("postPaid", "prePaid")
-        )
-        if request.charge_info.charge_mode == "prePaid":
-            raise Refusal(ErrorCode.PARAMETER, "openrds bills nothing: charge_mode must be postPaid.")
+    if request.unchangeable_param and request.unchangeable_param.lower_case_table_names is not None:
+        raise Refusal(ErrorCode.PARAMETER, "unchangeable_param.lower_case_table_names is for MySQL 8.0 only.")
+    _check_charge(request)
     if request.configuration_id:
         raise Refusal(ErrorCode.CONFIGURATION, f"There is no parameter group {request.configuration_id}.")
     if request.disk_encryption_id:
-        raise Refusal(
-            ErrorCode.DISK_ENCRYPTION, f"There is no disk encryption key {request.disk_encryption_id}."
-        )
+        key = request.disk_encryption_id
+        raise Refusal(ErrorCode.DISK_ENCRYPTION, f"There is no disk encryption key {key}.")
+
+
+def _check_charge(request: CreateInstance) -> None:
+    if request.charge_info is None:
+        return
+    mode = request.charge_info.charge_mode
+    rules.check_one_of("charge_info.charge_mode", mode, ("postPaid", "prePaid"))
+    if mode == "prePaid":
+        raise Refusal(ErrorCode.PARAMETER, "openrds bills nothing: charge_mode must be postPaid.")
 
 
 def _check_ha(request: CreateInstance) -> None:

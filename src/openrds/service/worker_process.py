@@ -14,7 +14,7 @@ from openrds.engines.protocol import EngineError
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.user import ServerUser
 from openrds.hosts.volumes import FolderVolumes
-from openrds.operations.monitor import look_after_servers
+from openrds.operations.monitor import Monitor, tidy_servers
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.resources import Resources
 from openrds.service import child
@@ -92,9 +92,10 @@ async def work(brief: child.Brief) -> None:
         child.announce_ready()
         await asyncio.gather(
             worker.run(),
-            _repeat(settings.monitor_interval, lambda: look_after_servers(resources, queue)),
+            _repeat(settings.monitor_interval, Monitor(resources, queue).look_after_servers),
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
             _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),
+            _repeat(_RETENTION_INTERVAL, lambda: tidy_servers(resources)),
             _repeat(_POOL_INTERVAL, lambda: _fill_pools(resources)),
         )
 

@@ -4,6 +4,8 @@ import os
 import pwd
 import signal
 import socket
+import time
+from pathlib import Path
 
 from openrds.engines.postgresql import configuration, postmaster, sessions
 from openrds.engines.postgresql.datadirs import is_data_directory
@@ -18,6 +20,8 @@ from openrds.hosts.user import ServerUser
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
 _STOP_SECONDS = 60.0
 _ORPHAN_SECONDS = 10.0
+_DAY_SECONDS = 86400.0
+_LOG_DAYS = 7
 _CONNECT_SECONDS = 5.0
 _SOCKET_PATH_BYTES = 107
 _UP = ("ready", "standby")
@@ -98,6 +102,19 @@ class PostgreSQLServer:
                 return True
         except (EngineError, OSError):
             return False
+
+    def tidy(self, keep_days: int) -> None:
+        """
+        Remove archived WAL that is older than so many days, and logs that are older than that and a week.
+
+        Raises:
+            EngineError: a file cannot be removed.
+        """
+        try:
+            _remove_older(configuration.archive_folder(self.node), keep_days)
+            _remove_older(configuration.log_folder(self.node), max(keep_days, _LOG_DAYS))
+        except OSError as error:
+            raise self._error(str(error)) from error
 
     def set_administrator(self, name: str, sealed_password: str) -> None:
         """
@@ -180,3 +197,14 @@ class PostgreSQLServer:
     def _error(self, problem: str) -> EngineError:
         where = f"{self.node.node_id} on {self.node.address}:{self.node.port}"
         return EngineError(f"PostgreSQL {where}: {problem}".rstrip())
+
+
+def _remove_older(folder: Path, days: int) -> None:
+    """The newest file stays, however old: the server may be writing to it."""
+    oldest = time.time() - days * _DAY_SECONDS
+    files = sorted(
+        (path for path in folder.glob("*") if path.is_file()), key=lambda path: path.stat().st_mtime
+    )
+    for path in files[:-1]:
+        if path.stat().st_mtime < oldest:
+            path.unlink(missing_ok=True)
