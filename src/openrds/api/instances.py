@@ -161,7 +161,7 @@ async def list_instances(
     )
 
 
-def _submit_action(intake: Intake, instance_id: FromPath[str], action: InstanceAction) -> UUID:
+def _submit_action(intake: Intake, instance_id: FromPath[str], action: bodies.InstanceAction) -> UUID:
     asked = [field for field in action.__struct_fields__ if getattr(action, field) is not UNSET]
     if len(asked) != 1:
         raise Refusal(ErrorCode.PARAMETER, "The body must have exactly one action, such as restart.")

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -35,6 +36,8 @@ _POOL_INTERVAL = 2.0
 _RETENTION_INTERVAL = 3600.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
+#: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.
+_SPARE_THREADS = 6
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
@@ -76,6 +79,9 @@ def register_host(resources: Resources) -> None:
 
 async def work(brief: child.Brief) -> None:
     settings = brief.settings
+    # The default has fewer on a small machine: slow steps would keep the monitor and the watchdog waiting.
+    threads = ThreadPoolExecutor(settings.worker_concurrency + _SPARE_THREADS)
+    asyncio.get_running_loop().set_default_executor(threads)
     with Store(brief.dsn, connections=2 * settings.worker_concurrency + _SPARE_CONNECTIONS) as store:
         queue = Queue()
         resources = build_resources(store, settings, brief.socket_root)
