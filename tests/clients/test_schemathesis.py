@@ -25,7 +25,6 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from support.service import ServiceUnderTest, running_service
 from openrds.api.app import create_app
 from openrds.api.state import Service
 from openrds.domain.errors import ErrorCode
@@ -35,6 +34,7 @@ from openrds.domain.signature import sign
 from openrds.store.database import Reads, Store
 from openrds.tasks.queue import Queue
 from requests import PreparedRequest
+from support.service import ServiceUnderTest, running_service
 
 pytestmark = pytest.mark.clients
 

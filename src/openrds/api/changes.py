@@ -66,6 +66,8 @@ def _change(
         with service.store.transaction() as connection:
             earlier = _claim(connection, claims, request_hash)
             if earlier is not None:
+                # Known by its client token, it may come again by its signature.
+                _keep(connection, claims, earlier)
                 return earlier
             intake = Intake(connection, service.queue, service.settings, project_of(request).id)
             answer = Answer(status, msgspec.json.encode(work(intake)))

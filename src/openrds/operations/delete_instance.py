@@ -29,7 +29,7 @@ def stop_servers(context: Context) -> None:
     resources = context.resources
     instance = resources.instance(context.instance_id)
     for node in resources.nodes(context.instance_id):
-        resources.server(instance, node).stop()
+        resources.stop(instance, node)
 
 
 def start_servers_again(context: Context) -> None:

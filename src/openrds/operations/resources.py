@@ -10,6 +10,7 @@ from openrds.domain.flavor import Flavor, find_flavor
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
+from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.volumes import FolderVolumes
 from openrds.store.database import Row, Store, Writer
@@ -70,6 +71,15 @@ class Resources:
 
     def _socket_dir(self, node_id: str) -> Path:
         return self.socket_root / node_id
+
+    def stop(self, instance: Row, node: Row) -> None:
+        """Stop the server of a node, also one whose binaries the host no longer has."""
+        try:
+            server = self.server(instance, node)
+        except StepFailed:
+            processes.stop_recorded(self.volumes.path(node["id"]) / processes.RECORD)
+        else:
+            server.stop()
 
     def installation(self, engine: EngineName, version: str) -> Installation:
         found = self.engines[engine].installations() if engine in self.engines else ()

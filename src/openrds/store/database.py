@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, ConnectionPool
+from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 Row = DictRow
 Writer = Connection[DictRow]
@@ -81,6 +81,8 @@ class Reads:
         """All rows of one statement, which is repeated once if its connection turns out to be dead."""
         try:
             return await self._rows(statement, parameters)
+        except PoolTimeout:
+            raise
         except psycopg.OperationalError:
             await self._pool.check()
             return await self._rows(statement, parameters)

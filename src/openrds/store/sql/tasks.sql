@@ -98,18 +98,38 @@ where task.status = 'Running' and task.changed_at < now() - %(grace)s::interval
   and not exists (select from procrastinate_jobs as job
                   where job.queueing_lock = task.id::text and job.status in ('todo', 'doing'))
 
+-- A step makes its successor due before its own job leaves the queue, so a dead worker may leave several jobs of
+-- one task. Only the last of them is due; a second one that waits would break the queueing lock.
+
 -- name: abandon_jobs_of_host
+with due as (
+    select distinct on (queueing_lock) id from procrastinate_jobs
+    where queue_name = %(queue)s and status in ('todo', 'doing')
+    order by queueing_lock, status = 'todo' desc, id desc
+), spent as (
+    delete from procrastinate_jobs
+    where queue_name = %(queue)s and status = 'doing' and id not in (select id from due)
+)
 update procrastinate_jobs set status = 'todo', worker_id = null
-where status = 'doing' and queue_name = %(queue)s
+where status = 'doing' and id in (select id from due)
 
 -- name: abandon_jobs_of_silent_workers
+with silent as (
+    select id, queueing_lock from procrastinate_jobs as job
+    where status = 'doing'
+      and not exists (select from procrastinate_workers as worker
+                      where worker.id = job.worker_id
+                        and worker.last_heartbeat > now() - %(timeout)s::interval)
+), due as (
+    select distinct on (queueing_lock) id from procrastinate_jobs
+    where queueing_lock in (select queueing_lock from silent) and status in ('todo', 'doing')
+    order by queueing_lock, status = 'todo' desc, id desc
+), spent as (
+    delete from procrastinate_jobs
+    where id in (select id from silent) and id not in (select id from due)
+)
 update procrastinate_jobs as job set status = 'todo', worker_id = null
-where job.status = 'doing'
-  and not exists (select from procrastinate_workers as worker
-                  where worker.id = job.worker_id
-                    and worker.last_heartbeat > now() - %(timeout)s::interval)
-  and not exists (select from procrastinate_jobs as other
-                  where other.queueing_lock = job.queueing_lock and other.status = 'todo')
+where id in (select id from silent) and id in (select id from due)
 returning job.queue_name
 
 -- name: delete_expired
