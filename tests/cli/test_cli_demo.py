@@ -13,6 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+# One at a time, as on a person's machine: each takes the usual port when it is free.
+pytestmark = pytest.mark.xdist_group("demo")
+
 DEMO = [sys.executable, "-m", "openrds.cli", "demo"]
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
