@@ -105,7 +105,7 @@ class Runner:
             return None
         step = operation.steps[attempt.step["position"]]
         try:
-            _check_survivable(attempt.step)
+            _check_survivable(attempt.step, undoing=attempt.undoing)
             output = (step.undo if attempt.undoing else step.do)(context)
         except psycopg.OperationalError:
             # The store went away in the middle; the watchdog brings the step back when it answers again.
@@ -260,8 +260,9 @@ def _due(task: Row, steps: Sequence[Row]) -> Row | None:
     return next((step for step in steps if step["status"] in _TO_DO), None)
 
 
-def _check_survivable(step: Row) -> None:
-    if step["attempts"] > _MOST_BEGINNINGS:
+def _check_survivable(step: Row, *, undoing: bool) -> None:
+    # Undoing goes on counting where doing ended, and gets as many tries again.
+    if step["attempts"] > _MOST_BEGINNINGS * (2 if undoing else 1):
         raise StepFailed(f"the worker died in it {_MOST_BEGINNINGS} times")
 
 

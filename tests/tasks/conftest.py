@@ -1,0 +1,13 @@
+"""A workbench for the tests of a module."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.workbench import Workbench, running_workbench
+
+
+@pytest.fixture(scope="module")
+def workbench() -> Iterator[Workbench]:
+    with running_workbench() as bench:
+        yield bench

@@ -1,0 +1,358 @@
+"""Tasks as such, with operations made for the test: fencing, retries, unwinding, the watchdog, progress, retention."""
+
+import datetime as dt
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+import uuid_utils
+
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.task import RETENTION
+from openrds.operations.intake import NoParameters
+from openrds.store.database import Row, Writer
+from openrds.tasks.accept import Work, accept
+from openrds.tasks.center import percent_done
+from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
+from openrds.tasks.runner import Runner
+from openrds.tasks.watchdog import GRACE, forget_expired, return_lost_steps
+from support.service import wait_for
+from support.workbench import Workbench
+
+Context = StepContext[Any, NoParameters]
+Body = Callable[[Context], Any]
+
+
+def operation(*steps: Step[Any, Any], ended: list[str] | None = None) -> Operation[Any, NoParameters]:
+    """An operation named `test` whose end is noted in `ended`."""
+    notes = ended if ended is not None else []
+
+    def completed(context: Context, _connection: Writer) -> dict[str, Any]:
+        notes.append("completed")
+        return {"outputs": dict(context.outputs)}
+
+    def failed(_context: Context, _connection: Writer) -> None:
+        notes.append("failed")
+
+    return Operation("test", NoParameters, steps, completed, failed)
+
+
+def submit(bench: Workbench, work: Operation[Any, Any], instance_id: str | None = None) -> UUID:
+    with bench.store.transaction() as connection:
+        return accept(
+            connection,
+            bench.queue,
+            Work(
+                operation=work,
+                name="TestPostgresqlInstance",
+                project_id=bench.project_id,
+                instance_id=instance_id or f"{uuid_utils.uuid4().hex}in03",
+                instance_name="test",
+                host="local",
+                parameters=NoParameters(),
+                entities={"aim": "seen from the start"},
+            ),
+        )
+
+
+def runner(bench: Workbench, work: Operation[Any, Any]) -> Runner:
+    return Runner(bench.store, bench.queue, {work.key: work}, bench.resources)
+
+
+def run(bench: Workbench, work: Operation[Any, Any]) -> Row:
+    task_id = submit(bench, work)
+    return bench.run(task_id, {work.key: work})
+
+
+def jobs(bench: Workbench, task_id: UUID) -> list[str]:
+    rows = bench.store.rows(
+        b"select status::text as status from procrastinate_jobs where queueing_lock = %s", [str(task_id)]
+    )
+    return [row["status"] for row in rows]
+
+
+def fail_times(count: int) -> Body:
+    calls = itertools.count()
+
+    def body(_context: Context) -> None:
+        if next(calls) < count:
+            raise RuntimeError("not yet")
+
+    return body
+
+
+def nothing(_context: Context) -> None:
+    pass
+
+
+def test_outputs_reach_later_steps_and_the_end(workbench: Workbench) -> None:
+    seen = {}
+    work = operation(
+        Step("first", lambda _: {"number": 42}),
+        Step("second", lambda context: seen.update(context.outputs["first"])),
+    )
+    task = run(workbench, work)
+    assert task["status"] == "Completed"
+    assert seen == {"number": 42}
+    assert task["entities"] == {
+        "aim": "seen from the start",
+        "outputs": {"first": {"number": 42}, "second": {}},
+    }
+    assert task["parameters"] == {}, "what a task was told may be secret, and is forgotten at its end"
+
+
+def test_an_acceptance_that_is_rolled_back_leaves_nothing(workbench: Workbench) -> None:
+    work = operation(Step("only", nothing))
+    with pytest.raises(ZeroDivisionError), workbench.store.transaction() as connection:
+        task_id = accept(
+            connection,
+            workbench.queue,
+            Work(work, "Test", workbench.project_id, "i", "i", "local", NoParameters()),
+        )
+        raise ZeroDivisionError
+    assert jobs(workbench, task_id) == []
+    assert workbench.store.rows(b"select id from task where id = %s", [task_id]) == []
+    assert workbench.store.rows(b"select task_id from instance_lock where task_id = %s", [task_id]) == []
+
+
+def test_an_instance_has_one_task_at_a_time(workbench: Workbench) -> None:
+    work = operation(Step("only", nothing))
+    task_id = submit(workbench, work, "busy")
+    with pytest.raises(Refusal, match=str(task_id)) as refused:
+        submit(workbench, work, "busy")
+    assert refused.value.error is ErrorCode.INSTANCE_BUSY
+    workbench.run(task_id, {work.key: work})
+    workbench.run(submit(workbench, work, "busy"), {work.key: work})
+
+
+def test_an_outdated_attempt_records_nothing(workbench: Workbench) -> None:
+    """A worker that was paused in a step comes back after its successor has done the step, and the next one."""
+    attempts = itertools.count(1)
+
+    def slow(_context: Context) -> dict[str, int]:
+        attempt = next(attempts)
+        if attempt == 1:
+            # Paused here: meanwhile another worker is given the task, and gets on with it.
+            runner(workbench, work).run_step(task_id)
+            runner(workbench, work).run_step(task_id)
+        return {"attempt": attempt}
+
+    work = operation(Step("slow", slow), Step("next", nothing), Step("last", nothing))
+    task_id = submit(workbench, work)
+    runner(workbench, work).run_step(task_id)
+    first, second, third = workbench.steps(task_id)
+    assert (first["status"], first["output"], first["attempts"]) == ("Completed", {"attempt": 2}, 2)
+    assert (second["status"], third["status"]) == ("Completed", "Planned")
+    assert workbench.run(task_id, {work.key: work})["status"] == "Completed"
+
+
+def test_a_step_is_tried_again(workbench: Workbench) -> None:
+    task = run(workbench, operation(Step("flaky", fail_times(2), attempts=3)))
+    (step,) = workbench.steps(task["id"])
+    assert (task["status"], step["status"], step["attempts"]) == ("Completed", "Completed", 3)
+    assert step["error"] == "not yet", "the timeline shows what the last failed attempt said"
+
+
+def test_a_step_that_cannot_succeed_is_not_tried_again(workbench: Workbench) -> None:
+    def hopeless(_context: Context) -> None:
+        raise StepFailed("no disk")
+
+    ended: list[str] = []
+    task = run(workbench, operation(Step("hopeless", hopeless, attempts=5), ended=ended))
+    (step,) = workbench.steps(task["id"])
+    assert (task["status"], task["fail_reason"]) == ("Failed", "hopeless failed: no disk")
+    assert step["attempts"] == 2, "once to do, once to undo"
+    assert ended == ["failed"]
+
+
+def test_steps_are_undone_last_first_from_the_failed_one(workbench: Workbench) -> None:
+    undone: list[str] = []
+    steps = [
+        Step(name, body, undo=lambda _context, name=name: undone.append(name), attempts=1)
+        for name, body in (("a", nothing), ("b", nothing), ("c", fail_times(1)), ("d", nothing))
+    ]
+    task = run(workbench, operation(*steps))
+    assert undone == ["c", "b", "a"]
+    assert [step["status"] for step in workbench.steps(task["id"])] == [
+        "Undone",
+        "Undone",
+        "Undone",
+        "Planned",
+    ]
+
+
+def test_an_undo_that_fails_does_not_stop_the_others(workbench: Workbench) -> None:
+    undone: list[str] = []
+
+    def stuck(_context: Context) -> None:
+        raise RuntimeError("stuck")
+
+    task = run(
+        workbench,
+        operation(
+            Step("a", nothing, undo=lambda _: undone.append("a")),
+            Step("b", nothing, undo=stuck, attempts=1),
+            Step("c", fail_times(1), attempts=1),
+        ),
+    )
+    assert undone == ["a"]
+    assert task["status"] == "Failed"
+    assert task["fail_reason"] == "c failed: not yet Then it could not be undone: b: stuck"
+    assert [step["status"] for step in workbench.steps(task["id"])] == ["Undone", "UndoFailed", "Undone"]
+
+
+def test_a_step_that_takes_its_worker_down_is_given_up(workbench: Workbench) -> None:
+    class Killed(BaseException):
+        """As if the process had died: nothing of it is recorded."""
+
+    def deadly(_context: Context) -> None:
+        raise Killed
+
+    work = operation(Step("deadly", deadly))
+    task_id = submit(workbench, work)
+    for _ in range(10):
+        with pytest.raises(Killed):
+            runner(workbench, work).run_step(task_id)
+    task = workbench.run(task_id, {work.key: work})
+    assert (task["status"], task["fail_reason"]) == (
+        "Failed",
+        "deadly failed: the worker died in it 10 times",
+    )
+
+
+def test_the_store_going_away_is_not_the_steps_failure(workbench: Workbench) -> None:
+    calls = itertools.count()
+
+    def cut_off(_context: Context) -> None:
+        if next(calls) == 0:
+            raise psycopg.OperationalError("the connection is lost")
+
+    work = operation(Step("cut off", cut_off, attempts=1))
+    task_id = submit(workbench, work)
+    with pytest.raises(psycopg.OperationalError):
+        runner(workbench, work).run_step(task_id)
+    assert workbench.run(task_id, {work.key: work})["status"] == "Completed"
+
+
+def test_the_watchdog_queues_what_fell_out_of_the_queue(workbench: Workbench) -> None:
+    work = operation(Step("only", nothing))
+    task_id = submit(workbench, work)
+    with workbench.store.transaction() as connection:
+        connection.execute(b"delete from procrastinate_jobs where queueing_lock = %s", [str(task_id)])
+        late = dt.timedelta(seconds=GRACE + 1)
+        connection.execute(
+            b"update task set changed_at = now() - %s::interval where id = %s", [late, task_id]
+        )
+    return_lost_steps(workbench.store, workbench.queue, worker_timeout=1)
+    assert jobs(workbench, task_id) == ["todo"]
+    return_lost_steps(workbench.store, workbench.queue, worker_timeout=1)
+    assert jobs(workbench, task_id) == ["todo"], "what is queued is not queued twice"
+    workbench.run(task_id, {work.key: work})
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_the_watchdog_returns_the_steps_of_silent_workers_only(workbench: Workbench, silent: bool) -> None:
+    work = operation(Step("only", nothing))
+    task_id = submit(workbench, work)
+    age = dt.timedelta(seconds=5 if silent else 0)
+    with workbench.store.transaction() as connection:
+        (worker,) = connection.execute(
+            b"insert into procrastinate_workers (last_heartbeat) values (now() - %s::interval) returning id",
+            [age],
+        ).fetchall()
+        connection.execute(
+            b"update procrastinate_jobs set status = 'doing', worker_id = %s where queueing_lock = %s",
+            [worker["id"], str(task_id)],
+        )
+    return_lost_steps(workbench.store, workbench.queue, worker_timeout=2)
+    assert jobs(workbench, task_id) == (["todo"] if silent else ["doing"])
+    workbench.run(task_id, {work.key: work})
+
+
+def test_progress_never_goes_back_and_follows_what_steps_took(workbench: Workbench) -> None:
+    """On the second run the long step is known to be long, and is worth most of the way."""
+    shown: list[int] = []
+
+    def look(context: Context) -> None:
+        (task,) = workbench.store.rows(
+            b"select *, clock_timestamp() as now from task where id = %s", [context.task_id]
+        )
+        shown.append(percent_done(task))
+
+    def long(context: Context) -> None:
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            look(context)
+
+    work = operation(Step("short", look), Step("long", long), Step("short again", look))
+    work = Operation("test_progress", work.parameters, work.steps, work.on_completed, work.on_failed)
+    run(workbench, work)
+    assert shown == sorted(shown)
+    shown.clear()
+    run(workbench, work)
+    assert shown == sorted(shown)
+    assert shown[0] < 15
+    assert 85 <= shown[-1] <= 99
+
+
+def test_progress_stands_still_while_a_task_unwinds(workbench: Workbench) -> None:
+    shown: list[int] = []
+
+    def look(context: Context) -> None:
+        (task,) = workbench.store.rows(
+            b"select *, clock_timestamp() as now from task where id = %s", [context.task_id]
+        )
+        shown.append(percent_done(task))
+
+    run(
+        workbench,
+        operation(
+            Step("a", look, undo=look),
+            Step("b", look, undo=look),
+            Step("c", fail_times(1), undo=look, attempts=1),
+        ),
+    )
+    assert shown == sorted(shown)
+    assert len(set(shown[2:])) == 1
+
+
+def test_records_are_kept_a_month_but_never_dropped_while_running(workbench: Workbench) -> None:
+    work = operation(Step("only", nothing))
+    old, running, young = (submit(workbench, work) for _ in range(3))
+    for task_id in (old, young):
+        workbench.run(task_id, {work.key: work})
+    past = dt.datetime.now(dt.UTC) - RETENTION - dt.timedelta(hours=1)
+    aged = {task_id: _at(task_id, past) for task_id in (old, running)}
+    with workbench.store.transaction() as connection:
+        for task_id, older in aged.items():
+            connection.execute(b"alter table step disable trigger all")
+            connection.execute(b"update step set task_id = %s where task_id = %s", [older, task_id])
+            connection.execute(b"update task set id = %s where id = %s", [older, task_id])
+            connection.execute(b"update instance_lock set task_id = %s where task_id = %s", [older, task_id])
+            connection.execute(b"alter table step enable trigger all")
+    forget_expired(workbench.store)
+    left = {row["id"] for row in workbench.store.rows(b"select id from task")}
+    assert aged[old] not in left
+    assert {aged[running], young} <= left
+    assert workbench.run(aged[running], {work.key: work})["status"] == "Completed"
+
+
+def test_a_waiting_worker_is_woken_at_once(workbench: Workbench) -> None:
+    """Acceptance notifies; nobody waits for a poll. The bound is loose, for a busy machine."""
+    with psycopg.connect(workbench.store.dsn, autocommit=True) as listener:
+        listener.execute('listen "procrastinate_queue_v1#host:local"')
+        work = operation(Step("only", nothing))
+        task_id = submit(workbench, work)
+        (note, *_) = wait_for(lambda: list(listener.notifies(timeout=5, stop_after=1)), 10)
+        assert '"job_inserted"' in note.payload
+    workbench.run(task_id, {work.key: work})
+
+
+def _at(task_id: UUID, moment: dt.datetime) -> UUID:
+    """The same id, as if it had been given at another time."""
+    milliseconds = int(moment.timestamp() * 1000)
+    return UUID(int=(milliseconds << 80) | (task_id.int & (2**80 - 1)))
