@@ -43,7 +43,8 @@ def check(text: str) -> None:
 
 def test_without_a_terminal_it_ends_by_itself() -> None:
     done = subprocess.run(DEMO, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
     check(done.stdout)
     assert "100%  completed" in done.stdout
 
@@ -126,7 +127,10 @@ def read_until(terminal: int, wanted: str, seconds: float = 120) -> str:
     while wanted not in shown:
         assert time.monotonic() < deadline, shown
         if select.select([terminal], [], [], 1.0)[0]:
-            shown += _COLOURS.sub("", os.read(terminal, 65536).decode(errors="replace"))
+            try:
+                shown += _COLOURS.sub("", os.read(terminal, 65536).decode(errors="replace"))
+            except OSError:  # the other end is closed
+                raise AssertionError(f"it ended before {wanted!r}:\n{shown}") from None
     return shown
 
 

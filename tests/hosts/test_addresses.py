@@ -1,10 +1,11 @@
+import os
 import secrets
 import socket
 from ipaddress import IPv4Network
 
 import pytest
 
-from openrds.hosts.addresses import AddressPool, port_is_free
+from openrds.hosts.addresses import AddressPool, claim_listening, port_is_free
 from openrds.hosts.errors import HostError
 
 
@@ -54,3 +55,14 @@ def test_a_closed_connection_that_lingers_does_not_count(address):
 def test_an_address_of_another_host_is_an_error():
     with pytest.raises(HostError, match=r"192\.0\.2\.1:5432"):
         port_is_free("192.0.2.1", 5432)
+
+
+def test_one_openrds_may_claim_an_address_to_listen_on() -> None:
+    address = f"127.0.0.1:test-{os.getpid()}"
+    first = claim_listening(address)
+    assert first is not None
+    assert claim_listening(address) is None
+    first.close()
+    again = claim_listening(address)
+    assert again is not None
+    again.close()

@@ -153,12 +153,9 @@ async def list_instances(
     if group_type == "flexus":
         # The light-weight kind, which openrds does not have (reads.md 1.1).
         return bodies.InstancesAnswer([], 0)
-    count = await service.reads.row(_sql.count_listed, parameters)
     rows = await service.reads.rows(_sql.list_instances, parameters)
-    assert count is not None
-    return bodies.InstancesAnswer(
-        [_listed(row, service.settings.region) for row in rows], count["total_count"]
-    )
+    listed = [_listed(row, service.settings.region) for row in rows if row["id"] is not None]
+    return bodies.InstancesAnswer(listed, rows[0]["total_count"])
 
 
 def _submit_action(intake: Intake, instance_id: FromPath[str], action: bodies.InstanceAction) -> UUID:

@@ -1,6 +1,6 @@
 """The four database engines of the contract, and what the contract says of each."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -42,31 +42,21 @@ class EngineRules:
         return port not in self.forbidden_ports and any(port in ports for ports in self.port_ranges)
 
 
-_MYSQL_SPECIALS = "~!@#$%^*-_=+?,()&"
+_MYSQL = EngineRules(
+    task_token="Mysql",  # noqa: S106
+    id_digits="01",
+    administrator="root",
+    default_port=3306,
+    port_ranges=(range(1024, 65536),),
+    forbidden_ports=frozenset({12017, 33071}),
+    password_specials="~!@#$%^*-_=+?,()&",  # noqa: S106
+    replication_modes=("async", "semisync"),
+    flavor_token="mysql",  # noqa: S106
+)
 
 RULES: dict[EngineName, EngineRules] = {
-    EngineName.MYSQL: EngineRules(
-        task_token="Mysql",  # noqa: S106
-        id_digits="01",
-        administrator="root",
-        default_port=3306,
-        port_ranges=(range(1024, 65536),),
-        forbidden_ports=frozenset({12017, 33071}),
-        password_specials=_MYSQL_SPECIALS,
-        replication_modes=("async", "semisync"),
-        flavor_token="mysql",  # noqa: S106
-    ),
-    EngineName.MARIADB: EngineRules(
-        task_token="Mariadb",  # noqa: S106
-        id_digits="02",
-        administrator="root",
-        default_port=3306,
-        port_ranges=(range(1024, 65536),),
-        forbidden_ports=frozenset({12017, 33071}),
-        password_specials=_MYSQL_SPECIALS,
-        replication_modes=("async", "semisync"),
-        flavor_token="mariadb",  # noqa: S106
-    ),
+    EngineName.MYSQL: _MYSQL,
+    EngineName.MARIADB: replace(_MYSQL, task_token="Mariadb", id_digits="02", flavor_token="mariadb"),  # noqa: S106
     EngineName.POSTGRESQL: EngineRules(
         task_token="Postgresql",  # noqa: S106
         id_digits="03",

@@ -26,6 +26,22 @@ class AddressPool:
         return (str(address) for address in self.network.hosts())
 
 
+def claim_listening(address: str) -> socket.socket | None:
+    """
+    The sole right among all openrds of this machine to listen on `HOST:PORT`, for as long as the socket is open.
+
+    None if another has it. The kernel does not tell: servers that share a port for speed (SO_REUSEPORT) may both
+    bind it, and each would get half of the other's requests.
+    """
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        claim.bind(f"\0openrds listens on {address}")
+    except OSError:
+        claim.close()
+        return None
+    return claim
+
+
 def port_is_free(address: str, port: int) -> bool:
     """
     Whether a server could listen here now: closed connections that linger do not count, a listener does.

@@ -5,6 +5,7 @@ import http.client
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ import psycopg
 from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import EngineError, Installation
-from openrds.hosts.addresses import port_is_free
+from openrds.hosts.addresses import claim_listening, port_is_free
 from openrds.hosts.errors import HostError
 from openrds.hosts.user import ServerUser
 from openrds.service import child, places
@@ -76,6 +77,8 @@ class Supervisor:
         self._children: dict[str, Child] = {}
         self._store: PrivateStore | None = None
         self._brief: child.Brief | None = None
+        self._lock = places.Lock(settings.data_dir)
+        self._claim: socket.socket | None = None
 
     def run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -102,10 +105,10 @@ class Supervisor:
         settings = self._settings
         user = ServerUser.choose(settings.os_user)
         places.prepare(settings.data_dir, user)
-        self._lock = places.Lock(settings.data_dir)
         self._lock.acquire()
         host, _, port = settings.listen.rpartition(":")
-        if not port_is_free(host, int(port)):
+        self._claim = claim_listening(settings.listen)
+        if self._claim is None or not port_is_free(host, int(port)):
             raise ServeError(f"{settings.listen} is in use by another program; choose another with --listen.")
         socket_root = places.socket_root(settings.data_dir)
         dsn = settings.store or self._start_private_store(user)

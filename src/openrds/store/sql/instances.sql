@@ -95,42 +95,34 @@ where id = %s
 returning revivals
 
 -- name: list_instances
-select instance.*,
-       coalesce((select json_agg(json_build_object('id', node.id, 'name', node.name, 'role', node.role,
-                                                   'availability_zone', node.availability_zone,
-                                                   'address', host(node.address)) order by node.id)
-                 from node where node.instance_id = instance.id), '[]') as nodes
-from instance
-where project_id = %(project_id)s
-  and (not deleting or status in ('ACTIVE', 'BACKING UP'))
-  and (%(id)s::text is null or id = %(id)s)
-  and (%(id_part)s::text is null or strpos(id, %(id_part)s) > 0)
-  and (%(name)s::text is null or name = %(name)s)
-  and (%(name_part)s::text is null or strpos(name, %(name_part)s) > 0)
-  and (%(type)s::text is null or type = %(type)s)
-  and (%(engine)s::text is null or engine = %(engine)s)
-  and (%(eps_id)s::text is null or enterprise_project_id = %(eps_id)s)
-  and (%(vpc_id)s::text is null or vpc_id = %(vpc_id)s)
-  and (%(subnet_id)s::text is null or subnet_id = %(subnet_id)s)
-  and tags @> %(tags)s::jsonb
+with matching as (
+    select * from instance
+    where project_id = %(project_id)s
+      and (not deleting or status in ('ACTIVE', 'BACKING UP'))
+      and (%(id)s::text is null or id = %(id)s)
+      and (%(id_part)s::text is null or strpos(id, %(id_part)s) > 0)
+      and (%(name)s::text is null or name = %(name)s)
+      and (%(name_part)s::text is null or strpos(name, %(name_part)s) > 0)
+      and (%(type)s::text is null or type = %(type)s)
+      and (%(engine)s::text is null or engine = %(engine)s)
+      and (%(eps_id)s::text is null or enterprise_project_id = %(eps_id)s)
+      and (%(vpc_id)s::text is null or vpc_id = %(vpc_id)s)
+      and (%(subnet_id)s::text is null or subnet_id = %(subnet_id)s)
+      and tags @> %(tags)s::jsonb
+), page as (
+    select matching.*,
+           coalesce((select json_agg(json_build_object('id', node.id, 'name', node.name, 'role', node.role,
+                                                       'availability_zone', node.availability_zone,
+                                                       'address', host(node.address)) order by node.id)
+                     from node where node.instance_id = matching.id), '[]') as nodes
+    from matching
+    order by created_at desc, id
+    limit %(limit)s offset %(offset)s
+)
+-- One row that has only the count, where the page is empty.
+select total.total_count, page.*
+from (select count(*) as total_count from matching) as total left join page on true
 order by created_at desc, id
-limit %(limit)s offset %(offset)s
-
--- name: count_listed
-select count(*) as total_count
-from instance
-where project_id = %(project_id)s
-  and (not deleting or status in ('ACTIVE', 'BACKING UP'))
-  and (%(id)s::text is null or id = %(id)s)
-  and (%(id_part)s::text is null or strpos(id, %(id_part)s) > 0)
-  and (%(name)s::text is null or name = %(name)s)
-  and (%(name_part)s::text is null or strpos(name, %(name_part)s) > 0)
-  and (%(type)s::text is null or type = %(type)s)
-  and (%(engine)s::text is null or engine = %(engine)s)
-  and (%(eps_id)s::text is null or enterprise_project_id = %(eps_id)s)
-  and (%(vpc_id)s::text is null or vpc_id = %(vpc_id)s)
-  and (%(subnet_id)s::text is null or subnet_id = %(subnet_id)s)
-  and tags @> %(tags)s::jsonb
 
 -- name: count_by_status
 select status, engine, count(*) as instances from instance group by status, engine
