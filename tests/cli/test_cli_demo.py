@@ -13,11 +13,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-# One at a time, as on a person's machine: each takes the usual port when it is free.
-pytestmark = pytest.mark.xdist_group("demo")
+from support.service import free_port
 
-DEMO = [sys.executable, "-m", "openrds.cli", "demo"]
+OPENRDS = [sys.executable, "-m", "openrds.cli"]
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def demo(python: str = sys.executable) -> list[str]:
+    """The command, on a port of its own: the usual one may be in use on this machine."""
+    return [python, "-m", "openrds.cli", "demo", "--listen", f"127.0.0.1:{free_port()}"]
 
 
 def check_gone(text: str) -> None:
@@ -42,7 +46,7 @@ def check(text: str) -> None:
 
 
 def test_without_a_terminal_it_ends_by_itself() -> None:
-    done = subprocess.run(DEMO, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(demo(), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     check(done.stdout)
@@ -67,7 +71,7 @@ def python_of_nobody() -> str:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_as_an_ordinary_user() -> None:
-    command = [*NOBODY, python_of_nobody(), *DEMO[1:]]
+    command = [*NOBODY, python_of_nobody(), *demo()[1:]]
     done = subprocess.run(
         command,
         capture_output=True,
@@ -83,11 +87,13 @@ def test_as_an_ordinary_user() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_it_works_takes_all_down(number: signal.Signals) -> None:
-    process = subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(demo(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     shown = ""
     while "openrds ready" not in shown:
-        shown += process.stdout.readline()
+        line = process.stdout.readline()
+        assert line, "it ended before it was ready"
+        shown += line
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     check_gone(shown)
@@ -99,14 +105,14 @@ def test_on_a_terminal_it_stays_until_ctrl_c() -> None:
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
     process = subprocess.Popen(
-        DEMO, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+        demo(), stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
     )
     os.close(theirs)
     text = read_until(ours, "/schema")
     assert "✓ initialise data" in text
     credentials = re.search(r"export OPENRDS_CREDENTIALS=(\S+)", text)[1]
     listed = subprocess.run(
-        [*DEMO[:-1], "instance", "list", "--credentials", credentials],
+        [*OPENRDS, "instance", "list", "--credentials", credentials],
         capture_output=True,
         text=True,
         check=True,
@@ -136,7 +142,7 @@ def read_until(terminal: int, wanted: str, seconds: float = 120) -> str:
 
 def test_a_service_that_does_not_start_is_explained(tmp_path: Path) -> None:
     environment = {**os.environ, "OPENRDS_PRIVATE_CIDR": "nonsense"}
-    done = subprocess.run(DEMO, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(demo(), capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 1
     assert "The service did not start." in done.stderr
     assert "nonsense" in done.stderr

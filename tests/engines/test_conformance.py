@@ -2,7 +2,9 @@
 
 import concurrent.futures
 import multiprocessing
+import os
 import socket
+import time
 from dataclasses import replace
 
 import psycopg
@@ -242,6 +244,24 @@ def test_finished_log_segments_are_archived(trial, eventually):
 
     eventually(segment.exists)
     assert not list(segment.parent.glob("*.tmp"))
+
+
+def test_what_is_older_than_the_backups_is_removed(trial):
+    server = trial.started()
+    archive = server.node.folder / "archive"
+    days = {"old": 9, "young": 1, "newest": 0}
+    for name, age in days.items():
+        file = archive / name
+        file.write_bytes(b"a segment")
+        past = time.time() - age * 86400
+        os.utime(file, (past, past))
+
+    server.tidy(keep_days=7)
+
+    assert {path.name for path in archive.iterdir()} == {"young", "newest"}
+    server.tidy(keep_days=0)
+    assert {path.name for path in archive.iterdir()} == {"newest"}, "the newest may be in use"
+    assert server.answers()
 
 
 def test_taken_port_is_named_and_nothing_is_left_running(trial):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -79,14 +79,19 @@ class Database:
         return f"postgresql://root:{self.password}@{self.endpoint}/postgres"
 
 
-def demo() -> None:
+def demo(
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Default: 127.0.0.1:8082 if it is free, else any port."),
+    ] = None,
+) -> None:
     """Create a real PostgreSQL instance and query it; nothing is left afterwards.
 
     On a terminal it stays up until Ctrl-C.
     """
     _stop_in_order_on_signals()
     try:
-        with _serving() as service:
+        with _serving(listen or f"127.0.0.1:{_free_port()}") as service:
             database = _show_creation(Client(read_credentials(service.credentials_file)))
             _show_queries(database)
             if sys.stdout.isatty():
@@ -97,8 +102,8 @@ def demo() -> None:
 
 
 @contextlib.contextmanager
-def _serving() -> Iterator[Service]:
-    service = _start()
+def _serving(listen: str) -> Iterator[Service]:
+    service = _start(listen)
     try:
         _heading(f"openrds serve --data-dir {service.data_dir} --listen {service.listen}")
         _await_ready(service)
@@ -110,11 +115,10 @@ def _serving() -> Iterator[Service]:
         _take_down(service)
 
 
-def _start() -> Service:
+def _start(listen: str) -> Service:
     """Reachable by the user that servers run as, and short: a Unix socket's path has at most 107 bytes."""
     folder = Path(tempfile.mkdtemp(prefix="openrds-demo-", dir=_temporary_folder()))
     folder.chmod(0o711)
-    listen = f"127.0.0.1:{_free_port()}"
     command = _openrds("serve", "--data-dir", str(folder / "data"), "--listen", listen)
     environment = {name: value for name, value in os.environ.items() if name not in _FOREIGN}
     try:
