@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 _sql = Queries("instances")
 
 #: Seconds between rounds.
-_WATCHDOG_INTERVAL = 2.0
-_POOL_INTERVAL = 2.0
+_WATCHDOG_INTERVAL = 3.0
+_POOL_INTERVAL = 5.0
 _RETENTION_INTERVAL = 3600.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4

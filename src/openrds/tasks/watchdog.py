@@ -1,6 +1,6 @@
 """The watchdog: no task is Running without live or queued work for longer than a stated bound.
 
-The bound is the worker's timeout plus `GRACE` plus one round, about ten seconds with the defaults.
+The bound is the worker's timeout plus `GRACE` plus one round, about eleven seconds with the defaults.
 """
 
 import datetime as dt
