@@ -15,12 +15,11 @@ from openrds.domain.task import TaskName
 from openrds.operations.resources import set_status
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
-from openrds.tasks.accept import Work, accept
+from openrds.tasks.accept import Work, accept, check_free
 from openrds.tasks.operation import Operation, Output
 from openrds.tasks.queue import Queue
 
 _sql = Queries("instances")
-_tasks = Queries("tasks")
 
 
 class NoParameters(msgspec.Struct, frozen=True):
@@ -59,12 +58,7 @@ class Intake:
         Raises:
             Refusal: INSTANCE_BUSY, FROZEN or STATUS_FORBIDS.
         """
-        holder = self.connection.execute(_tasks.lock_holder, [instance["id"]]).fetchone()
-        if holder is not None:
-            raise Refusal(
-                ErrorCode.INSTANCE_BUSY,
-                f"{holder['name']} ({holder['id']}) is running on the instance; wait until it has ended.",
-            )
+        check_free(self.connection, instance["id"])
         check_allowed(action, InstanceStatus(instance["status"]))
 
     def accept(

@@ -77,8 +77,18 @@ def accept(connection: Writer, queue: Queue, work: Work) -> UUID:
 def take_lock(connection: Writer, instance_id: str, task_id: UUID) -> None:
     lock = {"instance_id": instance_id, "task_id": task_id}
     if connection.execute(_sql.take_lock, lock).fetchone() is None:
-        holder = connection.execute(_sql.lock_holder, [instance_id]).fetchone()
-        running = f"{holder['name']} ({holder['id']})" if holder else "Another task"
+        check_free(connection, instance_id)
+        raise Refusal(ErrorCode.INSTANCE_BUSY)
+
+
+def check_free(connection: Writer, instance_id: str) -> None:
+    """
+    Raises:
+        Refusal: INSTANCE_BUSY, naming the task that holds the instance.
+    """
+    holder = connection.execute(_sql.lock_holder, [instance_id]).fetchone()
+    if holder is not None:
+        running = f"{holder['name']} ({holder['id']})"
         raise Refusal(
             ErrorCode.INSTANCE_BUSY, f"{running} is running on the instance; wait until it has ended."
         )
