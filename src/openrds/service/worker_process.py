@@ -21,19 +21,24 @@ from openrds.operations.resources import Resources
 from openrds.service import child
 from openrds.store.database import Store
 from openrds.store.queries import Queries
+from openrds.tasks.counting import add_changes
 from openrds.tasks.queue import Queue
+from openrds.tasks.retention import forget_expired, prepare_partitions
 from openrds.tasks.runner import Runner
-from openrds.tasks.watchdog import forget_expired, return_lost_steps
+from openrds.tasks.watchdog import return_lost_steps
 from openrds.tasks.worker import Worker
 
 logger = logging.getLogger(__name__)
 
 _sql = Queries("instances")
+_answers = Queries("answers")
 
 #: Seconds between rounds.
 _WATCHDOG_INTERVAL = 3.0
 _POOL_INTERVAL = 5.0
-_RETENTION_INTERVAL = 3600.0
+_COUNTING_INTERVAL = 2.0
+_RETENTION_INTERVAL = 60.0
+_TIDYING_INTERVAL = 3600.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.
@@ -100,8 +105,9 @@ async def work(brief: child.Brief) -> None:
             worker.run(),
             _repeat(settings.monitor_interval, Monitor(resources, queue).look_after_servers),
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
+            _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
             _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),
-            _repeat(_RETENTION_INTERVAL, lambda: tidy_servers(resources)),
+            _repeat(_TIDYING_INTERVAL, lambda: _tidy(resources)),
             _repeat(_POOL_INTERVAL, lambda: _fill_pools(resources)),
         )
 
@@ -116,6 +122,13 @@ async def _repeat(seconds: float, round_: Callable[[], None]) -> None:
         except Exception:
             logger.exception("a round failed")
         await asyncio.sleep(seconds)
+
+
+def _tidy(resources: Resources) -> None:
+    """What is due now and then: room for the tasks to come, and what nobody asks for any more."""
+    prepare_partitions(resources.store)
+    resources.store.rows(_answers.delete_expired)
+    tidy_servers(resources)
 
 
 def _fill_pools(resources: Resources) -> None:

@@ -52,8 +52,10 @@ class Store:
             yield connection
 
     def rows(self, statement: bytes, parameters: Parameters = ()) -> list[Row]:
+        """The rows of one statement in a transaction of its own; none for a statement that returns none."""
         with self.transaction() as connection:
-            return connection.execute(statement, parameters).fetchall()
+            cursor = connection.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
 
 
 class Reads:

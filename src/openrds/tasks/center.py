@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from openrds.domain.task import RETENTION, TaskStatus, lowest_id_at
+from openrds.domain.task import TaskStatus, lowest_id_at
 from openrds.store.database import Reads, Row, Writer
 from openrds.store.queries import Queries
 
@@ -46,7 +46,7 @@ async def find_task(reads: Reads, project_id: str, task_id: str) -> Row | None:
     id_ = _parse(task_id)
     if id_ is None:
         return None
-    return await reads.row(_sql.get_task, _identity(project_id, id_))
+    return await reads.row(_sql.get_task, {"id": id_, "project_id": project_id})
 
 
 async def wait_until_ended(reads: Reads, project_id: str, task_id: UUID, seconds: float) -> Row | None:
@@ -63,21 +63,33 @@ async def wait_until_ended(reads: Reads, project_id: str, task_id: UUID, seconds
 async def find_steps(reads: Reads, project_id: str, task_id: str) -> list[Row]:
     """The steps of a task in their order; empty for a task that `find_task` would not find."""
     id_ = _parse(task_id)
-    return [] if id_ is None else await reads.rows(_sql.get_steps, _identity(project_id, id_))
+    return [] if id_ is None else await reads.rows(_sql.get_steps, {"id": id_, "project_id": project_id})
 
 
 async def list_tasks(
     reads: Reads, project_id: str, wanted: TaskFilter, *, offset: int, limit: int
 ) -> TaskPage:
-    parameters = _parameters(project_id, wanted)
-    if parameters is None:
+    """One page, as it is at one moment. Its cost does not grow with the number of tasks or the offset."""
+    id_ = None if wanted.id is None else _parse(wanted.id)
+    if wanted.id is not None and id_ is None:
         return TaskPage()
-    counts = await reads.row(_sql.count_tasks, parameters)
-    assert counts is not None
-    if offset >= counts["total_count"]:
-        return TaskPage((), counts["total_count"], counts["actions"])
-    tasks = await reads.rows(_sql.list_tasks, parameters | {"offset": offset, "limit": limit})
-    return TaskPage(tasks, counts["total_count"], counts["actions"])
+    rows = await reads.rows(
+        _sql.list_tasks,
+        {
+            "project_id": project_id,
+            "id": id_,
+            "order_id": wanted.order_id,
+            "instance_id": wanted.instance_id,
+            "name": wanted.name,
+            "status": wanted.status,
+            "first": wanted.start_time and lowest_id_at(wanted.start_time),
+            "beyond": wanted.end_time and lowest_id_at(wanted.end_time + dt.timedelta(milliseconds=1)),
+            "offset": offset,
+            "limit": limit,
+        },
+    )
+    tasks = [row for row in rows if row["id"] is not None]
+    return TaskPage(tasks, rows[0]["total_count"], rows[0]["actions"])
 
 
 def delete_record(connection: Writer, project_id: str, task_id: str) -> bool:
@@ -85,7 +97,7 @@ def delete_record(connection: Writer, project_id: str, task_id: str) -> bool:
     id_ = _parse(task_id)
     if id_ is None:
         return False
-    return connection.execute(_sql.hide_task, _identity(project_id, id_)).fetchone() is not None
+    return connection.execute(_sql.hide_task, {"id": id_, "project_id": project_id}).fetchone() is not None
 
 
 def percent_done(task: Row) -> int:
@@ -96,32 +108,6 @@ def percent_done(task: Row) -> int:
         elapsed = (task["now"] - begun).total_seconds()
         share = min(elapsed / max(task["step_expected"].total_seconds(), 0.001), _MOST_OF_A_STEP)
     return max(0, min(99, int(task["progress"] + task["step_share"] * share)))
-
-
-def _parameters(project_id: str, wanted: TaskFilter) -> dict[str, object] | None:
-    """The statement's parameters; None when nothing can match."""
-    id_ = None if wanted.id is None else _parse(wanted.id)
-    if wanted.id is not None and id_ is None:
-        return None
-    month = dt.datetime.now(dt.UTC) - RETENTION
-    newest = dt.datetime.max.replace(tzinfo=dt.UTC)
-    if wanted.end_time is not None:
-        newest = wanted.end_time + dt.timedelta(milliseconds=1)
-    return {
-        "project_id": project_id,
-        "id": id_,
-        "instance_id": wanted.instance_id,
-        "order_id": wanted.order_id,
-        "name": wanted.name,
-        "status": wanted.status,
-        "oldest": lowest_id_at(max(month, wanted.start_time or month)),
-        "newest": lowest_id_at(newest),
-    }
-
-
-def _identity(project_id: str, task_id: UUID) -> dict[str, object]:
-    oldest = lowest_id_at(dt.datetime.now(dt.UTC) - RETENTION)
-    return {"id": task_id, "project_id": project_id, "oldest": oldest}
 
 
 def _parse(task_id: str) -> UUID | None:

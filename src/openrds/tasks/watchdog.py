@@ -6,7 +6,6 @@ The bound is the worker's timeout plus `GRACE` plus one round, about eleven seco
 import datetime as dt
 import logging
 
-from openrds.domain.task import RETENTION, lowest_id_at
 from openrds.store.database import Store
 from openrds.store.queries import Queries
 from openrds.tasks.queue import Queue
@@ -14,7 +13,6 @@ from openrds.tasks.queue import Queue
 logger = logging.getLogger(__name__)
 
 _sql = Queries("tasks")
-_answers = Queries("answers")
 
 #: A task may have no queue job for this long, in seconds: between the end of a job and our seeing it.
 GRACE = 2.0
@@ -30,11 +28,3 @@ def return_lost_steps(store: Store, queue: Queue, worker_timeout: float) -> None
         for task in connection.execute(_sql.stranded, {"grace": grace}).fetchall():
             logger.warning("task %s had no work queued; its step is due again", task["id"])
             queue.enqueue(connection, task["id"], task["host"])
-
-
-def forget_expired(store: Store) -> None:
-    """Delete the records of ended tasks that are older than what the task center serves, and old answers."""
-    oldest = lowest_id_at(dt.datetime.now(dt.UTC) - RETENTION)
-    with store.transaction() as connection:
-        connection.execute(_sql.delete_expired, {"oldest": oldest})
-        connection.execute(_answers.delete_expired)

@@ -69,8 +69,15 @@ update task set unwinding = true, fail_reason = %(fail_reason)s, step_share = 0,
 where id = %(task_id)s
 
 -- name: finish_task
+with ended as (
+    delete from step where task_id = %(task_id)s returning *
+)
 update task set status = %(status)s, entities = entities || %(entities)s, ended_at = clock_timestamp(), changed_at = now(),
-                fail_reason = case when %(status)s = 'Failed' then fail_reason else '' end, parameters = '{}'
+                fail_reason = case when %(status)s = 'Failed' then fail_reason else '' end, parameters = '{}',
+                steps = (select jsonb_agg(jsonb_build_object(
+                             'name', name, 'status', status, 'host', host, 'attempts', attempts, 'error', error,
+                             'started_at', started_at, 'ended_at', ended_at) order by position)
+                         from ended)
 where id = %(task_id)s
 
 -- name: append_fail_reason
@@ -132,47 +139,81 @@ update procrastinate_jobs as job set status = 'todo', worker_id = null
 where id in (select id from silent) and id in (select id from due)
 returning job.queue_name
 
--- name: delete_expired
-delete from task where id < %(oldest)s and status <> 'Running'
+-- name: add_count_changes
+select add_task_count_changes(%s) as added
+
+-- name: wrong_counts
+select * from wrong_task_counts() order by 1, 2, 3, 4, 5
+
+-- name: recount
+select recount_tasks()
+
+-- name: tasks_from_floor
+-- The id so many tasks above the floor, but not above the bound: how far the floor may go in one step.
+select id from task
+where id >= (select id from task_floor) and id < %(oldest)s
+order by id offset %(tasks)s limit 1
+
+-- name: raise_floor
+select raise_task_floor(%s)
+
+-- name: create_partitions
+select create_task_partitions(now(), now() + %(ahead)s::interval)
+
+-- name: passed_partitions
+-- The partitions all of whose tasks are below the floor: their upper bounds are in the names.
+select relid::regclass::text as name
+from pg_partition_tree('task')
+where isleaf
+  and first_task_id(to_date(right(relid::regclass::text, 8), 'YYYYMMDD')::timestamp at time zone 'UTC' + interval '7 days')
+      <= (select id from task_floor)
+order by 1
 
 -- name: get_task
-select *, clock_timestamp() as now from task
-where id = %(id)s and project_id = %(project_id)s and not hidden and id >= %(oldest)s
+select id, project_id, name, instance_id, instance_name, status, entities, fail_reason, created_at, ended_at,
+       progress, step_share, step_expected, step_started_at, clock_timestamp() as now
+from task
+where id = %(id)s and project_id = %(project_id)s and not hidden and id >= (select id from task_floor)
 
 -- name: hide_task
 update task set hidden = true
-where id = %(id)s and project_id = %(project_id)s and not hidden and id >= %(oldest)s
+where id = %(id)s and project_id = %(project_id)s and not hidden and id >= (select id from task_floor)
 returning id
 
 -- name: get_steps
-select step.* from step join task on task.id = step.task_id
-where task.id = %(id)s and project_id = %(project_id)s and not hidden and task.id >= %(oldest)s
-order by position
+with wanted as (
+    select id, steps from task
+    where id = %(id)s and project_id = %(project_id)s and not hidden and id >= (select id from task_floor)
+)
+select name, status, host, attempts, error, started_at, ended_at from (
+    select step.name, step.status, step.host, attempts, error, started_at, ended_at, position
+    from wanted join step on step.task_id = wanted.id
+    union all
+    select name, status, host, attempts, error, started_at, ended_at, position
+    from wanted, rows from (jsonb_to_recordset(wanted.steps) as (
+        name text, status text, host text, attempts integer, error text, started_at timestamptz, ended_at timestamptz
+    )) with ordinality as step (name, status, host, attempts, error, started_at, ended_at, position)
+) as step order by position
 
 -- name: list_tasks
-select task.*, coalesce(instance.status, '') as instance_status, clock_timestamp() as now
-from task left join instance on instance.id = task.instance_id
-where task.project_id = %(project_id)s and not hidden and task.id >= %(oldest)s and task.id < %(newest)s
-  and (%(id)s::uuid is null or task.id = %(id)s)
-  and (%(instance_id)s::text is null or task.instance_id = %(instance_id)s)
-  and (%(order_id)s::text is null or task.order_id = %(order_id)s)
-  and (%(name)s::text is null or task.name = %(name)s)
-  and (%(status)s::text is null or task.status = %(status)s)
-order by task.id desc
-limit %(limit)s offset %(offset)s
-
--- name: count_tasks
-select count(*) as total_count, coalesce(array_agg(distinct name order by name), '{}') as actions
-from task
-where project_id = %(project_id)s and not hidden and id >= %(oldest)s and id < %(newest)s
-  and (%(id)s::uuid is null or id = %(id)s)
-  and (%(instance_id)s::text is null or instance_id = %(instance_id)s)
-  and (%(order_id)s::text is null or order_id = %(order_id)s)
-  and (%(name)s::text is null or name = %(name)s)
-  and (%(status)s::text is null or status = %(status)s)
+select case when coalesce(position, 1) = 1 then total_count end as total_count,
+       case when coalesce(position, 1) = 1 then actions end as actions,
+       task.id, task.name, task.instance_id, task.instance_name, task.order_id, task.status, task.fail_reason,
+       task.created_at, task.ended_at, task.progress, task.step_share, task.step_expected, task.step_started_at,
+       coalesce(instance.status, '') as instance_status, clock_timestamp() as now
+from task_page(%(project_id)s, %(id)s, %(order_id)s, %(instance_id)s, %(name)s, %(status)s, %(first)s, %(beyond)s,
+               %(offset)s, %(limit)s) as page
+left join lateral unnest(ids) with ordinality as listed (id, position) on true
+left join task on task.id = listed.id
+left join instance on instance.id = task.instance_id
+order by position
 
 -- name: count_by_name
-select name, status, count(*) as tasks from task group by name, status
+select name, status, sum(tasks)::bigint as tasks from (
+    select name, status, tasks from task_count where level = 3 and name <> '' and status <> ''
+    union all
+    select name, status, change from task_count_change
+) as counted group by name, status having sum(tasks) > 0
 
 -- name: queue_depth
 select queue_name, status::text, count(*) as jobs from procrastinate_jobs group by queue_name, status

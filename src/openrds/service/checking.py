@@ -1,0 +1,73 @@
+"""`openrds check`: compare the counts of tasks with the tasks, beside a running service or on a stopped one."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from openrds.domain.settings import Settings
+from openrds.hosts.errors import HostError
+from openrds.hosts.user import ServerUser
+from openrds.service import places
+from openrds.service.private_store import open_private_store
+from openrds.store.database import Store
+from openrds.store.migrate import migrate
+from openrds.tasks.counting import recount, wrong_counts
+
+_MOST_SHOWN = 20
+
+
+def check(settings: Settings, *, repair: bool) -> int:
+    """Print what differs; the exit code."""
+    try:
+        with _store(settings) as store:
+            return _check(store, repair=repair)
+    except (HostError, places.DataDirectoryError) as error:
+        print(f"openrds: {error}", file=sys.stderr)
+    except psycopg.Error as error:
+        print(f"openrds: the store cannot be used: {error}", file=sys.stderr)
+    return 1
+
+
+def _check(store: Store, *, repair: bool) -> int:
+    wrong = wrong_counts(store)
+    if not wrong:
+        print("The counts of tasks are right.")
+        return 0
+    for row in wrong[:_MOST_SHOWN]:
+        what = f"project {row['project_id']}, {row['name'] or 'any name'}, {row['status'] or 'any status'}"
+        place = f"level {row['level']}, number {row['number']}"
+        print(f"{what}, {place}: {row['counted']} counted, {row['actual']} there")
+    print(f"{len(wrong)} counts of tasks are wrong.")
+    if not repair:
+        print("To count anew: openrds check --repair")
+        return 1
+    recount(store)
+    print("All tasks were counted anew.")
+    return 0
+
+
+@contextmanager
+def _store(settings: Settings) -> Iterator[Store]:
+    """The service's store; a private one is started if the service is stopped, and then stopped again."""
+    with _dsn(settings) as dsn, Store(dsn, connections=1) as store:
+        yield store
+
+
+@contextmanager
+def _dsn(settings: Settings) -> Iterator[str]:
+    if settings.store:
+        yield settings.store
+        return
+    user = ServerUser.choose(settings.os_user)
+    places.prepare(settings.data_dir, user)
+    serves = places.Lock(settings.data_dir).holder() is not None
+    server = open_private_store(settings, user)
+    try:
+        if not serves:
+            migrate(server.dsn)
+        yield server.dsn
+    finally:
+        if not serves:
+            server.stop()
