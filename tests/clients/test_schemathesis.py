@@ -32,6 +32,7 @@ from openrds.domain.identity import Accounts
 from openrds.domain.settings import Settings
 from openrds.domain.signature import sign
 from openrds.store.database import Reads, Store
+from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
 from requests import PreparedRequest
 from support.service import ServiceUnderTest, running_service
@@ -54,7 +55,9 @@ _http = httpx.Client(timeout=30)
 def application() -> Litestar:
     """The application, never started: only its routes and its document are looked at."""
     nowhere = Settings(data_dir=Path("/nonexistent"))
-    return create_app(Service(nowhere, cast(Reads, None), cast(Store, None), Queue()), Accounts([]))
+    return create_app(
+        Service(nowhere, cast(Reads, None), cast(Store, None), Queue(), EndedTasks("")), Accounts([])
+    )
 
 
 APPLICATION = application()

@@ -19,6 +19,7 @@ from openrds.domain.identity import Accounts
 from openrds.domain.settings import Settings
 from openrds.store.database import Reads, Store
 from openrds.store.migrate import migrations
+from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
 
 DOCS = ROOT / "docs"
@@ -89,7 +90,13 @@ def test_every_generated_table_is_in_the_docs() -> None:
 
 
 def routes() -> set[tuple[str, str]]:
-    service = Service(Settings(Path("/nowhere")), Reads("", connections=1), Store("", connections=1), Queue())
+    service = Service(
+        Settings(Path("/nowhere")),
+        Reads("", connections=1),
+        Store("", connections=1),
+        Queue(),
+        EndedTasks(""),
+    )
     return {
         (method, route.path_format)
         for route in create_app(service, Accounts([])).routes

@@ -34,7 +34,7 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
 
     @asynccontextmanager
     async def pools(_app: Litestar) -> AsyncIterator[None]:
-        async with service.reads:
+        async with service.reads, service.ended_tasks.following():
             with service.store:
                 yield
 

@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from openrds.domain.identity import Caller, Project
 from openrds.domain.settings import Settings
 from openrds.store.database import Reads, Store
+from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
 
 ApiRequest: TypeAlias = Request[Caller, Caller, State]
@@ -22,6 +23,7 @@ class Service:
     reads: Reads
     store: Store
     queue: Queue
+    ended_tasks: EndedTasks
 
 
 def service_of(request: ApiRequest) -> Service:

@@ -1,10 +1,11 @@
 """The task center: `jobs`, `tasklist`, and the steps of a task. Source: the three seeds, task-center.md 1 to 3."""
 
+import asyncio
 import datetime as dt
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
-from litestar import Response, delete, get
+from litestar import MediaType, Response, delete, get
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import UNSET, UnsetType
 
@@ -15,6 +16,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.task import TaskStatus, format_time
 from openrds.store.database import Row
 from openrds.tasks import center
+from openrds.tasks.memory import wait_until_forgotten
 
 TaskId = Annotated[
     str, QueryParameter(name="id", min_length=1, description="The id that the operation answered.")
@@ -92,12 +94,21 @@ class Empty(msgspec.Struct):
 
 
 @get("/v3/{project_id:str}/jobs", responses=refusals(ErrorCode.TASK_NOT_FOUND), tags=["Task center"])
-async def show_job(request: ApiRequest, project_id: FromPath[str], id_: TaskId) -> JobAnswer:
+async def show_job(request: ApiRequest, project_id: FromPath[str], id_: TaskId) -> Response[JobAnswer]:
     """One task by its id."""
-    task = await center.find_task(service_of(request).reads, project_id, id_)
-    if task is None:
-        raise Refusal(ErrorCode.TASK_NOT_FOUND)
-    return JobAnswer(_job(task))
+    service = service_of(request)
+    memory = service.ended_tasks
+    answer = memory.find(project_id, id_)
+    if answer is None:
+        generation = memory.generation
+        task = await center.find_task(service.reads, project_id, id_)
+        if task is None:
+            raise Refusal(ErrorCode.TASK_NOT_FOUND)
+        answer = msgspec.json.encode(JobAnswer(_job(task)))
+        if task["status"] != TaskStatus.RUNNING:
+            memory.keep(project_id, task["id"], answer, generation)
+    # Encoded already: it stands for the JobAnswer.
+    return Response(cast("JobAnswer", answer), media_type=MediaType.JSON)
 
 
 @delete(
@@ -114,7 +125,9 @@ async def delete_job(request: ApiRequest, project_id: FromPath[str], id_: TaskId
             raise Refusal(ErrorCode.TASK_NOT_FOUND)
         return Empty()
 
-    return await change(request, work)
+    answer = await change(request, work)
+    await asyncio.to_thread(wait_until_forgotten, service_of(request).store)
+    return answer
 
 
 @get("/v3/{project_id:str}/tasklist", responses=refusals(), tags=["Task center"])

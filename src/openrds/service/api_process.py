@@ -7,6 +7,7 @@ from openrds.api.state import Service
 from openrds.service import child
 from openrds.service.identities import load_accounts
 from openrds.store.database import Reads, Store
+from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
 
 _READ_CONNECTIONS = 8
@@ -21,6 +22,7 @@ async def serve_api(brief: child.Brief) -> None:
         reads=Reads(brief.dsn, connections=_READ_CONNECTIONS),
         store=Store(brief.dsn, connections=_WRITE_CONNECTIONS),
         queue=Queue(),
+        ended_tasks=EndedTasks(brief.dsn),
     )
     host, _, port = brief.settings.listen.rpartition(":")
     server = Server(

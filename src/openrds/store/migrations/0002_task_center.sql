@@ -512,6 +512,13 @@ begin
 end
 $$;
 
+-- --- ended tasks in the memory of API processes ---
+
+-- Numbers the deletions of records, so that one can wait until every process has forgotten them. It wraps as its use as
+-- a lock's key asks for.
+create sequence task_deletion maxvalue 2147483647 cycle;
+select nextval('task_deletion');
+
 -- --- what there was before ---
 
 insert into task_floor values (first_task_id(now() - interval '30 days'));

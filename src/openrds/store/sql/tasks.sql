@@ -176,9 +176,29 @@ from task
 where id = %(id)s and project_id = %(project_id)s and not hidden and id >= (select id from task_floor)
 
 -- name: hide_task
-update task set hidden = true
-where id = %(id)s and project_id = %(project_id)s and not hidden and id >= (select id from task_floor)
-returning id
+with gone as (
+    update task set hidden = true
+    where id = %(id)s and project_id = %(project_id)s and not hidden and id >= (select id from task_floor)
+    returning id
+)
+select pg_notify('openrds_task_hidden', '') from gone
+
+-- name: listen_for_hidden
+listen openrds_task_hidden
+
+-- name: hold_memory
+select pg_advisory_lock_shared(hashtext('tasks in memory'), last_value::integer) from task_deletion
+
+-- name: release_memory
+select pg_advisory_unlock_all()
+
+-- name: number_deletion
+select nextval('task_deletion') as number, pg_notify('openrds_task_hidden', '')
+
+-- name: memory_holders
+select from pg_locks
+where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())
+  and classid::bigint = hashtext('tasks in memory')::bigint & 4294967295 and objid::bigint < %s
 
 -- name: get_steps
 with wanted as (

@@ -1,0 +1,178 @@
+"""Ended tasks are answered from memory by every API process, and by none once their record was deleted."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from openrds.domain.settings import Settings
+from openrds.service import child, places
+from openrds.tasks.history import write_history
+from support.service import ServiceUnderTest, free_port, running_service, wait_for
+
+HISTORY = 400
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[ServiceUnderTest]:
+    with running_service() as running:
+        write_history(dsn(running), running.project_id, HISTORY, seed=3, processes=1)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ended(service: ServiceUnderTest) -> list[str]:
+    """Ids of ended tasks, each for one test: they are popped."""
+    tasks = [
+        task["id"]
+        for offset in range(0, 150, 50)
+        for task in service.call("GET", f"tasklist?limit=50&offset={offset}").json()["tasks"]
+    ]
+    assert len(tasks) == 150
+    return tasks
+
+
+def dsn(service: ServiceUnderTest) -> str:
+    return f"host={places.socket_root(service.data_dir) / 'store'} port=5432 user=rdsAdmin dbname=postgres"
+
+
+@contextmanager
+def second_api(service: ServiceUnderTest) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Another API process on the same store, and its endpoint."""
+    listen = f"127.0.0.1:{free_port()}"
+    settings = replace(Settings(data_dir=service.data_dir), listen=listen)
+    brief = child.Brief(dsn(service), places.socket_root(service.data_dir), settings)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "openrds.service.api_process"],
+        stdin=subprocess.PIPE,
+        env=service.environment(),
+    )
+    try:
+        assert process.stdin is not None
+        process.stdin.write(brief.encode())
+        process.stdin.flush()
+        endpoint = f"http://{listen}"
+        wait_for(lambda: answers(endpoint), what="the second API process")
+        yield process, endpoint
+    finally:
+        process.kill()
+        process.wait(10)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def answers(endpoint: str) -> bool:
+    try:
+        return httpx.get(f"{endpoint}/healthz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+class Elsewhere(ServiceUnderTest):
+    """The same service, asked at another endpoint."""
+
+    at: str
+
+    @property
+    def endpoint(self) -> str:
+        return self.at
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        return {**super().credentials, "endpoint": self.at}
+
+
+def elsewhere(service: ServiceUnderTest, endpoint: str) -> ServiceUnderTest:
+    other = Elsewhere(service.data_dir, service.options)
+    other.at = endpoint
+    return other
+
+
+def ask(service: ServiceUnderTest, task_id: str) -> httpx.Response:
+    return service.call("GET", f"jobs?id={task_id}")
+
+
+def is_from_memory(service: ServiceUnderTest, task_id: str) -> bool:
+    """Whether the task is shown although the store would show something else."""
+    name = secrets.token_hex(4)
+    with psycopg.connect(dsn(service), autocommit=True) as connection:
+        connection.execute("update task set instance_name = %s where id = %s", [name, task_id])
+    shown: Any = ask(service, task_id).json()["job"]["instance"]["name"]
+    return bool(shown != name)
+
+
+def test_a_repeated_poll_is_answered_from_memory(service: ServiceUnderTest, ended: list[str]) -> None:
+    task_id = ended.pop()
+    first = ask(service, task_id)
+    assert first.status_code == 200
+    assert first.headers["content-type"].startswith("application/json")
+    assert is_from_memory(service, task_id)
+    assert ask(service, task_id).json() == first.json()
+
+
+def test_a_deleted_record_is_shown_by_no_process(service: ServiceUnderTest, ended: list[str]) -> None:
+    with second_api(service) as (_, endpoint):
+        other = elsewhere(service, endpoint)
+        known = ended.pop()
+        assert ask(other, known).status_code == 200
+        assert is_from_memory(other, known)
+        for _ in range(40):
+            task_id = ended.pop()
+            assert [ask(one, task_id).status_code for one in (service, other)] == [200, 200]
+            assert service.call("DELETE", f"jobs?id={task_id}").status_code == 200
+            for one in (other, service):
+                answer = ask(one, task_id)
+                assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200543")
+        again = ended.pop()
+        assert ask(other, again).status_code == 200
+        wait_for(lambda: ask(other, again).status_code == 200 and is_from_memory(other, again))
+
+
+def test_a_process_that_died_holds_up_no_deletion(service: ServiceUnderTest, ended: list[str]) -> None:
+    with second_api(service) as (process, endpoint):
+        other = elsewhere(service, endpoint)
+        task_id = ended.pop()
+        assert ask(other, task_id).status_code == 200
+        os.kill(process.pid, signal.SIGKILL)
+        assert service.call("DELETE", f"jobs?id={task_id}").status_code == 200
+
+
+def test_memory_is_used_again_after_its_connection_was_lost(
+    service: ServiceUnderTest, ended: list[str]
+) -> None:
+    task_id = ended.pop()
+    assert ask(service, task_id).status_code == 200
+    with psycopg.connect(dsn(service), autocommit=True) as connection:
+        lost = connection.execute(
+            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and mode = 'ShareLock' "
+            "and classid::bigint = (hashtext('tasks in memory')::bigint & 4294967295)"
+        ).fetchall()
+    assert lost == [(True,)]
+    assert service.call("DELETE", f"jobs?id={task_id}").status_code == 200
+    assert ask(service, task_id).status_code == 400
+    other = ended.pop()
+    ask(service, other)
+    wait_for(lambda: ask(service, other).status_code == 200 and is_from_memory(service, other))
+
+
+def test_a_running_task_is_asked_for_anew(service: ServiceUnderTest) -> None:
+    instance = service.create(name="ended-tasks")
+    worker = service.child("worker_process")
+    worker.send_signal(signal.SIGSTOP)
+    try:
+        answer = service.call("POST", f"instances/{instance['id']}/action", {"restart": {}})
+        job_id = answer.json()["job_id"]
+        assert ask(service, job_id).json()["job"]["status"] == "Running"
+        assert not is_from_memory(service, job_id)
+    finally:
+        worker.send_signal(signal.SIGCONT)
+    assert service.completed(job_id)["status"] == "Completed"
