@@ -3,14 +3,15 @@
 #   ARGS='...'  goes to the command behind the target: make test ARGS='-k restart'
 
 ARGS ?=
+TASKS ?= 10000000
 export ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint bench bench-tasks lock clean
 .NOTPARALLEL:
 
 help: ## Show this list
-	@sed -En 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -En 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 setup: ## Install openrds into .venv (EMBEDDED=1: PostgreSQL 16 and 18 too, though the machine has its own)
 	@scripts/setup.sh $(if $(EMBEDDED),embedded)
@@ -32,6 +33,10 @@ lint: ## Check style, types and the direction of the layers
 bench: ## Measure what docs/benchmarks.md records
 	@scripts/setup.sh dev embedded
 	@scripts/run.sh python -m bench
+
+bench-tasks: ## Measure the task center with ten million tasks (TASKS=N: with fewer)
+	@scripts/setup.sh dev embedded
+	@OPENRDS_BENCH_TASKS=$(TASKS) scripts/run.sh python -m bench tasks
 
 lock: ## Renew the lock files in requirements/ (UPGRADE=1: to the newest versions)
 	@scripts/lock.sh $(if $(UPGRADE),--upgrade)

@@ -14,12 +14,15 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from bench.figures import Figure
 
 MEASUREMENTS = ("create", "steps", "requests", "idle")
+#: Only when asked for: it fills a store with millions of tasks, and takes many minutes.
+LONG_MEASUREMENTS = ("tasks",)
 
 
 def main(names: list[str]) -> int:
-    unknown = [name for name in names if name not in MEASUREMENTS]
+    known = (*MEASUREMENTS, *LONG_MEASUREMENTS)
+    unknown = [name for name in names if name not in known]
     if unknown:
-        print(f"There is no measurement {', '.join(unknown)}; there are {', '.join(MEASUREMENTS)}.")
+        print(f"There is no measurement {', '.join(unknown)}; there are {', '.join(known)}.")
         return 2
     print(
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}, {os.cpu_count()} cores, "

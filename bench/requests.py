@@ -3,20 +3,14 @@
 The load comes from one process on keep-alive connections; the two routes take turns.
 """
 
-import datetime as dt
-import selectors
 import signal
-import socket
 import statistics
-import time
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 from bench.figures import Figure, spread
-from openrds.domain.signature import sign
-from support.service import ServiceUnderTest, running_service
+from bench.load import signed_get, throughput
+from support.service import running_service
 
-CONNECTIONS = 8
 SECONDS = 2.0
 ROUNDS = 9
 
@@ -31,10 +25,13 @@ def measure() -> Iterator[Figure]:
             answer = service.call("POST", f"instances/{instance['id']}/action", {"restart": {}})
             job_id = answer.json()["job_id"]
             assert service.job(job_id)["status"] == "Running"
-            job = _request(service, f"/v3/{service.project_id}/jobs?id={job_id}")
-            static = _request(service, "/v3/regions")
-            _throughput(service, job), _throughput(service, static)
-            pairs = [(_throughput(service, job), _throughput(service, static)) for _ in range(ROUNDS)]
+            job = signed_get(service, f"/v3/{service.project_id}/jobs?id={job_id}")
+            static = signed_get(service, "/v3/regions")
+            throughput(service, [job], SECONDS), throughput(service, [static], SECONDS)
+            pairs = [
+                (throughput(service, [job], SECONDS), throughput(service, [static], SECONDS))
+                for _ in range(ROUNDS)
+            ]
             assert service.job(job_id)["status"] == "Running"
         finally:
             worker.send_signal(signal.SIGCONT)
@@ -48,45 +45,3 @@ def measure() -> Iterator[Figure]:
         at_least=True,
         detail=f"jobs {spread(jobs, '/s')}; static {spread(statics, '/s')}",
     )
-
-
-def _request(service: ServiceUnderTest, path: str) -> bytes:
-    keys = service.credentials
-    headers = sign(
-        "GET",
-        keys["endpoint"] + path,
-        {"content-type": "application/json"},
-        b"",
-        access_key=keys["access_key"],
-        secret_key=keys["secret_key"],
-        now=dt.datetime.now(dt.UTC),
-    )
-    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode()
-
-
-def _throughput(service: ServiceUnderTest, request: bytes) -> float:
-    """Requests a second over a few keep-alive connections, each with one request under way."""
-    address = urlsplit(service.endpoint)
-    selector = selectors.EpollSelector()
-    connections = [
-        socket.create_connection((address.hostname or "", address.port or 0)) for _ in range(CONNECTIONS)
-    ]
-    for connection in connections:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        selector.register(connection, selectors.EVENT_READ)
-        connection.sendall(request)
-    answered, begun = 0, time.perf_counter()
-    while time.perf_counter() - begun < SECONDS:
-        for key, _ in selector.select(1.0):
-            connection = key.fileobj
-            assert isinstance(connection, socket.socket)
-            answer = connection.recv(65536)
-            assert answer.startswith(b"HTTP/1.1 200"), answer
-            answered += 1
-            connection.sendall(request)
-    took = time.perf_counter() - begun
-    selector.close()
-    for connection in connections:
-        connection.close()
-    return answered / took
