@@ -95,7 +95,7 @@ create table task_count (
     primary key (project_id, name, status, level, number)
 ) with (fillfactor = 70);
 create index task_count_names on task_count (project_id, name) where level = 3 and status = '';
-create index task_count_of_block on task_count (project_id, level, number);
+create index task_count_of_status on task_count (project_id, status, level, number);
 
 -- Changes not yet added to the counts. Whoever changes a task adds a row here, so that nobody waits for a row of counts.
 create table task_count_change (
@@ -212,7 +212,8 @@ begin
         where counted.project_id = passed.project_id and counted.name = passed.name
           and counted.status = passed.status and counted.level = passed.level and counted.number = passed.number;
         delete from task_count using passed_block as block
-        where task_count.project_id = block.project_id and task_count.level = 0 and task_count.number = block.number;
+        where task_count.project_id = block.project_id and task_count.level = 0 and task_count.number = block.number
+          and task_count.status in ('', 'Running', 'Completed', 'Failed');
         delete from task_count where level > 0 and tasks = 0 and project_id in (select project_id from passed_block);
         delete from task_count_change as change using passed_block as block
         where change.project_id = block.project_id and change.task_id > block.after and change.task_id <= block.upto;
@@ -308,6 +309,49 @@ $$;
 
 -- --- answers ---
 
+-- How many tasks there are in the blocks before one, by name, in any order and in pieces.
+create function task_counts_of_blocks(project text, wanted_name text, wanted_status text, block bigint)
+    returns table (name text, tasks bigint) language plpgsql stable as $$
+#variable_conflict use_column
+begin
+    if wanted_name <> '' then
+        return query
+            select name, tasks from task_count
+            where project_id = project and name = wanted_name and status = wanted_status
+              and level = 3 and number < block >> 15
+            union all
+            select name, tasks from task_count
+            where project_id = project and name = wanted_name and status = wanted_status
+              and level = 2 and number >= (block >> 15) << 5 and number < block >> 10
+            union all
+            select name, tasks from task_count
+            where project_id = project and name = wanted_name and status = wanted_status
+              and level = 1 and number >= (block >> 10) << 5 and number < block >> 5
+            union all
+            select name, tasks from task_count
+            where project_id = project and name = wanted_name and status = wanted_status
+              and level = 0 and number >= (block >> 5) << 5 and number < block;
+    else
+        return query
+            select name, tasks from task_count
+            where project_id = project and status = wanted_status and name <> ''
+              and level = 3 and number < block >> 15
+            union all
+            select name, tasks from task_count
+            where project_id = project and status = wanted_status and name <> ''
+              and level = 2 and number >= (block >> 15) << 5 and number < block >> 10
+            union all
+            select name, tasks from task_count
+            where project_id = project and status = wanted_status and name <> ''
+              and level = 1 and number >= (block >> 10) << 5 and number < block >> 5
+            union all
+            select name, tasks from task_count
+            where project_id = project and status = wanted_status and name <> ''
+              and level = 0 and number >= (block >> 5) << 5 and number < block;
+    end if;
+end
+$$;
+
 -- How many tasks there are before an id, by name; '' as name or status is any.
 create function task_counts_before(project text, wanted_name text, wanted_status text, bound uuid)
     returns table (name text, tasks bigint) language plpgsql stable as $$
@@ -321,30 +365,8 @@ begin
     block := coalesce(block, 0);
     start := coalesce(start, '00000000-0000-0000-0000-000000000000');
     return query
-    select name, sum(tasks)::bigint from (
-        select known.name, counted.tasks
-        from (
-            select task_count.name from task_count
-            where project_id = project and level = 3 and status = '' and name <> ''
-              and (wanted_name = '' or name = wanted_name)
-            group by task_count.name
-        ) as known, lateral (
-            select tasks from task_count
-            where project_id = project and name = known.name and status = wanted_status
-              and level = 3 and number < block >> 15
-            union all
-            select tasks from task_count
-            where project_id = project and name = known.name and status = wanted_status
-              and level = 2 and number >= (block >> 15) << 5 and number < block >> 10
-            union all
-            select tasks from task_count
-            where project_id = project and name = known.name and status = wanted_status
-              and level = 1 and number >= (block >> 10) << 5 and number < block >> 5
-            union all
-            select tasks from task_count
-            where project_id = project and name = known.name and status = wanted_status
-              and level = 0 and number >= (block >> 5) << 5 and number < block
-        ) as counted
+    select counted.name, sum(counted.tasks)::bigint from (
+        select * from task_counts_of_blocks(project, wanted_name, wanted_status, block)
         union all
         select name, change from task_count_change
         where project_id = project and task_id <= start
@@ -354,7 +376,7 @@ begin
         where project_id = project and not hidden and id > start and id < bound and id >= (select id from task_floor)
           and (wanted_name = '' or name = wanted_name) and (wanted_status = '' or status = wanted_status)
         group by name
-    ) as counted group by name;
+    ) as counted group by counted.name;
 end
 $$;
 
@@ -393,6 +415,11 @@ declare
     changes bigint[];
     found uuid[] := '{}';
 begin
+    if wanted_name = '' and wanted_status = '' and skip < 1024 then
+        -- What most ask for is near.
+        return array(select id from task where project_id = project and not hidden and id >= floor
+                     order by id desc offset skip limit wanted);
+    end if;
     -- The changes that are not in the counts yet, by block.
     select coalesce(array_agg(number), '{}'), coalesce(array_agg(change), '{}') into changed_blocks, changes from (
         select task_block_of(project, task_id) as number, sum(change) as change from task_count_change
@@ -455,6 +482,7 @@ create function task_page(project text, wanted_id uuid, wanted_order text, wante
 declare
     floor uuid := (select id from task_floor);
     newer bigint := 0;
+    before_end bigint;
     name_key text := coalesce(wanted_name, '');
     status_key text := coalesce(wanted_status, '');
 begin
@@ -468,9 +496,9 @@ begin
                 select id, name from task
                 where project_id = $1 and not hidden and id >= $2 and %s
             )
-            select count(*), coalesce(array_agg(distinct name order by name), '{}'),
+            select coalesce(sum(tasks), 0), coalesce(array_agg(name order by name), '{}'),
                    array(select id from matching order by id desc offset $10 limit $11)
-            from matching $query$,
+            from (select name, count(*) as tasks from matching group by name) as counted $query$,
             concat_ws(' and ',
                       case when wanted_id is not null then 'id = $3' end,
                       case when wanted_order is not null then 'order_id = $4 and order_id <> ''''' end,
@@ -489,23 +517,27 @@ begin
         into total_count, actions
         from task_counts(project, name_key, status_key);
     else
-        select coalesce(sum(tasks), 0), coalesce(array_agg(name order by name) filter (where tasks > 0), '{}')
-        into total_count, actions
+        -- Those before the end of the window, without those before its beginning.
+        select coalesce(sum(until - since), 0), coalesce(array_agg(name order by name) filter (where until > since), '{}'),
+               coalesce(sum(until), 0)
+        into total_count, actions, before_end
         from (
-            select name, sum(tasks) as tasks from (
-                select name, tasks from task_counts(project, name_key, status_key) where beyond is null
+            select name, sum(until) as until, sum(since) as since from (
+                select name, tasks as until, 0 as since from task_counts(project, name_key, status_key)
+                where beyond is null
                 union all
-                select name, tasks from task_counts_before(project, name_key, status_key, beyond) where beyond is not null
+                select name, tasks, 0 from task_counts_before(project, name_key, status_key, beyond)
+                where beyond is not null
                 union all
-                select name, -tasks from task_counts_before(project, name_key, status_key, first) where first is not null
+                select name, 0, tasks from task_counts_before(project, name_key, status_key, first)
+                where first is not null
             ) as counted group by name
         ) as counted;
     end if;
     ids := '{}';
     if skip < total_count then
         if beyond is not null then
-            newer := coalesce((select sum(tasks) from task_counts(project, name_key, status_key)), 0)
-                   - coalesce((select sum(tasks) from task_counts_before(project, name_key, status_key, beyond)), 0);
+            newer := coalesce((select sum(tasks) from task_counts(project, name_key, status_key)), 0) - before_end;
         end if;
         ids := newest_task_ids(project, name_key, status_key, newer + skip, least(wanted, total_count - skip)::integer);
     end if;
