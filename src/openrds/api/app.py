@@ -17,7 +17,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
 from openrds import __version__
-from openrds.api import catalogue, health, instance_changes, instances, tasks
+from openrds.api import catalogue, health, instance_changes, instances, task_export, tasks
 from openrds.api.authentication import MAX_BODY_BYTES, AuthenticationMiddleware, Authenticator
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.api.iam import iam_router
@@ -54,6 +54,7 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
 def _rds_router() -> Router:
     handlers = [
         *tasks.HANDLERS,
+        *task_export.HANDLERS,
         *instances.HANDLERS,
         *instance_changes.HANDLERS,
         *catalogue.HANDLERS,

@@ -151,10 +151,10 @@ async def list_tasks(
         order_id=order_id or None,
         name=name or None,
         status=status,
-        start_time=_moment(start_time),
-        end_time=_moment(end_time),
+        start_time=moment(start_time),
+        end_time=moment(end_time),
     )
-    _check_window(start_time, end_time)
+    check_window(start_time, end_time)
     page = await center.list_tasks(service_of(request).reads, project_id, wanted, offset=offset, limit=limit)
     return TaskListAnswer([_listed(task) for task in page.tasks], list(page.actions), page.total_count)
 
@@ -216,7 +216,7 @@ def _step(step: Row) -> StepEntry:
     )
 
 
-def _check_window(start_time: int | None, end_time: int | None) -> None:
+def check_window(start_time: int | None, end_time: int | None) -> None:
     """`start_time` needs `end_time` (tasklist seed); the other way round is not forbidden there."""
     if start_time is not None and end_time is None:
         raise Refusal(ErrorCode.PARAMETER, "end_time is required with start_time.")
@@ -224,7 +224,7 @@ def _check_window(start_time: int | None, end_time: int | None) -> None:
         raise Refusal(ErrorCode.PARAMETER, "start_time must not be later than end_time.")
 
 
-def _moment(milliseconds: int | None) -> dt.datetime | None:
+def moment(milliseconds: int | None) -> dt.datetime | None:
     return None if milliseconds is None else dt.datetime.fromtimestamp(milliseconds / 1000, tz=dt.UTC)
 
 

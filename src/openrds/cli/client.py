@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
 from openrds.cli.credentials import Credentials
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 #: A decoded JSON object of the API.
 Json: TypeAlias = dict[str, Any]
 
+#: Bytes of a long answer that are handed on at a time.
+_PIECE = 1 << 16
 #: Seconds; the slowest answer is that of a password change, which waits up to 20 s for the server.
 _TIMEOUT = 60.0
 
@@ -43,12 +45,35 @@ class Client:
     def delete(self, path: str, query: Mapping[str, object] | None = None) -> Json:
         return self._call("DELETE", path, query or {}, None)
 
+    def save(self, path: str, query: Mapping[str, object], sink: BinaryIO) -> None:
+        """Write the body of an answer of any length to a file, as it comes."""
+        from http.client import HTTPException  # noqa: PLC0415
+
+        url, target = self.credentials.endpoint, self._target(path, query)
+        connection = _connection(url)
+        try:
+            connection.request("GET", target, None, self._headers("GET", url + target, b""))
+            response = connection.getresponse()
+            if response.status >= 400:
+                _answer(url, response.status, response.headers.get("X-Request-Id", ""), response.read())
+            while piece := response.read(_PIECE):
+                sink.write(piece)
+        except ConnectionRefusedError:
+            raise _not_there(url) from None
+        except (ConnectionError, TimeoutError, HTTPException) as error:
+            raise _no_answer(url, error) from None
+        finally:
+            connection.close()
+
+    def _target(self, path: str, query: Mapping[str, object], version: str = "v3") -> str:
+        given = {name: value for name, value in query.items() if value is not None}
+        target = f"/{version}/{self.credentials.project_id}/{quote(path)}"
+        return target + (f"?{urlencode(given, quote_via=quote)}" if given else "")
+
     def _call(
         self, method: str, path: str, query: Mapping[str, object], body: Json | None, version: str = "v3"
     ) -> Json:
-        given = {name: value for name, value in query.items() if value is not None}
-        target = f"/{version}/{self.credentials.project_id}/{quote(path)}"
-        target += f"?{urlencode(given, quote_via=quote)}" if given else ""
+        target = self._target(path, query, version)
         content = b"" if body is None else json.dumps(body).encode()
         status, request_id, text = self._exchange(method, target, content)
         return _answer(self.credentials.endpoint, status, request_id, text)
@@ -64,9 +89,9 @@ class Client:
             response = connection.getresponse()
             return response.status, response.headers.get("X-Request-Id", ""), response.read()
         except ConnectionRefusedError:
-            raise Unreachable(f"Nothing answers on {url}; is `openrds serve` running?") from None
+            raise _not_there(url) from None
         except (OSError, HTTPException) as error:
-            raise Unreachable(f"No answer from {url}: {error or type(error).__name__}.") from None
+            raise _no_answer(url, error) from None
         finally:
             connection.close()
 
@@ -94,6 +119,14 @@ def _connection(url: str) -> "HTTPConnection":
         raise UsageError(f"The endpoint in the credentials is not a URL: {url}.")
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     return kind(parts.hostname, parts.port, timeout=_TIMEOUT)
+
+
+def _not_there(url: str) -> Unreachable:
+    return Unreachable(f"Nothing answers on {url}; is `openrds serve` running?")
+
+
+def _no_answer(url: str, error: Exception) -> Unreachable:
+    return Unreachable(f"No answer from {url}: {str(error) or type(error).__name__}.")
 
 
 def _answer(url: str, status: int, request_id: str, text: bytes) -> Json:

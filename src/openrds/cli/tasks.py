@@ -1,6 +1,9 @@
 """`openrds task`: what the service did, does, and how far it is."""
 
 import datetime as dt
+import sys
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -19,6 +22,12 @@ Moment: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="ISO 8601, local time if without offset, or Unix milliseconds."),
 ]
+
+
+class ExportFormat(StrEnum):
+    NDJSON = "ndjson"
+    CSV = "csv"
+
 
 _HEADER = ("ID", "NAME", "STATUS", "PROGRESS", "INSTANCE", "CREATED", "ENDED", "REASON")
 _STEP_HEADER = ("STEP", "STATUS", "HOST", "ATTEMPTS", "STARTED", "ENDED", "ERROR")
@@ -68,6 +77,44 @@ def show(session: Session, task: TaskId) -> None:
 def watch(session: Session, task: TaskId) -> None:
     """Follow a task to its end; the exit code is 1 if it fails."""
     follow(session.client, task, session.output)
+
+
+@client_command(app, "export")
+def export(
+    session: Session,
+    *,
+    format: Annotated[
+        ExportFormat, typer.Option(help="One JSON object a line, or CSV.")
+    ] = ExportFormat.NDJSON,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write; else to standard output.")
+    ] = None,
+    instance: Annotated[str | None, typer.Option(metavar="ID_OR_NAME")] = None,
+    name: str | None = None,
+    status: Annotated[TaskStatus | None, typer.Option(case_sensitive=False)] = None,
+    start_time: Moment = None,
+    end_time: Moment = None,
+) -> None:
+    """Write all tasks of the last month, newest first; the file appears when it is complete."""
+    query = {
+        "format": format.value,
+        "instance_id": lookups.find_instance_id(session.client, instance) if instance else None,
+        "name": name,
+        "status": status,
+        **_window(start_time, end_time),
+    }
+    if file is None:
+        session.client.save("tasks/export", query, sys.stdout.buffer)
+        return
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        with partial.open("wb") as sink:
+            session.client.save("tasks/export", query, sink)
+        partial.replace(file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}.") from None
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def milliseconds(text: str) -> int:

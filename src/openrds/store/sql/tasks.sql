@@ -228,6 +228,16 @@ left join task on task.id = listed.id
 left join instance on instance.id = task.instance_id
 order by position
 
+-- name: export_tasks
+select id, name, instance_id, instance_name, order_id, status, entities, fail_reason, created_at, ended_at,
+       (%(instance_id)s::text is null or instance_id = %(instance_id)s)
+       and (%(name)s::text is null or name = %(name)s)
+       and (%(status)s::text is null or status = %(status)s) as matches
+from task
+where project_id = %(project_id)s and not hidden
+  and id >= (select id from task_floor) and id >= %(first)s and id < %(beyond)s
+order by id desc limit %(limit)s
+
 -- name: count_by_name
 select name, status, sum(tasks)::bigint as tasks from (
     select name, status, tasks from task_count where level = 3 and name <> '' and status <> ''

@@ -1,0 +1,107 @@
+"""The export of a project's tasks: an extension of openrds. It is streamed, so it may be of any length."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Iterable
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+from litestar import get
+from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.response import Stream
+
+from openrds.api.refusals import refusals
+from openrds.api.state import ApiRequest, project_of, service_of
+from openrds.api.tasks import Milliseconds, check_window, moment
+from openrds.domain.task import TaskStatus, format_time
+from openrds.store.database import Row
+from openrds.tasks.center import TaskFilter
+from openrds.tasks.export import export_tasks
+
+
+class ExportFormat(StrEnum):
+    NDJSON = "ndjson"
+    CSV = "csv"
+
+
+class ExportedTask(msgspec.Struct):
+    """One line. `end_time` is empty while the task runs, `fail_reason` unless it failed."""
+
+    id: str
+    name: str
+    status: TaskStatus
+    instance_id: str
+    instance_name: str
+    order_id: str
+    create_time: str
+    end_time: str
+    fail_reason: str
+    entities: dict[str, Any]
+
+
+_ENCODER = msgspec.json.Encoder()
+_MEDIA_TYPES = {ExportFormat.NDJSON: "application/x-ndjson", ExportFormat.CSV: "text/csv; charset=utf-8"}
+
+
+@get("/v3/{project_id:str}/tasks/export", responses=refusals(), tags=["Extensions"])
+async def export(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    format_: Annotated[ExportFormat, QueryParameter(name="format")] = ExportFormat.NDJSON,
+    instance_id: FromQuery[str | None] = None,
+    name: FromQuery[str | None] = None,
+    status: FromQuery[TaskStatus | None] = None,
+    start_time: Milliseconds = None,
+    end_time: Milliseconds = None,
+) -> Stream:
+    """All tasks of the last month that match, newest first, as NDJSON or CSV: an extension of openrds."""
+    check_window(start_time, end_time)
+    wanted = TaskFilter(
+        instance_id=instance_id or None,
+        name=name or None,
+        status=status,
+        start_time=moment(start_time),
+        end_time=moment(end_time),
+    )
+    pieces = export_tasks(service_of(request).reads, project_of(request).id, wanted)
+    lines = _csv(pieces) if format_ is ExportFormat.CSV else _ndjson(pieces)
+    return Stream(lines, media_type=_MEDIA_TYPES[format_])
+
+
+async def _ndjson(pieces: AsyncIterator[list[Row]]) -> AsyncIterator[bytes]:
+    async for piece in pieces:
+        yield _ENCODER.encode_lines([_exported(task) for task in piece])
+
+
+async def _csv(pieces: AsyncIterator[list[Row]]) -> AsyncIterator[bytes]:
+    yield _csv_text([ExportedTask.__struct_fields__])
+    async for piece in pieces:
+        tasks = map(_exported, piece)
+        yield _csv_text(
+            [*msgspec.structs.astuple(task)[:-1], _ENCODER.encode(task.entities).decode()] for task in tasks
+        )
+
+
+def _csv_text(rows: Iterable[Iterable[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def _exported(task: Row) -> ExportedTask:
+    return ExportedTask(
+        id=str(task["id"]),
+        name=task["name"],
+        status=TaskStatus(task["status"]),
+        instance_id=task["instance_id"],
+        instance_name=task["instance_name"],
+        order_id=task["order_id"],
+        create_time=format_time(task["created_at"]),
+        end_time=format_time(task["ended_at"]) if task["ended_at"] else "",
+        fail_reason=task["fail_reason"] if task["status"] == TaskStatus.FAILED else "",
+        entities=task["entities"],
+    )
+
+
+HANDLERS = [export]
