@@ -30,9 +30,10 @@ logger = logging.getLogger(__name__)
 
 _sql = Queries("instances")
 
-#: Seconds between rounds.
+#: Seconds between rounds. The pools have one also when a spare was taken, a little later: who took it goes first.
 _WATCHDOG_INTERVAL = 3.0
-_POOL_INTERVAL = 5.0
+_POOL_INTERVAL = 60.0
+_POOL_DELAY = 2.0
 _RETENTION_INTERVAL = 3600.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
@@ -102,7 +103,7 @@ async def work(brief: child.Brief) -> None:
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
             _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),
             _repeat(_RETENTION_INTERVAL, lambda: tidy_servers(resources)),
-            _repeat(_POOL_INTERVAL, lambda: _fill_pools(resources)),
+            _repeat(_POOL_DELAY, lambda: _keep_pools_full(resources)),
         )
 
 
@@ -116,6 +117,13 @@ async def _repeat(seconds: float, round_: Callable[[], None]) -> None:
         except Exception:
             logger.exception("a round failed")
         await asyncio.sleep(seconds)
+
+
+def _keep_pools_full(resources: Resources) -> None:
+    """Fill the pools, and return when they may want it again."""
+    resources.spare_taken.clear()
+    _fill_pools(resources)
+    resources.spare_taken.wait(_POOL_INTERVAL)
 
 
 def _fill_pools(resources: Resources) -> None:
