@@ -1,53 +1,67 @@
-"""What an idle service without instances costs: CPU and memory of its whole process tree, its store included."""
+"""What an idle service costs, without and with an instance: CPU and memory of its processes, its store's included.
+
+The server of an instance is what the service is there for, and is not counted.
+"""
 
 import contextlib
+import re
+import statistics
 import time
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import psutil
 
 from bench.figures import Figure
 from bench.pool import await_full_pool
+from openrds.hosts.processes import RECORD, find
 from support.service import ServiceUnderTest, running_service
 
-SETTLE_SECONDS = 5.0
-SECONDS = 60.0
+SETTLE_SECONDS = 10.0
+#: Long enough for the ticks of 10 ms that the kernel counts in; the median leaves out what disturbs one window.
+WINDOW_SECONDS = 20.0
+WINDOWS = 5
 
 
 def measure() -> Iterator[Figure]:
     with running_service(heartbeat_interval="2", worker_timeout="6") as service:
-        await_full_pool(service.data_dir, len(service.get("datastores/PostgreSQL")["dataStores"]))
-        time.sleep(SETTLE_SECONDS)
-        before, begun = _cpu_seconds(service), time.monotonic()
-        time.sleep(SECONDS)
-        after, took = _cpu_seconds(service), time.monotonic() - begun
-        memory = [info for process in _tree(service) if (info := _memory(process)) is not None]
-        pss = sum(info.pss for info in memory) / 2**20
-        rss = sum(info.rss for info in memory) / 2**20
-    used = {name: after.get(name, 0) - before.get(name, 0) for name in after}
-    percent = 100 * sum(used.values()) / took
-    most = ", ".join(
-        f"{name} {100 * value / took:.2f} %" for name, value in sorted(used.items()) if value > 0
+        versions = len(service.get("datastores/PostgreSQL")["dataStores"])
+        await_full_pool(service.data_dir, versions)
+        yield _cpu(service, "idle CPU of one core, no instance")
+        yield _memory(service)
+        service.create()
+        await_full_pool(service.data_dir, versions)
+        yield _cpu(service, "idle CPU of one core, one instance")
+
+
+def _cpu(service: ServiceUnderTest, name: str) -> Figure:
+    time.sleep(SETTLE_SECONDS)
+    windows = [_window(service) for _ in range(WINDOWS)]
+    totals = [window.total() for window in windows]
+    shares = {who: statistics.median(window[who] for window in windows) for who in set().union(*windows)}
+    listed = ", ".join(
+        f"{who} {share:.2f}" for who, share in sorted(shares.items(), key=lambda item: -item[1]) if share
     )
-    yield Figure("idle CPU of one core", percent, 1, " %", detail=most)
-    yield Figure(
+    spread = f"{min(totals):.2f} to {max(totals):.2f} in {WINDOWS} windows of {WINDOW_SECONDS:.0f} s"
+    return Figure(name, statistics.median(totals), 1, " %", detail=f"{spread}; {listed}")
+
+
+def _memory(service: ServiceUnderTest) -> Figure:
+    found = [info for _, process in _processes(service) if (info := _memory_of(process)) is not None]
+    pss = sum(info.pss for info in found) / 2**20
+    rss = sum(info.rss for info in found) / 2**20
+    return Figure(
         "idle memory, whole tree (PSS)",
         pss,
         400,
         " MB",
-        detail=f"RSS sum {rss:.0f} MB, which counts shared pages each time; {len(memory)} processes",
+        detail=f"RSS sum {rss:.0f} MB, which counts shared pages each time; {len(found)} processes",
     )
 
 
-def _tree(service: ServiceUnderTest) -> list[psutil.Process]:
-    assert service.process is not None
-    root = psutil.Process(service.process.pid)
-    postmaster = psutil.Process(int((service.data_dir / "store" / "process").read_text().split()[0]))
-    return [root, *root.children(recursive=True), postmaster, *postmaster.children(recursive=True)]
-
-
-def _memory(process: psutil.Process) -> Any:
+def _memory_of(process: psutil.Process) -> Any:
     """None for one of the store's short-lived processes that has just ended."""
     try:
         return process.memory_full_info()
@@ -55,15 +69,55 @@ def _memory(process: psutil.Process) -> Any:
         return None
 
 
-def _cpu_seconds(service: ServiceUnderTest) -> dict[str, float]:
-    used: dict[str, float] = {}
-    for process in _tree(service):
+def _processes(service: ServiceUnderTest) -> list[tuple[str, psutil.Process]]:
+    """Each process once, with what it is. Servers are children of whoever started them, so no tree is walked."""
+    assert service.process is not None
+    found = [
+        ("supervisor", psutil.Process(service.process.pid)),
+        ("API", service.child("api_process")),
+        ("worker", service.child("worker_process")),
+    ]
+    store = find(service.data_dir / "store" / RECORD)
+    assert store is not None
+    postmaster = psutil.Process(store.pid)
+    found.append(("store: postmaster", postmaster))
+    for process in postmaster.children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            title = re.fullmatch(r"postgres: ([a-z ]*[a-z])( \d+)? *", " ".join(process.cmdline()))
+            found.append((f"store: {title[1] if title else 'sessions'}", process))
+    return found
+
+
+@dataclass(frozen=True)
+class _Used:
+    """Seconds of CPU that a process has used, and those of its children that have ended."""
+
+    who: str
+    parent: int
+    own: float
+    of_ended: float
+
+
+def _window(service: ServiceUnderTest) -> Counter[str]:
+    """Who used how much of a core, in percent."""
+    before, begun = _used(service), time.monotonic()
+    time.sleep(WINDOW_SECONDS)
+    after, took = _used(service), time.monotonic() - begun
+    used: Counter[str] = Counter()
+    for pid, now in after.items():
+        then = before.get(pid) or _Used(now.who, now.parent, 0, 0)
+        used[now.who] += now.own - then.own
+        # Short-lived ones, such as the store's autovacuum; what they used before the window is not of it.
+        gone = sum(old.own for key, old in before.items() if old.parent == pid and key not in after)
+        used[f"{now.who}'s ended children"] += now.of_ended - then.of_ended - gone
+    return Counter({who: 100 * seconds / took for who, seconds in used.items()})
+
+
+def _used(service: ServiceUnderTest) -> dict[int, _Used]:
+    used = {}
+    for who, process in _processes(service):
         with contextlib.suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
-            command = " ".join(process.cmdline())
-            kind = next(
-                (word for word in ("worker_process", "api_process", "serve") if word in command), "store"
-            )
-            # A parent also has what its children used that have ended, such as the store's autovacuum.
-            used[kind] = used.get(kind, 0) + sum(times[:4])
+            ended = times.children_user + times.children_system
+            used[process.pid] = _Used(who, process.ppid(), times.user + times.system, ended)
     return used

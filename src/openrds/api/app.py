@@ -1,5 +1,6 @@
 """The application: every route, authenticated, with every failure answered in the contract's form."""
 
+import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,6 +37,9 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
     async def pools(_app: Litestar) -> AsyncIterator[None]:
         async with service.reads, service.ended_tasks.following():
             with service.store:
+                # What there is by now stays: the collector, which stops all requests meanwhile, need not look at it.
+                gc.collect()
+                gc.freeze()
                 yield
 
     return Litestar(

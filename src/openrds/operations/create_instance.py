@@ -70,9 +70,7 @@ def remove_volume(context: Context) -> None:
 
 
 def initialise_data(context: Context) -> None:
-    server = _server(context)
-    installation = server.node.installation
-    context.resources.engines[installation.engine].initialise(installation, server.node.data_dir)
+    context.resources.initialise(_server(context))
 
 
 def start_server(context: Context) -> None:

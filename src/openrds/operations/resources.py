@@ -1,8 +1,9 @@
 """What the steps of every operation act with, and the small things that several of them ask of it."""
 
 import shutil
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
@@ -22,7 +23,10 @@ _sql = Queries("instances")
 
 @dataclass(frozen=True)
 class Resources:
-    """The means of one host's worker. `socket_root` is a short folder for the sockets of servers."""
+    """The means of one host's worker.
+
+    `socket_root` is a short folder for the sockets of servers; `spare_taken` tells that the pools may want refilling.
+    """
 
     store: Store
     settings: Settings
@@ -30,6 +34,7 @@ class Resources:
     volumes: FolderVolumes
     addresses: AddressPool
     socket_root: Path
+    spare_taken: threading.Event = field(default_factory=threading.Event)
 
     def instance(self, instance_id: str) -> Row:
         (instance,) = self.store.rows(_sql.instance_by_id, [instance_id])
@@ -63,6 +68,12 @@ class Resources:
             time_zone=instance["time_zone"],
         )
         return engine.server(spec)
+
+    def initialise(self, server: Server) -> None:
+        """Make the data directory of a server, from a spare one where there is one."""
+        installation = server.node.installation
+        self.engines[installation.engine].initialise(installation, server.node.data_dir)
+        self.spare_taken.set()
 
     def remove_folders(self, node_id: str) -> None:
         """All that is on disk of a node that is stopped: its volume, and the folder of its socket."""

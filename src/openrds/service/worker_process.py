@@ -33,10 +33,11 @@ logger = logging.getLogger(__name__)
 _sql = Queries("instances")
 _answers = Queries("answers")
 
-#: Seconds between rounds.
+#: Seconds between rounds. The pools have one also when a spare was taken, a little later: who took it goes first.
 _WATCHDOG_INTERVAL = 3.0
-_POOL_INTERVAL = 5.0
 _COUNTING_INTERVAL = 2.0
+_POOL_INTERVAL = 60.0
+_POOL_DELAY = 2.0
 _RETENTION_INTERVAL = 60.0
 _TIDYING_INTERVAL = 3600.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
@@ -108,7 +109,7 @@ async def work(brief: child.Brief) -> None:
             _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
             _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),
             _repeat(_TIDYING_INTERVAL, lambda: _tidy(resources)),
-            _repeat(_POOL_INTERVAL, lambda: _fill_pools(resources)),
+            _repeat(_POOL_DELAY, lambda: _keep_pools_full(resources)),
         )
 
 
@@ -129,6 +130,13 @@ def _tidy(resources: Resources) -> None:
     prepare_partitions(resources.store)
     resources.store.rows(_answers.delete_expired)
     tidy_servers(resources)
+
+
+def _keep_pools_full(resources: Resources) -> None:
+    """Fill the pools, and return when they may want it again."""
+    resources.spare_taken.clear()
+    _fill_pools(resources)
+    resources.spare_taken.wait(_POOL_INTERVAL)
 
 
 def _fill_pools(resources: Resources) -> None:

@@ -18,6 +18,7 @@ import psycopg
 
 from openrds.domain.task import RETENTION
 from openrds.store.database import Store
+from openrds.store.notices import heard
 from openrds.store.queries import Queries
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ _sql = Queries("tasks")
 _CAPACITY = 16 * 2**20
 #: Seconds before the store is tried again after it went away; meanwhile nothing is answered from memory.
 _RECONNECT_DELAY = 1.0
+#: Seconds without a deletion after which the connection is asked whether it lives.
+_QUIET = 30.0
 #: Seconds a deletion waits for processes that do not give way, and between looks whether they did.
 _PATIENCE = 5.0
 _LOOK_INTERVAL = 0.002
@@ -85,14 +88,28 @@ class EndedTasks:
             await asyncio.sleep(_RECONNECT_DELAY)
 
     async def _give_way(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
+        told = False
+
+        def note(_notification: psycopg.Notify) -> None:
+            nonlocal told
+            told = True
+
+        # For what we are told of while a statement runs, such as that which waits for the lock.
+        connection.add_notify_handler(note)
         await connection.execute(_sql.listen_for_hidden)
         while True:
             await connection.execute(_sql.hold_memory)
-            self._is_open = True
-            # A deletion that came while we took the lock is among these.
-            async for _ in connection.notifies(stop_after=1):
-                pass
+            while not told:
+                self._is_open = True
+                async with contextlib.aclosing(heard(connection, _QUIET)) as notices:
+                    async for _ in notices:
+                        told = True
+                        break
+                if not told:
+                    # The connection may have been lost without a word.
+                    await connection.execute("select 1")
             self._close()
+            told = False
             await connection.execute(_sql.release_memory)
 
     def _close(self) -> None:

@@ -24,6 +24,7 @@ def return_lost_steps(store: Store, queue: Queue, worker_timeout: float) -> None
         timeout = dt.timedelta(seconds=worker_timeout)
         for job in connection.execute(_sql.abandon_jobs_of_silent_workers, {"timeout": timeout}):
             logger.warning("a worker of %s went silent; its step is due again", job["queue_name"])
+            connection.execute(_sql.announce_due_job, [job["queue_name"]])
         grace = dt.timedelta(seconds=GRACE)
         for task in connection.execute(_sql.stranded, {"grace": grace}).fetchall():
             logger.warning("task %s had no work queued; its step is due again", task["id"])

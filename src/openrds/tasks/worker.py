@@ -2,23 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
 from uuid import UUID
 
-from procrastinate import App, JobContext, PsycopgConnector
-from procrastinate.worker import Worker as QueueWorker
+from procrastinate import App, PsycopgConnector
 
 from openrds.store.database import Store
+from openrds.tasks.due_jobs import DueJobs
 from openrds.tasks.queue import JOB_NAME, Queue, queue_name
 from openrds.tasks.runner import Runner
 
 logger = logging.getLogger(__name__)
 
-#: The queue wakes its worker by NOTIFY. This is how soon a wake-up that was missed is made good, in seconds.
-_POLL_INTERVAL = 1.0
-#: Seconds after a step when its successor is looked for once more.
-_SECOND_LOOK = 0.01
+#: The queue wakes its worker by NOTIFY. Should one ever be missed, this is how soon it is made good, in seconds.
+_POLL_INTERVAL = 5.0
 #: Seconds before the store is tried again after it went away.
 _RECONNECT_DELAY = 0.5
 
@@ -45,9 +41,9 @@ class Worker:
         self._worker_timeout = worker_timeout
         # A crash of the store may forget that a job was taken or finished: then it runs again, which steps allow.
         relaxed = {"options": "-c synchronous_commit=off"}
-        self._app = App(
-            connector=PsycopgConnector(conninfo=store.dsn, min_size=1, max_size=4, kwargs=relaxed)
-        )
+        connector = PsycopgConnector(conninfo=store.dsn, min_size=1, max_size=4, kwargs=relaxed)
+        self._app = App(connector=connector)
+        self._app.job_manager = DueJobs(connector, store.dsn)
 
         @self._app.task(name=JOB_NAME)
         def run_step(task_id: str) -> None:
@@ -74,18 +70,5 @@ class Worker:
             stalled_worker_timeout=self._worker_timeout,
             # Finished jobs go at once: a long history makes the queue slow, and ours is in the task tables.
             delete_jobs="always",
-            worker_middleware=[_look_again],
             install_signal_handlers=False,
         )
-
-
-async def _look_again(run: Callable[[], Awaitable[Any]], _context: JobContext, worker: QueueWorker) -> Any:
-    """Look for due steps shortly after each step.
-
-    The queue's worker forgets a NOTIFY that comes while it is fetching, and a step's successor is often enqueued
-    just then; without this, one step in ten waited for the next poll.
-    """
-    try:
-        return await run()
-    finally:
-        asyncio.get_running_loop().call_later(_SECOND_LOOK, worker._new_job_event.set)

@@ -139,6 +139,11 @@ update procrastinate_jobs as job set status = 'todo', worker_id = null
 where id in (select id from silent) and id in (select id from due)
 returning job.queue_name
 
+-- The queue announces a job that is inserted, and not one that is due again.
+
+-- name: announce_due_job
+select pg_notify('procrastinate_queue_v1#' || %s, '{"type": "job_inserted", "job_id": 0}')
+
 -- name: add_count_changes
 select add_task_count_changes(%s) as added
 
