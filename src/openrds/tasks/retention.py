@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 _sql = Queries("tasks")
 
 #: Tasks that the floor passes in one step. Nobody can change a task meanwhile.
-_STRIDE = 100_000
+_STRIDE = 1_000_000
 #: A lock that stops others is waited for only this long, and tried again in the next round, in milliseconds.
 _LOCK_TIMEOUT = 20
 #: For how long ahead there are partitions.
