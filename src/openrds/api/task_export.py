@@ -65,22 +65,32 @@ async def export(
         end_time=moment(end_time),
     )
     pieces = export_tasks(service_of(request).reads, project_of(request).id, wanted)
-    lines = _csv(pieces) if format_ is ExportFormat.CSV else _ndjson(pieces)
+    # What goes wrong from the start is still answered as an error.
+    first: list[Row] = await anext(pieces, [])
+    lines = _csv(first, pieces) if format_ is ExportFormat.CSV else _ndjson(first, pieces)
     return Stream(lines, media_type=_MEDIA_TYPES[format_])
 
 
-async def _ndjson(pieces: AsyncIterator[list[Row]]) -> AsyncIterator[bytes]:
+async def _ndjson(first: list[Row], pieces: AsyncIterator[list[Row]]) -> AsyncIterator[bytes]:
+    yield _json_text(first)
     async for piece in pieces:
-        yield _ENCODER.encode_lines([_exported(task) for task in piece])
+        yield _json_text(piece)
 
 
-async def _csv(pieces: AsyncIterator[list[Row]]) -> AsyncIterator[bytes]:
+async def _csv(first: list[Row], pieces: AsyncIterator[list[Row]]) -> AsyncIterator[bytes]:
     yield _csv_text([ExportedTask.__struct_fields__])
+    yield _csv_text(map(_csv_row, first))
     async for piece in pieces:
-        tasks = map(_exported, piece)
-        yield _csv_text(
-            [*msgspec.structs.astuple(task)[:-1], _ENCODER.encode(task.entities).decode()] for task in tasks
-        )
+        yield _csv_text(map(_csv_row, piece))
+
+
+def _json_text(tasks: list[Row]) -> bytes:
+    return _ENCODER.encode_lines([_exported(task) for task in tasks])
+
+
+def _csv_row(task: Row) -> list[str]:
+    exported = _exported(task)
+    return [*msgspec.structs.astuple(exported)[:-1], _ENCODER.encode(exported.entities).decode()]
 
 
 def _csv_text(rows: Iterable[Iterable[str]]) -> bytes:

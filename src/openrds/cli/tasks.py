@@ -1,6 +1,7 @@
 """`openrds task`: what the service did, does, and how far it is."""
 
 import datetime as dt
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -106,7 +107,7 @@ def export(
     if file is None:
         session.client.save("tasks/export", query, sys.stdout.buffer)
         return
-    partial = file.with_name(f".{file.name}.partial")
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as sink:
             session.client.save("tasks/export", query, sink)
