@@ -1,7 +1,7 @@
 """Four proofs over every registered operation, on real servers.
 
 Each step may run twice; a failure at each step unwinds to nothing left; each undo may run twice; a worker killed
-at each step is succeeded by another, which finishes the task.
+before and after each step is succeeded by another, and the last one finishes the task.
 """
 
 import contextlib
@@ -18,12 +18,12 @@ import pytest
 
 import support
 from openrds.domain.instance import InstanceStatus
-from openrds.operations import delete_instance
 from openrds.operations.registry import OPERATIONS
 from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
+from support.prepared import Prepared
 from support.scenarios import SCENARIOS, Scenario
 from support.service import wait_for
-from support.workbench import Operations, Workbench
+from support.workbench import Footprint, Operations, Workbench
 
 EVERY_STEP = [
     pytest.param(key, position, id=f"{key}-{step.name.replace(' ', '_')}")
@@ -34,61 +34,76 @@ EVERY_STEP = [
 Body = Callable[[StepContext[Any, Any]], Any]
 
 
+@pytest.fixture(scope="module")
+def prepared(workbench: Workbench) -> Iterator[Prepared]:
+    instances = Prepared(workbench)
+    yield instances
+    instances.clean_up()
+
+
 def test_every_operation_has_a_scenario() -> None:
     assert SCENARIOS.keys() == OPERATIONS.keys()
 
 
 @pytest.mark.parametrize("key", OPERATIONS)
-def test_each_step_may_run_twice(workbench: Workbench, key: str) -> None:
-    scenario, task_id = begin(workbench, key)
+def test_each_step_may_run_twice(workbench: Workbench, prepared: Prepared, key: str) -> None:
+    scenario, task_id = begin(workbench, prepared, key)
     operations = changed(key, lambda step, _: replace(step, do=twice(step.do)))
     task = workbench.run(task_id, operations)
     assert task["status"] == "Completed", task["fail_reason"]
     scenario.check(workbench, task["instance_id"])
-    clean_up(workbench, task["instance_id"])
+    prepared.clean_up()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize(("key", "position"), EVERY_STEP)
 def test_a_failure_at_each_step_leaves_nothing(
-    workbench: Workbench, key: str, position: int, when: str
+    workbench: Workbench, prepared: Prepared, key: str, position: int, when: str
 ) -> None:
     """`before`: the step fails at once; `after`: it has done its work, and fails all the same."""
     fail = fail_before if when == "before" else fail_after
-    prove_unwinding(workbench, key, position, lambda step: replace(step, do=fail(step.do)), lambda undo: undo)
+    prove_unwinding(
+        workbench, prepared, key, position, lambda step: replace(step, do=fail(step.do)), lambda undo: undo
+    )
 
 
 @pytest.mark.parametrize(("key", "position"), EVERY_STEP)
-def test_each_undo_may_run_twice(workbench: Workbench, key: str, position: int) -> None:
-    prove_unwinding(workbench, key, position, lambda step: replace(step, do=fail_after(step.do)), twice)
+def test_each_undo_may_run_twice(workbench: Workbench, prepared: Prepared, key: str, position: int) -> None:
+    prove_unwinding(
+        workbench, prepared, key, position, lambda step: replace(step, do=fail_after(step.do)), twice
+    )
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("key", "position"), EVERY_STEP)
-def test_a_killed_worker_is_succeeded(workbench: Workbench, key: str, position: int, when: str) -> None:
-    """`before`: killed when the step begins; `after`: when it is done but not recorded."""
-    scenario, task_id = begin(workbench, key)
-    with worker(workbench, f"{key}:{position}:{when}") as doomed:
-        assert doomed.wait(30) == -signal.SIGKILL
-    assert workbench.task(task_id)["status"] == "Running"
+@pytest.mark.parametrize("key", OPERATIONS)
+def test_workers_killed_at_each_step_are_succeeded(
+    workbench: Workbench, prepared: Prepared, key: str
+) -> None:
+    """Of one task, each step kills a worker when it begins, and another when it is done but not recorded."""
+    scenario, task_id = begin(workbench, prepared, key)
+    for position in range(len(OPERATIONS[key].steps)):
+        for when in ("before", "after"):
+            with worker(workbench, f"{key}:{position}:{when}") as doomed:
+                assert doomed.wait(60) == -signal.SIGKILL
+            assert workbench.task(task_id)["status"] == "Running"
     with worker(workbench):
-        wait_for(lambda: workbench.task(task_id)["status"] != "Running", 30, f"the end of {task_id}")
+        wait_for(lambda: workbench.task(task_id)["status"] != "Running", 60, f"the end of {task_id}")
     task = workbench.task(task_id)
     assert task["status"] == "Completed", task["fail_reason"]
-    assert workbench.steps(task_id)[position]["attempts"] == 2
+    assert {step["attempts"] for step in workbench.steps(task_id)} == {3}
     scenario.check(workbench, task["instance_id"])
-    clean_up(workbench, task["instance_id"])
+    prepared.clean_up()
 
 
 def prove_unwinding(
     bench: Workbench,
+    prepared: Prepared,
     key: str,
     position: int,
     fail: Callable[[Step[Any, Any]], Step[Any, Any]],
     wrap_undo: Callable[[Body], Body],
 ) -> None:
     scenario = SCENARIOS[key]
-    instance_id = scenario.prepare(bench)
+    instance_id = prepared.take(scenario.prepare)
     before = bench.footprint()
     task_id = bench.submit(lambda intake: scenario.submit(intake, instance_id, bench))
 
@@ -99,21 +114,29 @@ def prove_unwinding(
     task = bench.run(task_id, changed(key, change))
     assert task["status"] == "Failed"
     assert "on purpose" in task["fail_reason"]
-    check_unwound(bench, scenario, task["instance_id"], before, came_too_far(scenario, key, position))
+    if came_too_far(scenario, key, position):
+        check_halted(bench, task["instance_id"])
+        prepared.clean_up()
+    else:
+        check_unwound(bench, scenario, task["instance_id"], before)
+        prepared.give_back(scenario.prepare, instance_id, left=task["instance_id"])
 
 
-def check_unwound(bench: Workbench, scenario: Scenario, instance_id: str, before: Any, too_far: bool) -> None:
-    after, instance = bench.footprint(), bench.instance(instance_id)
+def check_unwound(bench: Workbench, scenario: Scenario, instance_id: str, before: Footprint) -> None:
+    instance = bench.instance(instance_id)
     assert instance is not None
-    assert after.locks == 0
-    if not too_far:
-        assert after == before
-        assert instance["status"] == scenario.failed_status
-        assert not instance["deleting"]
-    elif instance["status"] != InstanceStatus.ACTIVE:
-        assert instance["status"] == InstanceStatus.FAILED
-        assert instance_id not in {row["name"] for row in bench.store.rows(b"select name from node")}
-    clean_up(bench, instance_id)
+    assert bench.footprint() == before
+    assert before.locks == 0
+    assert instance["status"] == scenario.failed_status
+    assert not instance["deleting"]
+
+
+def check_halted(bench: Workbench, instance_id: str) -> None:
+    """From a step behind which there is no way back the instance comes out whole, or says that it is not."""
+    instance = bench.instance(instance_id)
+    assert instance is not None
+    assert bench.footprint().locks == 0
+    assert instance["status"] in (InstanceStatus.ACTIVE, InstanceStatus.FAILED)
 
 
 def came_too_far(scenario: Scenario, key: str, position: int) -> bool:
@@ -122,24 +145,10 @@ def came_too_far(scenario: Scenario, key: str, position: int) -> bool:
     return scenario.no_way_back is not None and position >= names.index(scenario.no_way_back)
 
 
-def begin(bench: Workbench, key: str) -> tuple[Scenario, UUID]:
+def begin(bench: Workbench, prepared: Prepared, key: str) -> tuple[Scenario, UUID]:
     scenario = SCENARIOS[key]
-    instance_id = scenario.prepare(bench)
+    instance_id = prepared.take(scenario.prepare)
     return scenario, bench.submit(lambda intake: scenario.submit(intake, instance_id, bench))
-
-
-def clean_up(bench: Workbench, instance_id: str) -> None:
-    """Delete what is left, which also proves that an instance can be deleted after anything that happened to it."""
-    if bench.instance(instance_id) is not None:
-        task = bench.run(bench.submit(lambda intake: delete_instance.submit(intake, instance_id)))
-        assert task["status"] == "Completed", task["fail_reason"]
-    footprint = bench.footprint()
-    assert not footprint.processes
-    assert not footprint.folders
-    assert not footprint.sockets
-    assert not footprint.addresses
-    assert footprint.locks == 0
-    assert bench.store.rows(b"select id from instance") == []
 
 
 def changed(key: str, change: Callable[[Step[Any, Any], int], Step[Any, Any]]) -> Operations:

@@ -44,9 +44,14 @@ def nothing(_bench: Workbench) -> None:
 
 
 def query(bench: Workbench, instance_id: str, password: str = PASSWORD) -> None:
-    node = bench.resources.node(instance_id)
+    instance = bench.resources.instance(instance_id)
     with psycopg.connect(
-        host=str(node["address"]), user="root", password=password, dbname="postgres", connect_timeout=5
+        host=str(instance["address"]),
+        port=instance["port"],
+        user="root",
+        password=password,
+        dbname="postgres",
+        connect_timeout=5,
     ) as connection:
         assert connection.execute("select 1").fetchone() == (1,)
 
@@ -77,15 +82,18 @@ def submit_reset(intake: Intake, instance_id: str | None, _bench: Workbench) -> 
     return reset_password.submit(intake, instance_id, reset_password.ResetPassword(NEW_PASSWORD))
 
 
+def submit_restart(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return restart_instance.submit(intake, instance_id, restart_instance.Restart())
+
+
 def submit_with(module: object) -> Callable[[Intake, str | None, Workbench], UUID]:
     return lambda intake, instance_id, _bench: module.submit(intake, instance_id)
 
 
 SCENARIOS = {
     "create_instance": Scenario(nothing, submit_create, check_active, InstanceStatus.CREATE_FAIL),
-    "restart_instance": Scenario(
-        active_instance, submit_with(restart_instance), check_active, InstanceStatus.ACTIVE
-    ),
+    "restart_instance": Scenario(active_instance, submit_restart, check_active, InstanceStatus.ACTIVE),
     "delete_instance": Scenario(
         active_instance,
         submit_with(delete_instance),

@@ -261,11 +261,12 @@ def running_service(start: bool = True, **options: str) -> Iterator[ServiceUnder
         if service.data_dir.is_dir():
             done = service.down()
             assert done.returncode == 0, done.stderr
-        assert not _left_running(root), "a process was left running"
+        assert not left_running(root), "a process was left running"
         shutil.rmtree(root)
 
 
-def _left_running(root: Path) -> list[str]:
+def left_running(root: Path) -> list[str]:
+    """The command lines that name a folder."""
     left = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):

@@ -28,7 +28,7 @@ from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation
 from openrds.tasks.queue import Queue
 from openrds.tasks.runner import Runner
-from support.service import private_cidr
+from support.service import left_running, private_cidr, wait_for
 
 PASSWORD = "Sup3rS3cret-"
 
@@ -82,6 +82,9 @@ class Workbench:
         rows = self.store.rows(b"select * from instance where id = %s", [instance_id])
         return rows[0] if rows else None
 
+    def instances(self) -> list[Row]:
+        return self.store.rows(b"select * from instance order by created_at")
+
     def footprint(self) -> Footprint:
         nodes = self.resources.settings.nodes_dir
         running = [record for record in processes.records_below(nodes) if processes.find(record)]
@@ -120,7 +123,12 @@ class Workbench:
 def running_workbench() -> Iterator[Workbench]:
     root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
     settings = Settings(
-        data_dir=root / "d", private_cidr=private_cidr(), heartbeat_interval=0.3, worker_timeout=1.2
+        data_dir=root / "d",
+        private_cidr=private_cidr(),
+        heartbeat_interval=0.3,
+        worker_timeout=1.2,
+        # A worker that is killed would leave the initdb of its reserve behind, at work in our folders.
+        spare_data_dirs=0,
     )
     user = ServerUser.choose()
     root.chmod(0o711)
@@ -141,4 +149,5 @@ def running_workbench() -> Iterator[Workbench]:
     finally:
         for record in processes.records_below(settings.data_dir):
             processes.stop_recorded(record)
+        wait_for(lambda: not left_running(root), what=f"the end of all that runs in {root}")
         shutil.rmtree(root)

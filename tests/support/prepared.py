@@ -1,0 +1,51 @@
+"""Instances for the proofs, each kept from one case to the next for as long as the cases leave it as it was."""
+
+from collections.abc import Callable
+
+from openrds.operations import delete_instance
+from support.workbench import Workbench
+
+Preparation = Callable[[Workbench], str | None]
+
+
+class Prepared:
+    """At most one instance, which `take` hands out again to whoever wants one of the same preparation."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self._kept: tuple[Preparation, str] | None = None
+
+    def take(self, prepare: Preparation) -> str | None:
+        """An instance to run an operation on, or None if the preparation makes none."""
+        if self._kept is not None and self._kept[0] is prepare:
+            (_, instance_id), self._kept = self._kept, None
+            return instance_id
+        self.clean_up()
+        return prepare(self._bench)
+
+    def give_back(self, prepare: Preparation, instance_id: str | None, left: str) -> None:
+        """Keep an instance that is as it was when it was taken. What an operation only began to make is deleted."""
+        if left != instance_id:
+            self._delete(left)
+        if instance_id is not None:
+            self._kept = (prepare, instance_id)
+
+    def clean_up(self) -> None:
+        """Delete all there is, which also proves that an instance can be deleted after anything that happened to it."""
+        self._kept = None
+        for row in self._bench.instances():
+            # Replicas go with their primary.
+            if row["replica_of"] is None or row["status"] == "CREATE FAIL":
+                self._delete(row["id"])
+        footprint = self._bench.footprint()
+        assert not footprint.processes
+        assert not footprint.folders
+        assert not footprint.sockets
+        assert not footprint.addresses
+        assert footprint.locks == 0
+        assert self._bench.instances() == []
+
+    def _delete(self, instance_id: str) -> None:
+        bench = self._bench
+        task = bench.run(bench.submit(lambda intake: delete_instance.submit(intake, instance_id)))
+        assert task["status"] == "Completed", task["fail_reason"]
