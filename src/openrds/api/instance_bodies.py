@@ -1,7 +1,5 @@
 """The bodies of the instance routes. Source: operations.md 3 and 8, reads.md 1.1."""
 
-from typing import Any
-
 import msgspec
 from msgspec import UNSET, UnsetType
 
@@ -53,25 +51,6 @@ class CreatedAnswer(msgspec.Struct, omit_defaults=True):
 
 class JobIdAnswer(msgspec.Struct):
     job_id: str
-
-
-class Restart(msgspec.Struct):
-    """`restart_server` and `forcible` make no difference here; `delay` is not offered yet."""
-
-    restart_server: bool | None = None
-    forcible: bool | None = None
-    delay: bool = False
-
-
-class InstanceAction(msgspec.Struct):
-    """Exactly one key says what to do."""
-
-    restart: Restart | UnsetType = UNSET
-    enlarge_volume: dict[str, Any] | UnsetType = UNSET
-    reduce_volume: dict[str, Any] | UnsetType = UNSET
-    resize_flavor: dict[str, Any] | UnsetType = UNSET
-    single_to_ha: dict[str, Any] | UnsetType = UNSET
-    change_volume: dict[str, Any] | UnsetType = UNSET
 
 
 class Datastore(msgspec.Struct):

@@ -1,12 +1,11 @@
-"""Instances: create, list, act, delete. Source: operations.md 3, 4 and 8, reads.md 1.1."""
+"""Instances: create, list, delete. Source: operations.md 3 and 4, reads.md 1.1."""
 
 from typing import Annotated, Any
-from uuid import UUID
 
 import msgspec
 from litestar import Response, delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from openrds.api import instance_bodies as bodies
 from openrds.api.changes import change
@@ -17,7 +16,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import find_flavor
 from openrds.domain.instance import InstanceType
 from openrds.domain.task import format_time
-from openrds.operations import create_instance, delete_instance, restart_instance
+from openrds.operations import create_instance, delete_instance
 from openrds.operations.create_request import CreateInstance
 from openrds.operations.creation import NewInstance
 from openrds.operations.intake import Intake
@@ -74,26 +73,6 @@ async def create(
             if task_id is None
             else bodies.CreatedAnswer(_created(planned, region), str(task_id))
         )
-
-    return await change(request, work, status=202)
-
-
-@post(
-    "/v3/{project_id:str}/instances/{instance_id:str}/action",
-    status_code=202,
-    responses=refusals(body=True, instance=True),
-    tags=["Instances"],
-)
-async def act(
-    request: ApiRequest,
-    project_id: FromPath[str],
-    instance_id: FromPath[str],
-    data: JSONBody[bodies.InstanceAction],
-) -> Response[bodies.JobIdAnswer]:
-    """Do one thing to an instance: `restart`."""
-
-    def work(intake: Intake) -> bodies.JobIdAnswer:
-        return bodies.JobIdAnswer(str(_submit_action(intake, instance_id, data)))
 
     return await change(request, work, status=202)
 
@@ -158,17 +137,6 @@ async def list_instances(
     return bodies.InstancesAnswer(listed, rows[0]["total_count"])
 
 
-def _submit_action(intake: Intake, instance_id: FromPath[str], action: bodies.InstanceAction) -> UUID:
-    asked = [field for field in action.__struct_fields__ if getattr(action, field) is not UNSET]
-    if len(asked) != 1:
-        raise Refusal(ErrorCode.PARAMETER, "The body must have exactly one action, such as restart.")
-    if isinstance(action.restart, UnsetType):
-        raise Refusal(ErrorCode.PARAMETER, f"{asked[0]} is not offered by this openrds.")
-    if action.restart.delay:
-        raise Refusal(ErrorCode.PARAMETER, "restart.delay is not offered by this openrds; leave it out.")
-    return restart_instance.submit(intake, instance_id)
-
-
 def _created(planned: NewInstance, region: str) -> bodies.CreatedInstance:
     columns = planned.columns
     return bodies.CreatedInstance(
@@ -205,7 +173,7 @@ def _listed(row: Row, region: str) -> bodies.ListedInstance:
         updated="" if building else format_time(row["updated_at"]),
         datastore=bodies.Datastore(row["engine"], row["version"], row["complete_version"]),
         port=row["port"],
-        private_ips=[node["address"] for node in row["nodes"] if node["address"]],
+        private_ips=[row["endpoint"]] if row["endpoint"] else [],
         public_ips=[],
         private_dns_names=[],
         public_dns_names=[],
@@ -259,4 +227,4 @@ def _tag_filter(tags: str | None) -> str:
     return msgspec.json.encode(wanted).decode()
 
 
-HANDLERS = [create, act, remove, list_instances]
+HANDLERS = [create, remove, list_instances]

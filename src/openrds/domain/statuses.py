@@ -16,7 +16,22 @@ class Action(StrEnum):
     RESTART = "restart"
     DELETE = "delete"
     RESET_PASSWORD = "reset password"  # noqa: S105
+    ENLARGE_VOLUME = "enlarge volume"
+    RESIZE_FLAVOR = "resize flavor"
+    SINGLE_TO_HA = "single to HA"
+    SWITCHOVER = "switchover"
+    CHANGE_REPLICATION_MODE = "change replication mode"
+    CREATE_REPLICA = "create replica"
+    CHANGE_PORT = "change port"
+    CHANGE_PUBLIC_ADDRESS = "change public address"
+    BACK_UP = "back up"
+    RESTORE_ONTO = "restore onto"
+    RESTORE_TABLES = "restore tables"
+    STOP = "stop"
+    START = "start"
 
+
+_AT_REST = frozenset({Status.ACTIVE})
 
 ALLOWED: dict[Action, frozenset[Status]] = {
     Action.RESTART: frozenset({Status.ACTIVE, Status.STORAGE_FULL, Status.FAILED}),
@@ -32,6 +47,19 @@ ALLOWED: dict[Action, frozenset[Status]] = {
         }
     ),
     Action.RESET_PASSWORD: frozenset({Status.ACTIVE, Status.BACKING_UP, Status.STORAGE_FULL}),
+    Action.ENLARGE_VOLUME: frozenset({Status.ACTIVE, Status.STORAGE_FULL}),
+    Action.RESIZE_FLAVOR: _AT_REST,
+    Action.SINGLE_TO_HA: _AT_REST,
+    Action.SWITCHOVER: frozenset({Status.ACTIVE, Status.BACKING_UP}),
+    Action.CHANGE_REPLICATION_MODE: _AT_REST,
+    Action.CREATE_REPLICA: _AT_REST,
+    Action.CHANGE_PORT: _AT_REST,
+    Action.CHANGE_PUBLIC_ADDRESS: frozenset({Status.ACTIVE, Status.BACKING_UP}),
+    Action.BACK_UP: _AT_REST,
+    Action.RESTORE_ONTO: frozenset({Status.ACTIVE, Status.FAILED}),
+    Action.RESTORE_TABLES: _AT_REST,
+    Action.STOP: _AT_REST,
+    Action.START: frozenset({Status.SHUTDOWN}),
 }
 
 
@@ -48,5 +76,5 @@ def check_allowed(action: Action, status: Status) -> None:
     allowed = ", ".join(sorted(ALLOWED[action]))
     raise Refusal(
         ErrorCode.STATUS_FORBIDS,
-        f"The instance is {status}; it can {'be deleted' if action is Action.DELETE else action} in: {allowed}.",
+        f"The instance is {status}; `{action}` can be done in: {allowed}.",
     )

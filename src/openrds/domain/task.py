@@ -33,6 +33,23 @@ class TaskName(StrEnum):
     RESTART = "Restart{}Instance"
     DELETE = "Delete{}Instance"
     RESET_PASSWORD = "Reset{}Password"  # noqa: S105
+    CREATE_REPLICA = "Create{}ReplicaInstance"
+    SINGLE_TO_HA = "Modify{}SingleToHAInstance"
+    SWITCHOVER = "Switchover{}Instance"
+    REBUILD_STANDBY = "Rebuild{}Slave"
+    CHANGE_REPLICATION_MODE = "Modify{}ReplicationMode"
+    ENLARGE_VOLUME = "Enlarge{}Volume"
+    RESIZE_FLAVOR = "Resize{}Flavor"
+    BIND_PUBLIC_ADDRESS = "{}BindEIP"
+    UNBIND_PUBLIC_ADDRESS = "{}UnbindEIP"
+    CHANGE_PORT = "Modify{}Port"
+    STOP = "Stop{}Instance"
+    START = "Start{}Instance"
+    BACK_UP = "Backup{}InInstance"
+    RESTORE_NEW = "Restore{}NewInstance"
+    RESTORE_ONTO = "Restore{}InInstance"
+    RESTORE_TABLES = "RestoreTable{}"
+    RESTORE_DATABASES = "RestoreDatabase{}"
 
     def on(self, engine: EngineName) -> str:
         return self.value.format(RULES[engine].task_token)

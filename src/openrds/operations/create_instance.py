@@ -1,6 +1,5 @@
 """Create an instance: a fresh server of its own on an address of its own."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
@@ -9,16 +8,13 @@ from openrds.domain.instance import InstanceStatus
 from openrds.domain.task import TaskName
 from openrds.engines.passwords import seal_password
 from openrds.engines.protocol import Server
-from openrds.hosts.addresses import port_is_free
+from openrds.operations.addresses import listen_on, release_addresses, take_endpoint
 from openrds.operations.create_request import CreateInstance
 from openrds.operations.creation import NewInstance, plan_instance, write_instance
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources, set_status
 from openrds.store.database import Row, Writer
-from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
-
-_sql = Queries("instances")
+from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 
 class Parameters(msgspec.Struct, frozen=True):
@@ -48,17 +44,14 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
 
 
 def allocate_address(context: Context) -> Output:
-    """The first address of the host's pool that no node has and where nobody else listens on the port."""
-    resources, node = context.resources, _node(context)
-    with resources.store.transaction() as connection:
-        address = _kept_address(connection, node) or _new_address(connection, resources, context, node)
-        connection.execute(_sql.set_node_address, {"node_id": node["id"], "address": address})
+    """A single server listens on the instance's endpoint itself."""
+    address = take_endpoint(context.resources, context.resources.instance(context.instance_id))
+    listen_on(context.resources, _node(context), address)
     return {"address": address}
 
 
 def release_address(context: Context) -> None:
-    with context.resources.store.transaction() as connection:
-        connection.execute(_sql.release_address, {"node_id": _node(context)["id"]})
+    release_addresses(context.resources, context.instance_id)
 
 
 def create_volume(context: Context) -> None:
@@ -115,34 +108,11 @@ def _aim(instance: Row) -> dict[str, object]:
 
 
 def _node(context: Context) -> Row:
-    return context.resources.node(context.instance_id)
+    return context.resources.primary(context.instance_id)
 
 
 def _server(context: Context) -> Server:
     return context.resources.server(context.resources.instance(context.instance_id), _node(context))
-
-
-def _kept_address(connection: Writer, node: Row) -> str | None:
-    kept = connection.execute(_sql.address_of_node, [node["id"]]).fetchone()
-    return kept["address"] if kept else None
-
-
-def _new_address(connection: Writer, resources: Resources, context: Context, node: Row) -> str:
-    port = resources.instance(context.instance_id)["port"]
-    for address in _free_addresses(connection, resources):
-        if port_is_free(address, port):
-            row = {"host": node["host"], "address": address, "node_id": node["id"]}
-            if connection.execute(_sql.take_address, row).fetchone() is not None:
-                return address
-    raise StepFailed(
-        f"no address of {resources.settings.private_cidr} is free: each has a node, "
-        f"or another program listens on its port {port}"
-    )
-
-
-def _free_addresses(connection: Writer, resources: Resources) -> Iterator[str]:
-    taken = {row["address"] for row in connection.execute(_sql.addresses_of_host, [resources.settings.host])}
-    return (address for address in resources.addresses.candidates() if address not in taken)
 
 
 CREATE_INSTANCE: Operation[Resources, Parameters] = Operation(

@@ -5,6 +5,7 @@ from uuid import UUID
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
+from openrds.operations.addresses import release_addresses
 from openrds.operations.intake import Intake, NoParameters
 from openrds.operations.resources import Resources, settle_by_looking
 from openrds.store.database import Writer
@@ -47,10 +48,8 @@ def remove_volumes(context: Context) -> None:
         context.resources.remove_folders(node["id"])
 
 
-def release_addresses(context: Context) -> None:
-    with context.resources.store.transaction() as connection:
-        for node in context.resources.nodes(context.instance_id):
-            connection.execute(_sql.release_address, {"node_id": node["id"]})
+def release_address(context: Context) -> None:
+    release_addresses(context.resources, context.instance_id)
 
 
 def completed(context: Context, connection: Writer) -> Output:
@@ -65,7 +64,7 @@ DELETE_INSTANCE: Operation[Resources, NoParameters] = Operation(
         Step("stop server", stop_servers, undo=start_servers_again, expected=0.05),
         # From here on there is no way back: a failure leaves an instance that can only be deleted again.
         Step("remove volume", remove_volumes, expected=0.05),
-        Step("release address", release_addresses, expected=0.01),
+        Step("release address", release_address, expected=0.01),
     ),
     on_completed=completed,
     on_failed=settle_by_looking,

@@ -39,7 +39,7 @@ def submit(intake: Intake, instance_id: str, request: ResetPassword) -> UUID:
 
 def set_password(context: Context) -> None:
     resources, parameters = context.resources, context.parameters
-    instance, node = resources.instance(context.instance_id), resources.node(context.instance_id)
+    instance, node = resources.instance(context.instance_id), resources.primary(context.instance_id)
     resources.server(instance, node).set_administrator(parameters.administrator, parameters.sealed_password)
 
 

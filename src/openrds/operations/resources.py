@@ -13,6 +13,7 @@ from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
 from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
+from openrds.hosts.forwarding import Forwarder, Route
 from openrds.hosts.volumes import FolderVolumes
 from openrds.store.database import Row, Store, Writer
 from openrds.store.queries import Queries
@@ -34,19 +35,21 @@ class Resources:
     volumes: FolderVolumes
     addresses: AddressPool
     socket_root: Path
+    forwarder: Forwarder
     spare_taken: threading.Event = field(default_factory=threading.Event)
+    _routing: threading.Lock = field(default_factory=threading.Lock)
 
     def instance(self, instance_id: str) -> Row:
         (instance,) = self.store.rows(_sql.instance_by_id, [instance_id])
         return instance
 
     def nodes(self, instance_id: str) -> list[Row]:
+        """The nodes of an instance, its standby last."""
         return self.store.rows(_sql.nodes_of_instance, [instance_id])
 
-    def node(self, instance_id: str) -> Row:
-        """The one node of a single instance."""
-        (node,) = self.nodes(instance_id)
-        return node
+    def primary(self, instance_id: str) -> Row:
+        """The node that serves the instance's clients."""
+        return self.nodes(instance_id)[0]
 
     def server(self, instance: Row, node: Row) -> Server:
         """The server of a node, running or not.
@@ -74,6 +77,18 @@ class Resources:
         installation = server.node.installation
         self.engines[installation.engine].initialise(installation, server.node.data_dir)
         self.spare_taken.set()
+
+    def apply_routes(self) -> None:
+        """Pass on what the store says is to be passed on by this host, now.
+
+        Raises:
+            HostError: not all of it is in place.
+        """
+        with self._routing:
+            rows = self.store.rows(_sql.routes_of_host, [self.settings.host])
+            self.forwarder.apply(
+                [Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows]
+            )
 
     def remove_folders(self, node_id: str) -> None:
         """All that is on disk of a node that is stopped: its volume, and the folder of its socket."""

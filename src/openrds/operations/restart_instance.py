@@ -2,6 +2,9 @@
 
 from uuid import UUID
 
+import msgspec
+
+from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
@@ -11,10 +14,21 @@ from openrds.operations.resources import Resources, set_status, settle_by_lookin
 from openrds.store.database import Writer
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
+
+class Restart(msgspec.Struct):
+    """`restart_server` and `forcible` make no difference here; `delay` is not offered yet."""
+
+    restart_server: bool | None = None
+    forcible: bool | None = None
+    delay: bool = False
+
+
 Context = StepContext[Resources, NoParameters]
 
 
-def submit(intake: Intake, instance_id: str) -> UUID:
+def submit(intake: Intake, instance_id: str, request: Restart) -> UUID:
+    if request.delay:
+        raise Refusal(ErrorCode.PARAMETER, "restart.delay is not offered by this openrds; leave it out.")
     instance = intake.instance(instance_id)
     intake.check(instance, Action.RESTART)
     task_id = intake.accept(instance, RESTART_INSTANCE, TaskName.RESTART)
@@ -39,7 +53,7 @@ def completed(context: Context, connection: Writer) -> Output:
 
 def _server(context: Context) -> Server:
     resources = context.resources
-    return resources.server(resources.instance(context.instance_id), resources.node(context.instance_id))
+    return resources.server(resources.instance(context.instance_id), resources.primary(context.instance_id))
 
 
 RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(

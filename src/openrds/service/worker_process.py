@@ -13,6 +13,7 @@ from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import EngineError
 from openrds.hosts.addresses import AddressPool
+from openrds.hosts.forwarding import NoForwarder
 from openrds.hosts.user import ServerUser
 from openrds.hosts.volumes import FolderVolumes
 from openrds.operations.monitor import Monitor, tidy_servers
@@ -57,6 +58,7 @@ def build_resources(store: Store, settings: Settings, socket_root: Path) -> Reso
         volumes=FolderVolumes(settings.nodes_dir, user),
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
+        forwarder=NoForwarder("this host cannot pass connections on from one address to another"),
     )
 
 

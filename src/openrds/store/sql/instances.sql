@@ -29,7 +29,7 @@ select * from instance where id = %(id)s and project_id = %(project_id)s for upd
 select * from instance where id = %s
 
 -- name: nodes_of_instance
-select * from node where instance_id = %s order by id
+select * from node where instance_id = %s order by role = 'slave', id
 
 -- name: set_status
 update instance set status = %(status)s, deleting = %(deleting)s, updated_at = now() where id = %(id)s
@@ -57,22 +57,36 @@ delete from instance where id = %s
 -- name: set_node_address
 update node set address = %(address)s where id = %(node_id)s
 
+-- name: set_endpoint
+update instance set address = %(address)s where id = %(instance_id)s
+
 -- name: addresses_of_host
 select host(address) as address from address where host = %s
 
--- name: address_of_node
-select host(address) as address from address where node_id = %s
+-- name: held_address
+select host(address) as address from address
+where instance_id = %(instance_id)s and node_id is not distinct from %(node_id)s
 
 -- name: take_address
-insert into address (host, address, node_id) values (%(host)s, %(address)s, %(node_id)s)
+insert into address (host, address, instance_id, node_id)
+values (%(host)s, %(address)s, %(instance_id)s, %(node_id)s)
 on conflict do nothing
 returning host(address) as address
 
--- name: release_address
+-- name: release_addresses
 with released as (
-    delete from address where node_id = %(node_id)s
+    delete from address where instance_id = %(instance_id)s
+), nodes as (
+    update node set address = null where instance_id = %(instance_id)s
 )
-update node set address = null where id = %(node_id)s
+update instance set address = null where id = %(instance_id)s
+
+-- name: routes_of_host
+-- What does not listen on its endpoint itself is passed on to.
+select host(instance.address) as address, instance.port, host(node.address) as node_address
+from instance join node on node.instance_id = instance.id and node.role in ('master', 'readreplica')
+where node.host = %s and instance.address <> node.address
+order by instance.address
 
 -- name: set_host
 insert into host (name, availability_zone, installations) values (%(name)s, %(availability_zone)s, %(installations)s)
@@ -112,9 +126,10 @@ with matching as (
 ), page as (
     select matching.*,
            coalesce((select json_agg(json_build_object('id', node.id, 'name', node.name, 'role', node.role,
-                                                       'availability_zone', node.availability_zone,
-                                                       'address', host(node.address)) order by node.id)
-                     from node where node.instance_id = matching.id), '[]') as nodes
+                                                       'availability_zone', node.availability_zone)
+                                     order by node.role = 'slave', node.id)
+                     from node where node.instance_id = matching.id), '[]') as nodes,
+           host(address) as endpoint
     from matching
     order by created_at desc, id
     limit %(limit)s offset %(offset)s

@@ -1,0 +1,68 @@
+"""`POST instances/{id}/action`: one of several things to do to an instance. Source: operations.md 8."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, post
+from litestar.params import FromPath, JSONBody
+from msgspec import UNSET, UnsetType
+
+from openrds.api.changes import change
+from openrds.api.instance_bodies import JobIdAnswer
+from openrds.api.refusals import refusals
+from openrds.api.state import ApiRequest
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.operations import restart_instance
+from openrds.operations.intake import Intake
+
+
+class InstanceAction(msgspec.Struct):
+    """Exactly one key says what to do."""
+
+    restart: restart_instance.Restart | UnsetType = UNSET
+    enlarge_volume: dict[str, Any] | UnsetType = UNSET
+    reduce_volume: dict[str, Any] | UnsetType = UNSET
+    resize_flavor: dict[str, Any] | UnsetType = UNSET
+    single_to_ha: dict[str, Any] | UnsetType = UNSET
+    change_volume: dict[str, Any] | UnsetType = UNSET
+
+
+#: What each key submits; a key of the contract that is not here is not offered.
+_SUBMIT: Mapping[str, Callable[[Intake, str, Any], UUID]] = {
+    "restart": restart_instance.submit,
+}
+
+
+@post(
+    "/v3/{project_id:str}/instances/{instance_id:str}/action",
+    status_code=202,
+    responses=refusals(body=True, instance=True),
+    tags=["Instances"],
+)
+async def act(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[InstanceAction],
+) -> Response[JobIdAnswer]:
+    """Do one thing to an instance: `restart`."""
+
+    def work(intake: Intake) -> JobIdAnswer:
+        return JobIdAnswer(str(_submit(intake, instance_id, data)))
+
+    return await change(request, work, status=202)
+
+
+def _submit(intake: Intake, instance_id: str, action: InstanceAction) -> UUID:
+    asked = [field for field in action.__struct_fields__ if getattr(action, field) is not UNSET]
+    if len(asked) != 1:
+        raise Refusal(ErrorCode.PARAMETER, "The body must have exactly one action, such as restart.")
+    (key,) = asked
+    if key not in _SUBMIT:
+        raise Refusal(ErrorCode.PARAMETER, f"{key} is not offered by this openrds.")
+    return _SUBMIT[key](intake, instance_id, getattr(action, key))
+
+
+HANDLERS = [act]
