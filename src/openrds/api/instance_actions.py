@@ -14,7 +14,7 @@ from openrds.api.instance_bodies import JobIdAnswer
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.operations import restart_instance
+from openrds.operations import enlarge_volume, resize_flavor, restart_instance
 from openrds.operations.intake import Intake
 
 
@@ -22,9 +22,9 @@ class InstanceAction(msgspec.Struct):
     """Exactly one key says what to do."""
 
     restart: restart_instance.Restart | UnsetType = UNSET
-    enlarge_volume: dict[str, Any] | UnsetType = UNSET
+    enlarge_volume: enlarge_volume.EnlargeVolume | UnsetType = UNSET
     reduce_volume: dict[str, Any] | UnsetType = UNSET
-    resize_flavor: dict[str, Any] | UnsetType = UNSET
+    resize_flavor: resize_flavor.ResizeFlavor | UnsetType = UNSET
     single_to_ha: dict[str, Any] | UnsetType = UNSET
     change_volume: dict[str, Any] | UnsetType = UNSET
 
@@ -32,13 +32,24 @@ class InstanceAction(msgspec.Struct):
 #: What each key submits; a key of the contract that is not here is not offered.
 _SUBMIT: Mapping[str, Callable[[Intake, str, Any], UUID]] = {
     "restart": restart_instance.submit,
+    "enlarge_volume": enlarge_volume.submit,
+    "resize_flavor": resize_flavor.submit,
 }
 
 
 @post(
     "/v3/{project_id:str}/instances/{instance_id:str}/action",
     status_code=202,
-    responses=refusals(body=True, instance=True),
+    responses=refusals(
+        ErrorCode.VOLUME_NOT_LARGER,
+        ErrorCode.VOLUME_SIZE,
+        ErrorCode.VOLUME_MULTIPLE,
+        ErrorCode.REPLICA_VOLUME,
+        ErrorCode.FLAVOR,
+        ErrorCode.FLAVOR_CHANGE,
+        body=True,
+        instance=True,
+    ),
     tags=["Instances"],
 )
 async def act(
@@ -47,7 +58,7 @@ async def act(
     instance_id: FromPath[str],
     data: JSONBody[InstanceAction],
 ) -> Response[JobIdAnswer]:
-    """Do one thing to an instance: `restart`."""
+    """Do one thing to an instance: `restart`, `enlarge_volume`, `resize_flavor`."""
 
     def work(intake: Intake) -> JobIdAnswer:
         return JobIdAnswer(str(_submit(intake, instance_id, data)))

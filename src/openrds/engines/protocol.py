@@ -32,7 +32,8 @@ class NodeSpec:
     """All an engine needs to know to run one server.
 
     `folder` holds everything of the node (`data/`, `archive/`, `log/`, the process record) and belongs to it alone;
-    `socket_dir` is a short path for its Unix socket. `memory_mb` and `vcpus` are the flavor's.
+    `socket_dir` is a short path for its Unix socket. `memory_mb` and `vcpus` are the flavor's. With `read_only` clients
+    can change nothing, because the volume is full.
     """
 
     node_id: str
@@ -44,6 +45,7 @@ class NodeSpec:
     memory_mb: int
     vcpus: int
     time_zone: str = "UTC"
+    read_only: bool = False
 
     @property
     def data_dir(self) -> Path:
@@ -73,6 +75,16 @@ class Server(Protocol):
 
     def answers(self) -> bool:
         """Whether the server answers a query on its own socket and accepts connections on its address."""
+
+    def set_read_only(self, read_only: bool) -> None:
+        """Keep clients from changing anything from now on, or let them again; the node's own word is not asked.
+
+        A statement that is at work is ended. It is written down as `configure` would, and a server that does not run
+        finds it when it starts.
+
+        Raises:
+            EngineError: the server did not take it.
+        """
 
     def tidy(self, keep_days: int) -> None:
         """Remove archived log and server logs that are older than so many days."""

@@ -55,7 +55,9 @@ def release_address(context: Context) -> None:
 
 
 def create_volume(context: Context) -> None:
-    context.resources.volumes.create(_node(context)["id"])
+    resources = context.resources
+    size = resources.instance(context.instance_id)["volume_size"]
+    resources.volumes.create(_node(context)["id"], size)
 
 
 def remove_volume(context: Context) -> None:
@@ -67,9 +69,7 @@ def initialise_data(context: Context) -> None:
 
 
 def start_server(context: Context) -> None:
-    server = _server(context)
-    server.configure()
-    server.start()
+    context.resources.start(_server(context))
 
 
 def stop_server(context: Context) -> None:

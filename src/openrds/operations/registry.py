@@ -5,7 +5,9 @@ from typing import Any
 
 from openrds.operations.create_instance import CREATE_INSTANCE
 from openrds.operations.delete_instance import DELETE_INSTANCE
+from openrds.operations.enlarge_volume import ENLARGE_VOLUME
 from openrds.operations.reset_password import RESET_PASSWORD
+from openrds.operations.resize_flavor import RESIZE_FLAVOR
 from openrds.operations.restart_instance import RESTART_INSTANCE
 from openrds.tasks.operation import Operation
 
@@ -14,6 +16,8 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     RESTART_INSTANCE,
     DELETE_INSTANCE,
     RESET_PASSWORD,
+    ENLARGE_VOLUME,
+    RESIZE_FLAVOR,
 )
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {operation.key: operation for operation in _ALL}

@@ -41,9 +41,7 @@ def stop_server(context: Context) -> None:
 
 
 def start_server(context: Context) -> None:
-    server = _server(context)
-    server.configure()
-    server.start()
+    context.resources.start(_server(context))
 
 
 def completed(context: Context, connection: Writer) -> Output:

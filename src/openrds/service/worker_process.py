@@ -13,13 +13,15 @@ from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import EngineError
 from openrds.hosts.addresses import AddressPool
+from openrds.hosts.errors import HostError
 from openrds.hosts.forwarding import NoForwarder
 from openrds.hosts.user import ServerUser
-from openrds.hosts.volumes import FolderVolumes
 from openrds.operations.monitor import Monitor, tidy_servers
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.resources import Resources
+from openrds.operations.volume_watch import VolumeWatch
 from openrds.service import child
+from openrds.service.means import choose_limits, choose_volumes
 from openrds.store.database import Store
 from openrds.store.queries import Queries
 from openrds.tasks.counting import add_changes
@@ -44,18 +46,22 @@ _TIDYING_INTERVAL = 3600.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.
-_SPARE_THREADS = 6
+_SPARE_THREADS = 7
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
     """The means of this host, as the settings describe them."""
     user = ServerUser.choose(settings.os_user)
-    postgresql = PostgreSQL(settings.data_dir, user, settings.engine_dirs, settings.spare_data_dirs)
+    limits = choose_limits(settings)
+    postgresql = PostgreSQL(
+        settings.data_dir, user, settings.engine_dirs, settings.spare_data_dirs, limits=limits
+    )
     return Resources(
         store=store,
         settings=settings,
         engines={postgresql.name: postgresql},
-        volumes=FolderVolumes(settings.nodes_dir, user),
+        volumes=choose_volumes(settings, user),
+        limits=limits,
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
         forwarder=NoForwarder("this host cannot pass connections on from one address to another"),
@@ -85,6 +91,14 @@ def register_host(resources: Resources) -> None:
         )
 
 
+def attach_volumes(resources: Resources) -> None:
+    """One that cannot be brought to its place is its instance's trouble, and no other's."""
+    try:
+        resources.volumes.attach()
+    except HostError:
+        logger.exception("not every volume is in its place")
+
+
 async def work(brief: child.Brief) -> None:
     settings = brief.settings
     # The default has fewer on a small machine: slow steps would keep the monitor and the watchdog waiting.
@@ -94,6 +108,7 @@ async def work(brief: child.Brief) -> None:
         queue = Queue()
         resources = build_resources(store, settings, brief.socket_root)
         register_host(resources)
+        attach_volumes(resources)
         worker = Worker(
             store,
             queue,
@@ -107,6 +122,7 @@ async def work(brief: child.Brief) -> None:
         await asyncio.gather(
             worker.run(),
             _repeat(settings.monitor_interval, Monitor(resources, queue).look_after_servers),
+            _repeat(settings.monitor_interval, VolumeWatch(resources).look_after_volumes),
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
             _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
             _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),

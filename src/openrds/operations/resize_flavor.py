@@ -1,0 +1,97 @@
+"""Give an instance another flavor: its servers are restarted with other settings, under other limits."""
+
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.engine import EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.flavor import find_flavor
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.operations.intake import Intake
+from openrds.operations.resources import Resources, flavor_of, set_status, settle_by_looking
+from openrds.store.database import Row, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+_sql = Queries("instances")
+
+
+class ResizeFlavor(msgspec.Struct):
+    """Nothing is paid here; `is_delay` is not offered yet."""
+
+    spec_code: str
+    is_auto_pay: bool | None = None
+    is_delay: bool = False
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    spec_code: str
+
+
+Context = StepContext[Resources, Parameters]
+
+
+def submit(intake: Intake, instance_id: str, request: ResizeFlavor) -> UUID:
+    if request.is_delay:
+        raise Refusal(
+            ErrorCode.PARAMETER, "resize_flavor.is_delay is not offered by this openrds; leave it out."
+        )
+    instance = intake.instance(instance_id)
+    intake.check(instance, Action.RESIZE_FLAVOR)
+    _check_flavor(instance, request.spec_code)
+    task_id = intake.accept(instance, RESIZE_FLAVOR, TaskName.RESIZE_FLAVOR, Parameters(request.spec_code))
+    intake.set_status(instance, InstanceStatus.MODIFYING)
+    return task_id
+
+
+def restart_servers(context: Context) -> None:
+    """With the new flavor, the primary last."""
+    _restart(context, context.parameters.spec_code)
+
+
+def restart_servers_as_before(context: Context) -> None:
+    """The store has the old flavor until the task completes."""
+    _restart(context, context.resources.instance(context.instance_id)["flavor_ref"])
+
+
+def completed(context: Context, connection: Writer) -> Output:
+    connection.execute(_sql.set_flavor, {"id": context.instance_id, "flavor": context.parameters.spec_code})
+    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
+    return {}
+
+
+def _restart(context: Context, spec_code: str) -> None:
+    resources = context.resources
+    instance = resources.instance(context.instance_id) | {"flavor_ref": spec_code}
+    for node in reversed(resources.nodes(context.instance_id)):
+        server = resources.server(instance, node)
+        server.stop()
+        resources.start(server)
+
+
+def _check_flavor(instance: Row, spec_code: str) -> None:
+    engine, old = EngineName(instance["engine"]), flavor_of(instance)
+    new = find_flavor(engine, spec_code)
+    if new is None:
+        raise Refusal(
+            ErrorCode.FLAVOR, f"{engine} has no flavor {spec_code}; GET flavors/{engine} lists them."
+        )
+    if new == old:
+        raise Refusal(ErrorCode.FLAVOR_CHANGE, f"The instance has the flavor {spec_code} already.")
+    if new.instance_type is not old.instance_type:
+        raise Refusal(
+            ErrorCode.FLAVOR_CHANGE,
+            f"{spec_code} is for {new.instance_type} instances, and this one is {old.instance_type}.",
+        )
+
+
+RESIZE_FLAVOR: Operation[Resources, Parameters] = Operation(
+    key="resize_flavor",
+    parameters=Parameters,
+    steps=(Step("restart server", restart_servers, undo=restart_servers_as_before, expected=0.2),),
+    on_completed=completed,
+    on_failed=settle_by_looking,
+)
