@@ -1,4 +1,4 @@
-"""Control groups: really set up where this machine lets us, and in a likeness of version 2 for what it does not have."""
+"""Control groups: really set up where this machine lets us, and a likeness of version 2 for what it does not have."""
 
 import subprocess
 import time
@@ -137,12 +137,12 @@ def test_a_server_that_is_not_admitted_does_not_begin(folder, user):
 
 
 def test_a_machine_without_control_groups_says_so(folder):
-    with pytest.raises(HostError, match="version 1 .* version 2"):
+    with pytest.raises(HostError, match=r"version 1 .* version 2"):
         find_cgroups(folder, table=[])
 
 
 def test_version_2_as_its_documentation_has_it(folder, monkeypatch):
-    """A likeness: a kernel that has cpu and memory in version 2 was not at hand. What it cannot show is that it limits."""
+    """A likeness, as no kernel with cpu and memory in version 2 was at hand: it cannot show that they limit."""
     root = folder / "cgroup"
     unit = root / "system.slice" / "openrds.service"
     unit.mkdir(parents=True)

@@ -10,11 +10,19 @@ from uuid import UUID
 import psycopg
 
 from openrds.domain.instance import InstanceStatus
-from openrds.operations import create_instance, delete_instance, reset_password, restart_instance
+from openrds.operations import (
+    create_instance,
+    delete_instance,
+    enlarge_volume,
+    reset_password,
+    resize_flavor,
+    restart_instance,
+)
 from openrds.operations.intake import Intake
 from support.workbench import PASSWORD, Workbench
 
 NEW_PASSWORD = "An0ther-Secret"
+NEW_FLAVOR = "rds.pg.n1.large.2"
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,16 @@ def check_new_password(bench: Workbench, instance_id: str) -> None:
     query(bench, instance_id, NEW_PASSWORD)
 
 
+def check_enlarged(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    assert bench.resources.instance(instance_id)["volume_size"] == 50
+
+
+def check_resized(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    assert bench.resources.instance(instance_id)["flavor_ref"] == NEW_FLAVOR
+
+
 def check_gone(bench: Workbench, instance_id: str) -> None:
     assert bench.instance(instance_id) is None
 
@@ -87,6 +105,16 @@ def submit_restart(intake: Intake, instance_id: str | None, _bench: Workbench) -
     return restart_instance.submit(intake, instance_id, restart_instance.Restart())
 
 
+def submit_enlarge(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return enlarge_volume.submit(intake, instance_id, enlarge_volume.EnlargeVolume(50))
+
+
+def submit_resize(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return resize_flavor.submit(intake, instance_id, resize_flavor.ResizeFlavor(NEW_FLAVOR))
+
+
 def submit_with(module: object) -> Callable[[Intake, str | None, Workbench], UUID]:
     return lambda intake, instance_id, _bench: module.submit(intake, instance_id)
 
@@ -102,4 +130,6 @@ SCENARIOS = {
         no_way_back="remove volume",
     ),
     "reset_password": Scenario(active_instance, submit_reset, check_new_password, InstanceStatus.ACTIVE),
+    "enlarge_volume": Scenario(active_instance, submit_enlarge, check_enlarged, InstanceStatus.ACTIVE),
+    "resize_flavor": Scenario(active_instance, submit_resize, check_resized, InstanceStatus.ACTIVE),
 }

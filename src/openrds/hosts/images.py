@@ -141,15 +141,25 @@ class ImageVolumes:
         """Give the reserve up where nothing else is left, and lay it by where there is room for it."""
         found = os.statvfs(path)
         free = found.f_bavail * found.f_frsize
-        reserve = path / _RESERVE
-        if free < _LAST_BYTES:
-            reserve.unlink(missing_ok=True)
-        elif free >= 2 * RESERVE_BYTES and _reserved(path) < RESERVE_BYTES:
-            descriptor = os.open(reserve, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            try:
-                os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
-            finally:
-                os.close(descriptor)
+        try:
+            if free < _LAST_BYTES:
+                _set_reserve(path, 0)
+            elif free >= 2 * RESERVE_BYTES and _reserved(path) < RESERVE_BYTES:
+                _set_reserve(path, RESERVE_BYTES)
+        except OSError as error:
+            raise HostError(f"Cannot tend the reserve of the volume {path}: {error.strerror}.") from error
+
+
+def _set_reserve(path: Path, size: int) -> None:
+    """Not by a link that the servers' user put in its place; and not by removing it, which XFS does a while later."""
+    descriptor = os.open(path / _RESERVE, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        if size:
+            os.posix_fallocate(descriptor, 0, size)
+        else:
+            os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
 
 
 def detach(images: Path, places: Path) -> None:
