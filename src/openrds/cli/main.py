@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from openrds import __version__
-from openrds.cli import bench, check, demo, instances, serve, tasks
+from openrds.cli import bench, check, demo, instance_size, instances, serve, tasks
 from openrds.cli.errors import CommandError
 from openrds.cli.output import note
 
@@ -24,6 +24,8 @@ app.command("serve")(serve.serve)
 app.command("down")(serve.down)
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
+#: Modules that add commands to `openrds instance` by being imported.
+_OF_INSTANCES = (instance_size,)
 app.add_typer(instances.app, name="instance")
 app.add_typer(tasks.app, name="task")
 app.add_typer(bench.app, name="bench")

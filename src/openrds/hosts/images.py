@@ -18,6 +18,7 @@ from openrds.hosts.errors import HostError
 from openrds.hosts.volumes import FolderVolumes, Usage
 
 _SUFFIX = ".xfs"
+_TRIAL = ".trial-"
 #: Deleted data is given back to the disk (`discard`); nothing on a volume is a device or gains rights.
 _OPTIONS = "loop,noatime,nodev,nosuid,discard"
 
@@ -198,14 +199,23 @@ def try_images(root: Path, folders: FolderVolumes) -> None:
         raise HostError("Only root may mount.")
     for program in ("mkfs.xfs", "xfs_growfs", "mount", "losetup"):
         mounts.find_program(program)
-    root.mkdir(mode=0o711, parents=True, exist_ok=True)
-    trial = Path(tempfile.mkdtemp(prefix=".trial-", dir=root))
-    trial.chmod(0o711)
+    try:
+        root.mkdir(mode=0o711, parents=True, exist_ok=True)
+        for left in root.glob(f"{_TRIAL}*"):  # by one that was killed
+            _end_trial(left)
+        trial = Path(tempfile.mkdtemp(prefix=_TRIAL, dir=root))
+        trial.chmod(0o711)
+    except OSError as error:
+        raise HostError(f"{root} cannot be used: {error.strerror}.") from error
     volumes = ImageVolumes(trial / "images", FolderVolumes(trial / "nodes", folders.user))
     try:
         volumes.create("trial", 1)
         volumes.grow("trial", 2)
         volumes.remove("trial")
     finally:
-        detach(volumes.images, volumes.folders.root)
-        shutil.rmtree(trial, ignore_errors=True)
+        _end_trial(trial)
+
+
+def _end_trial(trial: Path) -> None:
+    detach(trial / "images", trial / "nodes")
+    shutil.rmtree(trial, ignore_errors=True)
