@@ -15,16 +15,18 @@ from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.operations import enlarge_volume, resize_flavor, restart_instance
+from openrds.operations.enlarge_volume import EnlargeVolume
 from openrds.operations.intake import Intake
+from openrds.operations.resize_flavor import ResizeFlavor
 
 
 class InstanceAction(msgspec.Struct):
     """Exactly one key says what to do."""
 
     restart: restart_instance.Restart | UnsetType = UNSET
-    enlarge_volume: enlarge_volume.EnlargeVolume | UnsetType = UNSET
+    enlarge_volume: EnlargeVolume | UnsetType = UNSET
     reduce_volume: dict[str, Any] | UnsetType = UNSET
-    resize_flavor: resize_flavor.ResizeFlavor | UnsetType = UNSET
+    resize_flavor: ResizeFlavor | UnsetType = UNSET
     single_to_ha: dict[str, Any] | UnsetType = UNSET
     change_volume: dict[str, Any] | UnsetType = UNSET
 
