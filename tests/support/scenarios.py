@@ -40,7 +40,7 @@ def active_instance(bench: Workbench) -> str:
 
 
 def instance_of_any_password(bench: Workbench) -> str:
-    """Not to be shared: a password that was set before the step failed stays, as there is no way back to the old one."""
+    """Not to be shared: a password that was set before the step failed stays, for the old one is not known."""
     return active_instance(bench)
 
 
