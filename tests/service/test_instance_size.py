@@ -1,6 +1,7 @@
 """Larger volumes, other flavors, and what the machine holds instances to."""
 
 import contextlib
+import datetime as dt
 import os
 import signal
 import subprocess
@@ -201,9 +202,31 @@ def test_a_flavor_that_cannot_be(
     assert service.instance(instance["id"])["status"] == "ACTIVE"
 
 
-def test_a_delayed_change_is_not_offered(service: ServiceUnderTest, instance: dict[str, Any]) -> None:
-    answer = act(service, instance["id"], {"resize_flavor": {"spec_code": LARGE, "is_delay": True}})
-    assert answer.json()["error_code"] == "DBS.200001"
+def test_a_delayed_change_waits_for_the_maintenance_window(
+    service: ServiceUnderTest, instance: dict[str, Any]
+) -> None:
+    hour = dt.datetime.now(dt.UTC).replace(minute=0)
+    begins, ends = (hour + dt.timedelta(hours=hours) for hours in (2, 6))
+    set_window(service, instance, begins, ends)
+    asked = {"resize_flavor": {"spec_code": LARGE, "is_delay": True}}
+    id_ = act(service, instance["id"], asked).json()["job_id"]
+
+    (waiting,) = service.get(f"schedule-tasks?instance_id={instance['id']}")["schedule_tasks"]
+    assert (waiting["id"], waiting["name"], waiting["status"]) == (id_, "RESIZE_FLAVOR", "Pending")
+    assert waiting["target_config"] == {"flavor": LARGE, "cpu": "2", "mem": "4"}
+    assert service.instance(instance["id"])["flavor_ref"] == MEDIUM
+    set_window(service, instance, hour, hour + dt.timedelta(hours=4))
+    wait_for(lambda: service.instance(instance["id"])["flavor_ref"] == LARGE, 60)
+    wait_for(lambda: service.instance(instance["id"])["status"] == "ACTIVE")
+    done(service, instance["id"], {"resize_flavor": {"spec_code": MEDIUM}})
+
+
+def set_window(
+    service: ServiceUnderTest, instance: dict[str, Any], begins: dt.datetime, ends: dt.datetime
+) -> None:
+    body = {"start_time": begins.strftime("%H:%M"), "end_time": ends.strftime("%H:%M")}
+    answer = service.call("PUT", f"instances/{instance['id']}/ops-window", body, headers=fresh())
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.skipif(psutil.virtual_memory().total > 60 * GB, reason="this machine has memory for any flavor")

@@ -47,6 +47,11 @@ def active_instance(bench: Workbench) -> str:
     return str(bench.task(task_id)["instance_id"])
 
 
+def instance_of_any_password(bench: Workbench) -> str:
+    """Not to be shared: a password that was set before the step failed stays, for the old one is not known."""
+    return active_instance(bench)
+
+
 def nothing(_bench: Workbench) -> None:
     return None
 
@@ -129,7 +134,9 @@ SCENARIOS = {
         InstanceStatus.ACTIVE,
         no_way_back="remove volume",
     ),
-    "reset_password": Scenario(active_instance, submit_reset, check_new_password, InstanceStatus.ACTIVE),
+    "reset_password": Scenario(
+        instance_of_any_password, submit_reset, check_new_password, InstanceStatus.ACTIVE
+    ),
     "enlarge_volume": Scenario(active_instance, submit_enlarge, check_enlarged, InstanceStatus.ACTIVE),
     "resize_flavor": Scenario(active_instance, submit_resize, check_resized, InstanceStatus.ACTIVE),
 }

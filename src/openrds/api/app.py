@@ -25,6 +25,7 @@ from openrds.api import (
     instance_changes,
     instance_size,
     instances,
+    schedule_tasks,
     task_export,
     tasks,
 )
@@ -68,6 +69,7 @@ def _rds_router() -> Router:
     handlers = [
         *tasks.HANDLERS,
         *task_export.HANDLERS,
+        *schedule_tasks.HANDLERS,
         *instances.HANDLERS,
         *instance_actions.HANDLERS,
         *instance_changes.HANDLERS,

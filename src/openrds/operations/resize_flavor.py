@@ -6,12 +6,14 @@ import msgspec
 
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.flavor import find_flavor
+from openrds.domain.flavor import Flavor, find_flavor
 from openrds.domain.instance import InstanceStatus
+from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources, flavor_of, set_status, settle_by_looking
+from openrds.operations.scheduling import schedule
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
@@ -20,7 +22,7 @@ _sql = Queries("instances")
 
 
 class ResizeFlavor(msgspec.Struct):
-    """Nothing is paid here; `is_delay` is not offered yet."""
+    """Nothing is paid here; with `is_delay` it waits for the maintenance window."""
 
     spec_code: str
     is_auto_pay: bool | None = None
@@ -35,13 +37,16 @@ Context = StepContext[Resources, Parameters]
 
 
 def submit(intake: Intake, instance_id: str, request: ResizeFlavor) -> UUID:
-    if request.is_delay:
-        raise Refusal(
-            ErrorCode.PARAMETER, "resize_flavor.is_delay is not offered by this openrds; leave it out."
-        )
+    """The id of the task, or with `is_delay` of the scheduled task."""
     instance = intake.instance(instance_id)
     intake.check(instance, Action.RESIZE_FLAVOR)
-    _check_flavor(instance, request.spec_code)
+    flavor = _check_flavor(instance, request.spec_code)
+    if request.is_delay:
+        now = ResizeFlavor(request.spec_code)
+        target = {"flavor": flavor.spec_code, "cpu": str(flavor.vcpus), "mem": str(flavor.memory_gb)}
+        return schedule(
+            intake, instance, ScheduledName.RESIZE_FLAVOR, TaskName.RESIZE_FLAVOR, now, target_config=target
+        )
     task_id = intake.accept(instance, RESIZE_FLAVOR, TaskName.RESIZE_FLAVOR, Parameters(request.spec_code))
     intake.set_status(instance, InstanceStatus.MODIFYING)
     return task_id
@@ -72,7 +77,7 @@ def _restart(context: Context, spec_code: str) -> None:
         resources.start(server)
 
 
-def _check_flavor(instance: Row, spec_code: str) -> None:
+def _check_flavor(instance: Row, spec_code: str) -> Flavor:
     engine, old = EngineName(instance["engine"]), flavor_of(instance)
     new = find_flavor(engine, spec_code)
     if new is None:
@@ -86,6 +91,7 @@ def _check_flavor(instance: Row, spec_code: str) -> None:
             ErrorCode.FLAVOR_CHANGE,
             f"{spec_code} is for {new.instance_type} instances, and this one is {old.instance_type}.",
         )
+    return new
 
 
 RESIZE_FLAVOR: Operation[Resources, Parameters] = Operation(

@@ -17,8 +17,9 @@ from openrds.hosts.errors import HostError
 from openrds.hosts.forwarding import NoForwarder
 from openrds.hosts.user import ServerUser
 from openrds.operations.monitor import Monitor, tidy_servers
-from openrds.operations.registry import OPERATIONS
+from openrds.operations.registry import OPERATIONS, SCHEDULED
 from openrds.operations.resources import Resources
+from openrds.operations.scheduling import Scheduler, forget_ended
 from openrds.operations.volume_watch import VolumeWatch
 from openrds.service import child
 from openrds.service.means import choose_limits, choose_volumes
@@ -42,6 +43,7 @@ _COUNTING_INTERVAL = 2.0
 _POOL_INTERVAL = 60.0
 _POOL_DELAY = 2.0
 _RETENTION_INTERVAL = 60.0
+_SCHEDULE_INTERVAL = 10.0
 _TIDYING_INTERVAL = 3600.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
@@ -126,6 +128,7 @@ async def work(brief: child.Brief) -> None:
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
             _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
             _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),
+            _repeat(_SCHEDULE_INTERVAL, Scheduler(store, queue, settings, SCHEDULED).start_due),
             _repeat(_TIDYING_INTERVAL, lambda: _tidy(resources)),
             _repeat(_POOL_DELAY, lambda: _keep_pools_full(resources)),
         )
@@ -147,6 +150,7 @@ def _tidy(resources: Resources) -> None:
     """What is due now and then: room for the tasks to come, and what nobody asks for any more."""
     prepare_partitions(resources.store)
     resources.store.rows(_answers.delete_expired)
+    forget_ended(resources.store)
     tidy_servers(resources)
 
 
