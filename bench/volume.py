@@ -17,10 +17,10 @@ from bench.create import by_hand, by_service, installation_of
 from bench.figures import Figure, spread
 from bench.pool import await_full_pool
 from openrds.hosts import mounts
-from openrds.hosts.errors import HostError
-from openrds.hosts.images import ImageVolumes, detach, try_images
+from openrds.hosts.images import ImageVolumes, detach
 from openrds.hosts.user import ServerUser
 from openrds.hosts.volumes import FolderVolumes
+from support.means import WHY_NO_IMAGES
 from support.service import PASSWORD, ServiceUnderTest, fresh, running_service
 
 ROUNDS = 9
@@ -28,23 +28,14 @@ _FIRST_SIZE = 40
 
 
 def measure() -> Iterator[Figure]:
-    if problem := _why_not():
-        print(f"  left out: {problem}")
+    if WHY_NO_IMAGES:
+        print(f"  left out: {WHY_NO_IMAGES}")
         return
     with running_service(volumes="xfs", spare_data_dirs="1") as service:
         versions = len(service.get("datastores/PostgreSQL")["dataStores"])
         yield _creation(service, versions)
         await_full_pool(service.data_dir, versions)
         yield from _growth(service)
-
-
-def _why_not() -> str:
-    with tempfile.TemporaryDirectory(prefix="ords-", dir="/tmp") as folder:
-        try:
-            try_images(Path(folder), FolderVolumes(Path(folder), ServerUser.choose()))
-        except HostError as error:
-            return str(error)
-    return ""
 
 
 def _creation(service: ServiceUnderTest, versions: int) -> Figure:

@@ -18,7 +18,7 @@ def enlarge(
     wait: Wait = True,
 ) -> None:
     """Enlarge the volume of an instance while it serves."""
-    _act(session, instance, {"enlarge_volume": {"size": size}}, wait=wait)
+    session.finish(_act(session, instance, {"enlarge_volume": {"size": size}}), wait=wait)
 
 
 @client_command(app, "resize")
@@ -26,12 +26,18 @@ def resize(
     session: Session,
     instance: IdOrName,
     flavor: Annotated[str, typer.Argument(metavar="FLAVOR", help="Such as rds.pg.n1.large.4.")],
+    delay: Annotated[bool, typer.Option("--delay", help="In its maintenance window.")] = False,
     wait: Wait = True,
 ) -> None:
     """Give an instance another flavor; its server is restarted."""
-    _act(session, instance, {"resize_flavor": {"spec_code": flavor}}, wait=wait)
+    change: Json = {"spec_code": flavor, **({"is_delay": True} if delay else {})}
+    answer = _act(session, instance, {"resize_flavor": change})
+    if delay:
+        session.output.said(answer, f"scheduled task {answer['job_id']} waits for the maintenance window")
+    else:
+        session.finish(answer, wait=wait)
 
 
-def _act(session: Session, instance: str, action: Json, *, wait: bool) -> None:
+def _act(session: Session, instance: str, action: Json) -> Json:
     id_ = lookups.find_instance_id(session.client, instance)
-    session.finish(session.client.post(f"instances/{id_}/action", action), wait=wait)
+    return session.client.post(f"instances/{id_}/action", action)

@@ -55,9 +55,9 @@ def unmount(point: Path) -> None:
     while mounted_at(point) is not None:
         try:
             run("umount", str(point))
-        except HostError:
+        except HostError as error:
             if time.monotonic() > deadline:
-                raise
+                raise HostError(f"{point} cannot be unmounted; see what uses it: {error}") from None
             time.sleep(0.02)
 
 
