@@ -369,7 +369,7 @@ def test_read_only_keeps_clients_from_changing_anything(trial):
     with pytest.raises(psycopg.Error):
         trial.query(server, "CREATE TABLE more (x int)")
     assert trial.query(server, "SELECT x FROM kept") == 7
-    server.set_administrator("other", trial.engine.seal_password("Secret#Word_2"))  # we still may
+    server.set_administrator("root", trial.engine.seal_password("Secret#Word_1"))  # we still may
     server.set_read_only(False)
     server.set_read_only(False)
     trial.query(server, "CREATE TABLE more (x int)")
