@@ -176,6 +176,28 @@ provide_postgresql() {
             "On Debian and Ubuntu, as root: apt-get install postgresql"
 }
 
+# --- Passing connections on: nftables for root, HAProxy for everybody ---
+
+has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
+
+missing_forwarders() {
+    has nft || echo nftables
+    # Tests cover both; otherwise one is enough.
+    has haproxy || { [[ $profile != dev ]] && has nft; } || echo haproxy
+}
+
+provide_forwarding() {
+    local missing
+    missing=$(missing_forwarders)
+    [[ -n $missing ]] || return 0
+    # shellcheck disable=SC2086 # several packages
+    if may_apt && apt_install $missing; then
+        return
+    fi
+    say "LEFT OUT: ${missing//$'\n'/ and } cannot be installed here. Primary/standby instances and public addresses need" \
+        "one of nftables (as root) and haproxy; on Debian and Ubuntu, as root: apt-get install ${missing//$'\n'/ }"
+}
+
 # --- What was asked for ---
 
 profile=base embedded=
@@ -200,3 +222,4 @@ if [[ $profile == dev ]] || ! is_current dev; then
     }
 fi
 provide_postgresql
+provide_forwarding

@@ -42,6 +42,7 @@ class Prepared:
         assert not footprint.folders
         assert not footprint.sockets
         assert not footprint.addresses
+        assert not footprint.routes
         assert footprint.locks == 0
         assert self._bench.instances() == []
 

@@ -13,7 +13,8 @@ from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import EngineError
 from openrds.hosts.addresses import AddressPool
-from openrds.hosts.forwarding import NoForwarder
+from openrds.hosts.errors import HostError
+from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.user import ServerUser
 from openrds.hosts.volumes import FolderVolumes
 from openrds.operations.monitor import Monitor, tidy_servers
@@ -37,6 +38,7 @@ _answers = Queries("answers")
 #: Seconds between rounds. The pools have one also when a spare was taken, a little later: who took it goes first.
 _WATCHDOG_INTERVAL = 3.0
 _COUNTING_INTERVAL = 2.0
+_ROUTES_INTERVAL = 5.0
 _POOL_INTERVAL = 60.0
 _POOL_DELAY = 2.0
 _RETENTION_INTERVAL = 60.0
@@ -44,7 +46,7 @@ _TIDYING_INTERVAL = 3600.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.
-_SPARE_THREADS = 6
+_SPARE_THREADS = 7
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
@@ -58,7 +60,7 @@ def build_resources(store: Store, settings: Settings, socket_root: Path) -> Reso
         volumes=FolderVolumes(settings.nodes_dir, user),
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
-        forwarder=NoForwarder("this host cannot pass connections on from one address to another"),
+        forwarder=choose_forwarder(settings.forwarding, settings.data_dir, user),
     )
 
 
@@ -81,6 +83,7 @@ def register_host(resources: Resources) -> None:
                 "name": settings.host,
                 "availability_zone": settings.availability_zones[0],
                 "installations": Jsonb(found),
+                "forwarding": resources.forwarder.name,
             },
         )
 
@@ -107,6 +110,7 @@ async def work(brief: child.Brief) -> None:
         await asyncio.gather(
             worker.run(),
             _repeat(settings.monitor_interval, Monitor(resources, queue).look_after_servers),
+            _repeat(_ROUTES_INTERVAL, lambda: _keep_routes(resources)),
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
             _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
             _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),
@@ -125,6 +129,14 @@ async def _repeat(seconds: float, round_: Callable[[], None]) -> None:
         except Exception:
             logger.exception("a round failed")
         await asyncio.sleep(seconds)
+
+
+def _keep_routes(resources: Resources) -> None:
+    """See that what is to be passed on is: after a reboot, and where somebody else took it away."""
+    try:
+        resources.apply_routes()
+    except HostError as error:
+        logger.warning("not everything is passed on: %s", error)
 
 
 def _tidy(resources: Resources) -> None:

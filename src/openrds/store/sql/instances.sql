@@ -89,9 +89,11 @@ where node.host = %s and instance.address <> node.address
 order by instance.address
 
 -- name: set_host
-insert into host (name, availability_zone, installations) values (%(name)s, %(availability_zone)s, %(installations)s)
+insert into host (name, availability_zone, installations, forwarding)
+values (%(name)s, %(availability_zone)s, %(installations)s, %(forwarding)s)
 on conflict (name) do update set availability_zone = excluded.availability_zone,
-                                 installations = excluded.installations, seen_at = now()
+                                 installations = excluded.installations, forwarding = excluded.forwarding,
+                                 seen_at = now()
 
 -- name: hosts
 select * from host order by name
