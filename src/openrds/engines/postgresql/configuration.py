@@ -171,6 +171,11 @@ def archive_folder(node: NodeSpec) -> Path:
     return node.folder / "archive"
 
 
+def standby_signal(node: NodeSpec) -> Path:
+    """The file that makes a server a standby when it starts; its promotion removes it."""
+    return node.data_dir / "standby.signal"
+
+
 def log_folder(node: NodeSpec) -> Path:
     return node.folder / "log"
 

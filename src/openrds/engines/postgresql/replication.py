@@ -16,10 +16,11 @@ from openrds.hosts.processes import wait_until
 if TYPE_CHECKING:
     from openrds.engines.postgresql.server import PostgreSQLServer
 
-_STREAMING_SECONDS = 60.0
+_STREAMING_SECONDS = 30.0
 _PROMOTION_SECONDS = 60.0
 _RELOADS_UPSTREAM = 13
 _WITH_MANIFEST = 13
+_ATTACHED, _REWOUND, _COPIED = "attached", "rewound", "copied"
 _UNFINISHED = ".data.copying-"
 #: Is there while pg_rewind works: what it left half-way can only be copied anew.
 _REWINDING = "rewinding"
@@ -156,23 +157,33 @@ class PostgreSQLReplication:
             EngineError: not even as a new copy does it come to stream.
         """
         if self._server.is_running() and self.state().is_standby and self._is_streaming():
-            return "attached"
+            return _ATTACHED
         self._server.stop()
         means = self._make_fit()
-        self.follow()
+        try:
+            self.follow()
+        except EngineError:
+            if means == _COPIED:
+                raise
+            self._server.stop()
+            means = self._copy_anew()
+            self.follow()
         return means
 
     def _make_fit(self) -> str:
-        mark = self._node.folder / _REWINDING
-        if is_data_directory(self._node.data_dir) and not mark.exists():
-            if self._is_behind():
-                return "attached"
+        if is_data_directory(self._node.data_dir) and not (self._node.folder / _REWINDING).exists():
+            # What was a standby has nothing of its own; whether the upstream still has what comes next will show.
+            if configuration.standby_signal(self._node).exists() or self._is_behind():
+                return _ATTACHED
             if self._rewind():
-                return "rewound"
+                return _REWOUND
+        return self._copy_anew()
+
+    def _copy_anew(self) -> str:
         shutil.rmtree(self._node.data_dir, ignore_errors=True)
         self.copy_upstream()
-        mark.unlink(missing_ok=True)
-        return "copied"
+        (self._node.folder / _REWINDING).unlink(missing_ok=True)
+        return _COPIED
 
     def _is_behind(self) -> bool:
         """Whether all that the stopped server has is in the upstream's history: then it has only to go on."""

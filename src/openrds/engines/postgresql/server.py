@@ -61,7 +61,7 @@ class PostgreSQLServer:
         ):
             self._user.write(self.node.data_dir / name, text)
         if self.node.upstream is not None:
-            self._user.write(self.node.data_dir / "standby.signal", "")
+            self._user.write(configuration.standby_signal(self.node), "")
 
     def reload(self) -> None:
         """
