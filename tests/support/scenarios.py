@@ -10,7 +10,13 @@ from uuid import UUID
 import psycopg
 
 from openrds.domain.instance import InstanceStatus
-from openrds.operations import create_instance, delete_instance, reset_password, restart_instance
+from openrds.operations import (
+    create_instance,
+    create_replica,
+    delete_instance,
+    reset_password,
+    restart_instance,
+)
 from openrds.operations.intake import Intake
 from support.workbench import PASSWORD, Workbench
 
@@ -40,7 +46,7 @@ def active_instance(bench: Workbench) -> str:
 
 
 def instance_of_any_password(bench: Workbench) -> str:
-    """Not to be shared: a password that was set before the step failed stays, as there is no way back to the old one."""
+    """Not to be shared: a password that was set before the step failed stays, for the old one is not known."""
     return active_instance(bench)
 
 
@@ -92,12 +98,29 @@ def submit_restart(intake: Intake, instance_id: str | None, _bench: Workbench) -
     return restart_instance.submit(intake, instance_id, restart_instance.Restart())
 
 
+def submit_replica(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    request = bench.create_request(replica_of_id=instance_id, flavor_ref="rds.pg.n1.medium.2.rr")
+    _, task_id = create_replica.submit(intake, request)
+    assert task_id is not None
+    return task_id
+
+
+def check_follows(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    replica = bench.resources.primary_server(instance_id)
+    assert replica.replication.state().streaming
+    primary_id = bench.resources.instance(instance_id)["replica_of"]
+    (follower,) = bench.resources.primary_server(primary_id).replication.followers()
+    assert follower.node_id == replica.node.node_id
+
+
 def submit_with(module: object) -> Callable[[Intake, str | None, Workbench], UUID]:
     return lambda intake, instance_id, _bench: module.submit(intake, instance_id)
 
 
 SCENARIOS = {
     "create_instance": Scenario(nothing, submit_create, check_active, InstanceStatus.CREATE_FAIL),
+    "create_replica": Scenario(active_instance, submit_replica, check_follows, InstanceStatus.CREATE_FAIL),
     "restart_instance": Scenario(active_instance, submit_restart, check_active, InstanceStatus.ACTIVE),
     "delete_instance": Scenario(
         active_instance,

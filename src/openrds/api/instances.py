@@ -16,7 +16,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import find_flavor
 from openrds.domain.instance import InstanceType
 from openrds.domain.task import format_time
-from openrds.operations import create_instance, delete_instance
+from openrds.operations import create_instance, create_replica, delete_instance
 from openrds.operations.create_request import CreateInstance
 from openrds.operations.creation import NewInstance
 from openrds.operations.intake import Intake
@@ -56,6 +56,13 @@ MAX_TAG_FILTERS = 10
         ErrorCode.DUPLICATE_TAG,
         ErrorCode.QUOTA,
         ErrorCode.STORAGE_SOLD_OUT,
+        ErrorCode.REPLICA_SOURCE,
+        ErrorCode.TOO_MANY_REPLICAS,
+        ErrorCode.INSTANCE_NOT_FOUND,
+        ErrorCode.INSTANCE_ID_FORMAT,
+        ErrorCode.INSTANCE_BUSY,
+        ErrorCode.STATUS_FORBIDS,
+        ErrorCode.FROZEN,
         body=True,
     ),
     tags=["Instances"],
@@ -63,11 +70,12 @@ MAX_TAG_FILTERS = 10
 async def create(
     request: ApiRequest, project_id: FromPath[str], data: JSONBody[CreateInstance]
 ) -> Response[bodies.CreatedAnswer]:
-    """Create a single instance."""
+    """Create an instance, or with `replica_of_id` a read replica of one."""
     region = service_of(request).settings.region
 
     def work(intake: Intake) -> bodies.CreatedAnswer:
-        planned, task_id = create_instance.submit(intake, data)
+        operation = create_replica if data.replica_of_id else create_instance
+        planned, task_id = operation.submit(intake, data)
         return (
             bodies.CreatedAnswer()
             if task_id is None
@@ -192,7 +200,7 @@ def _listed(row: Row, region: str) -> bodies.ListedInstance:
         backup_strategy=bodies.CreatedBackupStrategy(row["backup_start_time"], row["backup_keep_days"]),
         maintenance_window=row["maintenance_window"],
         nodes=[_node(node, row["status"]) for node in row["nodes"]],
-        related_instance=[],
+        related_instance=_related(row),
         enterprise_project_id=row["enterprise_project_id"],
         charge_info=bodies.CreatedChargeInfo(),
         time_zone=row["time_zone"],
@@ -201,6 +209,11 @@ def _listed(row: Row, region: str) -> bodies.ListedInstance:
         associated_with_ddm=False,
         ha=bodies.HaMode(row["replication_mode"]) if row["replication_mode"] else UNSET,
     )
+
+
+def _related(row: Row) -> list[bodies.RelatedInstance]:
+    primary = [bodies.RelatedInstance(row["replica_of"], "replica_of")] if row["replica_of"] else []
+    return primary + [bodies.RelatedInstance(replica, "replica") for replica in row["replicas"]]
 
 
 def _node(node: Row, status: str) -> bodies.Node:

@@ -128,7 +128,8 @@ def failed(context: Context, connection: Writer) -> None:
 def aim_of(instance: Row) -> dict[str, object]:
     """What the task is to make, as `entities.instance` says it (jobs seeds, table 6)."""
     datastore = {"type": str(instance["engine"]).lower(), "version": instance["version"]}
-    return {"type": instance["type"], "datastore": datastore}
+    aim = {"type": instance["type"], "datastore": datastore}
+    return aim | ({"replica_of": instance["replica_of"]} if instance["replica_of"] else {})
 
 
 def resource_ids(instance_id: str) -> list[str]:

@@ -9,6 +9,7 @@ import msgspec
 from openrds.domain.schedule import ScheduledName
 from openrds.operations import restart_instance
 from openrds.operations.create_instance import CREATE_INSTANCE
+from openrds.operations.create_replica import CREATE_REPLICA
 from openrds.operations.delete_instance import DELETE_INSTANCE
 from openrds.operations.intake import Intake
 from openrds.operations.reset_password import RESET_PASSWORD
@@ -18,6 +19,7 @@ from openrds.tasks.operation import Operation
 
 _ALL: tuple[Operation[Any, Any], ...] = (
     CREATE_INSTANCE,
+    CREATE_REPLICA,
     RESTART_INSTANCE,
     DELETE_INSTANCE,
     RESET_PASSWORD,

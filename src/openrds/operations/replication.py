@@ -94,8 +94,17 @@ def turn_replicas(resources: Resources, instance_id: str) -> None:
                 )
 
 
+def forget_follower(resources: Resources, primary_id: str, node_id: str) -> None:
+    """Have a primary keep nothing back any more for a follower that is stopped for good.
+
+    Raises:
+        EngineError: it runs, and does not let go.
+    """
+    primary = resources.primary_server(primary_id)
+    if primary.is_running():
+        primary.replication.forget(node_id)
+
+
 def _note(resources: Resources, instance_id: str, confirmation: Confirmation) -> None:
     with resources.store.transaction() as connection:
-        connection.execute(
-            _sql.set_confirmation, {"instance_id": instance_id, "confirmation": confirmation}
-        )
+        connection.execute(_sql.set_confirmation, {"instance_id": instance_id, "confirmation": confirmation})

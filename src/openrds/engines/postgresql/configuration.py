@@ -86,8 +86,12 @@ def _network(node: NodeSpec) -> dict[str, str]:
 
 
 def _resources(node: NodeSpec) -> dict[str, str]:
-    """A quarter of the memory for the buffers; the rest is the page cache's, and the sessions'."""
-    connections = max_connections(node.memory_mb)
+    """A quarter of the memory for the buffers; the rest is the page cache's, and the sessions'.
+
+    A standby does not start where it has less room for connections or workers than its upstream.
+    """
+    leader = node.upstream or node
+    connections = max_connections(max(node.memory_mb, leader.memory_mb))
     work_mem = max(4 * _KB, node.memory_mb * _KB // 4 // connections)
     return {
         "max_connections": str(connections),
@@ -96,7 +100,7 @@ def _resources(node: NodeSpec) -> dict[str, str]:
         "maintenance_work_mem": f"{max(16, min(2048, node.memory_mb // 16))}MB",
         "work_mem": f"{work_mem}kB",
         "huge_pages": "off",
-        "max_worker_processes": str(max(8, node.vcpus)),
+        "max_worker_processes": str(max(8, node.vcpus, leader.vcpus)),
         "max_parallel_workers": str(node.vcpus),
     }
 

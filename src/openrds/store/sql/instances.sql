@@ -2,12 +2,12 @@
 insert into instance (id, project_id, name, engine, version, complete_version, type, status, flavor_ref, volume_type,
                       volume_size, port, availability_zone, vpc_id, subnet_id, security_group_id, replication_mode,
                       switch_strategy, configuration_id, enterprise_project_id, disk_encryption_id, time_zone,
-                      backup_start_time, backup_keep_days, tags)
+                      backup_start_time, backup_keep_days, tags, replica_of)
 values (%(id)s, %(project_id)s, %(name)s, %(engine)s, %(version)s, %(complete_version)s, %(type)s, 'BUILD',
         %(flavor_ref)s, %(volume_type)s, %(volume_size)s, %(port)s, %(availability_zone)s, %(vpc_id)s, %(subnet_id)s,
         %(security_group_id)s, %(replication_mode)s, %(switch_strategy)s, %(configuration_id)s,
         %(enterprise_project_id)s, %(disk_encryption_id)s, %(time_zone)s, %(backup_start_time)s,
-        %(backup_keep_days)s, %(tags)s)
+        %(backup_keep_days)s, %(tags)s, %(replica_of)s)
 
 -- name: insert_node
 insert into node (id, instance_id, name, role, host, availability_zone)
@@ -79,6 +79,25 @@ where id = %(instance_id)s
 
 -- name: replicas_of_instance
 select * from instance where replica_of = %s order by id
+
+-- name: delete_replicas
+delete from instance where replica_of = %s
+
+-- name: followers_to_watch
+select instance.*, node.id as node_id, host(node.address) as node_address, node.role as node_role
+from node join instance on instance.id = node.instance_id
+where node.host = %s and node.role <> 'master' and instance.status not in ('BUILD', 'CREATE FAIL', 'SHUTDOWN')
+
+-- name: note_replication
+update node set replication = %(replication)s, replication_seen_at = now() where id = %(node_id)s
+
+-- name: replication_of_instance
+-- Of its standby, and of its read replicas, or of itself where it is one.
+select node.id, node.instance_id, node.role, node.replication, node.replication_seen_at
+from node join instance on instance.id = node.instance_id
+where (instance.id = %(id)s or instance.replica_of = %(id)s) and instance.project_id = %(project_id)s
+  and node.role <> 'master'
+order by node.role <> 'slave', node.id
 
 -- name: set_node_address
 update node set address = %(address)s where id = %(node_id)s
@@ -168,6 +187,10 @@ with matching as (
                                                        'availability_zone', node.availability_zone)
                                      order by node.role = 'slave', node.id)
                      from node where node.instance_id = matching.id), '[]') as nodes,
+           coalesce((select json_agg(replica.id order by replica.created_at, replica.id)
+                     from instance as replica
+                     where replica.replica_of = matching.id
+                       and (not replica.deleting or replica.status in ('ACTIVE', 'BACKING UP'))), '[]') as replicas,
            host(address) as endpoint
     from matching
     order by created_at desc, id
