@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from openrds.operations.create_instance import CREATE_INSTANCE
+from openrds.operations.create_instance import CREATE_HA_INSTANCE, CREATE_INSTANCE
 from openrds.operations.delete_instance import DELETE_INSTANCE
+from openrds.operations.rebuild_standby import REBUILD_STANDBY
+from openrds.operations.replication_mode import CHANGE_REPLICATION_MODE
 from openrds.operations.reset_password import RESET_PASSWORD
 from openrds.operations.restart_instance import RESTART_INSTANCE
+from openrds.operations.single_to_ha import SINGLE_TO_HA
+from openrds.operations.switchover import SWITCHOVER
 from openrds.tasks.operation import Operation
 
 _ALL: tuple[Operation[Any, Any], ...] = (
@@ -14,6 +18,11 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     RESTART_INSTANCE,
     DELETE_INSTANCE,
     RESET_PASSWORD,
+    CREATE_HA_INSTANCE,
+    SINGLE_TO_HA,
+    SWITCHOVER,
+    REBUILD_STANDBY,
+    CHANGE_REPLICATION_MODE,
 )
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {operation.key: operation for operation in _ALL}

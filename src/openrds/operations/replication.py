@@ -63,7 +63,7 @@ def end_confirmation(resources: Resources, instance_id: str) -> None:
 
 
 def replicates_synchronously(instance: Row) -> bool:
-    return instance["type"] == InstanceType.HA and instance["replication_mode"] == SYNCHRONOUS
+    return bool(instance["type"] == InstanceType.HA and instance["replication_mode"] == SYNCHRONOUS)
 
 
 def restore_confirmation(resources: Resources, instance_id: str) -> None:
@@ -96,6 +96,4 @@ def turn_replicas(resources: Resources, instance_id: str) -> None:
 
 def _note(resources: Resources, instance_id: str, confirmation: Confirmation) -> None:
     with resources.store.transaction() as connection:
-        connection.execute(
-            _sql.set_confirmation, {"instance_id": instance_id, "confirmation": confirmation}
-        )
+        connection.execute(_sql.set_confirmation, {"instance_id": instance_id, "confirmation": confirmation})

@@ -157,7 +157,10 @@ def set_status(
 
 
 def settle_by_looking(context: StepContext[Resources, P], connection: Writer) -> None:
-    """After a failure: the instance is ACTIVE if it serves, and else FAILED. A missing standby is the monitor's to mend."""
+    """After a failure: the instance is ACTIVE if it serves, and else FAILED.
+
+    A standby that is missing is the monitor's to bring back.
+    """
     resources = context.resources
     instance, node = resources.instance(context.instance_id), resources.primary(context.instance_id)
     serving = is_serving(resources, instance, node)

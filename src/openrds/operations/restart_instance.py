@@ -1,5 +1,6 @@
 """Restart an instance: asked for by a caller, or by the monitor when a server died."""
 
+import logging
 from uuid import UUID
 
 import msgspec
@@ -8,11 +9,14 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.engines.protocol import Server
+from openrds.engines.protocol import EngineError
 from openrds.operations.intake import Intake, NoParameters
+from openrds.operations.replication import build_standby, end_confirmation, restore_confirmation
 from openrds.operations.resources import Resources, set_status, settle_by_looking
 from openrds.store.database import Writer
 from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+logger = logging.getLogger(__name__)
 
 
 class Restart(msgspec.Struct):
@@ -36,14 +40,33 @@ def submit(intake: Intake, instance_id: str, request: Restart) -> UUID:
     return task_id
 
 
-def stop_server(context: Context) -> None:
-    _server(context).stop()
+def stop_servers(context: Context) -> None:
+    """The primary hands all that it wrote to its standby when it goes, so it goes first."""
+    for node_id in _node_ids(context):
+        context.resources.node_server(context.instance_id, node_id).stop()
 
 
-def start_server(context: Context) -> None:
-    server = _server(context)
+def start_primary(context: Context) -> None:
+    server = context.resources.primary_server(context.instance_id)
     server.configure()
     server.start()
+
+
+def start_standby(context: Context) -> None:
+    """Without it the instance serves all the same; one that cannot be started is then the monitor's to rebuild."""
+    resources, instance_id = context.resources, context.instance_id
+    try:
+        for node in resources.standbys(instance_id):
+            build_standby(resources, instance_id, node["id"])
+        restore_confirmation(resources, instance_id)
+    except EngineError:
+        logger.warning("instance %s: its standby could not be started", instance_id, exc_info=True)
+        end_confirmation(resources, instance_id)
+
+
+def start_servers(context: Context) -> None:
+    start_primary(context)
+    start_standby(context)
 
 
 def completed(context: Context, connection: Writer) -> Output:
@@ -51,17 +74,17 @@ def completed(context: Context, connection: Writer) -> Output:
     return {}
 
 
-def _server(context: Context) -> Server:
-    resources = context.resources
-    return resources.server(resources.instance(context.instance_id), resources.primary(context.instance_id))
+def _node_ids(context: Context) -> list[str]:
+    return [node["id"] for node in context.resources.nodes(context.instance_id)]
 
 
 RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(
     key="restart_instance",
     parameters=NoParameters,
     steps=(
-        Step("stop server", stop_server, undo=start_server, expected=0.05),
-        Step("start server", start_server, expected=0.1),
+        Step("stop server", stop_servers, undo=start_servers, expected=0.05),
+        Step("start server", start_primary, expected=0.1),
+        Step("start standby", start_standby, expected=0.01),
     ),
     on_completed=completed,
     on_failed=settle_by_looking,

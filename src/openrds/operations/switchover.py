@@ -68,7 +68,9 @@ def require_standby(instance: Row) -> None:
         Refusal: INSTANCE_TYPE, for an instance that has no standby.
     """
     if instance["type"] != InstanceType.HA:
-        raise Refusal(ErrorCode.INSTANCE_TYPE, f"The instance is of type {instance['type']}; it has no standby.")
+        raise Refusal(
+            ErrorCode.INSTANCE_TYPE, f"The instance is of type {instance['type']}; it has no standby."
+        )
 
 
 def check_standby(context: Context) -> None:
@@ -80,7 +82,9 @@ def check_standby(context: Context) -> None:
     except EngineError as error:
         raise StepFailed(f"the standby does not answer: {error}") from error
     if not state.streaming:
-        raise StepFailed("the standby does not stream from the primary; `force` makes it the primary all the same")
+        raise StepFailed(
+            "the standby does not stream from the primary; `force` makes it the primary all the same"
+        )
     if state.lag_bytes > _MOST_LAG_BYTES:
         raise StepFailed(
             f"the standby has {state.lag_bytes} bytes still to apply; wait, or make it the primary by `force`"
