@@ -18,7 +18,16 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
 from openrds import __version__
-from openrds.api import catalogue, health, instance_actions, instance_changes, instances, task_export, tasks
+from openrds.api import (
+    catalogue,
+    health,
+    instance_actions,
+    instance_changes,
+    instances,
+    schedule_tasks,
+    task_export,
+    tasks,
+)
 from openrds.api.authentication import MAX_BODY_BYTES, AuthenticationMiddleware, Authenticator
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.api.iam import iam_router
@@ -59,6 +68,7 @@ def _rds_router() -> Router:
     handlers = [
         *tasks.HANDLERS,
         *task_export.HANDLERS,
+        *schedule_tasks.HANDLERS,
         *instances.HANDLERS,
         *instance_actions.HANDLERS,
         *instance_changes.HANDLERS,
