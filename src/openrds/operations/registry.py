@@ -3,10 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from openrds.operations.bind_public_address import BIND_PUBLIC_ADDRESS
+from openrds.operations.change_port import CHANGE_PORT
 from openrds.operations.create_instance import CREATE_INSTANCE
 from openrds.operations.delete_instance import DELETE_INSTANCE
 from openrds.operations.reset_password import RESET_PASSWORD
 from openrds.operations.restart_instance import RESTART_INSTANCE
+from openrds.operations.start_instance import START_INSTANCE
+from openrds.operations.stop_instance import STOP_INSTANCE
+from openrds.operations.unbind_public_address import UNBIND_PUBLIC_ADDRESS
 from openrds.tasks.operation import Operation
 
 _ALL: tuple[Operation[Any, Any], ...] = (
@@ -14,6 +19,11 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     RESTART_INSTANCE,
     DELETE_INSTANCE,
     RESET_PASSWORD,
+    STOP_INSTANCE,
+    START_INSTANCE,
+    CHANGE_PORT,
+    BIND_PUBLIC_ADDRESS,
+    UNBIND_PUBLIC_ADDRESS,
 )
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {operation.key: operation for operation in _ALL}
