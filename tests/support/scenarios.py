@@ -61,7 +61,7 @@ def stopped_instance(bench: Workbench) -> str:
 
 def reachable_instance(bench: Workbench) -> str:
     """An instance on a host that can pass connections on to it."""
-    if bench.resources.forwarder.refusal:
+    if not bench.resources.forwarder.name:
         pytest.skip(bench.resources.forwarder.refusal)
     return active_instance(bench)
 
@@ -74,6 +74,11 @@ def bound_instance(bench: Workbench) -> str:
 def done(bench: Workbench, instance_id: str, task_id: UUID) -> str:
     assert bench.run(task_id)["status"] == "Completed"
     return instance_id
+
+
+def instance_of_any_password(bench: Workbench) -> str:
+    """Not to be shared: a password that was set before the step failed stays, for the old one is not known."""
+    return active_instance(bench)
 
 
 def nothing(_bench: Workbench) -> None:
@@ -183,7 +188,9 @@ SCENARIOS = {
         InstanceStatus.ACTIVE,
         no_way_back="remove volume",
     ),
-    "reset_password": Scenario(active_instance, submit_reset, check_new_password, InstanceStatus.ACTIVE),
+    "reset_password": Scenario(
+        instance_of_any_password, submit_reset, check_new_password, InstanceStatus.ACTIVE
+    ),
     "stop_instance": Scenario(
         active_instance, submit_with(stop_instance), check_stopped, InstanceStatus.ACTIVE
     ),

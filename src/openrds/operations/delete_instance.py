@@ -13,6 +13,7 @@ from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 _sql = Queries("instances")
+_schedule = Queries("schedule")
 
 Context = StepContext[Resources, NoParameters]
 
@@ -55,6 +56,7 @@ def release_address(context: Context) -> None:
 
 
 def completed(context: Context, connection: Writer) -> Output:
+    connection.execute(_schedule.cancel_of_instance, [context.instance_id])
     connection.execute(_sql.delete_instance, [context.instance_id])
     return {}
 

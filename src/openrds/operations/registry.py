@@ -1,14 +1,21 @@
 """Every operation by its key. A new operation is a file beside this one and a line here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import UUID
 
+import msgspec
+
+from openrds.domain.schedule import ScheduledName
+from openrds.operations import restart_instance
 from openrds.operations.bind_public_address import BIND_PUBLIC_ADDRESS
 from openrds.operations.change_port import CHANGE_PORT
 from openrds.operations.create_instance import CREATE_INSTANCE
 from openrds.operations.delete_instance import DELETE_INSTANCE
+from openrds.operations.intake import Intake
 from openrds.operations.reset_password import RESET_PASSWORD
 from openrds.operations.restart_instance import RESTART_INSTANCE
+from openrds.operations.scheduling import Submit
 from openrds.operations.start_instance import START_INSTANCE
 from openrds.operations.stop_instance import STOP_INSTANCE
 from openrds.operations.unbind_public_address import UNBIND_PUBLIC_ADDRESS
@@ -25,5 +32,15 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     BIND_PUBLIC_ADDRESS,
     UNBIND_PUBLIC_ADDRESS,
 )
+
+
+def _resubmit(submit: Callable[[Intake, str, Any], UUID], request: type[Any]) -> Submit:
+    return lambda intake, instance_id, asked: submit(intake, instance_id, msgspec.convert(asked, request))
+
+
+#: What may wait for a maintenance window, and how it is submitted then.
+SCHEDULED: Mapping[ScheduledName, Submit] = {
+    ScheduledName.RESTART: _resubmit(restart_instance.submit, restart_instance.Restart),
+}
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {operation.key: operation for operation in _ALL}
