@@ -23,7 +23,9 @@ from openrds.api import (
     health,
     instance_actions,
     instance_changes,
+    instance_network,
     instances,
+    public_ips,
     schedule_tasks,
     task_export,
     tasks,
@@ -72,6 +74,8 @@ def _rds_router() -> Router:
         *instances.HANDLERS,
         *instance_actions.HANDLERS,
         *instance_changes.HANDLERS,
+        *instance_network.HANDLERS,
+        *public_ips.HANDLERS,
         *catalogue.HANDLERS,
     ]
     return Router("/", route_handlers=handlers)

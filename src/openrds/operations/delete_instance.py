@@ -7,7 +7,7 @@ from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.addresses import release_addresses
 from openrds.operations.intake import Intake, NoParameters
-from openrds.operations.resources import Resources, settle_by_looking
+from openrds.operations.resources import Resources, set_status, settle_by_looking
 from openrds.store.database import Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
@@ -37,6 +37,8 @@ def stop_servers(context: Context) -> None:
 def start_servers_again(context: Context) -> None:
     resources = context.resources
     instance = resources.instance(context.instance_id)
+    if instance["status"] == InstanceStatus.SHUTDOWN:
+        return
     for node in resources.nodes(context.instance_id):
         server = resources.server(instance, node)
         # An instance that was never whole, or whose data is gone, has nothing to go back to.
@@ -60,6 +62,17 @@ def completed(context: Context, connection: Writer) -> Output:
     return {}
 
 
+def failed(context: Context, connection: Writer) -> None:
+    """One that was stopped is so still, unless its data is gone."""
+    resources = context.resources
+    nodes = [resources.volumes.path(node["id"]) for node in resources.nodes(context.instance_id)]
+    was_stopped = resources.instance(context.instance_id)["status"] == InstanceStatus.SHUTDOWN
+    if was_stopped and all(node.exists() for node in nodes):
+        set_status(connection, context.instance_id, InstanceStatus.SHUTDOWN)
+    else:
+        settle_by_looking(context, connection)
+
+
 DELETE_INSTANCE: Operation[Resources, NoParameters] = Operation(
     key="delete_instance",
     parameters=NoParameters,
@@ -70,5 +83,5 @@ DELETE_INSTANCE: Operation[Resources, NoParameters] = Operation(
         Step("release address", release_address, expected=0.01),
     ),
     on_completed=completed,
-    on_failed=settle_by_looking,
+    on_failed=failed,
 )

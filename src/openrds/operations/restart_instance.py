@@ -1,6 +1,5 @@
 """Restart an instance: asked for by a caller, or by the monitor when a server died."""
 
-import logging
 from uuid import UUID
 
 import msgspec
@@ -9,15 +8,12 @@ from openrds.domain.instance import InstanceStatus
 from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.engines.protocol import EngineError
+from openrds.operations import servers
 from openrds.operations.intake import Intake, NoParameters
-from openrds.operations.replication import build_standby, end_confirmation, restore_confirmation
 from openrds.operations.resources import Resources, set_status, settle_by_looking
 from openrds.operations.scheduling import schedule
 from openrds.store.database import Writer
 from openrds.tasks.operation import Operation, Output, Step, StepContext
-
-logger = logging.getLogger(__name__)
 
 
 class Restart(msgspec.Struct):
@@ -42,33 +38,20 @@ def submit(intake: Intake, instance_id: str, request: Restart) -> UUID:
     return task_id
 
 
-def stop_servers(context: Context) -> None:
-    """The primary hands all that it wrote to its standby when it goes, so it goes first."""
-    for node_id in _node_ids(context):
-        context.resources.node_server(context.instance_id, node_id).stop()
+def stop_server(context: Context) -> None:
+    servers.stop_servers(context.resources, context.instance_id)
 
 
-def start_primary(context: Context) -> None:
-    server = context.resources.primary_server(context.instance_id)
-    server.configure()
-    server.start()
+def start_again(context: Context) -> None:
+    servers.start_servers(context.resources, context.instance_id)
+
+
+def start_server(context: Context) -> None:
+    servers.start_primary(context.resources, context.instance_id)
 
 
 def start_standby(context: Context) -> None:
-    """Without it the instance serves all the same; one that cannot be started is then the monitor's to rebuild."""
-    resources, instance_id = context.resources, context.instance_id
-    try:
-        for node in resources.standbys(instance_id):
-            build_standby(resources, instance_id, node["id"])
-        restore_confirmation(resources, instance_id)
-    except EngineError:
-        logger.warning("instance %s: its standby could not be started", instance_id, exc_info=True)
-        end_confirmation(resources, instance_id)
-
-
-def start_servers(context: Context) -> None:
-    start_primary(context)
-    start_standby(context)
+    servers.start_standbys(context.resources, context.instance_id)
 
 
 def completed(context: Context, connection: Writer) -> Output:
@@ -76,16 +59,12 @@ def completed(context: Context, connection: Writer) -> Output:
     return {}
 
 
-def _node_ids(context: Context) -> list[str]:
-    return [node["id"] for node in context.resources.nodes(context.instance_id)]
-
-
 RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(
     key="restart_instance",
     parameters=NoParameters,
     steps=(
-        Step("stop server", stop_servers, undo=start_servers, expected=0.05),
-        Step("start server", start_primary, expected=0.1),
+        Step("stop server", stop_server, undo=start_again, expected=0.05),
+        Step("start server", start_server, expected=0.1),
         Step("start standby", start_standby, expected=0.01),
     ),
     on_completed=completed,
