@@ -1,4 +1,4 @@
-"""Each way of passing connections on, for real: with the machine's nftables and HAProxy, between addresses of our own."""
+"""Each way of passing connections on, with the machine's nftables and HAProxy, between addresses of our own."""
 
 import contextlib
 import itertools

@@ -8,19 +8,29 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
+import pytest
 
+from openrds.domain.engine import RULES, EngineName
 from openrds.domain.instance import InstanceStatus
+from openrds.domain.network import public_addresses
+from openrds.hosts.addresses import is_answering
 from openrds.operations import (
+    bind_public_address,
+    change_port,
     create_instance,
     create_replica,
     delete_instance,
     reset_password,
     restart_instance,
+    start_instance,
+    stop_instance,
+    unbind_public_address,
 )
 from openrds.operations.intake import Intake
 from support.workbench import PASSWORD, Workbench
 
 NEW_PASSWORD = "An0ther-Secret"
+NEW_PORT = 5433
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,28 @@ def active_instance(bench: Workbench) -> str:
     return str(bench.task(task_id)["instance_id"])
 
 
+def stopped_instance(bench: Workbench) -> str:
+    instance_id = active_instance(bench)
+    return done(bench, instance_id, bench.submit(lambda intake: stop_instance.submit(intake, instance_id)))
+
+
+def reachable_instance(bench: Workbench) -> str:
+    """An instance on a host that can pass connections on to it."""
+    if not bench.resources.forwarder.name:
+        pytest.skip(bench.resources.forwarder.refusal)
+    return active_instance(bench)
+
+
+def bound_instance(bench: Workbench) -> str:
+    instance_id = reachable_instance(bench)
+    return done(bench, instance_id, bench.submit(lambda intake: submit_bind(intake, instance_id, bench)))
+
+
+def done(bench: Workbench, instance_id: str, task_id: UUID) -> str:
+    assert bench.run(task_id)["status"] == "Completed"
+    return instance_id
+
+
 def instance_of_any_password(bench: Workbench) -> str:
     """Not to be shared: a password that was set before the step failed stays, for the old one is not known."""
     return active_instance(bench)
@@ -54,10 +86,10 @@ def nothing(_bench: Workbench) -> None:
     return None
 
 
-def query(bench: Workbench, instance_id: str, password: str = PASSWORD) -> None:
+def query(bench: Workbench, instance_id: str, password: str = PASSWORD, address: str | None = None) -> None:
     instance = bench.resources.instance(instance_id)
     with psycopg.connect(
-        host=str(instance["address"]),
+        host=address or str(instance["address"]),
         port=instance["port"],
         user="root",
         password=password,
@@ -76,6 +108,35 @@ def check_active(bench: Workbench, instance_id: str) -> None:
 
 def check_new_password(bench: Workbench, instance_id: str) -> None:
     query(bench, instance_id, NEW_PASSWORD)
+
+
+def check_stopped(bench: Workbench, instance_id: str) -> None:
+    instance = bench.instance(instance_id)
+    assert instance is not None
+    assert instance["status"] == "SHUTDOWN"
+    assert not bench.footprint().processes
+
+
+def check_port(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    instance = bench.resources.instance(instance_id)
+    assert instance["port"] == NEW_PORT
+    assert not is_answering(str(instance["address"]), RULES[EngineName.POSTGRESQL].default_port)
+
+
+def check_bound(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    query(bench, instance_id, address=the_public_address(bench))
+
+
+def check_unbound(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    assert not is_answering(the_public_address(bench), bench.resources.instance(instance_id)["port"])
+    assert not bench.footprint().routes
+
+
+def the_public_address(bench: Workbench) -> str:
+    return str(public_addresses(bench.project_id, bench.resources.settings)[0].address)
 
 
 def check_gone(bench: Workbench, instance_id: str) -> None:
@@ -114,6 +175,22 @@ def check_follows(bench: Workbench, instance_id: str) -> None:
     assert follower.node_id == replica.node.node_id
 
 
+def submit_bind(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    assert instance_id is not None
+    public = public_addresses(bench.project_id, bench.resources.settings)[0]
+    return bind_public_address.submit(intake, instance_id, str(public.address), public.id)
+
+
+def submit_unbind(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return unbind_public_address.submit(intake, instance_id, None)
+
+
+def submit_port(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return change_port.submit(intake, instance_id, change_port.ChangePort(NEW_PORT))
+
+
 def submit_with(module: object) -> Callable[[Intake, str | None, Workbench], UUID]:
     return lambda intake, instance_id, _bench: module.submit(intake, instance_id)
 
@@ -132,4 +209,13 @@ SCENARIOS = {
     "reset_password": Scenario(
         instance_of_any_password, submit_reset, check_new_password, InstanceStatus.ACTIVE
     ),
+    "stop_instance": Scenario(
+        active_instance, submit_with(stop_instance), check_stopped, InstanceStatus.ACTIVE
+    ),
+    "start_instance": Scenario(
+        stopped_instance, submit_with(start_instance), check_active, InstanceStatus.SHUTDOWN
+    ),
+    "change_port": Scenario(active_instance, submit_port, check_port, InstanceStatus.ACTIVE),
+    "bind_public_address": Scenario(reachable_instance, submit_bind, check_bound, InstanceStatus.ACTIVE),
+    "unbind_public_address": Scenario(bound_instance, submit_unbind, check_unbound, InstanceStatus.ACTIVE),
 }

@@ -23,7 +23,9 @@ from openrds.api import (
     health,
     instance_actions,
     instance_changes,
+    instance_network,
     instances,
+    public_ips,
     replication,
     schedule_tasks,
     task_export,
@@ -74,6 +76,8 @@ def _rds_router() -> Router:
         *instances.HANDLERS,
         *instance_actions.HANDLERS,
         *instance_changes.HANDLERS,
+        *instance_network.HANDLERS,
+        *public_ips.HANDLERS,
         *catalogue.HANDLERS,
     ]
     return Router("/", route_handlers=handlers)

@@ -182,7 +182,7 @@ def _listed(row: Row, region: str) -> bodies.ListedInstance:
         datastore=bodies.Datastore(row["engine"], row["version"], row["complete_version"]),
         port=row["port"],
         private_ips=[row["endpoint"]] if row["endpoint"] else [],
-        public_ips=[],
+        public_ips=[row["public_address"]] if row["public_address"] else [],
         private_dns_names=[],
         public_dns_names=[],
         db_user_name=RULES[engine].administrator,

@@ -218,6 +218,7 @@ def _facts(instance: Json) -> dict[str, object]:
         "type": instance["type"],
         "engine": _engine(instance),
         "address": ", ".join(instance["private_ips"]),
+        "public address": ", ".join(instance["public_ips"]),
         "port": instance["port"],
         "administrator": instance["db_user_name"],
         "flavor": f"{instance['flavor_ref']} ({instance['cpu']} vCPU, {instance['mem']} GB)",

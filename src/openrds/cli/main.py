@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from openrds import __version__
-from openrds.cli import bench, check, demo, instance_replicas, instances, serve, tasks
+from openrds.cli import bench, check, demo, instance_network, instance_replicas, instances, serve, tasks
 from openrds.cli.errors import CommandError
 from openrds.cli.output import note
 
@@ -26,6 +26,7 @@ app.command("demo")(demo.demo)
 app.command("check")(check.check)
 instances.app.add_typer(instance_replicas.app)
 app.add_typer(instances.app, name="instance")
+app.add_typer(instance_network.public_ips, name="public-ip")
 app.add_typer(tasks.app, name="task")
 app.add_typer(bench.app, name="bench")
 

@@ -8,7 +8,13 @@ from openrds.domain.instance import InstanceStatus
 from openrds.domain.task import TaskName
 from openrds.engines.passwords import seal_password
 from openrds.engines.protocol import Server
-from openrds.operations.addresses import listen_on, release_addresses, take_endpoint, take_node_address
+from openrds.operations.addresses import (
+    listen_on,
+    release_addresses,
+    take_endpoint,
+    take_node_address,
+    where_clients_come,
+)
 from openrds.operations.create_request import CreateInstance
 from openrds.operations.creation import NewInstance, plan_instance, write_instance
 from openrds.operations.intake import Intake
@@ -102,7 +108,7 @@ def confirm_writes(context: Context) -> None:
 
 
 def pass_on_endpoint(context: Context) -> None:
-    context.resources.apply_routes()
+    context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
 
 
 def check_endpoint(context: Context) -> None:

@@ -281,13 +281,13 @@ def _find_host(intake: Intake, engine: EngineName, version: str) -> tuple[str, M
     )
 
 
-def check_room(intake: Intake, host: str, places: int) -> None:
-    """Whether a host has disk space left, and so many addresses; and the project a place for one more instance."""
+def check_room(intake: Intake, host: str, *, places: int, instances: int = 1) -> None:
+    """Whether a host has disk space left, and so many addresses; and the project room for so many instances."""
     settings, connection = intake.settings, intake.connection
     # Taken for the rest of the transaction, so that two creations at once cannot both take the last place.
     connection.execute(_sql.lock_host, [host])
     (project,) = connection.execute(_sql.count_instances, [intake.project_id])
-    if project["instances"] >= settings.instance_quota:
+    if project["instances"] + instances > settings.instance_quota:
         raise Refusal(
             ErrorCode.QUOTA, f"The project has {project['instances']} of {settings.instance_quota} instances."
         )

@@ -44,11 +44,14 @@ def stop_servers(context: Context) -> None:
 def start_servers_again(context: Context) -> None:
     resources = context.resources
     for instance in _all(context):
+        if instance["status"] == InstanceStatus.SHUTDOWN:
+            continue
         for node in resources.nodes(instance["id"]):
             server = resources.server(instance, node)
             # An instance that was never whole, or whose data is gone, has nothing to go back to.
             if server.node.data_dir.exists():
                 server.start()
+    resources.apply_routes()
 
 
 def remove_volumes(context: Context) -> None:
@@ -80,10 +83,18 @@ def completed(context: Context, connection: Writer) -> Output:
     return {}
 
 
-def failed(context: StepContext[Resources, NoParameters], connection: Writer) -> None:
+def failed(context: Context, connection: Writer) -> None:
     for instance in _all(context):
-        serving = is_serving(context.resources, instance, context.resources.primary(instance["id"]))
-        set_status(connection, instance["id"], InstanceStatus.ACTIVE if serving else InstanceStatus.FAILED)
+        set_status(connection, instance["id"], _true_status(context.resources, instance))
+
+
+def _true_status(resources: Resources, instance: Row) -> InstanceStatus:
+    """One that was stopped is so still, unless its data is gone."""
+    nodes = resources.nodes(instance["id"])
+    whole = all(resources.volumes.path(node["id"]).exists() for node in nodes)
+    if instance["status"] == InstanceStatus.SHUTDOWN and whole:
+        return InstanceStatus.SHUTDOWN
+    return InstanceStatus.ACTIVE if is_serving(resources, instance, nodes[0]) else InstanceStatus.FAILED
 
 
 def _all(context: Context) -> list[Row]:

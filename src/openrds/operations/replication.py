@@ -63,7 +63,7 @@ def end_confirmation(resources: Resources, instance_id: str) -> None:
 
 
 def replicates_synchronously(instance: Row) -> bool:
-    return instance["type"] == InstanceType.HA and instance["replication_mode"] == SYNCHRONOUS
+    return bool(instance["type"] == InstanceType.HA and instance["replication_mode"] == SYNCHRONOUS)
 
 
 def restore_confirmation(resources: Resources, instance_id: str) -> None:

@@ -1,5 +1,6 @@
 """What the steps of every operation act with, and the small things that several of them ask of it."""
 
+import logging
 import shutil
 import threading
 from collections.abc import Mapping
@@ -13,11 +14,14 @@ from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
 from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
+from openrds.hosts.errors import HostError
 from openrds.hosts.forwarding import Forwarder, Route
 from openrds.hosts.volumes import FolderVolumes
 from openrds.store.database import Row, Store, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import P, StepContext, StepFailed
+
+logger = logging.getLogger(__name__)
 
 _sql = Queries("instances")
 
@@ -103,17 +107,22 @@ class Resources:
         self.engines[installation.engine].initialise(installation, server.node.data_dir)
         self.spare_taken.set()
 
-    def apply_routes(self) -> None:
+    def apply_routes(self, *addresses: str) -> None:
         """Pass on what the store says is to be passed on by this host, now.
 
         Raises:
-            HostError: not all of it is in place.
+            HostError: not all of it is in place; with addresses, only if that concerns one of them.
         """
         with self._routing:
             rows = self.store.rows(_sql.routes_of_host, [self.settings.host])
-            self.forwarder.apply(
-                [Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows]
-            )
+            routes = {Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows}
+            try:
+                self.forwarder.apply(routes)
+            except HostError as error:
+                wrong = routes ^ self.forwarder.routes()
+                if not addresses or any(route.address in addresses for route in wrong):
+                    raise
+                logger.warning("not everything is passed on: %s", error)
 
     def remove_folders(self, node_id: str) -> None:
         """All that is on disk of a node that is stopped: its volume, and the folder of its socket."""
@@ -157,7 +166,10 @@ def set_status(
 
 
 def settle_by_looking(context: StepContext[Resources, P], connection: Writer) -> None:
-    """After a failure: the instance is ACTIVE if it serves, and else FAILED. A missing standby is the monitor's to mend."""
+    """After a failure: the instance is ACTIVE if it serves, and else FAILED.
+
+    A standby that is missing is the monitor's to bring back.
+    """
     resources = context.resources
     instance, node = resources.instance(context.instance_id), resources.primary(context.instance_id)
     serving = is_serving(resources, instance, node)

@@ -8,7 +8,7 @@ from openrds.domain.instance import InstanceStatus
 from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.engines.protocol import Server
+from openrds.operations import servers
 from openrds.operations.intake import Intake, NoParameters
 from openrds.operations.resources import Resources, set_status, settle_by_looking
 from openrds.operations.scheduling import schedule
@@ -39,13 +39,19 @@ def submit(intake: Intake, instance_id: str, request: Restart) -> UUID:
 
 
 def stop_server(context: Context) -> None:
-    _server(context).stop()
+    servers.stop_servers(context.resources, context.instance_id)
+
+
+def start_again(context: Context) -> None:
+    servers.start_servers(context.resources, context.instance_id)
 
 
 def start_server(context: Context) -> None:
-    server = _server(context)
-    server.configure()
-    server.start()
+    servers.start_primary(context.resources, context.instance_id)
+
+
+def start_standby(context: Context) -> None:
+    servers.start_standbys(context.resources, context.instance_id)
 
 
 def completed(context: Context, connection: Writer) -> Output:
@@ -53,17 +59,13 @@ def completed(context: Context, connection: Writer) -> Output:
     return {}
 
 
-def _server(context: Context) -> Server:
-    resources = context.resources
-    return resources.server(resources.instance(context.instance_id), resources.primary(context.instance_id))
-
-
 RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(
     key="restart_instance",
     parameters=NoParameters,
     steps=(
-        Step("stop server", stop_server, undo=start_server, expected=0.05),
+        Step("stop server", stop_server, undo=start_again, expected=0.05),
         Step("start server", start_server, expected=0.1),
+        Step("start standby", start_standby, expected=0.01),
     ),
     on_completed=completed,
     on_failed=settle_by_looking,

@@ -9,6 +9,7 @@ from openrds.domain.instance import InstanceStatus, InstanceType
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import EngineError, Server
+from openrds.operations.addresses import where_clients_come
 from openrds.operations.intake import Intake
 from openrds.operations.replication import (
     build_standby,
@@ -101,7 +102,7 @@ def change_roles(context: Context) -> None:
             _take_over(_old(context), new)
         new.replication.promote()
         _note_roles(context)
-    context.resources.apply_routes()
+    context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
 
 
 def change_roles_back(context: Context) -> None:
@@ -114,7 +115,7 @@ def change_roles_back(context: Context) -> None:
             old = _old(context)
             old.configure()
             old.start()
-    context.resources.apply_routes()
+    context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
 
 
 def _hand_over(old: Server, new: Server) -> None:

@@ -22,6 +22,7 @@ from openrds.operations.registry import OPERATIONS, SCHEDULED
 from openrds.operations.replication_watch import watch_replication
 from openrds.operations.resources import Resources
 from openrds.operations.scheduling import Scheduler, forget_ended
+from openrds.operations.start_instance import start_overdue
 from openrds.service import child
 from openrds.store.database import Store
 from openrds.store.queries import Queries
@@ -44,13 +45,14 @@ _ROUTES_INTERVAL = 5.0
 _POOL_INTERVAL = 60.0
 _POOL_DELAY = 2.0
 _RETENTION_INTERVAL = 60.0
+_STARTING_INTERVAL = 60.0
 _SCHEDULE_INTERVAL = 10.0
 _REPLICATION_INTERVAL = 5.0
 _TIDYING_INTERVAL = 3600.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.
-_SPARE_THREADS = 8
+_SPARE_THREADS = 10
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
@@ -113,12 +115,13 @@ async def work(brief: child.Brief) -> None:
         child.announce_ready()
         await asyncio.gather(
             worker.run(),
-            _repeat(settings.monitor_interval, Monitor(resources, queue).look_after_servers),
+            _repeat(0, Monitor(resources, queue).look_and_wait),
             _repeat(_ROUTES_INTERVAL, lambda: _keep_routes(resources)),
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
             _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
             _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),
             _repeat(_REPLICATION_INTERVAL, lambda: watch_replication(resources)),
+            _repeat(_STARTING_INTERVAL, lambda: start_overdue(store, queue, settings)),
             _repeat(_SCHEDULE_INTERVAL, Scheduler(store, queue, settings, SCHEDULED).start_due),
             _repeat(_TIDYING_INTERVAL, lambda: _tidy(resources)),
             _repeat(_POOL_DELAY, lambda: _keep_pools_full(resources)),

@@ -127,17 +127,79 @@ update node set address = null where id = %(node_id)s
 -- name: release_addresses
 with released as (
     delete from address where instance_id = %(instance_id)s
+), public as (
+    delete from public_address where instance_id = %(instance_id)s
 ), nodes as (
     update node set address = null where instance_id = %(instance_id)s
 )
 update instance set address = null where id = %(instance_id)s
 
 -- name: routes_of_host
--- What does not listen on its endpoint itself is passed on to.
-select host(instance.address) as address, instance.port, host(node.address) as node_address
-from instance join node on node.instance_id = instance.id and node.role in ('master', 'readreplica')
-where node.host = %s and instance.address <> node.address
-order by instance.address
+-- A server that does not listen on its instance's endpoint gets what comes there, and at the public address, passed on.
+with serving as (
+    select instance.id, instance.address, instance.port, node.address as node_address
+    from instance join node on node.instance_id = instance.id and node.role in ('master', 'readreplica')
+    where node.host = %s and node.address is not null and instance.status <> 'SHUTDOWN'
+)
+select host(address) as address, port, host(node_address) as node_address
+from serving where address <> node_address
+union all
+select host(public_address.address), port, host(node_address)
+from serving join public_address on public_address.instance_id = serving.id and public_address.bound
+order by 1
+
+-- name: take_public_address
+insert into public_address (address, instance_id) values (%(address)s, %(instance_id)s)
+on conflict do nothing
+returning address
+
+-- name: public_address_of_instance
+select host(address) as address, bound from public_address where instance_id = %s
+
+-- name: holder_of_public_address
+select instance.* from public_address join instance on instance.id = public_address.instance_id
+where public_address.address = %s
+
+-- name: set_bound
+update public_address set bound = %(bound)s where instance_id = %(instance_id)s
+
+-- name: release_public_address
+delete from public_address where instance_id = %s
+
+-- name: bound_addresses
+select host(public_address.address) as address, instance.id as instance_id, instance.project_id,
+       host(instance.address) as endpoint
+from public_address join instance on instance.id = public_address.instance_id
+where public_address.bound
+
+-- name: forwarding_of_instance
+-- By what means the hosts of its nodes pass connections on; one that has none comes first.
+select host.forwarding from node join host on host.name = node.host where node.instance_id = %s order by 1
+
+-- name: set_port
+update instance set port = %(port)s, updated_at = now() where id = %(instance_id)s
+
+-- name: set_stopped
+update instance set stopped_at = now() where id = %s
+
+-- name: stopped_for_long
+-- Stopped for longer than they may be, and now in their maintenance window. A read replica starts with its primary.
+select instance.id, instance.project_id
+from instance, (select (now() at time zone 'UTC')::time as now) as clock,
+     lateral (select split_part(maintenance_window, '-', 1)::time as begins,
+                     split_part(maintenance_window, '-', 2)::time as ends) as daily
+where status = 'SHUTDOWN' and stopped_at < now() - interval '7 days' and replica_of is null and not deleting
+  and case when begins < ends then clock.now >= begins and clock.now < ends
+           else clock.now >= begins or clock.now < ends end
+
+-- name: addresses_of_instance
+-- Where clients come to it, and where its servers listen.
+select distinct host(address) as address from (
+    select address from instance where id = %(id)s
+    union all select address from node where instance_id = %(id)s
+    union all select address from public_address where instance_id = %(id)s
+) as held
+where address is not null
 
 -- name: set_host
 insert into host (name, availability_zone, installations, forwarding)
@@ -191,7 +253,9 @@ with matching as (
                      from instance as replica
                      where replica.replica_of = matching.id
                        and (not replica.deleting or replica.status in ('ACTIVE', 'BACKING UP'))), '[]') as replicas,
-           host(address) as endpoint
+           host(address) as endpoint,
+           (select host(public_address.address) from public_address
+            where public_address.instance_id = matching.id and public_address.bound) as public_address
     from matching
     order by created_at desc, id
     limit %(limit)s offset %(offset)s
