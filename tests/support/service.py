@@ -22,6 +22,8 @@ import httpx
 import psutil
 
 from openrds.domain.signature import sign
+from openrds.engines.postgresql.configuration import SUPERUSER
+from openrds.service import places
 
 PASSWORD = "Sup3rS3cret-"
 START_SECONDS = 60.0
@@ -69,6 +71,12 @@ class ServiceUnderTest:
     @property
     def endpoint(self) -> str:
         return self.credentials["endpoint"]
+
+    @property
+    def store_dsn(self) -> str:
+        """Of its private store, which root and the user of the servers may reach."""
+        socket = places.socket_root(self.data_dir) / "store"
+        return f"host={socket} port=5432 user={SUPERUSER} dbname=postgres"
 
     @property
     def project_id(self) -> str:
