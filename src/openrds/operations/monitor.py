@@ -1,4 +1,4 @@
-"""The host agent's eye on its servers: a dead one is replaced or restarted by a task, one that keeps dying is given up."""
+"""The host agent's eye on its servers: a dead one is replaced or restarted, one that keeps dying is given up."""
 
 import logging
 from collections.abc import Sequence

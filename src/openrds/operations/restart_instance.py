@@ -42,16 +42,8 @@ def stop_server(context: Context) -> None:
     servers.stop_servers(context.resources, context.instance_id)
 
 
-def start_again(context: Context) -> None:
-    servers.start_servers(context.resources, context.instance_id)
-
-
 def start_server(context: Context) -> None:
-    servers.start_primary(context.resources, context.instance_id)
-
-
-def start_standby(context: Context) -> None:
-    servers.start_standbys(context.resources, context.instance_id)
+    servers.start_servers(context.resources, context.instance_id)
 
 
 def completed(context: Context, connection: Writer) -> Output:
@@ -63,9 +55,8 @@ RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(
     key="restart_instance",
     parameters=NoParameters,
     steps=(
-        Step("stop server", stop_server, undo=start_again, expected=0.05),
+        Step("stop server", stop_server, undo=start_server, expected=0.05),
         Step("start server", start_server, expected=0.1),
-        Step("start standby", start_standby, expected=0.01),
     ),
     on_completed=completed,
     on_failed=settle_by_looking,

@@ -19,17 +19,13 @@ def stop_servers(resources: Resources, instance_id: str) -> None:
 
 def start_servers(resources: Resources, instance_id: str) -> None:
     """Start those that do not run, with the configuration that the store says now."""
-    start_primary(resources, instance_id)
-    start_standbys(resources, instance_id)
-
-
-def start_primary(resources: Resources, instance_id: str) -> None:
     server = resources.primary_server(instance_id)
     server.configure()
     server.start()
+    _start_standbys(resources, instance_id)
 
 
-def start_standbys(resources: Resources, instance_id: str) -> None:
+def _start_standbys(resources: Resources, instance_id: str) -> None:
     """The instance serves without them too: one that cannot be started is then the monitor's to bring back."""
     standbys = resources.standbys(instance_id)
     try:
