@@ -19,12 +19,17 @@ from openrds.operations import (
     change_port,
     create_instance,
     delete_instance,
+    rebuild_standby,
+    replication_mode,
     reset_password,
     restart_instance,
+    single_to_ha,
     start_instance,
     stop_instance,
+    switchover,
     unbind_public_address,
 )
+from openrds.operations.create_request import CreateInstance, Ha
 from openrds.operations.intake import Intake
 from support.workbench import PASSWORD, Workbench
 
@@ -69,6 +74,21 @@ def reachable_instance(bench: Workbench) -> str:
 def bound_instance(bench: Workbench) -> str:
     instance_id = reachable_instance(bench)
     return done(bench, instance_id, bench.submit(lambda intake: submit_bind(intake, instance_id, bench)))
+
+
+def ha_request(bench: Workbench, mode: str = "sync") -> CreateInstance:
+    if not bench.resources.forwarder.name:
+        pytest.skip(bench.resources.forwarder.refusal)
+    return bench.create_request(
+        flavor_ref="rds.pg.n1.medium.2.ha", availability_zone="local-1a,local-1a", ha=Ha("Ha", mode)
+    )
+
+
+def ha_instance(bench: Workbench) -> str:
+    """A primary and a standby that confirms what it commits."""
+    _, task_id = bench.submit(lambda intake: create_instance.submit(intake, ha_request(bench)))
+    assert task_id is not None
+    return done(bench, str(bench.task(task_id)["instance_id"]), task_id)
 
 
 def done(bench: Workbench, instance_id: str, task_id: UUID) -> str:
@@ -148,6 +168,55 @@ def submit_create(intake: Intake, _instance_id: str | None, bench: Workbench) ->
     return task_id
 
 
+def submit_create_ha(intake: Intake, _instance_id: str | None, bench: Workbench) -> UUID:
+    _, task_id = create_instance.submit(intake, ha_request(bench))
+    assert task_id is not None
+    return task_id
+
+
+def submit_single_to_ha(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return single_to_ha.submit(intake, instance_id, single_to_ha.SingleToHa("local-1a"))
+
+
+def submit_switchover(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    _, task_id = switchover.submit(intake, instance_id, switchover.Failover())
+    return task_id
+
+
+def submit_rebuild(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    assert instance_id is not None
+    (standby,) = bench.resources.standbys(instance_id)
+    return rebuild_standby.begin(intake, intake.instance(instance_id), standby["id"])
+
+
+def submit_mode(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return replication_mode.submit(intake, instance_id, replication_mode.ChangeMode("async"))
+
+
+def check_ha(bench: Workbench, instance_id: str) -> None:
+    """Both nodes do their part, and clients come through the endpoint."""
+    check_active(bench, instance_id)
+    instance, resources = bench.resources.instance(instance_id), bench.resources
+    assert instance["type"] == "Ha"
+    assert instance["flavor_ref"].endswith(".ha")
+    primary, standby = resources.nodes(instance_id)
+    assert (primary["role"], standby["role"]) == ("master", "slave")
+    assert primary["address"] != standby["address"] != instance["address"]
+    assert resources.node_server(instance_id, standby["id"]).replication.state().streaming
+    (follower,) = resources.node_server(instance_id, primary["id"]).replication.followers()
+    synchronous = instance["replication_mode"] == "sync"
+    assert follower.confirms == synchronous
+    assert standby["confirmation"] == ("yes" if synchronous else "no")
+
+
+def check_async(bench: Workbench, instance_id: str) -> None:
+    check_ha(bench, instance_id)
+    assert bench.resources.instance(instance_id)["replication_mode"] == "async"
+
+
 def submit_reset(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
     assert instance_id is not None
     return reset_password.submit(intake, instance_id, reset_password.ResetPassword(NEW_PASSWORD))
@@ -199,5 +268,10 @@ SCENARIOS = {
     ),
     "change_port": Scenario(active_instance, submit_port, check_port, InstanceStatus.ACTIVE),
     "bind_public_address": Scenario(reachable_instance, submit_bind, check_bound, InstanceStatus.ACTIVE),
+    "create_ha_instance": Scenario(nothing, submit_create_ha, check_ha, InstanceStatus.CREATE_FAIL),
+    "single_to_ha": Scenario(reachable_instance, submit_single_to_ha, check_ha, InstanceStatus.ACTIVE),
+    "switchover": Scenario(ha_instance, submit_switchover, check_ha, InstanceStatus.ACTIVE),
+    "rebuild_standby": Scenario(ha_instance, submit_rebuild, check_ha, InstanceStatus.ACTIVE),
+    "change_replication_mode": Scenario(ha_instance, submit_mode, check_async, InstanceStatus.ACTIVE),
     "unbind_public_address": Scenario(bound_instance, submit_unbind, check_unbound, InstanceStatus.ACTIVE),
 }

@@ -44,6 +44,7 @@ MAX_TAG_FILTERS = 10
         ErrorCode.VOLUME_MULTIPLE,
         ErrorCode.REGION,
         ErrorCode.AVAILABILITY_ZONE,
+        ErrorCode.ZONE_COMBINATION,
         ErrorCode.VPC,
         ErrorCode.SUBNET,
         ErrorCode.SECURITY_GROUP,
@@ -63,7 +64,7 @@ MAX_TAG_FILTERS = 10
 async def create(
     request: ApiRequest, project_id: FromPath[str], data: JSONBody[CreateInstance]
 ) -> Response[bodies.CreatedAnswer]:
-    """Create a single instance."""
+    """Create an instance, with `ha` one that has a standby."""
     region = service_of(request).settings.region
 
     def work(intake: Intake) -> bodies.CreatedAnswer:
@@ -156,6 +157,7 @@ def _created(planned: NewInstance, region: str) -> bodies.CreatedInstance:
             columns["backup_start_time"], columns["backup_keep_days"]
         ),
         charge_info=bodies.CreatedChargeInfo(),
+        ha=bodies.CreatedHa(columns["replication_mode"]) if columns["replication_mode"] else UNSET,
     )
 
 

@@ -9,6 +9,7 @@ import typer
 
 from openrds import __version__
 from openrds.cli import bench, check, demo, instance_network, instances, serve, tasks
+from openrds.cli import instance_ha as _instance_ha  # noqa: F401 - adds its commands to those of `instances`
 from openrds.cli.errors import CommandError
 from openrds.cli.output import note
 

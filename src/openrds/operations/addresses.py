@@ -39,6 +39,12 @@ def listen_on(resources: Resources, node: Row, address: str) -> None:
         connection.execute(_sql.set_node_address, {"node_id": node["id"], "address": address})
 
 
+def release_node_address(resources: Resources, node_id: str) -> None:
+    """Give back the address of one node."""
+    with resources.store.transaction() as connection:
+        connection.execute(_sql.release_node_address, {"node_id": node_id})
+
+
 def release_addresses(resources: Resources, instance_id: str) -> None:
     """Give back all that an instance and its nodes hold; nothing is passed on to them any more."""
     addresses = where_clients_come(resources, instance_id)

@@ -11,7 +11,7 @@ from openrds.domain import rules
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import find_flavor
-from openrds.domain.instance import InstanceType, NodeRole, new_instance_id, new_node_id
+from openrds.domain.instance import InstanceType, NodeRole, SwitchStrategy, new_instance_id, new_node_id
 from openrds.domain.network import default_network
 from openrds.hosts.addresses import AddressPool
 from openrds.operations.create_request import BackupStrategy, CreateInstance
@@ -34,6 +34,11 @@ class NewInstance:
     host: str
     columns: Mapping[str, Any]
 
+    @property
+    def zones(self) -> list[str]:
+        """Of each node, the primary's first."""
+        return str(self.columns["availability_zone"]).split(",")
+
 
 def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
     """Check everything the body may hold; nothing is written.
@@ -45,7 +50,8 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
     engine, version = _check_datastore(request)
     rules.check_name(request.name, engine)
     _check_place(intake, request)
-    _check_flavor(engine, request.flavor_ref)
+    instance_type = InstanceType.HA if request.ha else InstanceType.SINGLE
+    _check_flavor(engine, request.flavor_ref, instance_type)
     size = _required("volume.size", request.volume.size)
     rules.check_volume(request.volume.type, size)
     if request.password is not None:
@@ -55,7 +61,7 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         "project_id": intake.project_id,
         "name": request.name,
         "engine": engine.value,
-        "type": InstanceType.SINGLE.value,
+        "type": instance_type.value,
         "flavor_ref": request.flavor_ref,
         "volume_type": request.volume.type,
         "volume_size": size,
@@ -64,8 +70,7 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         "vpc_id": request.vpc_id,
         "subnet_id": request.subnet_id,
         "security_group_id": request.security_group_id,
-        "replication_mode": None,
-        "switch_strategy": "",
+        **_replication(request, engine),
         "configuration_id": request.configuration_id or "",
         "enterprise_project_id": request.enterprise_project_id or "0",
         "disk_encryption_id": "",
@@ -74,27 +79,39 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         **_backup(request),
     }
     host, installation = _find_host(intake, engine, version)
-    _check_room(intake, host)
+    if request.ha:
+        check_forwarding(intake, host)
+    check_room(intake, host, places=3 if request.ha else 1)
     columns |= {"version": installation["version"], "complete_version": installation["complete_version"]}
     return NewInstance(engine, RULES[engine].administrator, host, columns)
 
 
 def write_instance(intake: Intake, new: NewInstance) -> Row:
-    """Write the instance and its node, and return the instance's row."""
+    """Write the instance and its nodes, and return the instance's row."""
     columns = new.columns
     intake.connection.execute(_sql.insert_instance, {**columns, "tags": Jsonb(columns["tags"])})
+    for number, zone in enumerate(new.zones):
+        write_node(intake, columns, number, NodeRole.SLAVE if number else NodeRole.MASTER, new.host, zone)
+    return intake.instance(columns["id"])
+
+
+def write_node(
+    intake: Intake, instance: Mapping[str, Any], number: int, role: NodeRole, host: str, zone: str
+) -> str:
+    """Write one node of an instance, and return its id."""
+    node_id = new_node_id(EngineName(instance["engine"]))
     intake.connection.execute(
         _sql.insert_node,
         {
-            "id": new_node_id(new.engine),
-            "instance_id": columns["id"],
-            "name": f"{columns['name']}_node0",
-            "role": NodeRole.MASTER,
-            "host": new.host,
-            "availability_zone": columns["availability_zone"],
+            "id": node_id,
+            "instance_id": instance["id"],
+            "name": f"{instance['name']}_node{number}",
+            "role": role,
+            "host": host,
+            "availability_zone": zone,
         },
     )
-    return intake.instance(columns["id"])
+    return node_id
 
 
 def _check_offered(request: CreateInstance) -> None:
@@ -102,7 +119,6 @@ def _check_offered(request: CreateInstance) -> None:
     if request.ha is not None:
         _check_ha(request)
     for field in (
-        "ha",
         "replica_of_id",
         "restore_point",
         "serverless_info",
@@ -137,10 +153,6 @@ def _check_ha(request: CreateInstance) -> None:
     assert request.ha is not None
     if request.ha.mode.lower() != "ha":
         raise Refusal(ErrorCode.HA_MODE, "ha.mode must be Ha.")
-    engine = EngineName.parse(request.datastore.type) if request.datastore else None
-    if engine is not None and request.ha.replication_mode not in RULES[engine].replication_modes:
-        modes = " or ".join(RULES[engine].replication_modes)
-        raise Refusal(ErrorCode.REPLICATION_MODE, f"ha.replication_mode of {engine} must be {modes}.")
 
 
 def _check_datastore(request: CreateInstance) -> tuple[EngineName, str]:
@@ -155,11 +167,13 @@ def _check_place(intake: Intake, request: CreateInstance) -> None:
     settings = intake.settings
     if request.region is not None and request.region != settings.region:
         raise Refusal(ErrorCode.REGION, f"region must be {settings.region}.")
-    if request.availability_zone not in settings.availability_zones:
-        raise Refusal(
-            ErrorCode.AVAILABILITY_ZONE,
-            f"availability_zone must be one of {', '.join(settings.availability_zones)}.",
-        )
+    zones = request.availability_zone.split(",")
+    for zone in zones:
+        check_zone(intake, "availability_zone", zone)
+    if len(zones) != (2 if request.ha else 1):
+        wanted = "two zones, of the primary and the standby, such as" if request.ha else "one zone, such as"
+        example = ",".join(settings.availability_zones[:1] * (2 if request.ha else 1))
+        raise Refusal(ErrorCode.ZONE_COMBINATION, f"availability_zone must have {wanted} {example}.")
     network = default_network(intake.project_id, settings)
     for field, value, id_, code in (
         ("vpc_id", request.vpc_id, network.vpc_id, ErrorCode.VPC),
@@ -170,14 +184,47 @@ def _check_place(intake: Intake, request: CreateInstance) -> None:
             raise Refusal(code, f"{field} must be {id_}, the one there is.")
 
 
-def _check_flavor(engine: EngineName, spec_code: str) -> None:
+def check_zone(intake: Intake, field: str, zone: str) -> None:
+    zones = intake.settings.availability_zones
+    if zone not in zones:
+        raise Refusal(ErrorCode.AVAILABILITY_ZONE, f"{field} must be one of {', '.join(zones)}.")
+
+
+def check_forwarding(intake: Intake, host: str) -> None:
+    """An endpoint that several servers take turns at must be passed on."""
+    (found,) = intake.connection.execute(_sql.host, [host]).fetchall()
+    if not found["forwarding"]:
+        raise Refusal(
+            ErrorCode.HA_MODE,
+            f"Host {host} has no means to pass an endpoint on from server to server: install nftables or HAProxy.",
+        )
+
+
+def _replication(request: CreateInstance, engine: EngineName) -> dict[str, Any]:
+    if request.ha is None:
+        return {"replication_mode": None, "switch_strategy": ""}
+    check_replication_mode("ha.replication_mode", request.ha.replication_mode, engine)
+    return {
+        "replication_mode": request.ha.replication_mode,
+        "switch_strategy": SwitchStrategy.RELIABILITY.value,
+    }
+
+
+def check_replication_mode(field: str, mode: str, engine: EngineName) -> None:
+    if mode not in RULES[engine].replication_modes:
+        modes = " or ".join(RULES[engine].replication_modes)
+        raise Refusal(ErrorCode.REPLICATION_MODE, f"{field} of {engine} must be {modes}.")
+
+
+def _check_flavor(engine: EngineName, spec_code: str, instance_type: InstanceType) -> None:
     flavor = find_flavor(engine, spec_code)
     if flavor is None:
         raise Refusal(
             ErrorCode.FLAVOR, f"There is no flavor {spec_code} for {engine}; GET flavors/{engine} lists them."
         )
-    if flavor.instance_type is not InstanceType.SINGLE:
-        raise Refusal(ErrorCode.FLAVOR, f"{spec_code} is not a flavor of a single instance.")
+    if flavor.instance_type is not instance_type:
+        kind = "a primary/standby" if instance_type is InstanceType.HA else "a single"
+        raise Refusal(ErrorCode.FLAVOR, f"{spec_code} is not a flavor of {kind} instance.")
 
 
 def _port(request: CreateInstance, engine: EngineName) -> int:
@@ -224,21 +271,23 @@ def _find_host(intake: Intake, engine: EngineName, version: str) -> tuple[str, M
     )
 
 
-def _check_room(intake: Intake, host: str) -> None:
+def check_room(intake: Intake, host: str, *, places: int, instances: int = 1) -> None:
+    """Whether a host has disk space left, and so many addresses; and the project room for so many instances."""
     settings, connection = intake.settings, intake.connection
     # Taken for the rest of the transaction, so that two creations at once cannot both take the last place.
     connection.execute(_sql.lock_host, [host])
     (project,) = connection.execute(_sql.count_instances, [intake.project_id])
-    if project["instances"] >= settings.instance_quota:
+    if project["instances"] + instances > settings.instance_quota:
         raise Refusal(
             ErrorCode.QUOTA, f"The project has {project['instances']} of {settings.instance_quota} instances."
         )
-    (nodes,) = connection.execute(_sql.count_nodes, [host])
-    places = AddressPool(settings.private_network).size
-    if nodes["nodes"] >= places:
+    (taken,) = connection.execute(_sql.count_places, [host])
+    size = AddressPool(settings.private_network).size
+    if taken["places"] + places > size:
         raise Refusal(
             ErrorCode.QUOTA,
-            f"The address pool {settings.private_cidr} of host {host} is used up: {nodes['nodes']} of {places}.",
+            f"The address pool {settings.private_cidr} of host {host} is used up: {taken['places']} of {size}, "
+            f"and {places} more are needed.",
         )
     free_mb = shutil.disk_usage(settings.data_dir).free // 2**20
     if free_mb < settings.min_free_mb:

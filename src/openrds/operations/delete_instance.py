@@ -44,6 +44,7 @@ def start_servers_again(context: Context) -> None:
         # An instance that was never whole, or whose data is gone, has nothing to go back to.
         if server.node.data_dir.exists():
             server.start()
+    resources.apply_routes()
 
 
 def remove_volumes(context: Context) -> None:

@@ -39,8 +39,8 @@ def submit(intake: Intake, instance_id: str, request: ResetPassword) -> UUID:
 
 def set_password(context: Context) -> None:
     resources, parameters = context.resources, context.parameters
-    instance, node = resources.instance(context.instance_id), resources.primary(context.instance_id)
-    resources.server(instance, node).set_administrator(parameters.administrator, parameters.sealed_password)
+    server = resources.primary_server(context.instance_id)
+    server.set_administrator(parameters.administrator, parameters.sealed_password)
 
 
 def completed(_context: Context, _connection: Writer) -> Output:

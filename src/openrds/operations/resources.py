@@ -4,12 +4,12 @@ import logging
 import shutil
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import Confirmation, InstanceStatus, NodeRole
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
 from openrds.hosts import processes
@@ -55,15 +55,41 @@ class Resources:
         """The node that serves the instance's clients."""
         return self.nodes(instance_id)[0]
 
+    def standbys(self, instance_id: str) -> list[Row]:
+        """The nodes that wait to take the primary's place."""
+        return [node for node in self.nodes(instance_id) if node["role"] == NodeRole.SLAVE]
+
     def server(self, instance: Row, node: Row) -> Server:
-        """The server of a node, running or not.
+        """The server of a node, running or not, as its role in the store wants it.
 
         Raises:
             StepFailed: the host no longer has the binaries of the instance's version.
         """
-        engine = self.engines[EngineName(instance["engine"])]
+        spec = self._spec(instance, node)
+        nodes = self.nodes(instance["id"])
+        if node["role"] == NodeRole.SLAVE:
+            upstream = self._spec(instance, nodes[0])
+        elif node["role"] == NodeRole.READ_REPLICA:
+            source = self.instance(instance["replica_of"])
+            upstream = self._spec(source, self.primary(source["id"]))
+        else:
+            upstream = None
+        confirming = [one["id"] for one in nodes if one["confirmation"] != Confirmation.NO]
+        spec = replace(spec, upstream=upstream, confirmed_by=tuple(confirming) if upstream is None else ())
+        return self.engines[EngineName(instance["engine"])].server(spec)
+
+    def primary_server(self, instance_id: str) -> Server:
+        """The server that serves the instance's clients."""
+        return self.server(self.instance(instance_id), self.primary(instance_id))
+
+    def node_server(self, instance_id: str, node_id: str) -> Server:
+        """The server of one node of an instance."""
+        (node,) = (node for node in self.nodes(instance_id) if node["id"] == node_id)
+        return self.server(self.instance(instance_id), node)
+
+    def _spec(self, instance: Row, node: Row) -> NodeSpec:
         flavor = flavor_of(instance)
-        spec = NodeSpec(
+        return NodeSpec(
             node_id=node["id"],
             installation=self.installation(EngineName(instance["engine"]), instance["version"]),
             folder=self.volumes.path(node["id"]),
@@ -74,7 +100,6 @@ class Resources:
             vcpus=flavor.vcpus,
             time_zone=instance["time_zone"],
         )
-        return engine.server(spec)
 
     def initialise(self, server: Server) -> None:
         """Make the data directory of a server, from a spare one where there is one."""
@@ -104,6 +129,10 @@ class Resources:
         self.volumes.remove(node_id)
         shutil.rmtree(self._socket_dir(node_id), ignore_errors=True)
 
+    def record(self, node_id: str) -> Path:
+        """Where the process of a node's server is recorded."""
+        return self.volumes.path(node_id) / processes.RECORD
+
     def _socket_dir(self, node_id: str) -> Path:
         return self.socket_root / node_id
 
@@ -112,7 +141,7 @@ class Resources:
         try:
             server = self.server(instance, node)
         except StepFailed:
-            processes.stop_recorded(self.volumes.path(node["id"]) / processes.RECORD)
+            processes.stop_recorded(self.record(node["id"]))
         else:
             server.stop()
 
@@ -137,10 +166,13 @@ def set_status(
 
 
 def settle_by_looking(context: StepContext[Resources, P], connection: Writer) -> None:
-    """After a failure: the instance is ACTIVE if all its servers answer, and else FAILED."""
+    """After a failure: the instance is ACTIVE if it serves, and else FAILED.
+
+    A standby that is missing is the monitor's to bring back.
+    """
     resources = context.resources
-    instance, nodes = resources.instance(context.instance_id), resources.nodes(context.instance_id)
-    serving = all(is_serving(resources, instance, node) for node in nodes)
+    instance, node = resources.instance(context.instance_id), resources.primary(context.instance_id)
+    serving = is_serving(resources, instance, node)
     set_status(connection, context.instance_id, InstanceStatus.ACTIVE if serving else InstanceStatus.FAILED)
 
 

@@ -113,7 +113,7 @@ async def work(brief: child.Brief) -> None:
         child.announce_ready()
         await asyncio.gather(
             worker.run(),
-            _repeat(settings.monitor_interval, Monitor(resources, queue).look_after_servers),
+            _repeat(0, Monitor(resources, queue).look_and_wait),
             _repeat(_ROUTES_INTERVAL, lambda: _keep_routes(resources)),
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
             _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),

@@ -16,8 +16,10 @@ values (%(id)s, %(instance_id)s, %(name)s, %(role)s, %(host)s, %(availability_zo
 -- name: lock_host
 select name from host where name = %s for update
 
--- name: count_nodes
-select count(*) as nodes from node where host = %s
+-- name: count_places
+-- How many addresses of a host its instances need: an endpoint, and one more for each node where there are several.
+select coalesce(sum(case when nodes > 1 then nodes + 1 else 1 end), 0)::integer as places
+from (select count(*) as nodes from node where host = %s group by instance_id) as counted
 
 -- name: count_instances
 select count(*) as instances from instance where project_id = %s
@@ -54,6 +56,27 @@ update instance set tags = %(tags)s, updated_at = now() where id = %(id)s
 -- name: delete_instance
 delete from instance where id = %s
 
+-- name: delete_node
+delete from node where id = %s
+
+-- name: set_confirmation
+update node set confirmation = %(confirmation)s where instance_id = %(instance_id)s and role = 'slave'
+
+-- name: change_roles
+update node set role = case when id = %(new)s then 'master' else 'slave' end, confirmation = 'no'
+where id in (%(old)s, %(new)s)
+
+-- name: set_replication_mode
+update instance set replication_mode = %(mode)s, updated_at = now() where id = %(instance_id)s
+
+-- name: set_switch_strategy
+update instance set switch_strategy = %(strategy)s, updated_at = now() where id = %(instance_id)s
+
+-- name: set_ha
+update instance set type = 'Ha', flavor_ref = %(flavor_ref)s, replication_mode = %(mode)s,
+                    switch_strategy = %(strategy)s, availability_zone = %(availability_zone)s, updated_at = now()
+where id = %(instance_id)s
+
 -- name: set_node_address
 update node set address = %(address)s where id = %(node_id)s
 
@@ -72,6 +95,12 @@ insert into address (host, address, instance_id, node_id)
 values (%(host)s, %(address)s, %(instance_id)s, %(node_id)s)
 on conflict do nothing
 returning host(address) as address
+
+-- name: release_node_address
+with released as (
+    delete from address where node_id = %(node_id)s
+)
+update node set address = null where id = %(node_id)s
 
 -- name: release_addresses
 with released as (
@@ -160,14 +189,19 @@ on conflict (name) do update set availability_zone = excluded.availability_zone,
                                  installations = excluded.installations, forwarding = excluded.forwarding,
                                  seen_at = now()
 
+-- name: host
+select * from host where name = %s
+
 -- name: hosts
 select * from host order by name
 
 -- name: nodes_to_watch
-select instance.*, node.id as node_id, host(node.address) as node_address
+select instance.*, node.id as node_id, node.role, node.confirmation,
+       node.revived_at > now() - interval '10 minutes' and node.revivals > %(most)s as keeps_dying
 from node join instance on instance.id = node.instance_id
-where node.host = %s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP') and not instance.deleting
+where node.host = %(host)s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP') and not instance.deleting
   and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
+order by instance.id, node.role = 'slave', node.id
 
 -- name: note_revival
 update node set revived_at = now(),
