@@ -298,6 +298,34 @@ def test_port_stop_and_start(call: Caller) -> None:
         assert call.sent("POST")[-1] == (f"instances/{INSTANCE_ID}/action/{action}", {})
 
 
+def test_create_with_a_standby(call: Caller) -> None:
+    offer_everything(call.api)
+    assert call("instance", "create", "orders", "--ha", "sync", "--no-wait").code == 0
+    ((_, body),) = call.sent("POST")
+    assert body["ha"] == {"mode": "Ha", "replication_mode": "sync"}
+    assert (body["flavor_ref"], body["availability_zone"]) == ("rds.pg.n1.medium.2.ha", "zone-1,zone-1")
+
+
+def test_a_standby_is_given_switched_to_and_set(call: Caller) -> None:
+    offer_everything(call.api)
+    call.api.answer("instances", {"instances": [listed(id=INSTANCE_ID)], "total_count": 1})
+    call.api.answer(f"instances/{INSTANCE_ID}/action", {"job_id": "task-1"})
+    assert call("instance", "to-ha", INSTANCE_ID, "--no-wait").out == "Task task-1\n"
+    assert call.sent("POST")[-1][1] == {"single_to_ha": {"az_code_new_node": "zone-1"}}
+    answer = {"instanceId": INSTANCE_ID, "workflowId": "task-2"}
+    for words, path, body in (
+        (["switchover", INSTANCE_ID, "--no-wait"], "failover", {}),
+        (["switchover", INSTANCE_ID, "--force", "--no-wait"], "failover", {"force": True}),
+        (["replication-mode", INSTANCE_ID, "sync", "--no-wait"], "failover/mode", {"mode": "sync"}),
+    ):
+        call.api.answer(f"instances/{INSTANCE_ID}/{path}", answer)
+        assert call("instance", *words).out == "Task task-2\n"
+        assert call.sent("PUT")[-1] == (f"instances/{INSTANCE_ID}/{path}", body)
+    call.api.answer(f"instances/{INSTANCE_ID}/failover/strategy", {})
+    assert call("instance", "switch-strategy", INSTANCE_ID, "availability").code == 0
+    assert call.sent("PUT")[-1][1] == {"repairStrategy": "availability"}
+
+
 def test_a_name_that_is_unknown_or_not_unique(call: Caller) -> None:
     call.api.answer("instances", {"instances": [], "total_count": 0})
     missing = call("instance", "restart", "orders")

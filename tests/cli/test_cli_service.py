@@ -97,6 +97,20 @@ def test_public_addresses(call: Call, instance: str) -> None:
     assert len(call("public-ip", "list").out.splitlines()) == len(offered)
 
 
+def test_an_instance_gets_a_standby_and_switches_over(call: Call) -> None:
+    assert call("instance", "create", "cli-pair").code == 0
+    given = call("instance", "to-ha", "cli-pair")
+    if "no means to pass an endpoint on" in given.err:
+        pytest.skip(given.err)
+    assert given.code == 0, given.err
+    for words in (("replication-mode", "sync"), ("switch-strategy", "availability"), ("switchover",)):
+        done = call("instance", words[0], "cli-pair", *words[1:])
+        assert done.code == 0, done.err
+    shown = call("instance", "show", "cli-pair", "-o", "json").json
+    assert (shown["type"], shown["ha"]) == ("Ha", {"replication_mode": "sync"})
+    assert call("instance", "delete", "cli-pair", "--yes").code == 0
+
+
 def test_a_refusal_has_the_services_words(call: Call, instance: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENRDS_PASSWORD", "weak")
     refused = call("instance", "password", instance)

@@ -242,6 +242,40 @@ def test_a_public_address_is_bound_and_unbound(
         assert shown == ([given["public_ip"]] if is_bind else [])
 
 
+def test_a_single_instance_becomes_a_pair_and_is_switched_over(
+    client: RdsClient, service: ServiceUnderTest
+) -> None:
+    answer = create(client, service, "sdk-pair")
+    id_ = answer.instance.id
+    completed(client, answer.job_id)
+    zone = m.Single2HaObject(az_code_new_node="local-1a")
+    request = m.StartInstanceSingleToHaActionRequest(instance_id=id_, body=m.Single2Ha(single_to_ha=zone))
+    try:
+        answer = client.start_instance_single_to_ha_action(request)
+    except ClientRequestException as error:
+        if "no means to pass an endpoint on" in error.error_msg:
+            pytest.skip(error.error_msg)
+        raise
+    assert completed(client, answer.job_id).name == "ModifyPostgresqlSingleToHAInstance"
+    pair = listed(client, id=id_)[0]
+    assert (pair.type, pair.ha.replication_mode, pair.switch_strategy) == ("Ha", "async", "reliability")
+    mode = client.change_failover_mode(
+        m.ChangeFailoverModeRequest(instance_id=id_, body=m.FailoverModeRequest(mode="sync"))
+    )
+    assert mode.replication_mode == "sync"
+    completed(client, mode.workflow_id)
+    strategy = m.FailoverStrategyRequest(repair_strategy="availability")
+    client.change_failover_strategy(m.ChangeFailoverStrategyRequest(instance_id=id_, body=strategy))
+    (standby,) = (node.id for node in pair.nodes if node.role == "slave")
+    switched = client.start_failover(m.StartFailoverRequest(instance_id=id_, body=m.FailoverRequest()))
+    assert (switched.instance_id, switched.node_id) == (id_, standby)
+    assert completed(client, switched.workflow_id).name == "SwitchoverPostgresqlInstance"
+    pair = listed(client, id=id_)[0]
+    assert [node.id for node in pair.nodes if node.role == "master"] == [standby]
+    assert (pair.ha.replication_mode, pair.switch_strategy) == ("sync", "availability")
+    completed(client, client.delete_instance(m.DeleteInstanceRequest(instance_id=id_)).job_id)
+
+
 # --- lists -------------------------------------------------------------------------------------------------
 
 
