@@ -181,21 +181,24 @@ provide_postgresql() {
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
 
 missing_forwarders() {
-    has nft || echo nftables
     # Tests cover both; otherwise one is enough.
-    has haproxy || { [[ $profile != dev ]] && has nft; } || echo haproxy
+    [[ $profile != dev ]] && { has nft || has haproxy; } && return
+    has nft || echo nftables
+    has haproxy || echo haproxy
 }
 
 provide_forwarding() {
-    local missing
-    missing=$(missing_forwarders)
+    local missing tried=$stamps/forwarding
+    missing=$(missing_forwarders | paste -sd ' ')
     [[ -n $missing ]] || return 0
-    # shellcheck disable=SC2086 # several packages
-    if may_apt && apt_install $missing; then
-        return
+    # What could not be had once is not tried again with every `make`.
+    if may_apt && [[ $(cat "$tried" 2>/dev/null) != "$missing" ]]; then
+        # shellcheck disable=SC2086 # several packages
+        apt_install $missing && return
+        echo "$missing" >"$tried"
     fi
-    say "LEFT OUT: ${missing//$'\n'/ and } cannot be installed here. Primary/standby instances and public addresses need" \
-        "one of nftables (as root) and haproxy; on Debian and Ubuntu, as root: apt-get install ${missing//$'\n'/ }"
+    say "LEFT OUT: ${missing/ / and } cannot be installed here. Primary/standby instances and public addresses" \
+        "need one of nftables (as root) and haproxy; on Debian and Ubuntu, as root: apt-get install $missing"
 }
 
 # --- What was asked for ---

@@ -4,7 +4,10 @@ import contextlib
 import itertools
 import os
 import secrets
+import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -222,6 +225,23 @@ def test_a_means_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, folder: Pa
     assert chosen.name == ""
     assert "no program nft" in chosen.refusal
     assert "no program haproxy" in chosen.refusal
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="for root, with setpriv")
+def test_who_may_not_change_the_network_passes_on_by_haproxy(haproxy: Haproxy, folder: Path) -> None:
+    """Root without the right, as in many a container."""
+    program = (
+        "import sys, pathlib; from openrds.hosts.forwarders import choose_forwarder; "
+        "from openrds.hosts.user import ServerUser; "
+        "print(choose_forwarder('auto', pathlib.Path(sys.argv[1]), ServerUser.choose()).name)"
+    )
+    done = subprocess.run(
+        ["setpriv", "--bounding-set=-net_admin", sys.executable, "-c", program, str(folder)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "haproxy\n"
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 
@@ -193,6 +194,36 @@ def test_a_switchover_to_a_standby_that_hangs_fails_and_the_primary_serves(
     assert service.instance(instance["id"])["status"] == "ACTIVE"
     with connect(instance) as connection:
         connection.execute("create table still_serving (x int)")
+
+
+def test_what_an_asynchronous_primary_wrote_last_is_rescued(
+    service: ServiceUnderTest, instance: dict[str, Any]
+) -> None:
+    """The standby hears of nothing for a while, in which more is written than the network holds back."""
+    primary, standby = role(service, instance, "master"), role(service, instance, "slave")
+    server = find(service.data_dir / "nodes" / standby / RECORD)
+    assert server is not None
+    (receiver,) = (
+        child for child in psutil.Process(server.pid).children() if "walreceiver" in " ".join(child.cmdline())
+    )
+    before = len(tasks(service, instance, "SwitchoverPostgresqlInstance"))
+    receiver.suspend()
+    with connect(instance) as connection:
+        connection.execute("create table late as select repeat('x', 500) from generate_series(1, 100000)")
+    kill(service, primary)
+    receiver.resume()
+    wait_for(lambda: role(service, instance, "master") == standby, 60, "the standby's turn")
+    settled(service, instance, "SwitchoverPostgresqlInstance", 1)
+    assert len(tasks(service, instance, "SwitchoverPostgresqlInstance")) == before + 1
+    with connect(instance) as connection:
+        assert connection.execute("select count(*) from late").fetchone() == (100000,)
+
+
+def test_a_switchover_may_be_forced(service: ServiceUnderTest, instance: dict[str, Any]) -> None:
+    standby = role(service, instance, "slave")
+    _, answer = put(service, instance, "failover", {"force": True})
+    service.completed(answer["workflowId"])
+    assert role(service, instance, "master") == standby
 
 
 def test_mode_and_strategy_are_changed(service: ServiceUnderTest, instance: dict[str, Any]) -> None:

@@ -1,6 +1,9 @@
 """Public addresses through the API: listed, bound, answering, unbound, and freed with their instance."""
 
+import os
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -98,6 +101,26 @@ def test_an_address_answers_from_its_binding_to_its_unbinding(
     assert not is_answering(address, instance["port"])
     assert service.instance(instance["id"])["public_ips"] == []
     assert public_ips(service)[2] == public
+
+
+def test_addresses_are_filtered_and_paged(service: ServiceUnderTest) -> None:
+    path = f"/v1/{service.project_id}/publicips"
+    found = public_ips(service)
+    assert len(found) == 16
+    assert {public["status"] for public in found} == {"DOWN"}
+    for query, expected in (
+        (f"public_ip_address={found[2]['public_ip_address']}", [found[2]]),
+        ("public_ip_address=10.0.0.1", []),
+        ("status=ACTIVE", []),
+        ("limit=5", found[:5]),
+        (f"limit=5&marker={found[4]['id']}", found[5:10]),
+        ("limit=5&offset=12", found[12:]),
+        (f"marker={found[15]['id']}", []),
+        ("marker=unknown", []),
+    ):
+        assert service.get(f"{path}?{query}")["publicips"] == expected, query
+    assert service.get(f"{path}/{found[2]['id']}") == {"publicip": found[2]}
+    assert service.call("GET", f"{path}/{found[2]['public_ip_address']}").status_code == 404
 
 
 def test_what_cannot_be_bound_is_refused(service: ServiceUnderTest, instance: dict[str, Any]) -> None:
@@ -200,7 +223,29 @@ def can_connect(instance: dict[str, Any], address: str) -> bool:
         return False
 
 
-def test_a_host_without_means_refuses(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="for root, with setpriv")
+def test_a_means_that_cannot_be_used_stops_the_start() -> None:
+    """As in a container that has root, but not the right to change the network."""
+    with running_service(start=False, forwarding="nftables") as service:
+        service.data_dir.mkdir()
+        done = subprocess.run(
+            [
+                "setpriv",
+                "--bounding-set=-net_admin",
+                *service.command("serve", "--data-dir", str(service.data_dir)),
+            ],
+            env=service.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert "openrds: The setting forwarding is nftables, but nftables cannot be used: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_host_without_means_refuses() -> None:
     with running_service(forwarding="none") as service:
         instance = service.create(name="without-db")
         public = public_ips(service)[0]

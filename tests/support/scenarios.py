@@ -288,7 +288,9 @@ SCENARIOS = {
     "bind_public_address": Scenario(reachable_instance, submit_bind, check_bound, InstanceStatus.ACTIVE),
     "create_ha_instance": Scenario(nothing, submit_create_ha, check_ha, InstanceStatus.CREATE_FAIL),
     "single_to_ha": Scenario(reachable_instance, submit_single_to_ha, check_ha, InstanceStatus.ACTIVE),
-    "switchover": Scenario(ha_instance, submit_switchover, check_ha, InstanceStatus.ACTIVE),
+    "switchover": Scenario(
+        ha_instance, submit_switchover, check_ha, InstanceStatus.ACTIVE, no_way_back="change roles"
+    ),
     "rebuild_standby": Scenario(ha_instance, submit_rebuild, check_ha, InstanceStatus.ACTIVE),
     "change_replication_mode": Scenario(ha_instance, submit_mode, check_async, InstanceStatus.ACTIVE),
     "unbind_public_address": Scenario(bound_instance, submit_unbind, check_unbound, InstanceStatus.ACTIVE),

@@ -16,6 +16,7 @@ from openrds.api.state import ApiRequest
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.operations import restart_instance, single_to_ha
 from openrds.operations.intake import Intake
+from openrds.operations.single_to_ha import SingleToHa
 
 
 class InstanceAction(msgspec.Struct):
@@ -25,7 +26,7 @@ class InstanceAction(msgspec.Struct):
     enlarge_volume: dict[str, Any] | UnsetType = UNSET
     reduce_volume: dict[str, Any] | UnsetType = UNSET
     resize_flavor: dict[str, Any] | UnsetType = UNSET
-    single_to_ha: single_to_ha.SingleToHa | UnsetType = UNSET
+    single_to_ha: SingleToHa | UnsetType = UNSET
     change_volume: dict[str, Any] | UnsetType = UNSET
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from openrds.domain.errors import Refusal
-from openrds.domain.instance import Confirmation, InstanceStatus, InstanceType, NodeRole
+from openrds.domain.instance import Confirmation, InstanceStatus, InstanceType, NodeRole, SwitchStrategy
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import EngineError
 from openrds.hosts import processes
@@ -114,7 +114,13 @@ class Monitor:
             standby = next((node for node in nodes if self._may_take_over(node)), None)
             if standby is not None:
                 logger.warning("the primary of instance %s died and is replaced by its standby", row["id"])
-                parameters = switchover.Parameters(row["node_id"], standby["node_id"], force=True)
+                parameters = switchover.Parameters(
+                    row["node_id"],
+                    standby["node_id"],
+                    force=True,
+                    rescue=not replicates_synchronously(row)
+                    and row["switch_strategy"] == SwitchStrategy.RELIABILITY,
+                )
                 switchover.begin(intake, instance, parameters)
             elif not self._adopting and _keeps_dying(connection, row):
                 logger.error("instance %s keeps dying and is given up", row["id"])

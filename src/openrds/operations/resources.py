@@ -87,6 +87,11 @@ class Resources:
         (node,) = (node for node in self.nodes(instance_id) if node["id"] == node_id)
         return self.server(self.instance(instance_id), node)
 
+    def out_of_reach(self, server: Server) -> Server:
+        """The same server where clients cannot connect: it listens on no address."""
+        engine = self.engines[server.node.installation.engine]
+        return engine.server(replace(server.node, address=""))
+
     def _spec(self, instance: Row, node: Row) -> NodeSpec:
         flavor = flavor_of(instance)
         return NodeSpec(

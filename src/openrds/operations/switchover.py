@@ -1,5 +1,6 @@
 """Change the roles of primary and standby: asked for by a caller, or by the monitor when the primary died."""
 
+import logging
 from uuid import UUID
 
 import msgspec
@@ -23,6 +24,8 @@ from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
 
+logger = logging.getLogger(__name__)
+
 _sql = Queries("instances")
 
 #: A standby that lacks more than this would keep clients waiting for long.
@@ -39,9 +42,12 @@ class Failover(msgspec.Struct):
 
 
 class Parameters(msgspec.Struct, frozen=True):
+    """`rescue`: before the standby takes over from a dead primary it gets what that had written."""
+
     old_node_id: str
     new_node_id: str
     force: bool
+    rescue: bool = False
 
 
 Context = StepContext[Resources, Parameters]
@@ -99,7 +105,7 @@ def change_roles(context: Context) -> None:
         if not context.parameters.force:
             _hand_over(_old(context), new)
         elif not _is_promoted(new):
-            _take_over(_old(context), new)
+            _take_over(context, _old(context), new)
         new.replication.promote()
         _note_roles(context)
     context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
@@ -113,8 +119,10 @@ def change_roles_back(context: Context) -> None:
             _note_roles(context)
         else:
             old = _old(context)
-            old.configure()
-            old.start()
+            if not old.answers():
+                old.stop()  # it may run where no client reaches it
+                old.configure()
+                old.start()
     context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
 
 
@@ -128,15 +136,27 @@ def _hand_over(old: Server, new: Server) -> None:
         raise StepFailed(str(error)) from error
 
 
-def _take_over(old: Server, new: Server) -> None:
+def _take_over(context: Context, old: Server, new: Server) -> None:
     """The old primary, dead or alive, is ended with all that belongs to it before there is another one."""
     new.start()
+    if context.parameters.rescue:
+        _rescue(context.resources.out_of_reach(old), new)
     try:
         position = old.replication.retire()
         new.replication.await_position(position, _CATCH_UP_SECONDS_FORCED)
     except EngineError:
         if old.is_running():
             raise
+
+
+def _rescue(old: Server, new: Server) -> None:
+    """Recover a dead primary where no client reaches it, so that the standby hears of the last it has written."""
+    try:
+        old.configure()
+        old.start()
+        new.replication.follow()
+    except EngineError:
+        logger.warning("what %s wrote last may be lost", old.node.node_id, exc_info=True)
 
 
 def rejoin_old(context: Context) -> None:
