@@ -186,6 +186,31 @@ provide_xfs() {
         say "LEFT OUT: xfsprogs, so volumes cannot have a hard limit here (volumes = xfs). It is for root only"
 }
 
+# --- Passing connections on: nftables for root, HAProxy for everybody ---
+
+has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
+
+missing_forwarders() {
+    # Tests cover both; otherwise one is enough.
+    [[ $profile != dev ]] && { has nft || has haproxy; } && return
+    has nft || echo nftables
+    has haproxy || echo haproxy
+}
+
+provide_forwarding() {
+    local missing tried=$stamps/forwarding
+    missing=$(missing_forwarders | paste -sd ' ')
+    [[ -n $missing ]] || return 0
+    # What could not be had once is not tried again with every `make`.
+    if may_apt && [[ $(cat "$tried" 2>/dev/null) != "$missing" ]]; then
+        # shellcheck disable=SC2086 # several packages
+        apt_install $missing && return
+        echo "$missing" >"$tried"
+    fi
+    say "LEFT OUT: ${missing/ / and } cannot be installed here. Primary/standby instances and public addresses" \
+        "need one of nftables (as root) and haproxy; on Debian and Ubuntu, as root: apt-get install $missing"
+}
+
 # --- What was asked for ---
 
 profile=base embedded=
@@ -211,3 +236,4 @@ if [[ $profile == dev ]] || ! is_current dev; then
 fi
 provide_postgresql
 provide_xfs
+provide_forwarding

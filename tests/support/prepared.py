@@ -45,6 +45,7 @@ class Prepared:
         assert not footprint.mounts
         assert not footprint.images
         assert not footprint.limited
+        assert not footprint.routes
         assert footprint.locks == 0
         assert self._bench.instances() == []
 

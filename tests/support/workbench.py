@@ -14,6 +14,8 @@ from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.hosts import processes
 from openrds.hosts.cgroups import remove_groups
+from openrds.hosts.forwarders import stop_forwarding
+from openrds.hosts.forwarding import Route
 from openrds.hosts.images import detach
 from openrds.hosts.mounts import mounts
 from openrds.hosts.user import ServerUser
@@ -31,7 +33,7 @@ from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation
 from openrds.tasks.queue import Queue
 from openrds.tasks.runner import Runner
-from support.service import left_running, private_cidr, wait_for
+from support.service import left_running, private_cidr, public_cidr, wait_for
 
 PASSWORD = "Sup3rS3cret-"
 
@@ -51,6 +53,7 @@ class Footprint:
     mounts: frozenset[str]
     images: frozenset[str]
     limited: frozenset[str]
+    routes: frozenset[Route]
     locks: int
 
 
@@ -110,6 +113,7 @@ class Workbench:
             ),
             images=frozenset(path.name for path in self.resources.settings.images_dir.glob("*")),
             limited=frozenset(getattr(self.resources.limits, "names", list)()),
+            routes=self.resources.forwarder.routes(),
             locks=self.store.rows(b"select count(*) as locks from instance_lock")[0]["locks"],
         )
 
@@ -137,6 +141,7 @@ def running_workbench(**changes: Any) -> Iterator[Workbench]:
     settings = Settings(
         data_dir=root / "d",
         private_cidr=private_cidr(),
+        public_cidr=public_cidr(),
         heartbeat_interval=0.3,
         worker_timeout=1.2,
         # A worker that is killed would leave the initdb of its reserve behind, at work in our folders.
@@ -160,6 +165,7 @@ def running_workbench(**changes: Any) -> Iterator[Workbench]:
             brief = child.Brief(server.dsn, socket_root, settings)
             yield Workbench(resources, Queue(), brief, account.project.id)
     finally:
+        stop_forwarding(settings.data_dir)
         for record in processes.records_below(settings.data_dir):
             processes.stop_recorded(record)
         detach(settings.images_dir, settings.nodes_dir)

@@ -14,10 +14,11 @@ from openrds.api.instance_bodies import JobIdAnswer
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.operations import enlarge_volume, resize_flavor, restart_instance
+from openrds.operations import enlarge_volume, resize_flavor, restart_instance, single_to_ha
 from openrds.operations.enlarge_volume import EnlargeVolume
 from openrds.operations.intake import Intake
 from openrds.operations.resize_flavor import ResizeFlavor
+from openrds.operations.single_to_ha import SingleToHa
 
 
 class InstanceAction(msgspec.Struct):
@@ -27,7 +28,7 @@ class InstanceAction(msgspec.Struct):
     enlarge_volume: EnlargeVolume | UnsetType = UNSET
     reduce_volume: dict[str, Any] | UnsetType = UNSET
     resize_flavor: ResizeFlavor | UnsetType = UNSET
-    single_to_ha: dict[str, Any] | UnsetType = UNSET
+    single_to_ha: SingleToHa | UnsetType = UNSET
     change_volume: dict[str, Any] | UnsetType = UNSET
 
 
@@ -36,6 +37,7 @@ _SUBMIT: Mapping[str, Callable[[Intake, str, Any], UUID]] = {
     "restart": restart_instance.submit,
     "enlarge_volume": enlarge_volume.submit,
     "resize_flavor": resize_flavor.submit,
+    "single_to_ha": single_to_ha.submit,
 }
 
 
@@ -49,6 +51,11 @@ _SUBMIT: Mapping[str, Callable[[Intake, str, Any], UUID]] = {
         ErrorCode.REPLICA_VOLUME,
         ErrorCode.FLAVOR,
         ErrorCode.FLAVOR_CHANGE,
+        ErrorCode.INSTANCE_TYPE,
+        ErrorCode.AVAILABILITY_ZONE,
+        ErrorCode.HA_MODE,
+        ErrorCode.QUOTA,
+        ErrorCode.STORAGE_SOLD_OUT,
         body=True,
         instance=True,
     ),
@@ -60,7 +67,7 @@ async def act(
     instance_id: FromPath[str],
     data: JSONBody[InstanceAction],
 ) -> Response[JobIdAnswer]:
-    """Do one thing to an instance: `restart`, `enlarge_volume`, `resize_flavor`."""
+    """Do one thing to an instance: `restart`, `enlarge_volume`, `resize_flavor`, `single_to_ha`."""
 
     def work(intake: Intake) -> JobIdAnswer:
         return JobIdAnswer(str(_submit(intake, instance_id, data)))

@@ -53,7 +53,7 @@ def submit(intake: Intake, instance_id: str, request: ResizeFlavor) -> UUID:
 
 
 def restart_servers(context: Context) -> None:
-    """With the new flavor, the primary last."""
+    """With the new flavor."""
     _restart(context, context.parameters.spec_code)
 
 
@@ -69,9 +69,13 @@ def completed(context: Context, connection: Writer) -> Output:
 
 
 def _restart(context: Context, spec_code: str) -> None:
+    """A standby must allow at least as many connections as its primary: it grows before that, and shrinks after."""
     resources = context.resources
-    instance = resources.instance(context.instance_id) | {"flavor_ref": spec_code}
-    for node in reversed(resources.nodes(context.instance_id)):
+    before = resources.instance(context.instance_id)
+    instance = before | {"flavor_ref": spec_code}
+    nodes = resources.nodes(context.instance_id)
+    grows = flavor_of(instance).memory_gb >= flavor_of(before).memory_gb
+    for node in reversed(nodes) if grows else nodes:
         server = resources.server(instance, node)
         server.stop()
         resources.start(server)

@@ -43,9 +43,8 @@ class VolumeWatch:
 
     def look_after_volumes(self) -> None:
         resources = self._resources
-        rows = resources.store.rows(_sql.nodes_to_watch, [resources.settings.host])
+        rows = resources.store.rows(_sql.volumes_to_watch, [resources.settings.host])
         self._due = {node: due for node, due in self._due.items() if node in {row["node_id"] for row in rows}}
-        rows.sort(key=lambda row: row["id"])
         for _, nodes in groupby(rows, key=lambda row: row["id"]):
             self._look_after(list(nodes))
 
@@ -73,7 +72,7 @@ class VolumeWatch:
 
 
 def measure(resources: Resources, node: Row) -> Usage:
-    """How full the volume of a node is; `node` is a row of `nodes_to_watch`.
+    """How full the volume of a node is; `node` is a row of `volumes_to_watch`.
 
     Raises:
         HostError: the volume is not there.

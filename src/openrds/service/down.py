@@ -9,6 +9,7 @@ from pathlib import Path
 from openrds.hosts import images, processes
 from openrds.hosts.cgroups import remove_groups
 from openrds.hosts.errors import HostError
+from openrds.hosts.forwarders import stop_forwarding
 from openrds.hosts.processes import wait_until
 from openrds.service.places import Lock
 
@@ -22,6 +23,7 @@ def down(data_dir: Path) -> int:
         return 1
     try:
         _stop_serve(data_dir)
+        stop_forwarding(data_dir)
         # The store goes last: it is the one thing the others may still want to write to.
         records = [*processes.records_below(data_dir / "nodes"), *processes.records_below(data_dir / "store")]
         stopped = sum(processes.stop_recorded(record) for record in records)

@@ -78,7 +78,7 @@ class DataDirectories:
                 if error.errno == errno.EXDEV and self._take_copy(spare, data_dir):
                     return True
                 continue  # taken by another
-            _make_durable(data_dir.parent)
+            make_durable(data_dir.parent)
             return True
         return False
 
@@ -110,7 +110,7 @@ class DataDirectories:
             unfinished.rename(data_dir)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-        _make_durable(data_dir.parent)
+        make_durable(data_dir.parent)
 
     def _place(self, installation: Installation) -> Path:
         return self.pool / f"postgresql-{installation.complete_version}"
@@ -152,7 +152,7 @@ class DataDirectories:
             raise EngineError(f"{target}: {error}") from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-        _make_durable(target.parent)
+        make_durable(target.parent)
 
     def _run(self, command: Sequence[str], what: str, seconds: float, pass_fds: Sequence[int] = ()) -> None:
         """Run a program as the user.
@@ -197,7 +197,7 @@ def _initdb_command(installation: Installation, data_dir: Path) -> tuple[str, ..
     )
 
 
-def _make_durable(folder: Path) -> None:
+def make_durable(folder: Path) -> None:
     """A rename in a folder survives a power cut only when the folder is on disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

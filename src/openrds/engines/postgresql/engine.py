@@ -8,6 +8,7 @@ from openrds.domain.engine import EngineName
 from openrds.engines.postgresql.datadirs import DataDirectories
 from openrds.engines.postgresql.discovery import find_installations
 from openrds.engines.postgresql.passwords import scram_verifier
+from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import Installation, NodeSpec
 from openrds.hosts.limits import Limits, NoLimits
@@ -33,6 +34,7 @@ class PostgreSQL:
         self._user = user
         self._engine_dirs = tuple(engine_dirs)
         self._limits = limits or NoLimits()
+        self._programs = Programs(self.installations, user)
         self._data_directories = DataDirectories(data_dir / "pool", user, spare_data_dirs)
 
     def installations(self) -> tuple[Installation, ...]:
@@ -55,7 +57,7 @@ class PostgreSQL:
         self._data_directories.make(installation, data_dir)
 
     def server(self, node: NodeSpec) -> PostgreSQLServer:
-        return PostgreSQLServer(node, self._user, self._limits)
+        return PostgreSQLServer(node, self._user, self._programs, self._limits)
 
     def fill_pool(self) -> None:
         self._data_directories.fill(self.installations())
