@@ -1,13 +1,17 @@
 """Read replicas, through the API: they follow their primary, answer queries, and go with it."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from test_instances import connect
 
-from openrds.hosts.processes import RECORD, find
+from openrds.engines.postgresql.configuration import SUPERUSER
+from openrds.hosts.processes import RECORD, Process, find
+from openrds.service import places
 from support.service import PASSWORD, ServiceUnderTest, fresh, running_service, wait_for
 
 FLAVOR = "rds.pg.n1.medium.2.rr"
@@ -165,3 +169,49 @@ def test_a_primary_lets_go_of_a_deleted_replica_and_takes_the_others_with_it(
     ]
     with pytest.raises(psycopg.OperationalError):
         connect(second)
+
+
+def test_a_replica_that_lost_touch_is_made_to_follow_again(
+    service: ServiceUnderTest, primary: dict[str, Any], replica: dict[str, Any]
+) -> None:
+    """Its place in the primary's log is gone, with what it would still need of it."""
+    node = replica["nodes"][0]["id"]
+    process = find(service.data_dir / "nodes" / node / RECORD)
+    assert process is not None
+    with superuser(service, primary) as connection, held_still(process):
+        connection.execute("select pg_terminate_backend(pid) from pg_stat_replication")
+        drop = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active"
+        wait_for(lambda: connection.execute(drop).rowcount, what="its slot to be free")
+    with connect(primary) as connection:
+        connection.execute("insert into orders select generate_series(3001, 4000)")
+    wait_for(lambda: replica_count(replica) == count(primary), 60, "the replica to follow again")
+    tasks = service.get(f"tasklist?instance_id={replica['id']}")["tasks"]
+    assert "RebuildPostgresqlSlave" in {task["name"] for task in tasks}
+
+
+def replica_count(replica: dict[str, Any]) -> int:
+    try:
+        return count(replica)
+    except psycopg.OperationalError:
+        return -1
+
+
+def superuser(service: ServiceUnderTest, instance: dict[str, Any]) -> psycopg.Connection:
+    """openrds' own session on the server of an instance."""
+    socket = places.socket_root(service.data_dir) / instance["nodes"][0]["id"]
+    return psycopg.connect(
+        host=str(socket), port=instance["port"], user=SUPERUSER, dbname="postgres", autocommit=True
+    )
+
+
+@contextlib.contextmanager
+def held_still(server: Process) -> Iterator[None]:
+    """A server whose processes do not run for a while."""
+    family = [psutil.Process(server.pid), *psutil.Process(server.pid).children()]
+    for process in family:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in family:
+            process.resume()

@@ -6,8 +6,10 @@ import typer
 
 from openrds.cli import lookups
 from openrds.cli.client import Json
-from openrds.cli.instances import IdOrName, Wait, app
+from openrds.cli.instances import IdOrName, Wait
 from openrds.cli.session import Session, client_command
+
+app = typer.Typer()
 
 
 @client_command(app, "enlarge")

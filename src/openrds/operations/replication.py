@@ -78,7 +78,7 @@ def note_new_primary(connection: Writer, old_id: str, new_id: str) -> None:
 
 
 def turn_replicas(resources: Resources, instance_id: str) -> None:
-    """Have the read replicas of an instance follow its new primary; one that cannot is left to the monitor."""
+    """Have the read replicas of an instance follow its primary as it is now; the monitor mends one that cannot."""
     for replica in resources.store.rows(_sql.replicas_of_instance, [instance_id]):
         for node in resources.nodes(replica["id"]):
             try:

@@ -217,7 +217,7 @@ select * from host where name = %s
 select * from host order by name
 
 -- name: nodes_to_watch
-select instance.*, node.id as node_id, node.role, node.confirmation,
+select instance.*, node.id as node_id, node.role, node.confirmation, node.replication,
        node.revived_at > now() - interval '10 minutes' and node.revivals > %(most)s as keeps_dying
 from node join instance on instance.id = node.instance_id
 where node.host = %(host)s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP', 'STORAGE FULL')
