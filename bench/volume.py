@@ -51,7 +51,7 @@ def _creation(service: ServiceUnderTest, versions: int) -> Figure:
     return Figure(
         "create on an image, warm pool / by hand on a folder",
         ratio,
-        0.5,
+        1,
         detail=f"{spread(ours)}; by hand {spread(bare)}",
     )
 
