@@ -1,5 +1,6 @@
 """Give an instance another flavor: its servers are restarted with other settings, under other limits."""
 
+import logging
 from uuid import UUID
 
 import msgspec
@@ -7,10 +8,12 @@ import msgspec
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import InstanceStatus, NodeRole
 from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
+from openrds.engines.protocol import Server
+from openrds.hosts.processes import wait_until
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources, flavor_of, set_status, settle_by_looking
 from openrds.operations.scheduling import schedule
@@ -18,7 +21,11 @@ from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
+logger = logging.getLogger(__name__)
+
 _sql = Queries("instances")
+
+_NEWS_SECONDS = 10.0
 
 
 class ResizeFlavor(msgspec.Struct):
@@ -74,11 +81,24 @@ def _restart(context: Context, spec_code: str) -> None:
     before = resources.instance(context.instance_id)
     instance = before | {"flavor_ref": spec_code}
     nodes = resources.nodes(context.instance_id)
-    grows = flavor_of(instance).memory_gb >= flavor_of(before).memory_gb
-    for node in reversed(nodes) if grows else nodes:
+    shrinks = flavor_of(instance).memory_gb < flavor_of(before).memory_gb
+    for node in nodes if shrinks else reversed(nodes):
         server = resources.server(instance, node)
+        if shrinks and node["role"] == NodeRole.SLAVE:
+            _await_news(server)
         server.stop()
         resources.start(server)
+
+
+def _await_news(standby: Server) -> None:
+    """It has to have heard that its primary allows less, before it may."""
+
+    def heard() -> bool:
+        state = standby.replication.state()
+        return state.streaming and state.lag_bytes == 0
+
+    if not wait_until(heard, _NEWS_SECONDS, every=0.05):
+        logger.warning("the standby %s does not stream", standby.node.node_id)
 
 
 def _check_flavor(instance: Row, spec_code: str) -> Flavor:
