@@ -26,7 +26,7 @@ from openrds.tasks.retention import forget_expired
 from support.workbench import Workbench, running_workbench
 
 #: Enough for two levels of counts in the project that has half of them.
-TASKS = 80_000
+TASKS = 200_000
 
 
 @pytest.fixture(scope="module")
