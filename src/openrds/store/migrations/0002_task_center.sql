@@ -185,7 +185,8 @@ $$;
 
 -- Move the floor up to an id: what is below is no longer served or counted. Writers wait meanwhile, so it must not be
 -- asked to pass many tasks at once; whoever calls sets a lock_timeout.
-create function raise_task_floor(oldest uuid) returns void language plpgsql as $$
+-- The planner expects little of what is returned by a deletion, and would sort all of it.
+create function raise_task_floor(oldest uuid) returns void language plpgsql set enable_sort = off as $$
 declare
     floor uuid := (select id from task_floor);
 begin
@@ -208,34 +209,31 @@ begin
     ), passed_change as (
         delete from task_count_change as change using first
         where change.project_id = first.project_id and change.task_id <= first.after
+    ), passed_sum as materialized (
+        select first.project_id, status, level, first.number, first.number >> (5 * level) as beyond
+        from first, unnest(array['', 'Running', 'Completed', 'Failed']) as status, generate_series(0, 3) as level
+        where project_id in (select project_id from passed)
     ), passed_count as (
-        delete from task_count as counted
-        using (select * from first where project_id in (select project_id from passed)) as first,
-              unnest(array['', 'Running', 'Completed', 'Failed']) as known (status),
-              generate_series(0, 3) as known_level
-        where counted.project_id = first.project_id and counted.status = known.status
-          and counted.level = known_level and counted.number < first.number >> (5 * known_level)
-        returning counted.*, first.number as first
-    ), passed_task as (  -- ... and of it, the tasks
-        select first.project_id, first.number, task.name, task.status, count(*) as tasks
-        from first, lateral (
-            select name, status from task
-            where project_id = first.project_id and not hidden and id > first.after and id >= floor and id < oldest
-        ) as task
-        group by 1, 2, 3, 4
-    )
-    insert into task_count as counted (project_id, name, status, level, number, tasks)
-    select project_id, name, status, level, number, -sum(tasks)
-    from (
-        select project_id, name, status, above as level, first >> (5 * above) as number, tasks
+        delete from task_count as counted using passed_sum as sums
+        where counted.project_id = sums.project_id and counted.status = sums.status
+          and counted.level = sums.level and counted.number < sums.beyond
+        returning counted.*, sums.number as first
+    ), lessened as (
+        insert into task_count as counted (project_id, name, status, level, number, tasks)
+        select project_id, name, status, above, first >> (5 * above), -sum(tasks)
         from passed_count, generate_series(1, 3) as above
         where level = 0 and number >> (5 * above) = first >> (5 * above)
-        union all
-        select project_id, key.name, key.status, key.level, key.number, tasks
-        from passed_task, task_count_keys(passed_task.name, passed_task.status, passed_task.number) as key
-    ) as passed
-    group by project_id, name, status, level, number
-    on conflict (project_id, name, status, level, number) do update set tasks = counted.tasks + excluded.tasks;
+        group by project_id, name, status, above, first
+        on conflict (project_id, name, status, level, number) do update set tasks = counted.tasks + excluded.tasks
+    )
+    -- ... and of it, the tasks below: noted by the name, to be added up when writers no longer wait.
+    insert into task_count_change
+    select first.project_id, max(task.id::text)::uuid, task.name, task.status, -count(*)
+    from first, lateral (
+        select id, name, status from task
+        where project_id = first.project_id and not hidden and id > first.after and id >= floor and id < oldest
+    ) as task
+    group by first.project_id, task.name, task.status;
     update task_floor set id = oldest;
 end
 $$;
