@@ -21,10 +21,11 @@ _sql = Queries("tasks")
 
 #: Tasks that the floor passes in one step. Nobody can change a task meanwhile.
 _STRIDE = 100_000
-#: A lock that stops others is waited for only this long, in milliseconds. It is tried again after a pause in seconds,
-#: a few times, and then in the next round.
-_LOCK_TIMEOUT = 20
+#: Seconds that others have for themselves after each step.
 _PAUSE = 0.05
+#: A lock that stops others is waited for only this long, in milliseconds, and so many times, with a pause between;
+#: then it is left for the next round.
+_LOCK_TIMEOUT = 20
 _ATTEMPTS = 5
 #: For how long ahead there are partitions.
 _AHEAD = dt.timedelta(weeks=4)
@@ -59,6 +60,7 @@ def _raise_floor(store: Store, moment: dt.datetime) -> None:
         _stopping_others(store, partial(_pass_tasks, rows[0]["id"] if rows else oldest))
         if not rows:
             return
+        time.sleep(_PAUSE)
 
 
 def _pass_tasks(oldest: UUID, connection: Writer) -> None:

@@ -218,22 +218,27 @@ begin
         where counted.project_id = sums.project_id and counted.status = sums.status
           and counted.level = sums.level and counted.number < sums.beyond
         returning counted.*, sums.number as first
-    ), lessened as (
-        insert into task_count as counted (project_id, name, status, level, number, tasks)
-        select project_id, name, status, above, first >> (5 * above), -sum(tasks)
+    ), passed_task as (  -- ... and of it, the tasks
+        select first.project_id, first.number, task.name, task.status, count(*) as tasks
+        from first, lateral (
+            select name, status from task
+            where project_id = first.project_id and not hidden and id > first.after and id >= floor and id < oldest
+        ) as task
+        group by 1, 2, 3, 4
+    )
+    -- Not noted as changes: readers would go through them all.
+    insert into task_count as counted (project_id, name, status, level, number, tasks)
+    select project_id, name, status, level, number, -sum(tasks)
+    from (
+        select project_id, name, status, above as level, first >> (5 * above) as number, tasks
         from passed_count, generate_series(1, 3) as above
         where level = 0 and number >> (5 * above) = first >> (5 * above)
-        group by project_id, name, status, above, first
-        on conflict (project_id, name, status, level, number) do update set tasks = counted.tasks + excluded.tasks
-    )
-    -- ... and of it, the tasks below: noted by the name, to be added up when writers no longer wait.
-    insert into task_count_change
-    select first.project_id, max(task.id::text)::uuid, task.name, task.status, -count(*)
-    from first, lateral (
-        select id, name, status from task
-        where project_id = first.project_id and not hidden and id > first.after and id >= floor and id < oldest
-    ) as task
-    group by first.project_id, task.name, task.status;
+        union all
+        select project_id, key.name, key.status, key.level, key.number, tasks
+        from passed_task, task_count_keys(passed_task.name, passed_task.status, passed_task.number) as key
+    ) as passed
+    group by project_id, name, status, level, number
+    on conflict (project_id, name, status, level, number) do update set tasks = counted.tasks + excluded.tasks;
     update task_floor set id = oldest;
 end
 $$;
