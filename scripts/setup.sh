@@ -176,6 +176,16 @@ provide_postgresql() {
             "On Debian and Ubuntu, as root: apt-get install postgresql"
 }
 
+# --- XFS ---
+
+# Volumes with a hard limit are images with an XFS; openrds works without, so it is tried once.
+provide_xfs() {
+    [[ -e $stamps/xfs ]] || (PATH=$PATH:/usr/sbin:/sbin command -v mkfs.xfs >/dev/null) && return
+    touch "$stamps/xfs"
+    { may_apt && apt_install xfsprogs; } ||
+        say "LEFT OUT: xfsprogs, so volumes cannot have a hard limit here (volumes = xfs). It is for root only"
+}
+
 # --- Passing connections on: nftables for root, HAProxy for everybody ---
 
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
@@ -225,4 +235,5 @@ if [[ $profile == dev ]] || ! is_current dev; then
     }
 fi
 provide_postgresql
+provide_xfs
 provide_forwarding

@@ -147,12 +147,9 @@ def test_every_route_is_documented() -> None:
 #: Of operations that are in the tables of the domain, and not yet in the API.
 PLANNED = {
     ErrorCode.INSTANCE_TYPE,
-    ErrorCode.FLAVOR_CHANGE,
     ErrorCode.ZONE_COMBINATION,
     ErrorCode.REPLICA_SOURCE,
     ErrorCode.TOO_MANY_REPLICAS,
-    ErrorCode.VOLUME_NOT_LARGER,
-    ErrorCode.REPLICA_VOLUME,
     ErrorCode.BACKUP_NOT_FOUND,
     ErrorCode.BACKUP_RUNNING,
     ErrorCode.BACKUP_NAME,

@@ -117,7 +117,7 @@ class Trial:
 
     def node(self, **changes: Any) -> NodeSpec:
         name = f"n{secrets.token_hex(3)}"
-        folder = FolderVolumes(self.folder / "instances", self.user).create(name)
+        folder = FolderVolumes(self.folder / "instances", self.user).create(name, 40)
         node = NodeSpec(
             node_id=name,
             installation=self.installation,

@@ -11,6 +11,9 @@ import psycopg
 import pytest
 
 from openrds.engines.protocol import EngineError
+from openrds.hosts.images import ImageVolumes, detach
+from openrds.hosts.volumes import FolderVolumes
+from support.means import needs_images
 
 WRONG = psycopg.OperationalError
 
@@ -334,3 +337,75 @@ def test_two_takers_never_share_a_reserve(trial):
 
     inodes = {node.data_dir.stat().st_ino for node in nodes}
     assert len(inodes) == 4
+
+
+@needs_images
+def test_a_spare_goes_onto_a_volume_that_is_another_file_system(trial):
+    """By a copy, which is taken as far as the disk; what is left of the spare is not offered again."""
+    trial = trial.with_reserve(1)
+    trial.engine.fill_pool()
+    volumes = ImageVolumes(trial.folder / "images", FolderVolumes(trial.folder / "nodes", trial.user))
+    try:
+        node = replace(trial.node(), folder=volumes.create("one", 1))
+        trial.engine.initialise(trial.installation, node.data_dir)
+
+        assert not [path for path in trial.folder.glob("reserve/pool/*/[!.]*") if path.is_dir()]
+        assert not list(trial.folder.glob("reserve/pool/*/.taken-*"))
+        server = trial.engine.server(node)
+        server.configure()
+        server.start()
+        assert server.answers()
+        server.stop()
+    finally:
+        detach(volumes.images, volumes.folders.root)
+
+
+def test_read_only_keeps_clients_from_changing_anything(trial):
+    server = trial.started()
+    trial.query(server, "CREATE TABLE kept AS SELECT 7 AS x")
+
+    server.set_read_only(True)
+
+    with pytest.raises(psycopg.Error):
+        trial.query(server, "CREATE TABLE more (x int)")
+    assert trial.query(server, "SELECT x FROM kept") == 7
+    server.set_administrator("root", trial.engine.seal_password("Secret#Word_1"))  # we still may
+    server.set_read_only(False)
+    server.set_read_only(False)
+    trial.query(server, "CREATE TABLE more (x int)")
+
+
+def test_read_only_outlives_a_restart_and_may_be_set_on_a_stopped_server(trial):
+    server = trial.started()
+    server.set_read_only(True)
+    server.stop()
+    same = trial.engine.server(replace(server.node, read_only=True))
+    same.configure()
+    same.start()
+    with pytest.raises(psycopg.Error):
+        trial.query(server, "CREATE TABLE more (x int)")
+    same.stop()
+
+    server.set_read_only(False)
+
+    server.start()
+    trial.query(server, "CREATE TABLE more (x int)")
+
+
+def test_read_only_ends_a_statement_that_writes_and_spares_idle_sessions(trial):
+    server = trial.started()
+    node = server.node
+    login = {"host": node.address, "port": node.port, "user": "root", "password": "Secret#Word_1"}
+    with (
+        psycopg.connect(**login, dbname="postgres", autocommit=True) as idle,
+        psycopg.connect(**login, dbname="postgres") as writer,
+    ):
+        writer.execute("CREATE TABLE unfinished (x int)")
+
+        server.set_read_only(True)
+
+        with pytest.raises(psycopg.OperationalError):
+            writer.execute("INSERT INTO unfinished VALUES (1)")
+        assert idle.execute("SELECT 1").fetchone() == (1,)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            idle.execute("CREATE TABLE more (x int)")

@@ -42,6 +42,9 @@ class Prepared:
         assert not footprint.folders
         assert not footprint.sockets
         assert not footprint.addresses
+        assert not footprint.mounts
+        assert not footprint.images
+        assert not footprint.limited
         assert not footprint.routes
         assert footprint.locks == 0
         assert self._bench.instances() == []

@@ -20,9 +20,11 @@ from openrds.operations import (
     create_instance,
     create_replica,
     delete_instance,
+    enlarge_volume,
     rebuild_standby,
     replication_mode,
     reset_password,
+    resize_flavor,
     restart_instance,
     single_to_ha,
     start_instance,
@@ -35,6 +37,7 @@ from openrds.operations.intake import Intake
 from support.workbench import PASSWORD, Workbench
 
 NEW_PASSWORD = "An0ther-Secret"
+NEW_FLAVOR = "rds.pg.n1.large.2"
 NEW_PORT = 5433
 
 
@@ -128,6 +131,16 @@ def check_active(bench: Workbench, instance_id: str) -> None:
 
 def check_new_password(bench: Workbench, instance_id: str) -> None:
     query(bench, instance_id, NEW_PASSWORD)
+
+
+def check_enlarged(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    assert bench.resources.instance(instance_id)["volume_size"] == 50
+
+
+def check_resized(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    assert bench.resources.instance(instance_id)["flavor_ref"] == NEW_FLAVOR
 
 
 def check_stopped(bench: Workbench, instance_id: str) -> None:
@@ -228,6 +241,16 @@ def submit_restart(intake: Intake, instance_id: str | None, _bench: Workbench) -
     return restart_instance.submit(intake, instance_id, restart_instance.Restart())
 
 
+def submit_enlarge(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return enlarge_volume.submit(intake, instance_id, enlarge_volume.EnlargeVolume(50))
+
+
+def submit_resize(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return resize_flavor.submit(intake, instance_id, resize_flavor.ResizeFlavor(NEW_FLAVOR))
+
+
 def submit_replica(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
     request = bench.create_request(replica_of_id=instance_id, flavor_ref="rds.pg.n1.medium.2.rr")
     _, task_id = create_replica.submit(intake, request)
@@ -278,6 +301,8 @@ SCENARIOS = {
     "reset_password": Scenario(
         instance_of_any_password, submit_reset, check_new_password, InstanceStatus.ACTIVE
     ),
+    "enlarge_volume": Scenario(active_instance, submit_enlarge, check_enlarged, InstanceStatus.ACTIVE),
+    "resize_flavor": Scenario(active_instance, submit_resize, check_resized, InstanceStatus.ACTIVE),
     "stop_instance": Scenario(
         active_instance, submit_with(stop_instance), check_stopped, InstanceStatus.ACTIVE
     ),

@@ -15,6 +15,7 @@ from openrds.cli import (
     instance_ha,
     instance_network,
     instance_replicas,
+    instance_size,
     instances,
     serve,
     tasks,
@@ -34,7 +35,7 @@ app.command("serve")(serve.serve)
 app.command("down")(serve.down)
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
-for part in (instance_ha, instance_network, instance_replicas):
+for part in (instance_ha, instance_network, instance_replicas, instance_size):
     instances.app.add_typer(part.app)
 app.add_typer(instances.app, name="instance")
 app.add_typer(instance_network.public_ips, name="public-ip")

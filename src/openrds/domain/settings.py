@@ -24,6 +24,8 @@ class Settings:
     instance_quota: int = 50
     spare_data_dirs: int = 1
     min_free_mb: int = 512
+    volumes: str = "folder"
+    limits: str = "auto"
     worker_concurrency: int = 10
     heartbeat_interval: float = 2.0
     worker_timeout: float = 6.0
@@ -46,3 +48,7 @@ class Settings:
     @property
     def nodes_dir(self) -> Path:
         return self.data_dir / "nodes"
+
+    @property
+    def images_dir(self) -> Path:
+        return self.data_dir / "images"

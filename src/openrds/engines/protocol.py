@@ -35,6 +35,7 @@ class NodeSpec:
     `socket_dir` is a short path for its Unix socket. `memory_mb` and `vcpus` are the flavor's. `upstream` is the node
     that this one is a copy of and follows, None for a primary. `confirmed_by` are the ids of followers: what is
     committed is acknowledged once one of them has it on disk; with none, nobody is waited for.
+    With `read_only` clients can change nothing, because the volume is full.
     """
 
     node_id: str
@@ -46,6 +47,7 @@ class NodeSpec:
     memory_mb: int
     vcpus: int
     time_zone: str = "UTC"
+    read_only: bool = False
     upstream: "NodeSpec | None" = None
     confirmed_by: tuple[str, ...] = ()
 
@@ -151,6 +153,16 @@ class Server(Protocol):
 
     def answers(self) -> bool:
         """Whether the server answers a query on its own socket and accepts connections on its address."""
+
+    def set_read_only(self, read_only: bool) -> None:
+        """Keep clients from changing anything from now on, or let them again; the node's own word is not asked.
+
+        A statement that is at work is ended. It is written down as `configure` would, and a server that does not run
+        finds it when it starts.
+
+        Raises:
+            EngineError: the server did not take it.
+        """
 
     def tidy(self, keep_days: int) -> None:
         """Remove archived log and server logs that are older than so many days."""

@@ -123,7 +123,7 @@ def release_address(context: Context) -> None:
 
 
 def create_volume(context: Context) -> None:
-    context.resources.volumes.create(_node(context)["id"])
+    context.resources.volumes.create(_node(context)["id"], _instance(context)["volume_size"])
 
 
 def remove_volume(context: Context) -> None:

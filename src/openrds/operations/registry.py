@@ -7,16 +7,18 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.schedule import ScheduledName
-from openrds.operations import restart_instance
+from openrds.operations import resize_flavor, restart_instance
 from openrds.operations.bind_public_address import BIND_PUBLIC_ADDRESS
 from openrds.operations.change_port import CHANGE_PORT
 from openrds.operations.create_instance import CREATE_HA_INSTANCE, CREATE_INSTANCE
 from openrds.operations.create_replica import CREATE_REPLICA
 from openrds.operations.delete_instance import DELETE_INSTANCE
+from openrds.operations.enlarge_volume import ENLARGE_VOLUME
 from openrds.operations.intake import Intake
 from openrds.operations.rebuild_standby import REBUILD_STANDBY
 from openrds.operations.replication_mode import CHANGE_REPLICATION_MODE
 from openrds.operations.reset_password import RESET_PASSWORD
+from openrds.operations.resize_flavor import RESIZE_FLAVOR
 from openrds.operations.restart_instance import RESTART_INSTANCE
 from openrds.operations.scheduling import Submit
 from openrds.operations.single_to_ha import SINGLE_TO_HA
@@ -32,6 +34,8 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     RESTART_INSTANCE,
     DELETE_INSTANCE,
     RESET_PASSWORD,
+    ENLARGE_VOLUME,
+    RESIZE_FLAVOR,
     CREATE_HA_INSTANCE,
     SINGLE_TO_HA,
     SWITCHOVER,
@@ -52,6 +56,7 @@ def _resubmit(submit: Callable[[Intake, str, Any], UUID], request: type[Any]) ->
 #: What may wait for a maintenance window, and how it is submitted then.
 SCHEDULED: Mapping[ScheduledName, Submit] = {
     ScheduledName.RESTART: _resubmit(restart_instance.submit, restart_instance.Restart),
+    ScheduledName.RESIZE_FLAVOR: _resubmit(resize_flavor.submit, resize_flavor.ResizeFlavor),
 }
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {operation.key: operation for operation in _ALL}

@@ -31,7 +31,7 @@ def build_standby(resources: Resources, instance_id: str, node_id: str) -> None:
     Raises:
         EngineError: it does not come to stream.
     """
-    resources.volumes.create(node_id)
+    resources.volumes.create(node_id, resources.instance(instance_id)["volume_size"])
     means = resources.node_server(instance_id, node_id).replication.rejoin()
     logger.info("instance %s: its standby %s was %s", instance_id, node_id, means)
 

@@ -16,7 +16,8 @@ from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarding import Forwarder, Route
-from openrds.hosts.volumes import FolderVolumes
+from openrds.hosts.limits import Limits, NoLimits
+from openrds.hosts.volumes import Volumes
 from openrds.store.database import Row, Store, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import P, StepContext, StepFailed
@@ -36,10 +37,11 @@ class Resources:
     store: Store
     settings: Settings
     engines: Mapping[EngineName, Engine]
-    volumes: FolderVolumes
+    volumes: Volumes
     addresses: AddressPool
     socket_root: Path
     forwarder: Forwarder
+    limits: Limits = field(default_factory=NoLimits)
     spare_taken: threading.Event = field(default_factory=threading.Event)
     _routing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -104,7 +106,14 @@ class Resources:
             memory_mb=flavor.memory_gb * 1024,
             vcpus=flavor.vcpus,
             time_zone=instance["time_zone"],
+            read_only=instance["storage_full"],
         )
+
+    def start(self, server: Server) -> None:
+        """Start a server as its node is to be now, on its volume in its place."""
+        self.volumes.make_ready(server.node.node_id)
+        server.configure()
+        server.start()
 
     def initialise(self, server: Server) -> None:
         """Make the data directory of a server, from a spare one where there is one."""
@@ -130,7 +139,8 @@ class Resources:
                 logger.warning("not everything is passed on: %s", error)
 
     def remove_folders(self, node_id: str) -> None:
-        """All that is on disk of a node that is stopped: its volume, and the folder of its socket."""
+        """All that the host has of a node that is stopped: its volume, the folder of its socket, its limits."""
+        self.limits.remove(node_id)
         self.volumes.remove(node_id)
         shutil.rmtree(self._socket_dir(node_id), ignore_errors=True)
 

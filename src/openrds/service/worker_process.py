@@ -16,14 +16,15 @@ from openrds.hosts.addresses import AddressPool
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.user import ServerUser
-from openrds.hosts.volumes import FolderVolumes
 from openrds.operations.monitor import Monitor, tidy_servers
 from openrds.operations.registry import OPERATIONS, SCHEDULED
 from openrds.operations.replication_watch import watch_replication
 from openrds.operations.resources import Resources
 from openrds.operations.scheduling import Scheduler, forget_ended
 from openrds.operations.start_instance import start_overdue
+from openrds.operations.volume_watch import VolumeWatch
 from openrds.service import child
+from openrds.service.means import choose_limits, choose_volumes
 from openrds.store.database import Store
 from openrds.store.queries import Queries
 from openrds.tasks.counting import add_changes
@@ -58,12 +59,16 @@ _SPARE_THREADS = 10
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
     """The means of this host, as the settings describe them."""
     user = ServerUser.choose(settings.os_user)
-    postgresql = PostgreSQL(settings.data_dir, user, settings.engine_dirs, settings.spare_data_dirs)
+    limits = choose_limits(settings)
+    postgresql = PostgreSQL(
+        settings.data_dir, user, settings.engine_dirs, settings.spare_data_dirs, limits=limits
+    )
     return Resources(
         store=store,
         settings=settings,
         engines={postgresql.name: postgresql},
-        volumes=FolderVolumes(settings.nodes_dir, user),
+        volumes=choose_volumes(settings, user),
+        limits=limits,
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
         forwarder=choose_forwarder(settings.forwarding, settings.data_dir, user),
@@ -94,6 +99,14 @@ def register_host(resources: Resources) -> None:
         )
 
 
+def attach_volumes(resources: Resources) -> None:
+    """One that cannot be brought to its place is its instance's trouble, and no other's."""
+    try:
+        resources.volumes.attach()
+    except HostError:
+        logger.exception("not every volume is in its place")
+
+
 async def work(brief: child.Brief) -> None:
     settings = brief.settings
     # The default has fewer on a small machine: slow steps would keep the monitor and the watchdog waiting.
@@ -103,6 +116,7 @@ async def work(brief: child.Brief) -> None:
         queue = Queue()
         resources = build_resources(store, settings, brief.socket_root)
         register_host(resources)
+        attach_volumes(resources)
         worker = Worker(
             store,
             queue,
@@ -117,6 +131,7 @@ async def work(brief: child.Brief) -> None:
             worker.run(),
             _repeat(0, Monitor(resources, queue).look_and_wait),
             _repeat(_ROUTES_INTERVAL, lambda: _keep_routes(resources)),
+            _repeat(settings.monitor_interval, VolumeWatch(resources).look_after_volumes),
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
             _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
             _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),

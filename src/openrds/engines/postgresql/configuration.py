@@ -38,7 +38,12 @@ def posix_zone(time_zone: str) -> str:
 
 def postgresql_conf(node: NodeSpec) -> str:
     settings = (
-        _network(node) | _resources(node) | _write_ahead_log(node) | _replication(node) | _logging(node)
+        _network(node)
+        | _resources(node)
+        | _write_ahead_log(node)
+        | _replication(node)
+        | _logging(node)
+        | _writing(node)
     )
     return _HEADER + "".join(f"{name} = {_quoted(value)}\n" for name, value in settings.items())
 
@@ -169,6 +174,11 @@ def _logging(node: NodeSpec) -> dict[str, str]:
         "log_line_prefix": "%m [%p] %q%u@%d ",
         "log_timezone": posix_zone(node.time_zone),
     }
+
+
+def _writing(node: NodeSpec) -> dict[str, str]:
+    """A default: who wants to make room says `SET transaction_read_only = off` in a transaction, and deletes."""
+    return {"default_transaction_read_only": "on"} if node.read_only else {}
 
 
 def archive_folder(node: NodeSpec) -> Path:

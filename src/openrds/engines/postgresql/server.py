@@ -5,6 +5,7 @@ import pwd
 import signal
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from openrds.engines.postgresql import configuration, postmaster, sessions
@@ -15,6 +16,7 @@ from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts import processes
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
+from openrds.hosts.limits import Limit, Limits, NoLimits
 from openrds.hosts.processes import Process, wait_until
 from openrds.hosts.user import ServerUser
 
@@ -36,11 +38,17 @@ class PostgreSQLServer:
     """`start_seconds` is how long a start may take; the recovery after a crash can be long."""
 
     def __init__(
-        self, node: NodeSpec, user: ServerUser, programs: Programs | None = None, start_seconds: float = 600.0
+        self,
+        node: NodeSpec,
+        user: ServerUser,
+        programs: Programs | None = None,
+        limits: Limits | None = None,
+        start_seconds: float = 600.0,
     ) -> None:
         self.node = node
         self._user = user
         self._programs = programs or Programs(tuple, user)
+        self._limits = limits or NoLimits()
         self._start_seconds = start_seconds
         self._record = node.folder / processes.RECORD
 
@@ -140,6 +148,15 @@ class PostgreSQLServer:
         except OSError as error:
             raise self._error(str(error)) from error
 
+    def set_read_only(self, read_only: bool) -> None:
+        self.node = replace(self.node, read_only=read_only)
+        self.configure()
+        if self.is_running():
+            with sessions.superuser_session(self.node) as connection:
+                sessions.reload_configuration(connection)
+                if read_only:
+                    sessions.end_transactions(connection)
+
     def set_administrator(self, name: str, sealed_password: str) -> None:
         """
         Create the administrator, or give it another password; it may do all but be a superuser.
@@ -168,10 +185,19 @@ class PostgreSQLServer:
             if self.node.address and not port_is_free(self.node.address, self.node.port):
                 raise self._error(f"{self.node.address}:{self.node.port} is in use by another server.")
             return processes.spawn(
-                command, self._record, log, user=self._user, env=_ENVIRONMENT, stop_signals=_STOP_SIGNALS
+                command,
+                self._record,
+                log,
+                user=self._user,
+                env=_ENVIRONMENT,
+                stop_signals=_STOP_SIGNALS,
+                admit=self._admit,
             )
         except (HostError, OSError) as error:
             raise self._error(str(error)) from error
+
+    def _admit(self, pid: int) -> None:
+        self._limits.admit(self.node.node_id, Limit(self.node.vcpus, self.node.memory_mb), pid)
 
     def _await_up(self, process: Process, log: postmaster.LogTail) -> None:
         def settled() -> bool:

@@ -34,7 +34,9 @@ select * from instance where id = %s
 select * from node where instance_id = %s order by role = 'slave', id
 
 -- name: set_status
-update instance set status = %(status)s, deleting = %(deleting)s, updated_at = now() where id = %(id)s
+-- An instance at rest whose volume is full is never ACTIVE.
+update instance set status = case when storage_full and %(status)s = 'ACTIVE' then 'STORAGE FULL' else %(status)s end,
+                    deleting = %(deleting)s, updated_at = now() where id = %(id)s
 
 -- name: set_name
 update instance set name = %(name)s, updated_at = now() where id = %(id)s
@@ -218,9 +220,37 @@ select * from host order by name
 select instance.*, node.id as node_id, node.role, node.confirmation, node.replication,
        node.revived_at > now() - interval '10 minutes' and node.revivals > %(most)s as keeps_dying
 from node join instance on instance.id = node.instance_id
-where node.host = %(host)s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP') and not instance.deleting
+where node.host = %(host)s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP', 'STORAGE FULL')
+  and not instance.deleting
   and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
 order by instance.id, node.role = 'slave', node.id
+
+-- name: volumes_to_watch
+select instance.id, instance.volume_size, instance.storage_full, node.id as node_id, node.used_bytes
+from node join instance on instance.id = node.instance_id
+where node.host = %s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP', 'STORAGE FULL')
+  and not instance.deleting
+  and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
+order by instance.id
+
+-- name: instance_at_rest
+-- Locked: an operation that comes meanwhile waits until we are done with it.
+select * from instance
+where id = %s and status in ('ACTIVE', 'STORAGE FULL') and not deleting
+  and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
+for update
+
+-- name: set_storage_full
+update instance set storage_full = %(full)s where id = %(id)s
+
+-- name: set_used_bytes
+update node set used_bytes = %(used)s where id = %(id)s
+
+-- name: set_volume_size
+update instance set volume_size = %(size)s, updated_at = now() where id = %(id)s
+
+-- name: set_flavor
+update instance set flavor_ref = %(flavor)s, updated_at = now() where id = %(id)s
 
 -- name: note_revival
 update node set revived_at = now(),

@@ -1,0 +1,107 @@
+"""Give an instance another flavor: its servers are restarted with other settings, under other limits."""
+
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.engine import EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.flavor import Flavor, find_flavor
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.schedule import ScheduledName
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.operations.intake import Intake
+from openrds.operations.resources import Resources, flavor_of, set_status, settle_by_looking
+from openrds.operations.scheduling import schedule
+from openrds.store.database import Row, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+_sql = Queries("instances")
+
+
+class ResizeFlavor(msgspec.Struct):
+    """Nothing is paid here; with `is_delay` it waits for the maintenance window."""
+
+    spec_code: str
+    is_auto_pay: bool | None = None
+    is_delay: bool = False
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    spec_code: str
+
+
+Context = StepContext[Resources, Parameters]
+
+
+def submit(intake: Intake, instance_id: str, request: ResizeFlavor) -> UUID:
+    """The id of the task, or with `is_delay` of the scheduled task."""
+    instance = intake.instance(instance_id)
+    intake.check(instance, Action.RESIZE_FLAVOR)
+    flavor = _check_flavor(instance, request.spec_code)
+    if request.is_delay:
+        now = ResizeFlavor(request.spec_code)
+        target = {"flavor": flavor.spec_code, "cpu": str(flavor.vcpus), "mem": str(flavor.memory_gb)}
+        return schedule(
+            intake, instance, ScheduledName.RESIZE_FLAVOR, TaskName.RESIZE_FLAVOR, now, target_config=target
+        )
+    task_id = intake.accept(instance, RESIZE_FLAVOR, TaskName.RESIZE_FLAVOR, Parameters(request.spec_code))
+    intake.set_status(instance, InstanceStatus.MODIFYING)
+    return task_id
+
+
+def restart_servers(context: Context) -> None:
+    """With the new flavor."""
+    _restart(context, context.parameters.spec_code)
+
+
+def restart_servers_as_before(context: Context) -> None:
+    """The store has the old flavor until the task completes."""
+    _restart(context, context.resources.instance(context.instance_id)["flavor_ref"])
+
+
+def completed(context: Context, connection: Writer) -> Output:
+    connection.execute(_sql.set_flavor, {"id": context.instance_id, "flavor": context.parameters.spec_code})
+    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
+    return {}
+
+
+def _restart(context: Context, spec_code: str) -> None:
+    """A standby must allow at least as many connections as its primary: it grows before that, and shrinks after."""
+    resources = context.resources
+    before = resources.instance(context.instance_id)
+    instance = before | {"flavor_ref": spec_code}
+    nodes = resources.nodes(context.instance_id)
+    grows = flavor_of(instance).memory_gb >= flavor_of(before).memory_gb
+    for node in reversed(nodes) if grows else nodes:
+        server = resources.server(instance, node)
+        server.stop()
+        resources.start(server)
+
+
+def _check_flavor(instance: Row, spec_code: str) -> Flavor:
+    engine, old = EngineName(instance["engine"]), flavor_of(instance)
+    new = find_flavor(engine, spec_code)
+    if new is None:
+        raise Refusal(
+            ErrorCode.FLAVOR, f"{engine} has no flavor {spec_code}; GET flavors/{engine} lists them."
+        )
+    if new == old:
+        raise Refusal(ErrorCode.FLAVOR_CHANGE, f"The instance has the flavor {spec_code} already.")
+    if new.instance_type is not old.instance_type:
+        raise Refusal(
+            ErrorCode.FLAVOR_CHANGE,
+            f"{spec_code} is for {new.instance_type} instances, and this one is {old.instance_type}.",
+        )
+    return new
+
+
+RESIZE_FLAVOR: Operation[Resources, Parameters] = Operation(
+    key="resize_flavor",
+    parameters=Parameters,
+    steps=(Step("restart server", restart_servers, undo=restart_servers_as_before, expected=0.2),),
+    on_completed=completed,
+    on_failed=settle_by_looking,
+)
