@@ -18,7 +18,17 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
 
 from openrds import __version__
-from openrds.api import catalogue, health, instance_actions, instance_changes, instances, task_export, tasks
+from openrds.api import (
+    backups,
+    catalogue,
+    health,
+    instance_actions,
+    instance_changes,
+    instances,
+    restores,
+    task_export,
+    tasks,
+)
 from openrds.api.authentication import MAX_BODY_BYTES, AuthenticationMiddleware, Authenticator
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.api.iam import iam_router
@@ -62,6 +72,8 @@ def _rds_router() -> Router:
         *instances.HANDLERS,
         *instance_actions.HANDLERS,
         *instance_changes.HANDLERS,
+        *backups.HANDLERS,
+        *restores.HANDLERS,
         *catalogue.HANDLERS,
     ]
     return Router("/", route_handlers=handlers)

@@ -16,7 +16,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import find_flavor
 from openrds.domain.instance import InstanceType
 from openrds.domain.task import format_time
-from openrds.operations import create_instance, delete_instance
+from openrds.operations import create_instance, delete_instance, restore_new_instance
 from openrds.operations.create_request import CreateInstance
 from openrds.operations.creation import NewInstance
 from openrds.operations.intake import Intake
@@ -56,6 +56,11 @@ MAX_TAG_FILTERS = 10
         ErrorCode.DUPLICATE_TAG,
         ErrorCode.QUOTA,
         ErrorCode.STORAGE_SOLD_OUT,
+        ErrorCode.RESTORE_SOURCE,
+        ErrorCode.RESTORE_VOLUME,
+        ErrorCode.BACKUP_NOT_FOUND,
+        ErrorCode.INSTANCE_ID_FORMAT,
+        ErrorCode.INSTANCE_BUSY,
         body=True,
     ),
     tags=["Instances"],
@@ -63,11 +68,12 @@ MAX_TAG_FILTERS = 10
 async def create(
     request: ApiRequest, project_id: FromPath[str], data: JSONBody[CreateInstance]
 ) -> Response[bodies.CreatedAnswer]:
-    """Create a single instance."""
+    """Create an instance, or with `restore_point` restore one to a new instance."""
     region = service_of(request).settings.region
+    operation = create_instance if data.restore_point is None else restore_new_instance
 
     def work(intake: Intake) -> bodies.CreatedAnswer:
-        planned, task_id = create_instance.submit(intake, data)
+        planned, task_id = operation.submit(intake, data)
         return (
             bodies.CreatedAnswer()
             if task_id is None

@@ -27,6 +27,7 @@ class Settings:
     heartbeat_interval: float = 2.0
     worker_timeout: float = 6.0
     monitor_interval: float = 2.0
+    first_backup_after: float = 300.0
     log_level: str = "INFO"
 
     @property
@@ -45,3 +46,11 @@ class Settings:
     @property
     def nodes_dir(self) -> Path:
         return self.data_dir / "nodes"
+
+    @property
+    def backups_dir(self) -> Path:
+        return self.data_dir / "backups"
+
+    @property
+    def scratch_dir(self) -> Path:
+        return self.data_dir / "scratch"

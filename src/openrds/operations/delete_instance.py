@@ -1,4 +1,4 @@
-"""Delete an instance with its data. Its tasks stay readable."""
+"""Delete an instance with its data and automatic backups. Its tasks stay readable, and manual backups stay."""
 
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 _sql = Queries("instances")
+_backups = Queries("backups")
 
 Context = StepContext[Resources, NoParameters]
 
@@ -48,11 +49,20 @@ def remove_volumes(context: Context) -> None:
         context.resources.remove_folders(node["id"])
 
 
+def remove_backups(context: Context) -> None:
+    resources = context.resources
+    for backup in resources.store.rows(_backups.automatic_backups, [context.instance_id]):
+        resources.backups.remove(context.instance_id, backup["id"])
+    resources.backups.remove_archive(context.instance_id)
+
+
 def release_address(context: Context) -> None:
     release_addresses(context.resources, context.instance_id)
 
 
 def completed(context: Context, connection: Writer) -> Output:
+    connection.execute(_backups.delete_automatic_backups, [context.instance_id])
+    connection.execute(_backups.break_continuity, [context.instance_id])
     connection.execute(_sql.delete_instance, [context.instance_id])
     return {}
 
@@ -64,6 +74,7 @@ DELETE_INSTANCE: Operation[Resources, NoParameters] = Operation(
         Step("stop server", stop_servers, undo=start_servers_again, expected=0.05),
         # From here on there is no way back: a failure leaves an instance that can only be deleted again.
         Step("remove volume", remove_volumes, expected=0.05),
+        Step("remove backups", remove_backups, expected=0.02),
         Step("release address", release_address, expected=0.01),
     ),
     on_completed=completed,

@@ -3,10 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from openrds.operations.back_up import BACK_UP
 from openrds.operations.create_instance import CREATE_INSTANCE
 from openrds.operations.delete_instance import DELETE_INSTANCE
 from openrds.operations.reset_password import RESET_PASSWORD
 from openrds.operations.restart_instance import RESTART_INSTANCE
+from openrds.operations.restore_databases import RESTORE_DATABASES
+from openrds.operations.restore_instance import RESTORE_INSTANCE
+from openrds.operations.restore_new_instance import RESTORE_NEW_INSTANCE
+from openrds.operations.restore_tables import RESTORE_TABLES
 from openrds.tasks.operation import Operation
 
 _ALL: tuple[Operation[Any, Any], ...] = (
@@ -14,6 +19,11 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     RESTART_INSTANCE,
     DELETE_INSTANCE,
     RESET_PASSWORD,
+    BACK_UP,
+    RESTORE_NEW_INSTANCE,
+    RESTORE_INSTANCE,
+    RESTORE_TABLES,
+    RESTORE_DATABASES,
 )
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {operation.key: operation for operation in _ALL}

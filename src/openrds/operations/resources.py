@@ -13,6 +13,7 @@ from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
 from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
+from openrds.hosts.backups import BackupFolders
 from openrds.hosts.forwarding import Forwarder, Route
 from openrds.hosts.volumes import FolderVolumes
 from openrds.store.database import Row, Store, Writer
@@ -33,6 +34,7 @@ class Resources:
     settings: Settings
     engines: Mapping[EngineName, Engine]
     volumes: FolderVolumes
+    backups: BackupFolders
     addresses: AddressPool
     socket_root: Path
     forwarder: Forwarder
@@ -51,6 +53,9 @@ class Resources:
         """The node that serves the instance's clients."""
         return self.nodes(instance_id)[0]
 
+    def engine(self, instance_id: str) -> Engine:
+        return self.engines[EngineName(self.instance(instance_id)["engine"])]
+
     def server(self, instance: Row, node: Row) -> Server:
         """The server of a node, running or not.
 
@@ -64,6 +69,7 @@ class Resources:
             installation=self.installation(EngineName(instance["engine"]), instance["version"]),
             folder=self.volumes.path(node["id"]),
             socket_dir=self._socket_dir(node["id"]),
+            archive=self.backups.archive(instance["id"]),
             address=str(node["address"]) if node["address"] else "",
             port=instance["port"],
             memory_mb=flavor.memory_gb * 1024,

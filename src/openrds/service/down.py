@@ -22,7 +22,8 @@ def down(data_dir: Path) -> int:
     try:
         _stop_serve(data_dir)
         # The store goes last: it is the one thing the others may still want to write to.
-        records = [*processes.records_below(data_dir / "nodes"), *processes.records_below(data_dir / "store")]
+        folders = [data_dir / name for name in ("nodes", "scratch", "store")]
+        records = [record for folder in folders for record in processes.records_below(folder)]
         stopped = sum(processes.stop_recorded(record) for record in records)
     except (HostError, PermissionError) as error:
         print(f"openrds: {error}", file=sys.stderr)

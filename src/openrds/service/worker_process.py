@@ -13,9 +13,11 @@ from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import EngineError
 from openrds.hosts.addresses import AddressPool
+from openrds.hosts.backups import BackupFolders
 from openrds.hosts.forwarding import NoForwarder
 from openrds.hosts.user import ServerUser
 from openrds.hosts.volumes import FolderVolumes
+from openrds.operations.backup_schedule import look_after_backups, tidy_backups
 from openrds.operations.monitor import Monitor, tidy_servers
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.resources import Resources
@@ -41,10 +43,11 @@ _POOL_INTERVAL = 60.0
 _POOL_DELAY = 2.0
 _RETENTION_INTERVAL = 60.0
 _TIDYING_INTERVAL = 3600.0
+_BACKUP_INTERVAL = 10.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.
-_SPARE_THREADS = 6
+_SPARE_THREADS = 7
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
@@ -56,6 +59,7 @@ def build_resources(store: Store, settings: Settings, socket_root: Path) -> Reso
         settings=settings,
         engines={postgresql.name: postgresql},
         volumes=FolderVolumes(settings.nodes_dir, user),
+        backups=BackupFolders(settings.backups_dir, user),
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
         forwarder=NoForwarder("this host cannot pass connections on from one address to another"),
@@ -111,6 +115,7 @@ async def work(brief: child.Brief) -> None:
             _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
             _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),
             _repeat(_TIDYING_INTERVAL, lambda: _tidy(resources)),
+            _repeat(_BACKUP_INTERVAL, lambda: look_after_backups(resources, queue)),
             _repeat(_POOL_DELAY, lambda: _keep_pools_full(resources)),
         )
 
@@ -132,6 +137,7 @@ def _tidy(resources: Resources) -> None:
     prepare_partitions(resources.store)
     resources.store.rows(_answers.delete_expired)
     tidy_servers(resources)
+    tidy_backups(resources)
 
 
 def _keep_pools_full(resources: Resources) -> None:

@@ -28,13 +28,14 @@ def posix_zone(time_zone: str) -> str:
 
 def postgresql_conf(node: NodeSpec) -> str:
     settings = _network(node) | _resources(node) | _write_ahead_log(node) | _logging(node)
-    return _HEADER + "".join(f"{name} = {_quoted(value)}\n" for name, value in settings.items())
+    return _HEADER + "".join(f"{name} = {quoted(value)}\n" for name, value in settings.items())
 
 
 def pg_hba_conf() -> str:
     """Who may connect, and how: the first line that fits decides."""
     return _HEADER + (
         f'local all "{SUPERUSER}" peer map={_IDENT_MAP}\n'
+        f'local replication "{SUPERUSER}" peer map={_IDENT_MAP}\n'
         f'host all "{SUPERUSER}" all reject\n'
         "host all all all scram-sha-256\n"
     )
@@ -94,7 +95,7 @@ def _write_ahead_log(node: NodeSpec) -> dict[str, str]:
         "wal_level": "replica",
         "hot_standby": "on",
         "archive_mode": "on",
-        "archive_command": archive_command(archive_folder(node)),
+        "archive_command": archive_command(node.archive),
         "archive_timeout": "300s",
         "wal_retrieve_retry_interval": "100ms",
     }
@@ -113,13 +114,9 @@ def _logging(node: NodeSpec) -> dict[str, str]:
     }
 
 
-def archive_folder(node: NodeSpec) -> Path:
-    return node.folder / "archive"
-
-
 def log_folder(node: NodeSpec) -> Path:
     return node.folder / "log"
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -5,9 +5,12 @@ from functools import cached_property
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
+from openrds.engines.postgresql.backups import PostgreSQLBackups
+from openrds.engines.postgresql.copying import PostgreSQLCopying
 from openrds.engines.postgresql.datadirs import DataDirectories
 from openrds.engines.postgresql.discovery import find_installations
 from openrds.engines.postgresql.passwords import scram_verifier
+from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import Installation, NodeSpec
 from openrds.hosts.user import ServerUser
@@ -25,6 +28,9 @@ class PostgreSQL:
         self._user = user
         self._engine_dirs = tuple(engine_dirs)
         self._data_directories = DataDirectories(data_dir / "pool", user, spare_data_dirs)
+        programs = Programs(user, self.installations)
+        self.backups = PostgreSQLBackups(programs)
+        self.copying = PostgreSQLCopying(programs)
 
     def installations(self) -> tuple[Installation, ...]:
         """

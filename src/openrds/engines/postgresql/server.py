@@ -105,13 +105,12 @@ class PostgreSQLServer:
 
     def tidy(self, keep_days: int) -> None:
         """
-        Remove archived WAL that is older than so many days, and logs that are older than that and a week.
+        Remove logs that are older than so many days and a week.
 
         Raises:
             EngineError: a file cannot be removed.
         """
         try:
-            _remove_older(configuration.archive_folder(self.node), keep_days)
             _remove_older(configuration.log_folder(self.node), max(keep_days, _LOG_DAYS))
         except OSError as error:
             raise self._error(str(error)) from error
@@ -189,7 +188,8 @@ class PostgreSQLServer:
             raise self._error(f"the path of its socket is longer than {_SOCKET_PATH_BYTES} bytes: {path}")
         try:
             self._user.make_folder(self.node.socket_dir, 0o750)
-            self._user.make_folder(configuration.archive_folder(self.node))
+            self._user.make_folder(self.node.archive.parent)
+            self._user.make_folder(self.node.archive)
             self._user.make_folder(configuration.log_folder(self.node))
         except HostError as error:
             raise self._error(str(error)) from error
