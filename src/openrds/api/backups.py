@@ -53,7 +53,7 @@ class BackedUpDatabase(msgspec.Struct):
 
 
 class ListedBackup(msgspec.Struct):
-    """`size` is in KB; `end_time` is empty while the backup is being made. A backup has all databases: none is named."""
+    """`size` is in KB; `end_time` is empty while the backup is being made. It has all databases, and names none."""
 
     id: str
     instance_id: str

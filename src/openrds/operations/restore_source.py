@@ -1,4 +1,7 @@
-"""What a restore starts from: a backup, or a moment that some backup and the archived log reach. Source: operations.md 5."""
+"""What a restore starts from: a backup, or a moment that a backup and the archived log reach.
+
+Source: operations.md 5.
+"""
 
 import datetime as dt
 from typing import Any

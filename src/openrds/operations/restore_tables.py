@@ -1,4 +1,7 @@
-"""Restore tables of an instance as they were at a moment, under new names, while it serves. Source: operations.md 5.4."""
+"""Restore tables of an instance as they were at a moment, under new names, while it serves.
+
+Source: operations.md 5.4.
+"""
 
 from uuid import UUID
 

@@ -36,7 +36,8 @@ class Wanted(msgspec.Struct, frozen=True):
         raise NotImplementedError
 
 
-Context = StepContext[Resources, Wanted]
+#: Of any kind of `Wanted`.
+Context = StepContext[Resources, Any]
 
 
 def check_instance(intake: Intake, instance_id: str, restore_time: int) -> tuple[Row, Source]:
@@ -107,7 +108,7 @@ def completed(context: Context, connection: Writer) -> Output:
     return {}
 
 
-STEPS: tuple[Step[Resources, Any], ...] = (  # of any kind of `Wanted`
+STEPS: tuple[Step[Resources, Any], ...] = (
     Step("check names", check_free_names, expected=0.02),
     Step("archive log", archive_log, expected=0.05),
     Step("restore beside", restore_scratch, undo=remove_scratch, expected=2.0),

@@ -1,6 +1,7 @@
 """Base backups by pg_basebackup, the WAL archive, and restoring from both."""
 
 import datetime as dt
+import json
 import os
 import re
 import secrets
@@ -9,6 +10,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from openrds.engines.postgresql import configuration, sessions
 from openrds.engines.postgresql.programs import Programs
@@ -127,7 +129,10 @@ class PostgreSQLBackups:
         """Compare the copy with its manifest, which PostgreSQL writes from version 13 on."""
         if not (data / "backup_manifest").is_file():
             return
+        _compare_sizes(data)
         program = self.programs.path("pg_verifybackup", node.installation)
+        if not self.programs.works(program):  # that of the wheel's version 18 crashes
+            return
         # It reads the WAL by the pg_waldump beside it, which must be of the server's own version.
         same = program.parent == node.installation.bin_dir
         self.programs.run([program, *(() if same else ("--no-parse-wal",)), data])
@@ -136,6 +141,8 @@ class PostgreSQLBackups:
 class RecoveringServer(PostgreSQLServer):
     """A server that replays WAL, for nobody but us: on its socket alone, and without regard for a power cut."""
 
+    #: It calls itself a standby from the beginning on, because it takes no connections while it replays.
+    _up = ("ready",)
     _point: RestorePoint | None = None
     _bounded = True
 
@@ -205,10 +212,11 @@ def _now(node: NodeSpec) -> dt.datetime:
     """By the server's own clock, which also stamps its commits."""
     with sessions.superuser_session(node) as connection:
         (now,) = _row(connection, "SELECT clock_timestamp()")
-        return now  # type: ignore[no-any-return]
+        assert isinstance(now, dt.datetime)
+        return now
 
 
-def _row(connection: sessions.Connection, statement: str) -> tuple[object, ...]:
+def _row(connection: sessions.Connection, statement: str) -> tuple[Any, ...]:
     row = connection.execute(statement.encode()).fetchone()
     assert row is not None
     return row
@@ -220,6 +228,17 @@ def _first_segment(data: Path) -> str:
     if match is None:
         raise EngineError(f"{data / 'backup_label'} does not say where its WAL begins")
     return match[1]
+
+
+def _compare_sizes(data: Path) -> None:
+    """
+    Raises:
+        EngineError: a file of the manifest is not there, or has not its size.
+    """
+    for file in json.loads((data / "backup_manifest").read_bytes())["Files"]:
+        path = data / (file["Path"] if "Path" in file else os.fsdecode(bytes.fromhex(file["Encoded-Path"])))
+        if not path.is_file() or path.stat().st_size != file["Size"]:
+            raise EngineError(f"the base backup is damaged: {path.name} is not as the server sent it")
 
 
 def _size(folder: Path) -> int:

@@ -124,7 +124,7 @@ class PostgreSQLCopying:
         self, source: NodeSpec, target: NodeSpec, database: str, into: str, session: str, *options: str
     ) -> None:
         """One database, or what the options choose of it, in one transaction. `session` names it to `cut_off`."""
-        dump = [
+        dump: list[str | Path] = [
             self.programs.path("pg_dump", source.installation),
             "--format=custom",
             "--compress=0",
@@ -133,7 +133,7 @@ class PostgreSQLCopying:
             *options,
             f"--dbname={make_conninfo(dbname=database)}",
         ]
-        restore = [
+        restore: list[str | Path] = [
             self.programs.path("pg_restore", target.installation),
             "--single-transaction",
             "--exit-on-error",

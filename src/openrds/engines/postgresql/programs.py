@@ -35,6 +35,14 @@ class Programs:
             "version or a newer one"
         )
 
+    def works(self, program: Path) -> bool:
+        """Whether a program runs here at all."""
+        try:
+            self.run([program, "--version"])
+        except EngineError:
+            return False
+        return True
+
     def run(self, command: Sequence[str | Path], node: NodeSpec | None = None) -> str:
         """Run a program to its end and return what it printed; with a node, it connects to its server.
 
@@ -52,7 +60,8 @@ class Programs:
             **self.user.identity(),
         )
         if done.returncode != 0:
-            raise EngineError(f"{Path(command[0]).name} failed: {last_lines(done.stdout)}")
+            said = last_lines(done.stdout) or f"it ended with {done.returncode}"
+            raise EngineError(f"{Path(command[0]).name} failed: {said}")
         return done.stdout.decode(errors="replace")
 
 

@@ -35,7 +35,7 @@ SELECT format('DROP RULE %%I ON %%s', rulename, ev_class::regclass)
 FROM pg_rewrite WHERE ev_class = %(table)s
 """
 _DISARM = (
-    "UPDATE pg_constraint SET convalidated = false WHERE contype = 'c' AND {condition} AND "
+    "UPDATE pg_constraint SET convalidated = false WHERE contype = 'c' AND {condition} AND "  # noqa: S608 - constants
     + catalog.CALLS_USER_CODE.format(classid="'pg_constraint'", oid="pg_constraint.oid")
 )
 

@@ -24,7 +24,6 @@ _DAY_SECONDS = 86400.0
 _LOG_DAYS = 7
 _CONNECT_SECONDS = 5.0
 _SOCKET_PATH_BYTES = 107
-_UP = ("ready", "standby")
 
 #: Nothing of our own environment, which may hold secrets; the archive command needs a path.
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
@@ -32,6 +31,9 @@ _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HO
 
 class PostgreSQLServer:
     """`start_seconds` is how long a start may take; the recovery after a crash can be long."""
+
+    #: Which of the statuses that it writes mean that it is up.
+    _up: tuple[str, ...] = ("ready", "standby")
 
     def __init__(self, node: NodeSpec, user: ServerUser, start_seconds: float = 600.0) -> None:
         self.node = node
@@ -150,7 +152,7 @@ class PostgreSQLServer:
 
     def _await_up(self, process: Process, log: postmaster.LogTail) -> None:
         def settled() -> bool:
-            return postmaster.status_of(self.node, process) in _UP or not process.is_alive()
+            return postmaster.status_of(self.node, process) in self._up or not process.is_alive()
 
         if not wait_until(settled, self._start_seconds):
             raise self._error(f"it is still starting after {self._start_seconds:g} s.\n{log.last_lines()}")
