@@ -46,6 +46,8 @@ class Footprint:
     sockets: frozenset[str]
     addresses: frozenset[str]
     locks: int
+    backups: frozenset[str]
+    scratch: frozenset[str]
 
 
 @dataclass
@@ -86,7 +88,8 @@ class Workbench:
         return self.store.rows(b"select * from instance order by created_at")
 
     def footprint(self) -> Footprint:
-        nodes = self.resources.settings.nodes_dir
+        settings = self.resources.settings
+        nodes = settings.nodes_dir
         running = [record for record in processes.records_below(nodes) if processes.find(record)]
         return Footprint(
             processes=frozenset(record.parent.name for record in running),
@@ -100,6 +103,13 @@ class Workbench:
                 row["address"] for row in self.store.rows(b"select host(address) as address from address")
             ),
             locks=self.store.rows(b"select count(*) as locks from instance_lock")[0]["locks"],
+            # All but the log, to which any server may add at any time.
+            backups=frozenset(
+                str(path.relative_to(settings.backups_dir))
+                for path in settings.backups_dir.glob("*/*")
+                if path.name != "wal"
+            ),
+            scratch=frozenset(path.name for path in settings.scratch_dir.glob("*")),
         )
 
     def create_request(self, **changes: Any) -> CreateInstance:

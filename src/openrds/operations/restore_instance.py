@@ -14,7 +14,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus, InstanceType
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.engines.protocol import Server
+from openrds.engines.protocol import EngineError, Server
 from openrds.operations import restoring
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources, set_status, settle_by_looking
@@ -78,12 +78,9 @@ def _check_fits(target: Row, backup: Row) -> None:
         )
 
 
-def archive_log(context: Context) -> None:
-    restoring.archive_source_log(context.resources, context.parameters)
-
-
 def restore_data(context: Context) -> None:
     node = _server(context).node
+    restoring.archive_source_log(context.resources, context.parameters)
     restoring.restore_apart(context.resources, context.parameters, node, str(context.task_id))
 
 
@@ -99,16 +96,12 @@ def start_server(context: Context) -> None:
     server = _server(context)
     server.configure()
     server.start()
-
-
-def start_as_before(context: Context) -> None:
-    """One that was broken before the restore may be broken still."""
-    with contextlib.suppress(Exception):
-        start_server(context)
+    restoring.check_answers(server)
 
 
 def swap_data(context: Context) -> None:
     """The archive begins anew too: the log to come has nothing to do with the log that was."""
+    stop_server(context)
     node = _server(context).node
     before, restored = node.folder / _BEFORE, restoring.restored_data(node)
     if restored.exists():
@@ -120,6 +113,7 @@ def swap_data(context: Context) -> None:
 
 
 def swap_back(context: Context) -> None:
+    """One that was broken before the restore may be broken still."""
     node = _server(context).node
     before = node.folder / _BEFORE / node.data_dir.name
     if before.exists():
@@ -127,12 +121,8 @@ def swap_back(context: Context) -> None:
         before.rename(node.data_dir)
         before.parent.rmdir()
         context.resources.backups.bring_archive_back(context.instance_id, _mark(context))
-
-
-def check_endpoint(context: Context) -> None:
-    server = _server(context)
-    if not server.answers():
-        raise RuntimeError(f"the server does not answer on {server.node.address}:{server.node.port}")
+    with contextlib.suppress(EngineError):
+        start_server(context)
 
 
 def remove_old_data(context: Context) -> None:
@@ -172,12 +162,9 @@ RESTORE_INSTANCE: Operation[Resources, Source] = Operation(
     key="restore_instance",
     parameters=Source,
     steps=(
-        Step("archive log", archive_log, expected=0.05),
         Step("restore data", restore_data, undo=remove_restored, expected=2.0),
-        Step("stop server", stop_server, undo=start_as_before, expected=0.1),
-        Step("swap data", swap_data, undo=swap_back, expected=0.02),
+        Step("swap data", swap_data, undo=swap_back, expected=0.1),
         Step("start server", start_server, undo=stop_server, expected=0.2),
-        Step("check endpoint", check_endpoint, expected=0.02),
         # From here on there is no way back: what was before is gone.
         Step("remove old data", remove_old_data, expected=0.1),
     ),

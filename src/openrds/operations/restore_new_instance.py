@@ -96,13 +96,10 @@ def remove_volume(context: Context) -> None:
     context.resources.remove_folders(_node(context)["id"])
 
 
-def archive_log(context: Context) -> None:
-    restoring.archive_source_log(context.resources, context.parameters)
-
-
 def restore_data(context: Context) -> None:
     resources, server = context.resources, _server(context)
     if not server.node.data_dir.exists():
+        restoring.archive_source_log(resources, context.parameters)
         data = restoring.restore_apart(resources, context.parameters, server.node, str(context.task_id))
         data.rename(server.node.data_dir)
     restoring.remove_apart(resources, server, str(context.task_id))
@@ -113,26 +110,17 @@ def remove_data(context: Context) -> None:
 
 
 def start_server(context: Context) -> None:
-    server = _server(context)
+    server, parameters = _server(context), context.parameters
     server.configure()
     server.start()
+    if parameters.sealed_password:
+        server.set_administrator(parameters.administrator, parameters.sealed_password)
+    restoring.check_answers(server)
 
 
 def stop_server(context: Context) -> None:
     _server(context).stop()
     context.resources.backups.remove_archive(context.instance_id)
-
-
-def set_password(context: Context) -> None:
-    parameters = context.parameters
-    if parameters.sealed_password:
-        _server(context).set_administrator(parameters.administrator, parameters.sealed_password)
-
-
-def check_endpoint(context: Context) -> None:
-    server = _server(context)
-    if not server.answers():
-        raise RuntimeError(f"the server does not answer on {server.node.address}:{server.node.port}")
 
 
 def completed(context: Context, connection: Writer) -> Output:
@@ -158,11 +146,8 @@ RESTORE_NEW_INSTANCE: Operation[Resources, Parameters] = Operation(
     steps=(
         Step("allocate address", allocate_address, undo=release_address, expected=0.01),
         Step("create volume", create_volume, undo=remove_volume, expected=0.01),
-        Step("archive log", archive_log, expected=0.05),
         Step("restore data", restore_data, undo=remove_data, expected=2.0),
         Step("start server", start_server, undo=stop_server, expected=0.2),
-        Step("set password", set_password, expected=0.02),
-        Step("check endpoint", check_endpoint, expected=0.02),
     ),
     on_completed=completed,
     on_failed=failed,

@@ -70,20 +70,14 @@ def check_names(pairs: Sequence[tuple[str, str]], new_places: Sequence[tuple[str
         raise Refusal(ErrorCode.DATABASE_NAME, "A new name is used twice; each must be its own.")
 
 
-def check_free_names(context: Context) -> None:
-    _copying(context).check_names(_target(context), context.parameters.copies)
-
-
-def archive_log(context: Context) -> None:
-    restoring.archive_source_log(context.resources, context.parameters.source)
-
-
 def restore_scratch(context: Context) -> None:
     """One that runs is whole. One that does not, as after a reboot, may have lost what it did not put on disk."""
-    resources, scratch = context.resources, _scratch(context)
+    resources, scratch, source = context.resources, _scratch(context), context.parameters.source
     if not _engine(context).server(scratch).is_running():
+        _copying(context).check_names(_target(context), context.parameters.copies)
+        restoring.archive_source_log(resources, source)
         restoring.make_scratch_root(resources)
-        restoring.restore_and_run(resources, context.parameters.source, scratch)
+        restoring.restore_and_run(resources, source, scratch)
 
 
 def remove_scratch(context: Context) -> None:
@@ -109,8 +103,6 @@ def completed(context: Context, connection: Writer) -> Output:
 
 
 STEPS: tuple[Step[Resources, Any], ...] = (
-    Step("check names", check_free_names, expected=0.02),
-    Step("archive log", archive_log, expected=0.05),
     Step("restore beside", restore_scratch, undo=remove_scratch, expected=2.0),
     Step("copy", copy, undo=discard, expected=1.0),
     Step("remove what was beside", remove_scratch, expected=0.1),
