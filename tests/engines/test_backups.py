@@ -10,7 +10,8 @@ import pytest
 from conftest import trial_of
 from openrds.engines.protocol import DatabaseCopy, EngineError, RestorePoint, TableCopy
 
-MARK = "0123456789abcdef0123456789abcdef"
+#: A scratch server serves one restore: tests that share one take a mark each, and each other tables.
+MARK, OTHER_MARK, THIRD_MARK = (digit * 32 for digit in "012")
 
 
 def backed_up(trial, server, name="backup"):
@@ -182,6 +183,7 @@ GRANT CREATE ON SCHEMA public TO keeper;
 ALTER TABLE orders OWNER TO keeper;
 GRANT SELECT ON orders TO root;
 GRANT USAGE ON SEQUENCE orders_id_seq TO root;
+CREATE TABLE parts (id serial PRIMARY KEY);
 """
 
 
@@ -200,32 +202,23 @@ def accident(installed):
         yield trial, server, scratch
 
 
-def test_a_table_comes_back_under_a_new_name_with_all_that_is_its_own(accident):
+def test_a_database_comes_back_under_a_new_name(accident):
     trial, server, scratch = accident
     copying = trial.engine.copying
-    copies = [TableCopy("postgres", "public", "orders", "orders_old")]
+    copies = [DatabaseCopy("postgres", "before the accident")]
 
     copying.check_names(server.node, copies)
     copying.copy(scratch, server.node, copies, MARK)
-    assert trial.query(server, "SELECT to_regclass('orders_old') IS NULL"), "not before it is published"
     copying.copy(scratch, server.node, copies, MARK)
     copying.publish(server.node, copies, MARK)
     copying.publish(server.node, copies, MARK)
 
-    assert trial.query(server, "SELECT count(*) FROM orders_old") == 1000
-    indexes = trial.query(
-        server,
-        "SELECT string_agg(indexname, ' ' ORDER BY indexname) FROM pg_indexes WHERE tablename = 'orders_old'",
-    )
-    assert indexes == "orders_old_by_customer orders_old_note_key orders_old_pkey"
-    sequence = trial.query(server, "SELECT pg_get_serial_sequence('orders_old', 'id')")
-    assert sequence == "public.orders_old_id_seq"
-    assert trial.query(server, "SELECT nextval('orders_old_id_seq')") > 1000
-    owner = trial.query(server, "SELECT tableowner FROM pg_tables WHERE tablename = 'orders_old'")
-    assert owner == "keeper"
-    assert trial.query(server, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'openrds%'") == 0
-    with pytest.raises(EngineError, match="is taken"):
-        copying.check_names(server.node, copies)
+    count = trial.query(server, "SELECT count(*) FROM orders", database="before the accident")
+    assert count == 1000
+    owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'before the accident'"
+    assert trial.query(server, owner) == "root"
+    copying.discard(server.node, copies, MARK)
+    assert trial.query(server, "SELECT count(*) FROM pg_database WHERE datname LIKE 'before%'") == 0
 
 
 def test_a_table_that_was_not_there_is_an_error_and_leaves_nothing(accident):
@@ -247,15 +240,43 @@ def test_a_table_that_was_not_there_is_an_error_and_leaves_nothing(accident):
 def test_a_name_that_is_taken_meanwhile_leaves_nothing(accident):
     trial, server, scratch = accident
     copying = trial.engine.copying
-    copies = [TableCopy("postgres", "public", "orders", "orders_met")]
-    copying.copy(scratch, server.node, copies, MARK)
-    trial.query(server, "CREATE TABLE orders_met ()")
+    copies = [TableCopy("postgres", "public", "parts", "parts_met")]
+    copying.copy(scratch, server.node, copies, OTHER_MARK)
+    trial.query(server, "CREATE TABLE parts_met ()")
 
     with pytest.raises(EngineError, match="already exists"):
-        copying.publish(server.node, copies, MARK)
-    copying.discard(server.node, copies, MARK)
+        copying.publish(server.node, copies, OTHER_MARK)
+    copying.discard(server.node, copies, OTHER_MARK)
 
-    assert trial.query(server, "SELECT count(*) FROM pg_class WHERE relname LIKE 'orders_met%'") == 1
+    assert trial.query(server, "SELECT count(*) FROM pg_class WHERE relname LIKE 'parts_met%'") == 1
+
+
+def test_a_table_comes_back_under_a_new_name_with_all_that_is_its_own(accident):
+    trial, server, scratch = accident
+    copying = trial.engine.copying
+    copies = [TableCopy("postgres", "public", "orders", "orders_old")]
+
+    copying.check_names(server.node, copies)
+    copying.copy(scratch, server.node, copies, THIRD_MARK)
+    assert trial.query(server, "SELECT to_regclass('orders_old') IS NULL"), "not before it is published"
+    copying.copy(scratch, server.node, copies, THIRD_MARK)
+    copying.publish(server.node, copies, THIRD_MARK)
+    copying.publish(server.node, copies, THIRD_MARK)
+
+    assert trial.query(server, "SELECT count(*) FROM orders_old") == 1000
+    indexes = trial.query(
+        server,
+        "SELECT string_agg(indexname, ' ' ORDER BY indexname) FROM pg_indexes WHERE tablename = 'orders_old'",
+    )
+    assert indexes == "orders_old_by_customer orders_old_note_key orders_old_pkey"
+    sequence = trial.query(server, "SELECT pg_get_serial_sequence('orders_old', 'id')")
+    assert sequence == "public.orders_old_id_seq"
+    assert trial.query(server, "SELECT nextval('orders_old_id_seq')") > 1000
+    owner = trial.query(server, "SELECT tableowner FROM pg_tables WHERE tablename = 'orders_old'")
+    assert owner == "keeper"
+    assert trial.query(server, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'openrds%'") == 0
+    with pytest.raises(EngineError, match="is taken"):
+        copying.check_names(server.node, copies)
 
 
 def test_names_that_have_no_place_are_refused(shared):
@@ -268,25 +289,6 @@ def test_names_that_have_no_place_are_refused(shared):
             trial.engine.copying.check_names(server.node, [TableCopy(database, schema, "a", "b")])
     with pytest.raises(EngineError, match="postgres is taken"):
         trial.engine.copying.check_names(server.node, [DatabaseCopy("a", "postgres")])
-
-
-def test_a_database_comes_back_under_a_new_name(accident):
-    trial, server, scratch = accident
-    copying = trial.engine.copying
-    copies = [DatabaseCopy("postgres", "before the accident")]
-
-    copying.check_names(server.node, copies)
-    copying.copy(scratch, server.node, copies, MARK)
-    copying.copy(scratch, server.node, copies, MARK)
-    copying.publish(server.node, copies, MARK)
-    copying.publish(server.node, copies, MARK)
-
-    count = trial.query(server, "SELECT count(*) FROM orders", database="before the accident")
-    assert count == 1000
-    owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'before the accident'"
-    assert trial.query(server, owner) == "root"
-    copying.discard(server.node, copies, MARK)
-    assert trial.query(server, "SELECT count(*) FROM pg_database WHERE datname LIKE 'before%'") == 0
 
 
 RISKY = """

@@ -103,6 +103,8 @@ class PostgreSQLBackups:
             raise EngineError(f"there is no base backup in {point.backup}")
         self._copy(source, node.data_dir)
         server.recover(point)
+        with sessions.superuser_session(node) as connection:
+            connection.execute("SELECT 1")
         return server
 
     def _copy(self, source: Path, target: Path) -> None:
