@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from openrds import __version__
-from openrds.cli import bench, check, demo, instances, serve, tasks
+from openrds.cli import backups, bench, check, demo, instances, restore, serve, tasks
 from openrds.cli.errors import CommandError
 from openrds.cli.output import note
 
@@ -24,7 +24,9 @@ app.command("serve")(serve.serve)
 app.command("down")(serve.down)
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
+instances.app.add_typer(restore.app, name="restore")
 app.add_typer(instances.app, name="instance")
+app.add_typer(backups.app, name="backup")
 app.add_typer(tasks.app, name="task")
 app.add_typer(bench.app, name="bench")
 
