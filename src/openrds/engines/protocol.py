@@ -145,6 +145,9 @@ class Backups(Protocol):
             EngineError: the data cannot be restored; the message says why.
         """
 
+    def drop(self, node: NodeSpec) -> None:
+        """Stop the server that `restore` left, and remove its folders; what it has is lost."""
+
 
 @dataclass(frozen=True)
 class TableCopy:

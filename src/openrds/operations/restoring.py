@@ -59,9 +59,8 @@ def remove_apart(resources: Resources, server: Server, name: str) -> None:
     """Remove what `restore_apart` left, also where it was cut off."""
     node = server.node
     scratch = _scratch(resources, node, node.folder / _RESTORING, name)
-    resources.engines[node.installation.engine].server(scratch).stop()
-    for folder in (scratch.folder, node.folder / _RESTORED, scratch.socket_dir):
-        shutil.rmtree(folder, ignore_errors=True)
+    resources.engines[node.installation.engine].backups.drop(scratch)
+    shutil.rmtree(node.folder / _RESTORED, ignore_errors=True)
 
 
 def restore_and_run(resources: Resources, source: Source, scratch: NodeSpec) -> Server:
@@ -84,9 +83,7 @@ def make_scratch_root(resources: Resources) -> None:
 
 
 def remove_scratch(resources: Resources, scratch: NodeSpec) -> None:
-    resources.engines[scratch.installation.engine].server(scratch).stop()
-    shutil.rmtree(scratch.folder, ignore_errors=True)
-    shutil.rmtree(scratch.socket_dir, ignore_errors=True)
+    resources.engines[scratch.installation.engine].backups.drop(scratch)
     with contextlib.suppress(OSError):  # others are at work there, or it is gone
         resources.settings.scratch_dir.rmdir()
 

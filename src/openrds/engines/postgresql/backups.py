@@ -7,6 +7,7 @@ import re
 import secrets
 import shlex
 import shutil
+import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,7 @@ class PostgreSQLBackups:
             EngineError: recovery failed, or the archive ends before the moment.
         """
         server = RecoveringServer(node, self.programs.user, _RESTORE_SECONDS)
-        server.stop()
+        server.stop_at_once()
         shutil.rmtree(node.data_dir, ignore_errors=True)
         self.programs.user.make_folder(node.folder)
         source = point.backup / _DATA
@@ -106,6 +107,13 @@ class PostgreSQLBackups:
         with sessions.superuser_session(node) as connection:
             connection.execute("SELECT 1")
         return server
+
+    def drop(self, node: NodeSpec) -> None:
+        """Stop the server that `restore` left, at once, and remove its folders."""
+        server = RecoveringServer(node, self.programs.user)
+        server.stop_at_once()
+        for folder in (node.folder, node.socket_dir):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _copy(self, source: Path, target: Path) -> None:
         """Under a name of this attempt's first: a `cp` that a dead worker left at work does not write into ours."""
@@ -145,6 +153,8 @@ class RecoveringServer(PostgreSQLServer):
 
     #: It calls itself a standby from the beginning on, because it takes no connections while it replays.
     _up = ("ready",)
+    #: To wait for the disk here would be to wait for the whole copy.
+    _durable = False
     _point: RestorePoint | None = None
     _bounded = True
 
@@ -170,6 +180,13 @@ class RecoveringServer(PostgreSQLServer):
             self._bounded = False
             self.configure()
             self.start()
+
+    def stop_at_once(self) -> None:
+        """Stop without writing anything down: what it has is not wanted any more."""
+        process = self._process()
+        if process is not None:
+            process.stop((signal.SIGQUIT,))
+        self.stop()
 
     def _settings(self) -> str:
         return super()._settings() + _recovery_settings(self._point, bounded=self._bounded)

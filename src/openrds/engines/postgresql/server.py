@@ -34,6 +34,8 @@ class PostgreSQLServer:
 
     #: Which of the statuses that it writes mean that it is up.
     _up: tuple[str, ...] = ("ready", "standby")
+    #: Whether its configuration is to survive a power cut.
+    _durable = True
 
     def __init__(self, node: NodeSpec, user: ServerUser, start_seconds: float = 600.0) -> None:
         self.node = node
@@ -56,7 +58,7 @@ class PostgreSQLServer:
             ("pg_hba.conf", configuration.pg_hba_conf()),
             ("pg_ident.conf", configuration.pg_ident_conf(os_users)),
         ):
-            self._user.write(self.node.data_dir / name, text)
+            self._user.write(self.node.data_dir / name, text, durable=self._durable)
 
     def _settings(self) -> str:
         return configuration.postgresql_conf(self.node)
