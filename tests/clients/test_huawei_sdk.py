@@ -166,6 +166,19 @@ def test_an_instance_is_created_restarted_and_deleted(client: RdsClient, service
     assert job_of(client, answer.job_id).status == "Completed"
 
 
+def test_a_restart_waits_for_the_maintenance_window(client: RdsClient, instance_id: str) -> None:
+    hour = dt.datetime.now(dt.UTC) + dt.timedelta(hours=5)
+    window = m.OpsWindowRequest(f"{hour:%H}:00", f"{hour + dt.timedelta(hours=4):%H}:00")
+    client.change_ops_window(m.ChangeOpsWindowRequest(instance_id=instance_id, body=window))
+    body = m.InstanceRestartRequsetBody(restart=m.RestartConfiguration(delay=True))
+    action = m.StartInstanceRestartActionRequest(instance_id=instance_id, body=body)
+    id_ = client.start_instance_restart_action(action).job_id
+    listed = client.list_schedule_tasks(m.ListScheduleTasksRequest(instance_id=instance_id, status="Pending"))
+    (task,) = listed.schedule_tasks
+    assert (task.id, task.name, listed.total_count) == (id_, "REBOOT", 1)
+    assert job_of(client, id_).status == "Running"
+
+
 def test_the_record_of_a_job_is_deleted(client: RdsClient, instance_id: str) -> None:
     job_id = restarted(client, instance_id).id
     assert client.delete_job(m.DeleteJobRequest(id=job_id)).status_code == 200

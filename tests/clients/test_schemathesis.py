@@ -144,6 +144,25 @@ def test_every_route_is_documented() -> None:
     assert served == documented
 
 
+#: Of operations that are in the tables of the domain, and not yet in the API.
+PLANNED = {
+    ErrorCode.INSTANCE_TYPE,
+    ErrorCode.FLAVOR_CHANGE,
+    ErrorCode.ZONE_COMBINATION,
+    ErrorCode.REPLICA_SOURCE,
+    ErrorCode.TOO_MANY_REPLICAS,
+    ErrorCode.VOLUME_NOT_LARGER,
+    ErrorCode.REPLICA_VOLUME,
+    ErrorCode.BACKUP_NOT_FOUND,
+    ErrorCode.BACKUP_RUNNING,
+    ErrorCode.BACKUP_NAME,
+    ErrorCode.BACKUP_DESCRIPTION,
+    ErrorCode.RESTORE_SOURCE,
+    ErrorCode.RESTORE_VOLUME,
+    ErrorCode.DATABASE_NAME,
+}
+
+
 def test_every_error_code_is_documented() -> None:
     descriptions = [
         (int(status), answer["description"])
@@ -153,7 +172,7 @@ def test_every_error_code_is_documented() -> None:
     ]
     missing = [
         error.name
-        for error in ErrorCode
+        for error in set(ErrorCode) - PLANNED
         if not any(status == error.status and f"`{error.code}`" in text for status, text in descriptions)
     ]
     assert missing == []

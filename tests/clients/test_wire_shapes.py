@@ -558,7 +558,7 @@ def test_fields_of_the_wrong_type_or_missing(service: ServiceUnderTest, change: 
         {"restart": []},
         {"reboot": {}},
         {"restart": {}, "enlarge_volume": {"size": 100}},
-        {"restart": {"delay": True}},
+        {"restart": {"delay": "tonight"}},
         {"restart": {"forcible": "often"}},
     ],
     ids=json.dumps,

@@ -52,6 +52,11 @@ def active_instance(bench: Workbench) -> str:
     return str(bench.task(task_id)["instance_id"])
 
 
+def instance_of_any_password(bench: Workbench) -> str:
+    """Not to be shared: a password that was set before the step failed stays, for the old one is not known."""
+    return active_instance(bench)
+
+
 def nothing(_bench: Workbench) -> None:
     return None
 
@@ -245,5 +250,7 @@ SCENARIOS = {
         InstanceStatus.ACTIVE,
         no_way_back="publish",
     ),
-    "reset_password": Scenario(active_instance, submit_reset, check_new_password, InstanceStatus.ACTIVE),
+    "reset_password": Scenario(
+        instance_of_any_password, submit_reset, check_new_password, InstanceStatus.ACTIVE
+    ),
 }

@@ -26,6 +26,7 @@ from openrds.api import (
     instance_changes,
     instances,
     restores,
+    schedule_tasks,
     task_export,
     tasks,
 )
@@ -69,6 +70,7 @@ def _rds_router() -> Router:
     handlers = [
         *tasks.HANDLERS,
         *task_export.HANDLERS,
+        *schedule_tasks.HANDLERS,
         *instances.HANDLERS,
         *instance_actions.HANDLERS,
         *instance_changes.HANDLERS,

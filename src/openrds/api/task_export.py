@@ -3,11 +3,13 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
 import msgspec
 from litestar import get
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, OpenAPIType, Operation, Schema
 from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
@@ -44,7 +46,25 @@ _ENCODER = msgspec.json.Encoder()
 _MEDIA_TYPES = {ExportFormat.NDJSON: "application/x-ndjson", ExportFormat.CSV: "text/csv; charset=utf-8"}
 
 
-@get("/v3/{project_id:str}/tasks/export", responses=refusals(), tags=["Extensions"])
+@dataclass
+class _Export(Operation):
+    """The route in the OpenAPI document: its answer is in one of two forms, and a handler can name but one."""
+
+    def __post_init__(self) -> None:
+        answer = (self.responses or {})["200"]
+        assert isinstance(answer, OpenAPIResponse)
+        answer.content = {
+            media_type: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING))
+            for media_type in _MEDIA_TYPES.values()
+        }
+
+
+@get(
+    "/v3/{project_id:str}/tasks/export",
+    responses=refusals(),
+    tags=["Extensions"],
+    operation_class=_Export,
+)
 async def export(
     request: ApiRequest,
     project_id: FromPath[str],

@@ -11,8 +11,9 @@ from msgspec import UNSET, UnsetType
 
 from openrds.api.changes import change
 from openrds.api.refusals import refusals
-from openrds.api.state import ApiRequest, project_of, service_of
+from openrds.api.state import ApiRequest, Service, project_of, service_of
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.schedule import ScheduleStatus
 from openrds.domain.task import TaskStatus, format_time
 from openrds.store.database import Row
 from openrds.tasks import center
@@ -103,7 +104,7 @@ async def show_job(request: ApiRequest, project_id: FromPath[str], id_: TaskId) 
         generation = memory.generation
         task = await center.find_task(service.reads, project_id, id_)
         if task is None:
-            raise Refusal(ErrorCode.TASK_NOT_FOUND)
+            return Response(JobAnswer(await _scheduled_job(service, project_id, id_)))
         answer = msgspec.json.encode(JobAnswer(_job(task)))
         if task["status"] != TaskStatus.RUNNING:
             memory.keep(project_id, task["id"], answer, generation)
@@ -184,6 +185,33 @@ def _job(task: Row) -> Job:
         entities=task["entities"],
         ended=UNSET if running else format_time(task["ended_at"]),
         fail_reason=task["fail_reason"] if task["status"] == TaskStatus.FAILED else UNSET,
+    )
+
+
+async def _scheduled_job(service: Service, project_id: str, id_: str) -> Job:
+    """A scheduled task in the form of a task: clients wait for the id that a delayed call answered.
+
+    Raises:
+        Refusal: TASK_NOT_FOUND.
+    """
+    scheduled = await center.find_scheduled(service.reads, project_id, id_)
+    if scheduled is None:
+        raise Refusal(ErrorCode.TASK_NOT_FOUND)
+    if scheduled["task_id"] is not None:
+        task = await center.find_task(service.reads, project_id, str(scheduled["task_id"]))
+        if task is None:
+            raise Refusal(ErrorCode.TASK_NOT_FOUND)
+        return msgspec.structs.replace(_job(task), id=id_)
+    waiting = scheduled["status"] == ScheduleStatus.PENDING
+    return Job(
+        id=id_,
+        name=scheduled["task_name"],
+        status=TaskStatus.RUNNING if waiting else TaskStatus.FAILED,
+        created=format_time(scheduled["created_at"]),
+        process="0%" if waiting else "",
+        instance=JobInstance(scheduled["instance_id"], scheduled["instance_name"]),
+        entities={},
+        fail_reason=UNSET if waiting else scheduled["fail_reason"] or "It was canceled before it started.",
     )
 
 

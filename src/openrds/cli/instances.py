@@ -105,10 +105,19 @@ def show(session: Session, instance: IdOrName) -> None:
 
 
 @client_command(app, "restart")
-def restart(session: Session, instance: IdOrName, wait: Wait = True) -> None:
+def restart(
+    session: Session,
+    instance: IdOrName,
+    delay: Annotated[bool, typer.Option("--delay", help="In its maintenance window.")] = False,
+    wait: Wait = True,
+) -> None:
     """Restart an instance."""
     id_ = lookups.find_instance_id(session.client, instance)
-    session.finish(session.client.post(f"instances/{id_}/action", {"restart": {}}), wait=wait)
+    answer = session.client.post(f"instances/{id_}/action", {"restart": {"delay": True} if delay else {}})
+    if delay:
+        session.output.said(answer, f"scheduled task {answer['job_id']} waits for the maintenance window")
+    else:
+        session.finish(answer, wait=wait)
 
 
 @client_command(app, "delete")

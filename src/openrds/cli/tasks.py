@@ -14,6 +14,7 @@ from openrds.cli.client import Json
 from openrds.cli.errors import UsageError
 from openrds.cli.session import Session, client_command
 from openrds.cli.watch import Snapshot, follow, take_snapshot
+from openrds.domain.schedule import ScheduleStatus
 from openrds.domain.task import TaskStatus
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Tasks: the work behind each change.")
@@ -31,6 +32,7 @@ class ExportFormat(StrEnum):
 
 
 _HEADER = ("ID", "NAME", "STATUS", "PROGRESS", "INSTANCE", "CREATED", "ENDED", "REASON")
+_SCHEDULED_HEADER = ("ID", "NAME", "STATUS", "INSTANCE", "CREATED", "STARTS", "ENDS")
 _STEP_HEADER = ("STEP", "STATUS", "HOST", "ATTEMPTS", "STARTED", "ENDED", "ERROR")
 
 
@@ -78,6 +80,32 @@ def show(session: Session, task: TaskId) -> None:
 def watch(session: Session, task: TaskId) -> None:
     """Follow a task to its end; the exit code is 1 if it fails."""
     follow(session.client, task, session.output)
+
+
+@client_command(app, "scheduled")
+def scheduled(
+    session: Session,
+    *,
+    instance: Annotated[str | None, typer.Option(metavar="ID_OR_NAME")] = None,
+    status: Annotated[ScheduleStatus | None, typer.Option(case_sensitive=False)] = None,
+    offset: int = 0,
+    limit: Annotated[int, typer.Option(help="At most 50.")] = 10,
+) -> None:
+    """List what waits for a maintenance window, or did in the last month."""
+    query = {
+        "instance_id": lookups.find_instance_id(session.client, instance) if instance else None,
+        "status": status,
+        "offset": offset,
+        "limit": limit,
+    }
+    answer = session.client.get("schedule-tasks", query)
+    session.output.rows(answer, _SCHEDULED_HEADER, map(_scheduled_row, answer["schedule_tasks"]))
+
+
+@client_command(app, "cancel")
+def cancel(session: Session, task: TaskId) -> None:
+    """Cancel a scheduled task that has not started."""
+    session.output.said(session.client.delete(f"schedule-tasks/{task}"), f"{task} is canceled")
 
 
 @client_command(app, "export")
@@ -153,6 +181,11 @@ def _row(task: Json) -> tuple[object, ...]:
         task.get("end_time", ""),
         task.get("fail_reason", ""),
     )
+
+
+def _scheduled_row(task: Json) -> tuple[object, ...]:
+    keys = ("id", "name", "status", "instance_name", "create_time", "start_time", "end_time")
+    return tuple(task[key] for key in keys)
 
 
 def _step_row(step: Json) -> tuple[object, ...]:

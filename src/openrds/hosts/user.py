@@ -124,7 +124,7 @@ class ServerUser:
         self.require_reach(path)
 
     def write(self, path: Path, text: str, mode: int = 0o600, *, durable: bool = True) -> None:
-        """Write a file of the user's: whoever reads sees the old text or the new, where `durable` after a power cut too."""
+        """Write a file of the user's: whoever reads sees the old text or the new; `durable`, after a power cut too."""
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:

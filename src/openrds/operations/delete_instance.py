@@ -14,6 +14,7 @@ from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 _sql = Queries("instances")
 _backups = Queries("backups")
+_schedule = Queries("schedule")
 
 Context = StepContext[Resources, NoParameters]
 
@@ -63,6 +64,7 @@ def release_address(context: Context) -> None:
 def completed(context: Context, connection: Writer) -> Output:
     connection.execute(_backups.delete_automatic_backups, [context.instance_id])
     connection.execute(_backups.break_continuity, [context.instance_id])
+    connection.execute(_schedule.cancel_of_instance, [context.instance_id])
     connection.execute(_sql.delete_instance, [context.instance_id])
     return {}
 

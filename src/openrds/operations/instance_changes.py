@@ -10,6 +10,7 @@ from openrds.domain import rules
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.operations.intake import Intake
+from openrds.operations.scheduling import replan
 from openrds.store.queries import Queries
 
 _sql = Queries("instances")
@@ -66,6 +67,7 @@ def set_maintenance_window(intake: Intake, instance_id: str, request: SetMainten
     intake.instance(instance_id)
     window = rules.maintenance_window(request.start_time, request.end_time)
     intake.connection.execute(_sql.set_maintenance_window, {"id": instance_id, "window": window})
+    replan(intake, instance_id, window)
 
 
 def set_backup_policy(intake: Intake, instance_id: str, request: SetBackupPolicy) -> None:

@@ -1,17 +1,24 @@
 """Every operation by its key. A new operation is a file beside this one and a line here."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import UUID
 
+import msgspec
+
+from openrds.domain.schedule import ScheduledName
+from openrds.operations import restart_instance
 from openrds.operations.back_up import BACK_UP
 from openrds.operations.create_instance import CREATE_INSTANCE
 from openrds.operations.delete_instance import DELETE_INSTANCE
+from openrds.operations.intake import Intake
 from openrds.operations.reset_password import RESET_PASSWORD
 from openrds.operations.restart_instance import RESTART_INSTANCE
 from openrds.operations.restore_databases import RESTORE_DATABASES
 from openrds.operations.restore_instance import RESTORE_INSTANCE
 from openrds.operations.restore_new_instance import RESTORE_NEW_INSTANCE
 from openrds.operations.restore_tables import RESTORE_TABLES
+from openrds.operations.scheduling import Submit
 from openrds.tasks.operation import Operation
 
 _ALL: tuple[Operation[Any, Any], ...] = (
@@ -25,5 +32,15 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     RESTORE_TABLES,
     RESTORE_DATABASES,
 )
+
+
+def _resubmit(submit: Callable[[Intake, str, Any], UUID], request: type[Any]) -> Submit:
+    return lambda intake, instance_id, asked: submit(intake, instance_id, msgspec.convert(asked, request))
+
+
+#: What may wait for a maintenance window, and how it is submitted then.
+SCHEDULED: Mapping[ScheduledName, Submit] = {
+    ScheduledName.RESTART: _resubmit(restart_instance.submit, restart_instance.Restart),
+}
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {operation.key: operation for operation in _ALL}

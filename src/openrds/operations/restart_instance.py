@@ -4,19 +4,20 @@ from uuid import UUID
 
 import msgspec
 
-from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
+from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import Server
 from openrds.operations.intake import Intake, NoParameters
 from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.operations.scheduling import schedule
 from openrds.store.database import Writer
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 
 class Restart(msgspec.Struct):
-    """`restart_server` and `forcible` make no difference here; `delay` is not offered yet."""
+    """`restart_server` and `forcible` make no difference here; with `delay` it waits for the maintenance window."""
 
     restart_server: bool | None = None
     forcible: bool | None = None
@@ -27,10 +28,11 @@ Context = StepContext[Resources, NoParameters]
 
 
 def submit(intake: Intake, instance_id: str, request: Restart) -> UUID:
-    if request.delay:
-        raise Refusal(ErrorCode.PARAMETER, "restart.delay is not offered by this openrds; leave it out.")
+    """The id of the task, or with `delay` of the scheduled task."""
     instance = intake.instance(instance_id)
     intake.check(instance, Action.RESTART)
+    if request.delay:
+        return schedule(intake, instance, ScheduledName.RESTART, TaskName.RESTART, Restart())
     task_id = intake.accept(instance, RESTART_INSTANCE, TaskName.RESTART)
     intake.set_status(instance, InstanceStatus.REBOOTING)
     return task_id

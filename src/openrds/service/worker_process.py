@@ -19,8 +19,9 @@ from openrds.hosts.user import ServerUser
 from openrds.hosts.volumes import FolderVolumes
 from openrds.operations.backup_schedule import look_after_backups, tidy_backups
 from openrds.operations.monitor import Monitor, tidy_servers
-from openrds.operations.registry import OPERATIONS
+from openrds.operations.registry import OPERATIONS, SCHEDULED
 from openrds.operations.resources import Resources
+from openrds.operations.scheduling import Scheduler, forget_ended
 from openrds.service import child
 from openrds.store.database import Store
 from openrds.store.queries import Queries
@@ -42,12 +43,13 @@ _COUNTING_INTERVAL = 2.0
 _POOL_INTERVAL = 60.0
 _POOL_DELAY = 2.0
 _RETENTION_INTERVAL = 60.0
+_SCHEDULE_INTERVAL = 10.0
 _TIDYING_INTERVAL = 3600.0
 _BACKUP_INTERVAL = 10.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.
-_SPARE_THREADS = 7
+_SPARE_THREADS = 9
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
@@ -114,6 +116,7 @@ async def work(brief: child.Brief) -> None:
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
             _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
             _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),
+            _repeat(_SCHEDULE_INTERVAL, Scheduler(store, queue, settings, SCHEDULED).start_due),
             _repeat(_TIDYING_INTERVAL, lambda: _tidy(resources)),
             _repeat(_BACKUP_INTERVAL, lambda: look_after_backups(resources, queue)),
             _repeat(_POOL_DELAY, lambda: _keep_pools_full(resources)),
@@ -136,6 +139,7 @@ def _tidy(resources: Resources) -> None:
     """What is due now and then: room for the tasks to come, and what nobody asks for any more."""
     prepare_partitions(resources.store)
     resources.store.rows(_answers.delete_expired)
+    forget_ended(resources.store)
     tidy_servers(resources)
     tidy_backups(resources)
 

@@ -12,6 +12,7 @@ from openrds.store.database import Reads, Row, Writer
 from openrds.store.queries import Queries
 
 _sql = Queries("tasks")
+_schedule = Queries("schedule")
 
 #: A running step is never shown as done before it is.
 _MOST_OF_A_STEP = 0.95
@@ -47,6 +48,14 @@ async def find_task(reads: Reads, project_id: str, task_id: str) -> Row | None:
     if id_ is None:
         return None
     return await reads.row(_sql.get_task, {"id": id_, "project_id": project_id})
+
+
+async def find_scheduled(reads: Reads, project_id: str, id_: str) -> Row | None:
+    """The scheduled task, whether it waits or has become a task."""
+    parsed = _parse(id_)
+    if parsed is None:
+        return None
+    return await reads.row(_schedule.find, {"id": parsed, "project_id": project_id})
 
 
 async def wait_until_ended(reads: Reads, project_id: str, task_id: UUID, seconds: float) -> Row | None:

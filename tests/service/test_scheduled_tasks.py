@@ -1,0 +1,133 @@
+"""Work that waits for an instance's maintenance window."""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from support.service import ServiceUnderTest, fresh, running_service, wait_for
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[ServiceUnderTest]:
+    with running_service() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared(service: ServiceUnderTest) -> dict[str, Any]:
+    return service.create(name="waits-for-night")
+
+
+def set_window(service: ServiceUnderTest, instance: dict[str, Any], begins_in_hours: int) -> tuple[str, str]:
+    """Let the window begin so many hours from the hour that it is now; its begin and end as shown."""
+    hour = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0)
+    begins = hour + dt.timedelta(hours=begins_in_hours)
+    ends = begins + dt.timedelta(hours=4)
+    body = {"start_time": begins.strftime("%H:%M"), "end_time": ends.strftime("%H:%M")}
+    answer = service.call("PUT", f"instances/{instance['id']}/ops-window", body, headers=fresh())
+    assert answer.status_code == 200, answer.text
+    return tuple(moment.strftime("%Y-%m-%dT%H:%M:%S+0000") for moment in (begins, ends))
+
+
+def restart_later(service: ServiceUnderTest, instance: dict[str, Any]) -> str:
+    body = {"restart": {"delay": True}}
+    answer = service.call("POST", f"instances/{instance['id']}/action", body, headers=fresh())
+    assert answer.status_code == 202, answer.text
+    return answer.json()["job_id"]
+
+
+def scheduled(service: ServiceUnderTest, id_: str, **filters: str) -> dict[str, Any] | None:
+    query = "&".join(f"{name}={value}" for name, value in {"limit": "50", **filters}.items())
+    answer = service.get(f"schedule-tasks?{query}")
+    assert answer["total_count"] == len(answer["schedule_tasks"])
+    return next((task for task in answer["schedule_tasks"] if task["id"] == id_), None)
+
+
+def cancel(service: ServiceUnderTest, id_: str) -> Any:
+    return service.call("DELETE", f"schedule-tasks/{id_}", headers=fresh())
+
+
+def test_a_delayed_restart_waits_and_can_be_canceled(
+    service: ServiceUnderTest, shared: dict[str, Any]
+) -> None:
+    begins, ends = set_window(service, shared, begins_in_hours=2)
+    id_ = restart_later(service, shared)
+
+    task = scheduled(service, id_, instance_id=shared["id"])
+    assert task is not None
+    assert task == {
+        "id": id_,
+        "name": "REBOOT",
+        "instance_id": shared["id"],
+        "instance_name": "waits-for-night",
+        "instance_status": "ACTIVE",
+        "project_id": service.project_id,
+        "create_time": task["create_time"],
+        "start_time": begins,
+        "end_time": ends,
+        "order": "1",
+        "status": "Pending",
+        "datastore_type": "postgresql",
+        "volume_type": "CLOUDSSD",
+        "target_config": {},
+    }
+    job = service.job(id_)
+    assert (job["name"], job["status"], job["process"]) == ("RestartPostgresqlInstance", "Running", "0%")
+    assert service.get(f"tasklist?name=RestartPostgresqlInstance&instance_id={shared['id']}")["tasks"] == []
+
+    assert cancel(service, id_).status_code == 200
+    assert scheduled(service, id_, status="Pending") is None
+    assert scheduled(service, id_, status="Canceled") is not None
+    assert service.job(id_)["status"] == "Failed" and "canceled" in service.job(id_)["fail_reason"]
+    again = cancel(service, id_)
+    assert (again.status_code, again.json()["error_code"]) == (400, "DBS.200001")
+    assert "Canceled" in again.json()["error_msg"]
+
+
+def test_it_starts_when_the_window_opens_and_ends_as_its_task_does(
+    service: ServiceUnderTest, shared: dict[str, Any]
+) -> None:
+    set_window(service, shared, begins_in_hours=2)
+    id_ = restart_later(service, shared)
+    assert scheduled(service, id_)["status"] == "Pending"
+
+    set_window(service, shared, begins_in_hours=-1)
+    wait_for(lambda: scheduled(service, id_, status="Completed"), 40, "the scheduled restart")
+    (task,) = service.get(f"tasklist?name=RestartPostgresqlInstance&instance_id={shared['id']}")["tasks"]
+    assert task["status"] == "Completed" and task["id"] != id_
+    job = service.job(id_)
+    assert (job["id"], job["status"]) == (id_, "Completed")
+    assert cancel(service, id_).status_code == 400
+
+
+def test_what_is_refused(service: ServiceUnderTest, shared: dict[str, Any]) -> None:
+    for id_ in ("nonsense", "00000000-0000-7000-8000-000000000000"):
+        answer = cancel(service, id_)
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200543")
+    for query in ("limit=51", "limit=0", "status=Waiting", "start_time=5", "offset=-1"):
+        answer = service.call("GET", f"schedule-tasks?{query}")
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200001"), query
+
+
+def test_filters_and_pages(service: ServiceUnderTest, shared: dict[str, Any]) -> None:
+    set_window(service, shared, begins_in_hours=2)
+    ids = [restart_later(service, shared) for _ in range(3)]
+    pending = service.get("schedule-tasks?instance_name=waits-for-night&status=Pending")
+    assert [task["id"] for task in pending["schedule_tasks"]] == ids[::-1]
+    page = service.get("schedule-tasks?status=Pending&offset=1&limit=1")
+    assert ([task["id"] for task in page["schedule_tasks"]], page["total_count"]) == ([ids[1]], 3)
+    assert service.get("schedule-tasks?status=Pending&offset=9") == {"schedule_tasks": [], "total_count": 3}
+    assert service.get("schedule-tasks?start_time=1&end_time=2")["total_count"] == 0
+    for id_ in ids:
+        assert cancel(service, id_).status_code == 200
+
+
+def test_an_instance_takes_what_waits_with_it(service: ServiceUnderTest) -> None:
+    instance = service.create(name="goes-away")
+    set_window(service, instance, begins_in_hours=2)
+    id_ = restart_later(service, instance)
+    service.delete(instance["id"])
+    task = scheduled(service, id_)
+    assert task is not None and (task["status"], task["instance_status"]) == ("Canceled", "")
