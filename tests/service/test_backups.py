@@ -1,7 +1,9 @@
 """Backups and restores through the API, on real servers, and what goes wrong with them."""
 
 import datetime as dt
+import os
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -222,8 +224,29 @@ def test_backups_of_another_project_are_closed(service: ServiceUnderTest, orders
     assert refusal(other, "POST", "instances", body)[:2] == (404, "DBS.200013")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_full_disk_leaves_nothing(service: ServiceUnderTest, orders: dict[str, Any]) -> None:
+    home = folder(service, orders["id"])
+    owner = home.stat()
+    options = f"size=16m,mode=700,uid={owner.st_uid},gid={owner.st_gid}"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", home], check=True)
+    try:
+        made = post(service, "backups", {"instance_id": orders["id"], "name": "no-room"})["backup"]
+        task = service.get(f"tasklist?instance_id={orders['id']}&limit=1")["tasks"][0]
+        job = service.ended(task["id"])
+        left = {path.name for path in home.iterdir()}
+    finally:
+        subprocess.run(["umount", home], check=True)
+    assert job["status"] == "Failed"
+    assert "No space left on device" in job["fail_reason"]
+    assert left <= {"wal"}
+    (listed,) = backups(service, orders["id"], backup_id=made["id"])
+    assert listed["status"] == "FAILED"
+    assert service.instance(orders["id"])["status"] == "ACTIVE"
+    assert service.call("DELETE", f"backups/{made['id']}", headers=fresh()).status_code == 200
+
+
 def test_a_backup_that_fails_leaves_nothing(service: ServiceUnderTest, orders: dict[str, Any]) -> None:
-    """Where its files should be made there is something in the way, as a full disk would be."""
     home = folder(service, orders["id"])
     before = {path.name for path in home.iterdir()}
     data = service.data_dir / "nodes" / orders["nodes"][0]["id"] / "data"
