@@ -70,7 +70,7 @@ async def create(
 ) -> Response[bodies.CreatedAnswer]:
     """Create an instance, or with `restore_point` restore one to a new instance."""
     region = service_of(request).settings.region
-    operation = create_instance if data.restore_point is None else restore_new_instance
+    operation = restore_new_instance if data.restore_point else create_instance
 
     def work(intake: Intake) -> bodies.CreatedAnswer:
         planned, task_id = operation.submit(intake, data)
