@@ -176,6 +176,31 @@ provide_postgresql() {
             "On Debian and Ubuntu, as root: apt-get install postgresql"
 }
 
+# --- Passing connections on: nftables for root, HAProxy for everybody ---
+
+has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
+
+missing_forwarders() {
+    # Tests cover both; otherwise one is enough.
+    [[ $profile != dev ]] && { has nft || has haproxy; } && return
+    has nft || echo nftables
+    has haproxy || echo haproxy
+}
+
+provide_forwarding() {
+    local missing tried=$stamps/forwarding
+    missing=$(missing_forwarders | paste -sd ' ')
+    [[ -n $missing ]] || return 0
+    # What could not be had once is not tried again with every `make`.
+    if may_apt && [[ $(cat "$tried" 2>/dev/null) != "$missing" ]]; then
+        # shellcheck disable=SC2086 # several packages
+        apt_install $missing && return
+        echo "$missing" >"$tried"
+    fi
+    say "LEFT OUT: ${missing/ / and } cannot be installed here. Primary/standby instances and public addresses" \
+        "need one of nftables (as root) and haproxy; on Debian and Ubuntu, as root: apt-get install $missing"
+}
+
 # --- What was asked for ---
 
 profile=base embedded=
@@ -200,3 +225,4 @@ if [[ $profile == dev ]] || ! is_current dev; then
     }
 fi
 provide_postgresql
+provide_forwarding

@@ -94,7 +94,7 @@ def test_a_name_is_no_id(client, *, path, plural, singular, id_, name):
     assert answer.json()["error_msg"] == f"{name} does not exist."
 
 
-@pytest.mark.parametrize("path", [look_up[0] for look_up in LOOK_UPS] + ["/v2.0/ports", f"{V1}/publicips"])
+@pytest.mark.parametrize("path", [look_up[0] for look_up in LOOK_UPS] + ["/v2.0/ports"])
 def test_look_ups_need_a_caller(client, path):
     assert client.get(path).status_code == 401
 
@@ -127,30 +127,9 @@ def test_security_group_pages(client):
     assert len(body["request_id"]) == 32
 
 
-def test_public_ips(client):
-    path = f"{V1}/publicips"
-    found = fetch(client, path)["publicips"]
-    assert len(found) == 16
-    assert {item["status"] for item in found} == {"DOWN"}
-    assert fetch(client, f"{path}?public_ip_address=127.200.0.3")["publicips"] == [found[2]]
-    assert fetch(client, f"{path}?public_ip_address=10.0.0.1")["publicips"] == []
-    assert fetch(client, f"{path}/{found[2]['id']}") == {"publicip": found[2]}
-    assert call(client, f"{path}/127.200.0.3").status_code == 404
-
-
-def test_public_ip_pages(client):
-    path = f"{V1}/publicips"
-    found = fetch(client, path)["publicips"]
-    assert fetch(client, f"{path}?limit=5")["publicips"] == found[:5]
-    assert fetch(client, f"{path}?limit=5&marker={found[4]['id']}")["publicips"] == found[5:10]
-    assert fetch(client, f"{path}?limit=5&offset=12")["publicips"] == found[12:]
-    assert fetch(client, f"{path}?marker={found[15]['id']}")["publicips"] == []
-    assert fetch(client, f"{path}?marker=unknown")["publicips"] == []
-
-
 @pytest.mark.parametrize("query", ["limit=x", "limit=-1", "offset=1.5"])
 def test_bad_pages_are_refused(client, query):
-    answer = call(client, f"{V1}/publicips?{query}")
+    answer = call(client, f"{V1}/vpcs?{query}")
     assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200001")
     assert answer.json()["error_msg"].endswith("expected a number that is not negative.")
 

@@ -70,6 +70,7 @@ def listed(**changes: object) -> dict[str, object]:
         "datastore": {"type": "PostgreSQL", "version": "17", "complete_version": "17.4"},
         "port": 5432,
         "private_ips": ["127.64.0.2"],
+        "public_ips": [],
         "db_user_name": "root",
         "flavor_ref": "rds.pg.n1.medium.2",
         "cpu": "1",
@@ -249,6 +250,80 @@ def test_a_name_is_looked_up_and_an_id_is_not(call: Caller) -> None:
     assert call("instance", "restart", INSTANCE_ID, "--no-wait").code == 0
     assert call.sent("POST") == [(f"instances/{INSTANCE_ID}/action", {"restart": {}})] * 2
     assert call.sent("GET") == [("instances?name=orders", None)]
+
+
+def offer_addresses(api: FakeApi, *statuses: str) -> None:
+    api.answer(
+        "v1/publicips",
+        {
+            "publicips": [
+                {"id": f"ip-{number}", "public_ip_address": f"127.200.0.{number}", "status": status}
+                for number, status in enumerate(statuses)
+            ]
+        },
+    )
+
+
+def test_bind_takes_the_first_free_address_or_the_named_one(call: Caller) -> None:
+    offer_addresses(call.api, "ACTIVE", "DOWN", "DOWN")
+    path = f"instances/{INSTANCE_ID}/public-ip"
+    call.api.answer(path, {"job_id": "task-1"})
+    for arguments, number in (((), 1), (("127.200.0.2",), 2)):
+        assert call("instance", "bind", INSTANCE_ID, *arguments, "--no-wait").out == "Task task-1\n"
+        body = {"is_bind": True, "public_ip": f"127.200.0.{number}", "public_ip_id": f"ip-{number}"}
+        assert call.sent("PUT")[-1] == (path, body)
+    unknown = call("instance", "bind", INSTANCE_ID, "10.0.0.1")
+    assert (unknown.code, unknown.err) == (1, "openrds: There is no public address 10.0.0.1.\n")
+    assert call("instance", "unbind", INSTANCE_ID, "--no-wait").code == 0
+    assert call.sent("PUT")[-1] == (path, {"is_bind": False})
+
+
+def test_bind_where_no_address_is_free(call: Caller) -> None:
+    offer_addresses(call.api, "ACTIVE")
+    assert call("instance", "bind", INSTANCE_ID).err == "openrds: No public address is free.\n"
+    table = call("public-ip", "list").out.splitlines()
+    assert [line.split() for line in table] == [
+        ["ID", "ADDRESS", "STATUS", "INSTANCE"],
+        ["ip-0", "127.200.0.0", "ACTIVE", "-"],
+    ]
+
+
+def test_port_stop_and_start(call: Caller) -> None:
+    call.api.answer(f"instances/{INSTANCE_ID}/port", {"workflowId": "task-1"})
+    assert call("instance", "port", INSTANCE_ID, "6000", "--no-wait").out == "Task task-1\n"
+    assert call.sent("PUT") == [(f"instances/{INSTANCE_ID}/port", {"port": 6000})]
+    for command, action in (("stop", "shutdown"), ("start", "startup")):
+        call.api.answer(f"instances/{INSTANCE_ID}/action/{action}", {"job_id": "task-1"})
+        assert call("instance", command, INSTANCE_ID, "--no-wait").out == "Task task-1\n"
+        assert call.sent("POST")[-1] == (f"instances/{INSTANCE_ID}/action/{action}", {})
+
+
+def test_create_with_a_standby(call: Caller) -> None:
+    offer_everything(call.api)
+    assert call("instance", "create", "orders", "--ha", "sync", "--no-wait").code == 0
+    ((_, body),) = call.sent("POST")
+    assert body["ha"] == {"mode": "Ha", "replication_mode": "sync"}
+    assert (body["flavor_ref"], body["availability_zone"]) == ("rds.pg.n1.medium.2.ha", "zone-1,zone-1")
+
+
+def test_a_standby_is_given_switched_to_and_set(call: Caller) -> None:
+    offer_everything(call.api)
+    call.api.answer("instances", {"instances": [listed(id=INSTANCE_ID)], "total_count": 1})
+    call.api.answer(f"instances/{INSTANCE_ID}/action", {"job_id": "task-1"})
+    assert call("instance", "to-ha", INSTANCE_ID, "--no-wait").out == "Task task-1\n"
+    assert call.sent("POST")[-1][1] == {"single_to_ha": {"az_code_new_node": "zone-1"}}
+    answer = {"instanceId": INSTANCE_ID, "workflowId": "task-2"}
+    for words, path, body in (
+        (["switchover", INSTANCE_ID, "--no-wait"], "failover", {}),
+        (["switchover", INSTANCE_ID, "--force", "--no-wait"], "failover", {"force": True}),
+        (["replication-mode", INSTANCE_ID, "sync", "--no-wait"], "failover/mode", {"mode": "sync"}),
+    ):
+        call.api.answer(f"instances/{INSTANCE_ID}/{path}", answer)
+        assert call("instance", *words).out == "Task task-2\n"
+        assert call.sent("PUT")[-1] == (f"instances/{INSTANCE_ID}/{path}", body)
+    call.api.answer(f"instances/{INSTANCE_ID}/failover/strategy", {})
+    assert call("instance", "switch-strategy", INSTANCE_ID, "availability").code == 0
+    assert call.sent("PUT")[-1][1] == {"repairStrategy": "availability"}
 
 
 def test_a_name_that_is_unknown_or_not_unique(call: Caller) -> None:

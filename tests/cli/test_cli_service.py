@@ -69,6 +69,48 @@ def test_restart_rename_and_password(call: Call, instance: str, monkeypatch: pyt
     assert call("instance", "rename", f"{instance}-x", instance).code == 0
 
 
+def test_port_stop_and_start(call: Call, instance: str) -> None:
+    for arguments, told in (
+        (("port", instance, "6543"), "ModifyPostgresqlPort"),
+        (("stop", instance), "StopPostgresqlInstance"),
+        (("start", instance), "StartPostgresqlInstance"),
+    ):
+        done = call("instance", *arguments)
+        assert done.code == 0, done.err
+        assert f"{told} of {instance}" in done.out
+    assert call("instance", "show", instance, "-o", "json").json["port"] == 6543
+
+
+def test_public_addresses(call: Call, instance: str) -> None:
+    offered = call("public-ip", "list").out.splitlines()
+    bound = call("instance", "bind", instance)
+    if "cannot pass connections on" in bound.err:
+        pytest.skip(bound.err)
+    assert bound.code == 0, bound.err
+    (address,) = call("instance", "show", instance, "-o", "json").json["public_ips"]
+    assert address in call("instance", "show", instance).out
+    assert [
+        line for line in call("public-ip", "list").out.splitlines() if "ACTIVE" in line and address in line
+    ]
+    unbound = call("instance", "unbind", instance)
+    assert unbound.code == 0, unbound.err
+    assert len(call("public-ip", "list").out.splitlines()) == len(offered)
+
+
+def test_an_instance_gets_a_standby_and_switches_over(call: Call) -> None:
+    assert call("instance", "create", "cli-pair").code == 0
+    given = call("instance", "to-ha", "cli-pair")
+    if "no means to pass an endpoint on" in given.err:
+        pytest.skip(given.err)
+    assert given.code == 0, given.err
+    for words in (("replication-mode", "sync"), ("switch-strategy", "availability"), ("switchover",)):
+        done = call("instance", words[0], "cli-pair", *words[1:])
+        assert done.code == 0, done.err
+    shown = call("instance", "show", "cli-pair", "-o", "json").json
+    assert (shown["type"], shown["ha"]) == ("Ha", {"replication_mode": "sync"})
+    assert call("instance", "delete", "cli-pair", "--yes").code == 0
+
+
 def test_a_refusal_has_the_services_words(call: Call, instance: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENRDS_PASSWORD", "weak")
     refused = call("instance", "password", instance)

@@ -198,6 +198,84 @@ def test_a_client_token_used_twice_creates_one_instance(client: RdsClient, servi
     completed(client, client.delete_instance(m.DeleteInstanceRequest(instance_id=first.instance.id)).job_id)
 
 
+def test_the_port_is_changed(client: RdsClient, instance_id: str) -> None:
+    for port in (5678, 5432):
+        next_second()
+        body = m.UpdateDbPortRequest(port=port)
+        answer = client.update_port(m.UpdatePortRequest(instance_id=instance_id, body=body))
+        assert completed(client, answer.workflow_id).name == "ModifyPostgresqlPort"
+        assert listed(client, id=instance_id)[0].port == port
+
+
+def test_an_instance_is_stopped_and_started(client: RdsClient, instance_id: str) -> None:
+    body = m.BatchShutdownInsReq(instance_ids=[instance_id])
+    (record,) = client.batch_stop_instance(m.BatchStopInstanceRequest(body=body)).records
+    assert completed(client, record.job_id).name == "StopPostgresqlInstance"
+    assert listed(client, id=instance_id)[0].status == "SHUTDOWN"
+    answer = client.startup_instance(m.StartupInstanceRequest(instance_id=instance_id))
+    assert completed(client, answer.job_id).name == "StartPostgresqlInstance"
+    assert listed(client, id=instance_id)[0].status == "ACTIVE"
+    completed(client, client.stop_instance(m.StopInstanceRequest(instance_id=instance_id)).job_id)
+    next_second()
+    answer = client.startup_instance(m.StartupInstanceRequest(instance_id=instance_id))
+    completed(client, answer.job_id)
+
+
+def test_a_public_address_is_bound_and_unbound(
+    client: RdsClient, service: ServiceUnderTest, instance_id: str
+) -> None:
+    """The SDK expects no body, and what it does not know of an answer it leaves out: the task is in the list."""
+    public = service.get(f"/v1/{service.project_id}/publicips?status=DOWN")["publicips"][-1]
+    given = {"public_ip": public["public_ip_address"], "public_ip_id": public["id"]}
+    for is_bind, name in ((True, "PostgresqlBindEIP"), (False, "PostgresqlUnbindEIP")):
+        next_second()
+        body = m.BindEipRequest(is_bind=is_bind, **given)
+        try:
+            client.attach_eip(m.AttachEipRequest(instance_id=instance_id, body=body))
+        except ClientRequestException as error:
+            if "cannot pass connections on" in error.error_msg:
+                pytest.skip(error.error_msg)
+            raise
+        (task,) = tasks(client, instance_id=instance_id, name=name).tasks
+        completed(client, task.id)
+        shown = listed(client, id=instance_id)[0].public_ips
+        assert shown == ([given["public_ip"]] if is_bind else [])
+
+
+def test_a_single_instance_becomes_a_pair_and_is_switched_over(
+    client: RdsClient, service: ServiceUnderTest
+) -> None:
+    answer = create(client, service, "sdk-pair")
+    id_ = answer.instance.id
+    completed(client, answer.job_id)
+    zone = m.Single2HaObject(az_code_new_node="local-1a")
+    request = m.StartInstanceSingleToHaActionRequest(instance_id=id_, body=m.Single2Ha(single_to_ha=zone))
+    try:
+        answer = client.start_instance_single_to_ha_action(request)
+    except ClientRequestException as error:
+        if "no means to pass an endpoint on" in error.error_msg:
+            pytest.skip(error.error_msg)
+        raise
+    assert completed(client, answer.job_id).name == "ModifyPostgresqlSingleToHAInstance"
+    pair = listed(client, id=id_)[0]
+    assert (pair.type, pair.ha.replication_mode, pair.switch_strategy) == ("Ha", "async", "reliability")
+    mode = client.change_failover_mode(
+        m.ChangeFailoverModeRequest(instance_id=id_, body=m.FailoverModeRequest(mode="sync"))
+    )
+    assert mode.replication_mode == "sync"
+    completed(client, mode.workflow_id)
+    strategy = m.FailoverStrategyRequest(repair_strategy="availability")
+    client.change_failover_strategy(m.ChangeFailoverStrategyRequest(instance_id=id_, body=strategy))
+    (standby,) = (node.id for node in pair.nodes if node.role == "slave")
+    switched = client.start_failover(m.StartFailoverRequest(instance_id=id_, body=m.FailoverRequest()))
+    assert (switched.instance_id, switched.node_id) == (id_, standby)
+    assert completed(client, switched.workflow_id).name == "SwitchoverPostgresqlInstance"
+    pair = listed(client, id=id_)[0]
+    assert [node.id for node in pair.nodes if node.role == "master"] == [standby]
+    assert (pair.ha.replication_mode, pair.switch_strategy) == ("sync", "availability")
+    completed(client, client.delete_instance(m.DeleteInstanceRequest(instance_id=id_)).job_id)
+
+
 # --- lists -------------------------------------------------------------------------------------------------
 
 

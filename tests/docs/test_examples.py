@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from generated_tables import ROOT
 
+from openrds.hosts.forwarders import choose_forwarder
+from openrds.hosts.user import ServerUser
 from support.service import ServiceUnderTest
 
 pytestmark = pytest.mark.clients
@@ -68,7 +70,9 @@ class Reader:
         assert shown <= {constant(line) for line in out.splitlines()}, out
 
     def can_run(self, line: str) -> bool:
-        """psql is not on every machine."""
+        """psql is not on every machine, nor is what passes connections on."""
+        if re.search(r"\binstance (un)?bind\b", line):
+            return not choose_forwarder("auto", self.service.data_dir, ServerUser.choose()).refusal
         return not re.search(r"\bpsql\b", line) or shutil.which("psql", path=self.path) is not None
 
 

@@ -37,6 +37,7 @@ class PostgreSQLDialect:
     )
     identity = "SELECT system_identifier FROM pg_control_system()"
     checksums = "SELECT current_setting('data_checksums') = 'on'"
+    kept_for_followers = "SELECT count(*) FROM pg_replication_slots"
     buffers_mb = "SELECT setting::bigint * 8 / 1024 FROM pg_settings WHERE name = 'shared_buffers'"
     connections = "SELECT setting::int FROM pg_settings WHERE name = 'max_connections'"
 

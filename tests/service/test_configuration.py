@@ -85,6 +85,7 @@ def test_there_must_be_a_data_directory() -> None:
         ({"PRIVATE_CIDR": "10.0.0.0/33"}, "private_cidr must be an IPv4 network"),
         ({"PRIVATE_CIDR": "::1/128"}, "private_cidr must be an IPv4 network"),
         ({"PUBLIC_CIDR": "everywhere"}, "public_cidr must be an IPv4 network"),
+        ({"FORWARDING": "magic"}, "forwarding must be one of auto, nftables, haproxy, none, not 'magic'"),
         ({"LOG_LEVEL": "LOUD"}, "log_level"),
         ({"WORKER_CONCURRENCY": "0"}, "worker_concurrency"),
         ({"INSTANCE_QUOTA": "-1"}, "instance_quota"),

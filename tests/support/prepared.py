@@ -46,6 +46,7 @@ class Prepared:
         assert not footprint.addresses
         assert not footprint.backups
         assert not footprint.scratch
+        assert not footprint.routes
         assert footprint.locks == 0
         assert self._bench.instances() == []
 

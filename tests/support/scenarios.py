@@ -10,24 +10,40 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import psycopg
+import pytest
 
+from openrds.domain.engine import RULES, EngineName
 from openrds.domain.instance import InstanceStatus
+from openrds.domain.network import public_addresses
+from openrds.hosts.addresses import is_answering
 from openrds.operations import (
     back_up,
+    bind_public_address,
+    change_port,
     create_instance,
+    create_replica,
     delete_instance,
+    rebuild_standby,
+    replication_mode,
     reset_password,
     restart_instance,
     restore_databases,
     restore_instance,
     restore_new_instance,
     restore_tables,
+    single_to_ha,
+    start_instance,
+    stop_instance,
+    switchover,
+    unbind_public_address,
 )
+from openrds.operations.create_request import CreateInstance, Ha
 from openrds.operations.intake import Intake
 from openrds.operations.restore_source import RestoreSource, milliseconds
 from support.workbench import PASSWORD, Workbench
 
 NEW_PASSWORD = "An0ther-Secret"
+NEW_PORT = 5433
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,43 @@ def active_instance(bench: Workbench) -> str:
     return str(bench.task(task_id)["instance_id"])
 
 
+def stopped_instance(bench: Workbench) -> str:
+    instance_id = active_instance(bench)
+    return done(bench, instance_id, bench.submit(lambda intake: stop_instance.submit(intake, instance_id)))
+
+
+def reachable_instance(bench: Workbench) -> str:
+    """An instance on a host that can pass connections on to it."""
+    if not bench.resources.forwarder.name:
+        pytest.skip(bench.resources.forwarder.refusal)
+    return active_instance(bench)
+
+
+def bound_instance(bench: Workbench) -> str:
+    instance_id = reachable_instance(bench)
+    return done(bench, instance_id, bench.submit(lambda intake: submit_bind(intake, instance_id, bench)))
+
+
+def ha_request(bench: Workbench, mode: str = "sync") -> CreateInstance:
+    if not bench.resources.forwarder.name:
+        pytest.skip(bench.resources.forwarder.refusal)
+    return bench.create_request(
+        flavor_ref="rds.pg.n1.medium.2.ha", availability_zone="local-1a,local-1a", ha=Ha("Ha", mode)
+    )
+
+
+def ha_instance(bench: Workbench) -> str:
+    """A primary and a standby that confirms what it commits."""
+    _, task_id = bench.submit(lambda intake: create_instance.submit(intake, ha_request(bench)))
+    assert task_id is not None
+    return done(bench, str(bench.task(task_id)["instance_id"]), task_id)
+
+
+def done(bench: Workbench, instance_id: str, task_id: UUID) -> str:
+    assert bench.run(task_id)["status"] == "Completed"
+    return instance_id
+
+
 def instance_of_any_password(bench: Workbench) -> str:
     """Not to be shared: a password that was set before the step failed stays, for the old one is not known."""
     return active_instance(bench)
@@ -61,17 +114,21 @@ def nothing(_bench: Workbench) -> None:
     return None
 
 
-def query(bench: Workbench, instance_id: str, password: str = PASSWORD) -> None:
-    with connected(bench, instance_id, password=password) as connection:
+def query(bench: Workbench, instance_id: str, password: str = PASSWORD, address: str | None = None) -> None:
+    with connected(bench, instance_id, password=password, address=address) as connection:
         assert connection.execute("select 1").fetchone() == (1,)
 
 
 def connected(
-    bench: Workbench, instance_id: str, database: str = "postgres", password: str = PASSWORD
+    bench: Workbench,
+    instance_id: str,
+    database: str = "postgres",
+    password: str = PASSWORD,
+    address: str | None = None,
 ) -> psycopg.Connection:
     instance = bench.resources.instance(instance_id)
     return psycopg.connect(
-        host=str(instance["address"]),
+        host=address or str(instance["address"]),
         port=instance["port"],
         user="root",
         password=password,
@@ -91,6 +148,35 @@ def check_new_password(bench: Workbench, instance_id: str) -> None:
     query(bench, instance_id, NEW_PASSWORD)
 
 
+def check_stopped(bench: Workbench, instance_id: str) -> None:
+    instance = bench.instance(instance_id)
+    assert instance is not None
+    assert instance["status"] == "SHUTDOWN"
+    assert not bench.footprint().processes
+
+
+def check_port(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    instance = bench.resources.instance(instance_id)
+    assert instance["port"] == NEW_PORT
+    assert not is_answering(str(instance["address"]), RULES[EngineName.POSTGRESQL].default_port)
+
+
+def check_bound(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    query(bench, instance_id, address=the_public_address(bench))
+
+
+def check_unbound(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    assert not is_answering(the_public_address(bench), bench.resources.instance(instance_id)["port"])
+    assert not bench.footprint().routes
+
+
+def the_public_address(bench: Workbench) -> str:
+    return str(public_addresses(bench.project_id, bench.resources.settings)[0].address)
+
+
 def check_gone(bench: Workbench, instance_id: str) -> None:
     assert bench.instance(instance_id) is None
 
@@ -101,6 +187,55 @@ def submit_create(intake: Intake, _instance_id: str | None, bench: Workbench) ->
     return task_id
 
 
+def submit_create_ha(intake: Intake, _instance_id: str | None, bench: Workbench) -> UUID:
+    _, task_id = create_instance.submit(intake, ha_request(bench))
+    assert task_id is not None
+    return task_id
+
+
+def submit_single_to_ha(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return single_to_ha.submit(intake, instance_id, single_to_ha.SingleToHa("local-1a"))
+
+
+def submit_switchover(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    _, task_id = switchover.submit(intake, instance_id, switchover.Failover())
+    return task_id
+
+
+def submit_rebuild(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    assert instance_id is not None
+    (standby,) = bench.resources.standbys(instance_id)
+    return rebuild_standby.begin(intake, intake.instance(instance_id), standby["id"])
+
+
+def submit_mode(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return replication_mode.submit(intake, instance_id, replication_mode.ChangeMode("async"))
+
+
+def check_ha(bench: Workbench, instance_id: str) -> None:
+    """Both nodes do their part, and clients come through the endpoint."""
+    check_active(bench, instance_id)
+    instance, resources = bench.resources.instance(instance_id), bench.resources
+    assert instance["type"] == "Ha"
+    assert instance["flavor_ref"].endswith(".ha")
+    primary, standby = resources.nodes(instance_id)
+    assert (primary["role"], standby["role"]) == ("master", "slave")
+    assert primary["address"] != standby["address"] != instance["address"]
+    assert resources.node_server(instance_id, standby["id"]).replication.state().streaming
+    (follower,) = resources.node_server(instance_id, primary["id"]).replication.followers()
+    synchronous = instance["replication_mode"] == "sync"
+    assert follower.confirms == synchronous
+    assert standby["confirmation"] == ("yes" if synchronous else "no")
+
+
+def check_async(bench: Workbench, instance_id: str) -> None:
+    check_ha(bench, instance_id)
+    assert bench.resources.instance(instance_id)["replication_mode"] == "async"
+
+
 def submit_reset(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
     assert instance_id is not None
     return reset_password.submit(intake, instance_id, reset_password.ResetPassword(NEW_PASSWORD))
@@ -109,6 +244,38 @@ def submit_reset(intake: Intake, instance_id: str | None, _bench: Workbench) -> 
 def submit_restart(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
     assert instance_id is not None
     return restart_instance.submit(intake, instance_id, restart_instance.Restart())
+
+
+def submit_replica(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    request = bench.create_request(replica_of_id=instance_id, flavor_ref="rds.pg.n1.medium.2.rr")
+    _, task_id = create_replica.submit(intake, request)
+    assert task_id is not None
+    return task_id
+
+
+def check_follows(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    replica = bench.resources.primary_server(instance_id)
+    assert replica.replication.state().streaming
+    primary_id = bench.resources.instance(instance_id)["replica_of"]
+    (follower,) = bench.resources.primary_server(primary_id).replication.followers()
+    assert follower.node_id == replica.node.node_id
+
+
+def submit_bind(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    assert instance_id is not None
+    public = public_addresses(bench.project_id, bench.resources.settings)[0]
+    return bind_public_address.submit(intake, instance_id, str(public.address), public.id)
+
+
+def submit_unbind(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return unbind_public_address.submit(intake, instance_id, None)
+
+
+def submit_port(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return change_port.submit(intake, instance_id, change_port.ChangePort(NEW_PORT))
 
 
 def submit_with(module: object) -> Callable[[Intake, str | None, Workbench], UUID]:
@@ -217,6 +384,7 @@ def now() -> int:
 
 SCENARIOS = {
     "create_instance": Scenario(nothing, submit_create, check_active, InstanceStatus.CREATE_FAIL),
+    "create_replica": Scenario(active_instance, submit_replica, check_follows, InstanceStatus.CREATE_FAIL),
     "restart_instance": Scenario(active_instance, submit_restart, check_active, InstanceStatus.ACTIVE),
     "delete_instance": Scenario(
         active_instance,
@@ -253,4 +421,20 @@ SCENARIOS = {
     "reset_password": Scenario(
         instance_of_any_password, submit_reset, check_new_password, InstanceStatus.ACTIVE
     ),
+    "stop_instance": Scenario(
+        active_instance, submit_with(stop_instance), check_stopped, InstanceStatus.ACTIVE
+    ),
+    "start_instance": Scenario(
+        stopped_instance, submit_with(start_instance), check_active, InstanceStatus.SHUTDOWN
+    ),
+    "change_port": Scenario(active_instance, submit_port, check_port, InstanceStatus.ACTIVE),
+    "bind_public_address": Scenario(reachable_instance, submit_bind, check_bound, InstanceStatus.ACTIVE),
+    "create_ha_instance": Scenario(nothing, submit_create_ha, check_ha, InstanceStatus.CREATE_FAIL),
+    "single_to_ha": Scenario(reachable_instance, submit_single_to_ha, check_ha, InstanceStatus.ACTIVE),
+    "switchover": Scenario(
+        ha_instance, submit_switchover, check_ha, InstanceStatus.ACTIVE, no_way_back="change roles"
+    ),
+    "rebuild_standby": Scenario(ha_instance, submit_rebuild, check_ha, InstanceStatus.ACTIVE),
+    "change_replication_mode": Scenario(ha_instance, submit_mode, check_async, InstanceStatus.ACTIVE),
+    "unbind_public_address": Scenario(bound_instance, submit_unbind, check_unbound, InstanceStatus.ACTIVE),
 }

@@ -22,6 +22,8 @@ import httpx
 import psutil
 
 from openrds.domain.signature import sign
+from openrds.engines.postgresql.configuration import SUPERUSER
+from openrds.service import places
 
 PASSWORD = "Sup3rS3cret-"
 START_SECONDS = 60.0
@@ -69,6 +71,12 @@ class ServiceUnderTest:
     @property
     def endpoint(self) -> str:
         return self.credentials["endpoint"]
+
+    @property
+    def store_dsn(self) -> str:
+        """Of its private store, which root and the user of the servers may reach."""
+        socket = places.socket_root(self.data_dir) / "store"
+        return f"host={socket} port=5432 user={SUPERUSER} dbname=postgres"
 
     @property
     def project_id(self) -> str:
@@ -235,8 +243,17 @@ def free_port() -> int:
 
 def private_cidr() -> str:
     """A /24 that no other test of this run uses, and hardly one of another run."""
+    return _cidr(80)
+
+
+def public_cidr() -> str:
+    """Likewise, for public addresses."""
+    return _cidr(140)
+
+
+def _cidr(first: int) -> str:
     number = next(_services) + 40 * _worker_number
-    return f"127.{80 + os.getppid() % 40}.{number % 256}.0/24"
+    return f"127.{first + os.getppid() % 40}.{number % 256}.0/24"
 
 
 @contextlib.contextmanager
@@ -248,6 +265,7 @@ def running_service(start: bool = True, **options: str) -> Iterator[ServiceUnder
     defaults = {
         "listen": f"127.0.0.1:{free_port()}",
         "private_cidr": private_cidr(),
+        "public_cidr": public_cidr(),
         "heartbeat_interval": "0.5",
         "worker_timeout": "2",
         # None comes by itself in the middle of a test.

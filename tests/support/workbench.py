@@ -13,6 +13,8 @@ from openrds.domain.network import default_network
 from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.hosts import processes
+from openrds.hosts.forwarders import stop_forwarding
+from openrds.hosts.forwarding import Route
 from openrds.hosts.user import ServerUser
 from openrds.operations.create_request import CreateInstance, Datastore, Volume
 from openrds.operations.intake import Intake
@@ -28,7 +30,7 @@ from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation
 from openrds.tasks.queue import Queue
 from openrds.tasks.runner import Runner
-from support.service import left_running, private_cidr, wait_for
+from support.service import left_running, private_cidr, public_cidr, wait_for
 
 PASSWORD = "Sup3rS3cret-"
 
@@ -45,6 +47,7 @@ class Footprint:
     folders: frozenset[str]
     sockets: frozenset[str]
     addresses: frozenset[str]
+    routes: frozenset[Route]
     locks: int
     backups: frozenset[str]
     scratch: frozenset[str]
@@ -102,6 +105,7 @@ class Workbench:
             addresses=frozenset(
                 row["address"] for row in self.store.rows(b"select host(address) as address from address")
             ),
+            routes=self.resources.forwarder.routes(),
             locks=self.store.rows(b"select count(*) as locks from instance_lock")[0]["locks"],
             # All but the log, to which any server may add at any time.
             backups=frozenset(
@@ -135,6 +139,7 @@ def running_workbench() -> Iterator[Workbench]:
     settings = Settings(
         data_dir=root / "d",
         private_cidr=private_cidr(),
+        public_cidr=public_cidr(),
         heartbeat_interval=0.3,
         worker_timeout=1.2,
         # A worker that is killed would leave the initdb of its reserve behind, at work in our folders.
@@ -157,6 +162,7 @@ def running_workbench() -> Iterator[Workbench]:
             brief = child.Brief(server.dsn, socket_root, settings)
             yield Workbench(resources, Queue(), brief, account.project.id)
     finally:
+        stop_forwarding(settings.data_dir)
         for record in processes.records_below(settings.data_dir):
             processes.stop_recorded(record)
         wait_for(lambda: not left_running(root), what=f"the end of all that runs in {root}")

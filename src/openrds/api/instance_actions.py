@@ -14,8 +14,9 @@ from openrds.api.instance_bodies import JobIdAnswer
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.operations import restart_instance
+from openrds.operations import restart_instance, single_to_ha
 from openrds.operations.intake import Intake
+from openrds.operations.single_to_ha import SingleToHa
 
 
 class InstanceAction(msgspec.Struct):
@@ -25,20 +26,29 @@ class InstanceAction(msgspec.Struct):
     enlarge_volume: dict[str, Any] | UnsetType = UNSET
     reduce_volume: dict[str, Any] | UnsetType = UNSET
     resize_flavor: dict[str, Any] | UnsetType = UNSET
-    single_to_ha: dict[str, Any] | UnsetType = UNSET
+    single_to_ha: SingleToHa | UnsetType = UNSET
     change_volume: dict[str, Any] | UnsetType = UNSET
 
 
 #: What each key submits; a key of the contract that is not here is not offered.
 _SUBMIT: Mapping[str, Callable[[Intake, str, Any], UUID]] = {
     "restart": restart_instance.submit,
+    "single_to_ha": single_to_ha.submit,
 }
 
 
 @post(
     "/v3/{project_id:str}/instances/{instance_id:str}/action",
     status_code=202,
-    responses=refusals(body=True, instance=True),
+    responses=refusals(
+        ErrorCode.INSTANCE_TYPE,
+        ErrorCode.AVAILABILITY_ZONE,
+        ErrorCode.HA_MODE,
+        ErrorCode.QUOTA,
+        ErrorCode.STORAGE_SOLD_OUT,
+        body=True,
+        instance=True,
+    ),
     tags=["Instances"],
 )
 async def act(
@@ -47,7 +57,7 @@ async def act(
     instance_id: FromPath[str],
     data: JSONBody[InstanceAction],
 ) -> Response[JobIdAnswer]:
-    """Do one thing to an instance: `restart`."""
+    """Do one thing to an instance: `restart`, `single_to_ha`."""
 
     def work(intake: Intake) -> JobIdAnswer:
         return JobIdAnswer(str(_submit(intake, instance_id, data)))

@@ -23,8 +23,13 @@ class CreatedChargeInfo(msgspec.Struct):
     charge_mode: str = "postPaid"
 
 
+class CreatedHa(msgspec.Struct):
+    replication_mode: str
+    mode: str = "Ha"
+
+
 class CreatedInstance(msgspec.Struct):
-    """`port` is a string here, and an integer in the list."""
+    """`port` is a string here, and an integer in the list; `ha` only stands where there is a standby."""
 
     id: str
     name: str
@@ -40,6 +45,7 @@ class CreatedInstance(msgspec.Struct):
     security_group_id: str
     backup_strategy: CreatedBackupStrategy
     charge_info: CreatedChargeInfo
+    ha: CreatedHa | UnsetType = UNSET
 
 
 class CreatedAnswer(msgspec.Struct, omit_defaults=True):

@@ -19,7 +19,7 @@ from openrds.api.iam import AnonymousRequest, CallerRequest, base_url, identity_
 from openrds.api.iam_bodies import Version, VersionAnswer, VersionLink, VersionsAnswer
 from openrds.api.refusals import refusals
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.network import DefaultNetwork, default_network, public_addresses
+from openrds.domain.network import DefaultNetwork, default_network
 
 Item = TypeVar("Item", bound=msgspec.Struct)
 
@@ -167,21 +167,6 @@ def show_subnet(request: CallerRequest, subnet_id: FromPath[str]) -> bodies.Subn
     return bodies.SubnetAnswer(one(_own(request, bodies.subnet), subnet_id))
 
 
-@_look_up("/v1/{project_id:str}/publicips")
-def list_public_ips(request: CallerRequest) -> bodies.PublicIpsAnswer:
-    return bodies.PublicIpsAnswer(select(_public_ips(request), request))
-
-
-@_look_up("/v1/{project_id:str}/publicips/{publicip_id:str}")
-def show_public_ip(request: CallerRequest, publicip_id: FromPath[str]) -> bodies.PublicIpAnswer:
-    return bodies.PublicIpAnswer(one(_public_ips(request), publicip_id))
-
-
-def _public_ips(request: CallerRequest) -> list[bodies.PublicIp]:
-    addresses = public_addresses(request.user.project.id, settings_of(request))
-    return [bodies.public_ip(address) for address in addresses]
-
-
 @_look_up("/v3/{project_id:str}/vpc/security-groups")
 def list_security_groups(request: CallerRequest) -> bodies.PagedSecurityGroupsAnswer:
     found = select(_own(request, bodies.security_group), request)
@@ -213,8 +198,6 @@ def network_router() -> Router:
         show_vpc,
         list_subnets,
         show_subnet,
-        list_public_ips,
-        show_public_ip,
         list_security_groups,
         show_security_group,
     ]

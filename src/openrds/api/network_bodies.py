@@ -3,7 +3,11 @@
 Only what clients read is told; the network cannot be changed. Source: contract, clients.md.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from openrds.domain.network import (
     SECURITY_GROUP_NAME,
@@ -187,7 +191,7 @@ class SubnetsAnswer(msgspec.Struct):
 
 
 class PublicIp(msgspec.Struct, kw_only=True):
-    """DOWN is the cloud's word for "not bound"."""
+    """DOWN is the cloud's word for "not bound". A bound address is ACTIVE, and says to what."""
 
     id: str
     public_ip_address: str
@@ -200,6 +204,9 @@ class PublicIp(msgspec.Struct, kw_only=True):
     bandwidth_size: int = 0
     bandwidth_share_type: str = "PER"
     enterprise_project_id: str = "0"
+    private_ip_address: str | UnsetType = UNSET
+    associate_instance_type: str | UnsetType = UNSET
+    associate_instance_id: str | UnsetType = UNSET
 
 
 class PublicIpAnswer(msgspec.Struct):
@@ -276,8 +283,18 @@ def subnet(network: DefaultNetwork) -> Subnet:
     )
 
 
-def public_ip(address: PublicAddress) -> PublicIp:
+def public_ip(address: PublicAddress, binding: Mapping[str, Any] | None) -> PublicIp:
+    """`binding` has `instance_id` and `endpoint` of the instance that it is bound to."""
+    bound: dict[str, Any] = {}
+    if binding is not None:
+        bound = {
+            "status": "ACTIVE",
+            "private_ip_address": binding["endpoint"],
+            "associate_instance_type": "RDS",
+            "associate_instance_id": binding["instance_id"],
+        }
     return PublicIp(
+        **bound,
         id=address.id,
         public_ip_address=str(address.address),
         tenant_id=address.project_id,

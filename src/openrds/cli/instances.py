@@ -46,6 +46,7 @@ class Order:
     port: int | None = None
     zone: str | None = None
     tags: tuple[Json, ...] = ()
+    replication_mode: str | None = None
 
 
 @client_command(app, "create")
@@ -59,7 +60,13 @@ def create(
     volume_type: str = "CLOUDSSD",
     size: Annotated[int, typer.Option(help="Of the volume, in GB.")] = 40,
     port: Annotated[int | None, typer.Option(help="Default: the engine's own.")] = None,
-    zone: Annotated[str | None, typer.Option(help="Availability zone. Default: the first.")] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="Availability zone, or two, PRIMARY,STANDBY. Default: the first.")
+    ] = None,
+    ha: Annotated[
+        str | None,
+        typer.Option(metavar="MODE", help="With a standby: async or sync; for MySQL async or semisync."),
+    ] = None,
     tag: Tags = None,
     password_stdin: PasswordStdin = False,
     wait: Wait = True,
@@ -67,7 +74,7 @@ def create(
     """Create an instance."""
     tags = parse_tags(tag or [])
     password = choose_password(from_stdin=password_stdin)
-    order = Order(name, engine, password, version, flavor, volume_type, size, port, zone, tags)
+    order = Order(name, engine, password, version, flavor, volume_type, size, port, zone, tags, ha)
     session.finish(create_instance(session.client, order), wait=wait)
 
 
@@ -157,20 +164,26 @@ def password(session: Session, instance: IdOrName, password_stdin: PasswordStdin
 
 def create_instance(client: Client, order: Order) -> Json:
     """Order an instance in the project's network; the answer of `POST instances`."""
+    zone = order.zone or lookups.first_zone(client, order.engine)
+    ha = order.replication_mode
     body: dict[str, Any] = {
         "name": order.name,
         "datastore": {
             "type": order.engine,
             "version": order.version or lookups.newest_version(client, order.engine),
         },
-        "flavor_ref": order.flavor or lookups.default_flavor(order.engine),
+        "flavor_ref": order.flavor or lookups.default_flavor(order.engine, with_standby=ha is not None),
         "volume": {"type": order.volume_type, "size": order.size},
         "region": client.credentials.region,
-        "availability_zone": order.zone or lookups.first_zone(client, order.engine),
+        "availability_zone": zone if ha is None or "," in zone else f"{zone},{zone}",
         "password": order.password,
         **lookups.default_network(client),
     }
-    optional = {"port": None if order.port is None else str(order.port), "tags": list(order.tags) or None}
+    optional = {
+        "port": None if order.port is None else str(order.port),
+        "tags": list(order.tags) or None,
+        "ha": None if ha is None else {"mode": "Ha", "replication_mode": ha},
+    }
     return client.post(
         "instances", body | {name: value for name, value in optional.items() if value is not None}
     )
@@ -211,6 +224,7 @@ def _facts(instance: Json) -> dict[str, object]:
         "type": instance["type"],
         "engine": _engine(instance),
         "address": ", ".join(instance["private_ips"]),
+        "public address": ", ".join(instance["public_ips"]),
         "port": instance["port"],
         "administrator": instance["db_user_name"],
         "flavor": f"{instance['flavor_ref']} ({instance['cpu']} vCPU, {instance['mem']} GB)",

@@ -45,9 +45,9 @@ def newest_version(client: Client, engine: EngineName) -> str:
     return str(versions[-1]["name"])
 
 
-def default_flavor(engine: EngineName) -> str:
+def default_flavor(engine: EngineName, *, with_standby: bool = False) -> str:
     """The smallest: 1 vCPU and 2 GB."""
-    return f"rds.{RULES[engine].flavor_token}.n1.medium.2"
+    return f"rds.{RULES[engine].flavor_token}.n1.medium.2{'.ha' if with_standby else ''}"
 
 
 def first_zone(client: Client, engine: EngineName) -> str:

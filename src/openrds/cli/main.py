@@ -8,7 +8,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from openrds import __version__
-from openrds.cli import backups, bench, check, demo, instances, restore, serve, tasks
+from openrds.cli import (
+    backups,
+    bench,
+    check,
+    demo,
+    instance_ha,
+    instance_network,
+    instance_replicas,
+    instances,
+    restore,
+    serve,
+    tasks,
+)
 from openrds.cli.errors import CommandError
 from openrds.cli.output import note
 
@@ -25,7 +37,10 @@ app.command("down")(serve.down)
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
 instances.app.add_typer(restore.app, name="restore")
+for part in (instance_ha, instance_network, instance_replicas):
+    instances.app.add_typer(part.app)
 app.add_typer(instances.app, name="instance")
+app.add_typer(instance_network.public_ips, name="public-ip")
 app.add_typer(backups.app, name="backup")
 app.add_typer(tasks.app, name="task")
 app.add_typer(bench.app, name="bench")

@@ -43,10 +43,11 @@ class Session:
         Raises:
             TaskFailed: it was waited for and failed.
         """
+        task_id = answer.get("job_id") or answer["workflowId"]
         if wait:
-            follow(self.client, answer["job_id"], self.output)
+            follow(self.client, task_id, self.output)
         else:
-            self.output.said(answer, f"Task {answer['job_id']}")
+            self.output.said(answer, f"Task {task_id}")
 
 
 def _shared(

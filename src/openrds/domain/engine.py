@@ -36,6 +36,7 @@ class EngineRules:
     forbidden_ports: frozenset[int]
     password_specials: str
     replication_modes: tuple[str, ...]
+    default_replication_mode: str
     flavor_token: str
 
     def allows_port(self, port: int) -> bool:
@@ -51,6 +52,7 @@ _MYSQL = EngineRules(
     forbidden_ports=frozenset({12017, 33071}),
     password_specials="~!@#$%^*-_=+?,()&",  # noqa: S106
     replication_modes=("async", "semisync"),
+    default_replication_mode="semisync",
     flavor_token="mysql",  # noqa: S106
 )
 
@@ -66,6 +68,7 @@ RULES: dict[EngineName, EngineRules] = {
         forbidden_ports=frozenset(),
         password_specials="~!@#%^*-_=+?,",  # noqa: S106
         replication_modes=("async", "sync"),
+        default_replication_mode="async",
         flavor_token="pg",  # noqa: S106
     ),
     EngineName.SQLSERVER: EngineRules(
@@ -77,6 +80,7 @@ RULES: dict[EngineName, EngineRules] = {
         forbidden_ports=frozenset({5355, 5985}),
         password_specials="~!@#$%^*-_+?,",  # noqa: S106
         replication_modes=("sync",),
+        default_replication_mode="sync",
         flavor_token="mssql",  # noqa: S106
     ),
 }

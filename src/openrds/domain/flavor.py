@@ -46,3 +46,12 @@ def flavors_of(engine: EngineName) -> tuple[Flavor, ...]:
 @cache
 def find_flavor(engine: EngineName, spec_code: str) -> Flavor | None:
     return next((flavor for flavor in flavors_of(engine) if flavor.spec_code == spec_code), None)
+
+
+def counterpart(engine: EngineName, spec_code: str, instance_type: InstanceType) -> Flavor | None:
+    """The flavor of the same size for another type of instance."""
+    flavor = find_flavor(engine, spec_code)
+    if flavor is None:
+        return None
+    stem = spec_code.removesuffix(_SUFFIX[flavor.instance_type])
+    return find_flavor(engine, stem + _SUFFIX[instance_type])

@@ -39,6 +39,21 @@ class NodeRole(StrEnum):
     READ_REPLICA = "readreplica"
 
 
+class Confirmation(StrEnum):
+    """Whether commits wait for a standby. It is ASKED to confirm before it is known to have all there was before."""
+
+    NO = "no"
+    ASKED = "asked"
+    YES = "yes"
+
+
+class SwitchStrategy(StrEnum):
+    """What goes first when roles change by themselves: to lose nothing, or to be back soon. Source: operations.md 7."""
+
+    RELIABILITY = "reliability"
+    AVAILABILITY = "availability"
+
+
 _INSTANCE_ID = re.compile(r"[0-9a-f]{32}in\d\d")
 
 

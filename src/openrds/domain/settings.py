@@ -17,6 +17,7 @@ class Settings:
     projects: tuple[str, ...] = ()
     private_cidr: str = "127.64.0.0/16"
     public_cidr: str = "127.200.0.0/16"
+    forwarding: str = "auto"
     engine_dirs: tuple[Path, ...] = ()
     os_user: str = ""
     host: str = "local"

@@ -35,7 +35,9 @@ class NodeSpec:
 
     `folder` holds everything of the node (`data/`, `log/`, the process record) and belongs to it alone; `socket_dir`
     is a short path for its Unix socket. `archive` is the folder where the instance's log is put: it is the same for
-    all nodes of an instance. `memory_mb` and `vcpus` are the flavor's.
+    all nodes of an instance. `memory_mb` and `vcpus` are the flavor's. `upstream` is the node
+    that this one is a copy of and follows, None for a primary. `confirmed_by` are the ids of followers: what is
+    committed is acknowledged once one of them has it on disk; with none, nobody is waited for.
     """
 
     node_id: str
@@ -48,10 +50,80 @@ class NodeSpec:
     memory_mb: int
     vcpus: int
     time_zone: str = "UTC"
+    upstream: "NodeSpec | None" = None
+    confirmed_by: tuple[str, ...] = ()
 
     @property
     def data_dir(self) -> Path:
         return self.folder / "data"
+
+
+@dataclass(frozen=True)
+class StandbyState:
+    """How far a server that follows another has come.
+
+    `is_standby` is False for a primary. `streaming` is whether it hears of each change at once, `lag_bytes` what it
+    has received and not applied, `lag_seconds` the age of its last change, 0.0 where it has applied all.
+    """
+
+    is_standby: bool
+    streaming: bool
+    lag_bytes: int
+    lag_seconds: float
+
+
+@dataclass(frozen=True)
+class Follower:
+    """A server that follows, as its upstream sees it.
+
+    `confirms` is whether commits wait for it now, `lag_bytes` what it has not yet got on disk.
+    """
+
+    node_id: str
+    streaming: bool
+    confirms: bool
+    lag_bytes: int
+
+
+class Replication(Protocol):
+    """One server as a copy of another, `node.upstream`, or as one that others copy.
+
+    Each of these returns when it is so, and raises EngineError when it cannot be brought about.
+    """
+
+    def copy_upstream(self) -> None:
+        """Make the data directory a copy of the upstream's, which runs, or has never run.
+
+        It appears whole or not at all; one that is there already is kept.
+        """
+
+    def follow(self) -> None:
+        """Start as a standby of the upstream, or turn to it from another; the standby hears of each change then."""
+
+    def rejoin(self) -> str:
+        """Follow the upstream after having been its equal: what it does not have is dropped.
+
+        Returns by which means: `attached`, `rewound` or `copied`.
+        """
+
+    def retire(self) -> str:
+        """End the service of a primary: clients are cut, nothing more is written. Returns its last position."""
+
+    def await_position(self, position: str, seconds: float) -> None:
+        """Wait until a standby has applied all up to a position of its upstream."""
+
+    def promote(self) -> None:
+        """Make a standby a primary."""
+
+    def state(self) -> StandbyState: ...
+
+    def followers(self) -> tuple[Follower, ...]: ...
+
+    def await_confirmation(self, seconds: float) -> None:
+        """Wait until `node.confirmed_by` counts, and whoever is in it has all that was acknowledged before."""
+
+    def forget(self, node_id: str) -> None:
+        """Keep nothing back any more for a follower that does not come again."""
 
 
 class Server(Protocol):
@@ -59,8 +131,14 @@ class Server(Protocol):
 
     node: NodeSpec
 
+    @property
+    def replication(self) -> Replication: ...
+
     def configure(self) -> None:
-        """Write the configuration files that the node's flavor, address and port ask for."""
+        """Write the configuration files that the node's flavor, address, port and upstream ask for."""
+
+    def reload(self) -> None:
+        """Write the configuration files, and have the running server take what it can without a restart."""
 
     def start(self) -> None:
         """Start the server unless it runs, and return once it answers.

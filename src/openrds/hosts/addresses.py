@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from openrds.hosts.errors import HostError
 
 _ENDS_ARE_RESERVED_BELOW = 31
+_CONNECT_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,15 @@ def claim_listening(address: str) -> socket.socket | None:
         claim.close()
         return None
     return claim
+
+
+def is_answering(address: str, port: int) -> bool:
+    """Whether anybody accepts connections there, be it that they are passed on."""
+    try:
+        with socket.create_connection((address, port), _CONNECT_SECONDS):
+            return True
+    except OSError:
+        return False
 
 
 def port_is_free(address: str, port: int) -> bool:

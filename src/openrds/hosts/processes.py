@@ -8,6 +8,7 @@ record can stop the server without knowing what it is.
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import threading
@@ -120,6 +121,22 @@ def wait_until(condition: Callable[[], bool], seconds: float, every: float = 0.0
             return condition()
         time.sleep(every)
     return True
+
+
+def wait_for_death(processes: Iterable[Process], seconds: float) -> bool:
+    """Sleep until one of these processes dies, and say whether one did within this time."""
+    with contextlib.ExitStack() as stack:
+        deaths = select.poll()
+        for process in processes:
+            try:
+                descriptor = os.pidfd_open(process.pid)
+            except ProcessLookupError:
+                return True
+            stack.callback(os.close, descriptor)
+            if not process.is_alive():  # its pid may be another's already
+                return True
+            deaths.register(descriptor, select.POLLIN)
+        return bool(deaths.poll(seconds * 1000))
 
 
 def spawn(

@@ -39,10 +39,31 @@ def listen_on(resources: Resources, node: Row, address: str) -> None:
         connection.execute(_sql.set_node_address, {"node_id": node["id"], "address": address})
 
 
+def release_node_address(resources: Resources, node_id: str) -> None:
+    """Give back the address of one node."""
+    with resources.store.transaction() as connection:
+        connection.execute(_sql.release_node_address, {"node_id": node_id})
+
+
 def release_addresses(resources: Resources, instance_id: str) -> None:
-    """Give back all that an instance and its nodes hold."""
+    """Give back all that an instance and its nodes hold; nothing is passed on to them any more."""
+    addresses = where_clients_come(resources, instance_id)
     with resources.store.transaction() as connection:
         connection.execute(_sql.release_addresses, {"instance_id": instance_id})
+    resources.apply_routes(*addresses)
+
+
+def where_clients_come(resources: Resources, instance_id: str) -> list[str]:
+    """The endpoint of an instance and its public address, so far as it has them."""
+    endpoint = resources.instance(instance_id)["address"]
+    public = public_address(resources, instance_id)
+    return [*([str(endpoint)] if endpoint else []), *([public] if public else [])]
+
+
+def public_address(resources: Resources, instance_id: str) -> str | None:
+    """The public address that an instance has, or is being given."""
+    rows = resources.store.rows(_sql.public_address_of_instance, [instance_id])
+    return str(rows[0]["address"]) if rows else None
 
 
 def _take(connection: Writer, resources: Resources, instance: Row, node_id: str | None) -> str:

@@ -11,7 +11,7 @@ from openrds.domain import rules
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import find_flavor
-from openrds.domain.instance import InstanceType, NodeRole, new_instance_id, new_node_id
+from openrds.domain.instance import InstanceType, NodeRole, SwitchStrategy, new_instance_id, new_node_id
 from openrds.domain.network import default_network
 from openrds.hosts.addresses import AddressPool
 from openrds.operations.create_request import BackupStrategy, CreateInstance
@@ -23,6 +23,11 @@ _sql = Queries("instances")
 
 _DEFAULT_BACKUP_WINDOW = "02:00-03:00"
 _DEFAULT_KEEP_DAYS = 7
+_KIND = {
+    InstanceType.SINGLE: "a single instance",
+    InstanceType.HA: "a primary/standby instance",
+    InstanceType.REPLICA: "a read replica",
+}
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,11 @@ class NewInstance:
     host: str
     columns: Mapping[str, Any]
 
+    @property
+    def zones(self) -> list[str]:
+        """Of each node, the primary's first."""
+        return str(self.columns["availability_zone"]).split(",")
+
 
 def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
     """Check everything the body may hold; nothing is written.
@@ -41,11 +51,12 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
     Raises:
         Refusal: with the code of the first thing that is wrong.
     """
-    _check_offered(request)
+    check_offered(request)
     engine, version = _check_datastore(request)
     rules.check_name(request.name, engine)
     _check_place(intake, request)
-    _check_flavor(engine, request.flavor_ref)
+    instance_type = InstanceType.HA if request.ha else InstanceType.SINGLE
+    check_flavor(engine, request.flavor_ref, instance_type)
     size = _required("volume.size", request.volume.size)
     rules.check_volume(request.volume.type, size)
     if request.password is not None:
@@ -55,7 +66,7 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         "project_id": intake.project_id,
         "name": request.name,
         "engine": engine.value,
-        "type": InstanceType.SINGLE.value,
+        "type": instance_type.value,
         "flavor_ref": request.flavor_ref,
         "volume_type": request.volume.type,
         "volume_size": size,
@@ -64,46 +75,57 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         "vpc_id": request.vpc_id,
         "subnet_id": request.subnet_id,
         "security_group_id": request.security_group_id,
-        "replication_mode": None,
-        "switch_strategy": "",
+        **_replication(request, engine),
         "configuration_id": request.configuration_id or "",
         "enterprise_project_id": request.enterprise_project_id or "0",
         "disk_encryption_id": "",
         "time_zone": rules.check_time_zone(request.time_zone or ""),
-        "tags": _tags(request),
+        "tags": tags_of(request),
+        "replica_of": None,
         **_backup(request),
     }
     host, installation = _find_host(intake, engine, version)
-    _check_room(intake, host)
+    if request.ha:
+        check_forwarding(intake, host)
+    check_room(intake, host, places=3 if request.ha else 1)
     columns |= {"version": installation["version"], "complete_version": installation["complete_version"]}
     return NewInstance(engine, RULES[engine].administrator, host, columns)
 
 
 def write_instance(intake: Intake, new: NewInstance) -> Row:
-    """Write the instance and its node, and return the instance's row."""
+    """Write the instance and its nodes, and return the instance's row."""
     columns = new.columns
     intake.connection.execute(_sql.insert_instance, {**columns, "tags": Jsonb(columns["tags"])})
-    intake.connection.execute(
-        _sql.insert_node,
-        {
-            "id": new_node_id(new.engine),
-            "instance_id": columns["id"],
-            "name": f"{columns['name']}_node0",
-            "role": NodeRole.MASTER,
-            "host": new.host,
-            "availability_zone": columns["availability_zone"],
-        },
-    )
+    first = NodeRole.READ_REPLICA if columns["replica_of"] else NodeRole.MASTER
+    for number, zone in enumerate(new.zones):
+        write_node(intake, columns, number, NodeRole.SLAVE if number else first, new.host, zone)
     return intake.instance(columns["id"])
 
 
-def _check_offered(request: CreateInstance) -> None:
+def write_node(
+    intake: Intake, instance: Mapping[str, Any], number: int, role: NodeRole, host: str, zone: str
+) -> str:
+    """Write one node of an instance, and return its id."""
+    node_id = new_node_id(EngineName(instance["engine"]))
+    intake.connection.execute(
+        _sql.insert_node,
+        {
+            "id": node_id,
+            "instance_id": instance["id"],
+            "name": f"{instance['name']}_node{number}",
+            "role": role,
+            "host": host,
+            "availability_zone": zone,
+        },
+    )
+    return node_id
+
+
+def check_offered(request: CreateInstance) -> None:
     """What the contract knows and openrds does not have yet is refused, not ignored."""
     if request.ha is not None:
         _check_ha(request)
     for field in (
-        "ha",
-        "replica_of_id",
         "restore_point",
         "serverless_info",
         "dsspool_id",
@@ -137,10 +159,6 @@ def _check_ha(request: CreateInstance) -> None:
     assert request.ha is not None
     if request.ha.mode.lower() != "ha":
         raise Refusal(ErrorCode.HA_MODE, "ha.mode must be Ha.")
-    engine = EngineName.parse(request.datastore.type) if request.datastore else None
-    if engine is not None and request.ha.replication_mode not in RULES[engine].replication_modes:
-        modes = " or ".join(RULES[engine].replication_modes)
-        raise Refusal(ErrorCode.REPLICATION_MODE, f"ha.replication_mode of {engine} must be {modes}.")
 
 
 def _check_datastore(request: CreateInstance) -> tuple[EngineName, str]:
@@ -152,14 +170,15 @@ def _check_datastore(request: CreateInstance) -> tuple[EngineName, str]:
 
 
 def _check_place(intake: Intake, request: CreateInstance) -> None:
+    check_region(intake, request)
     settings = intake.settings
-    if request.region is not None and request.region != settings.region:
-        raise Refusal(ErrorCode.REGION, f"region must be {settings.region}.")
-    if request.availability_zone not in settings.availability_zones:
-        raise Refusal(
-            ErrorCode.AVAILABILITY_ZONE,
-            f"availability_zone must be one of {', '.join(settings.availability_zones)}.",
-        )
+    zones = request.availability_zone.split(",")
+    for zone in zones:
+        check_zone(intake, "availability_zone", zone)
+    if len(zones) != (2 if request.ha else 1):
+        wanted = "two zones, of the primary and the standby, such as" if request.ha else "one zone, such as"
+        example = ",".join(settings.availability_zones[:1] * (2 if request.ha else 1))
+        raise Refusal(ErrorCode.ZONE_COMBINATION, f"availability_zone must have {wanted} {example}.")
     network = default_network(intake.project_id, settings)
     for field, value, id_, code in (
         ("vpc_id", request.vpc_id, network.vpc_id, ErrorCode.VPC),
@@ -170,14 +189,52 @@ def _check_place(intake: Intake, request: CreateInstance) -> None:
             raise Refusal(code, f"{field} must be {id_}, the one there is.")
 
 
-def _check_flavor(engine: EngineName, spec_code: str) -> None:
+def check_region(intake: Intake, request: CreateInstance) -> None:
+    region = intake.settings.region
+    if request.region is not None and request.region != region:
+        raise Refusal(ErrorCode.REGION, f"region must be {region}.")
+
+
+def check_zone(intake: Intake, field: str, zone: str) -> None:
+    zones = intake.settings.availability_zones
+    if zone not in zones:
+        raise Refusal(ErrorCode.AVAILABILITY_ZONE, f"{field} must be one of {', '.join(zones)}.")
+
+
+def check_forwarding(intake: Intake, host: str) -> None:
+    """An endpoint that several servers take turns at must be passed on."""
+    (found,) = intake.connection.execute(_sql.host, [host]).fetchall()
+    if not found["forwarding"]:
+        raise Refusal(
+            ErrorCode.HA_MODE,
+            f"Host {host} has no means to pass an endpoint on from server to server: install nftables or HAProxy.",
+        )
+
+
+def _replication(request: CreateInstance, engine: EngineName) -> dict[str, Any]:
+    if request.ha is None:
+        return {"replication_mode": None, "switch_strategy": ""}
+    check_replication_mode("ha.replication_mode", request.ha.replication_mode, engine)
+    return {
+        "replication_mode": request.ha.replication_mode,
+        "switch_strategy": SwitchStrategy.RELIABILITY.value,
+    }
+
+
+def check_replication_mode(field: str, mode: str, engine: EngineName) -> None:
+    if mode not in RULES[engine].replication_modes:
+        modes = " or ".join(RULES[engine].replication_modes)
+        raise Refusal(ErrorCode.REPLICATION_MODE, f"{field} of {engine} must be {modes}.")
+
+
+def check_flavor(engine: EngineName, spec_code: str, instance_type: InstanceType) -> None:
     flavor = find_flavor(engine, spec_code)
     if flavor is None:
         raise Refusal(
             ErrorCode.FLAVOR, f"There is no flavor {spec_code} for {engine}; GET flavors/{engine} lists them."
         )
-    if flavor.instance_type is not InstanceType.SINGLE:
-        raise Refusal(ErrorCode.FLAVOR, f"{spec_code} is not a flavor of a single instance.")
+    if flavor.instance_type is not instance_type:
+        raise Refusal(ErrorCode.FLAVOR, f"{spec_code} is not a flavor of {_KIND[instance_type]}.")
 
 
 def _port(request: CreateInstance, engine: EngineName) -> int:
@@ -190,7 +247,7 @@ def _port(request: CreateInstance, engine: EngineName) -> int:
     return int(text)
 
 
-def _tags(request: CreateInstance) -> list[dict[str, str]]:
+def tags_of(request: CreateInstance) -> list[dict[str, str]]:
     tags = request.tags or []
     rules.check_tags([(tag.key, tag.value) for tag in tags])
     return [{"key": tag.key, "value": tag.value} for tag in tags]
@@ -224,21 +281,23 @@ def _find_host(intake: Intake, engine: EngineName, version: str) -> tuple[str, M
     )
 
 
-def _check_room(intake: Intake, host: str) -> None:
+def check_room(intake: Intake, host: str, *, places: int, instances: int = 1) -> None:
+    """Whether a host has disk space left, and so many addresses; and the project room for so many instances."""
     settings, connection = intake.settings, intake.connection
     # Taken for the rest of the transaction, so that two creations at once cannot both take the last place.
     connection.execute(_sql.lock_host, [host])
     (project,) = connection.execute(_sql.count_instances, [intake.project_id])
-    if project["instances"] >= settings.instance_quota:
+    if project["instances"] + instances > settings.instance_quota:
         raise Refusal(
             ErrorCode.QUOTA, f"The project has {project['instances']} of {settings.instance_quota} instances."
         )
-    (nodes,) = connection.execute(_sql.count_nodes, [host])
-    places = AddressPool(settings.private_network).size
-    if nodes["nodes"] >= places:
+    (taken,) = connection.execute(_sql.count_places, [host])
+    size = AddressPool(settings.private_network).size
+    if taken["places"] + places > size:
         raise Refusal(
             ErrorCode.QUOTA,
-            f"The address pool {settings.private_cidr} of host {host} is used up: {nodes['nodes']} of {places}.",
+            f"The address pool {settings.private_cidr} of host {host} is used up: {taken['places']} of {size}, "
+            f"and {places} more are needed.",
         )
     free_mb = shutil.disk_usage(settings.data_dir).free // 2**20
     if free_mb < settings.min_free_mb:

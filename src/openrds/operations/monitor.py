@@ -1,12 +1,18 @@
-"""The host agent's eye on its servers: one that died is restarted by a task, one that keeps dying is FAILED."""
+"""The host agent's eye on its servers: a dead one is replaced or restarted, one that keeps dying is given up."""
 
 import logging
+from collections.abc import Sequence
+from itertools import groupby
 
 from openrds.domain.errors import Refusal
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import Confirmation, InstanceStatus, InstanceType, NodeRole, SwitchStrategy
 from openrds.domain.task import TaskName
-from openrds.engines.protocol import EngineError, Server
+from openrds.engines.protocol import EngineError
+from openrds.hosts import processes
+from openrds.hosts.processes import Process, wait_for_death
+from openrds.operations import rebuild_standby, switchover
 from openrds.operations.intake import Intake
+from openrds.operations.replication import replicates_synchronously
 from openrds.operations.resources import Resources, set_status
 from openrds.operations.restart_instance import RESTART_INSTANCE
 from openrds.store.database import Row, Writer
@@ -21,6 +27,9 @@ _sql = Queries("instances")
 #: A server that dies more often than this within ten minutes is not restarted again.
 MAX_REVIVALS = 3
 
+#: Rounds after which standbys are asked whether they still hear of each change; to ask costs a session.
+_ROUNDS_BETWEEN_QUESTIONS = 15
+
 
 class Monitor:
     """Looks after the servers of one host, round after round."""
@@ -30,51 +39,146 @@ class Monitor:
         self._queue = queue
         # What does not run when we come is what `openrds down` or a reboot stopped: it did not die.
         self._adopting = True
+        self._living: list[Process] = []
+        self._rounds = 0
+
+    def look_and_wait(self) -> None:
+        """A round, and then the time until the next one: `monitor_interval`, or until one of the servers dies."""
+        try:
+            self.look_after_servers()
+        except Exception:
+            self._living = []
+            raise
+        finally:
+            wait_for_death(self._living, self._resources.settings.monitor_interval)
 
     def look_after_servers(self) -> None:
-        """Bring the status of every instance on this host in line with its server."""
+        """Bring the status of every instance on this host in line with its servers."""
         resources = self._resources
-        for row in resources.store.rows(_sql.nodes_to_watch, [resources.settings.host]):
+        self._living = []
+        wanted = {"host": resources.settings.host, "most": MAX_REVIVALS}
+        for _, nodes in groupby(resources.store.rows(_sql.nodes_to_watch, wanted), lambda row: row["id"]):
+            self._look_after(list(nodes))
+        self._adopting = False
+        self._rounds += 1
+
+    def _look_after(self, nodes: Sequence[Row]) -> None:
+        """The nodes of one instance, the primary first. What is done for one may mend the others."""
+        for row in nodes:
             try:
-                self._look_after(row, _server(resources, row))
-            except (StepFailed, Refusal):
+                if self._mend(row, nodes):
+                    return
+            except (StepFailed, Refusal, EngineError):
                 # Its binaries are gone, or a caller's operation came first: the next round sees what became of it.
                 logger.warning("instance %s could not be looked after", row["id"], exc_info=True)
-        self._adopting = False
+                return
 
-    def _look_after(self, row: Row, server: Server) -> None:
-        running = server.is_running()
+    def _mend(self, row: Row, nodes: Sequence[Row]) -> bool:
+        """Whether there was something to do, and it was begun."""
+        if row["role"] == NodeRole.SLAVE:
+            return self._mend_standby(row)
+        running = self._is_running(row)
         if row["status"] == InstanceStatus.FAILED:
-            if running and server.answers():
+            if running and self._resources.node_server(row["id"], row["node_id"]).answers():
                 _settle(self._resources, row, InstanceStatus.ACTIVE)
-        elif not running:
-            self._revive(row)
+            return True
+        if not running:
+            self._replace(row, nodes)
+        return not running or self._mend_replica(row)
 
-    def _revive(self, row: Row) -> None:
+    def _mend_replica(self, row: Row) -> bool:
+        """One that runs and does not hear of its primary's changes, which is at rest, is made to follow again."""
+        if row["role"] != NodeRole.READ_REPLICA or row["keeps_dying"] or not self._has_lost_touch(row):
+            return False
+        with self._resources.store.transaction() as connection:
+            intake = self._intake(connection, row)
+            logger.warning("read replica %s has lost touch with its primary", row["id"])
+            rebuild_standby.begin(intake, intake.instance(row["id"]), row["node_id"])
+            _keeps_dying(connection, row)
+        return True
+
+    def _has_lost_touch(self, row: Row) -> bool:
+        """Seen twice, some seconds apart: a primary that has just come back is found by itself."""
+        if row["replication"] is None or row["replication"]["streaming"]:
+            return False
         resources = self._resources
-        with resources.store.transaction() as connection:
-            intake = Intake(connection, self._queue, resources.settings, row["project_id"])
+        if resources.instance(row["replica_of"])["status"] != InstanceStatus.ACTIVE:
+            return False
+        if not resources.primary_server(row["replica_of"]).is_running():
+            return False
+        return not resources.node_server(row["id"], row["node_id"]).replication.state().streaming
+
+    def _mend_standby(self, row: Row) -> bool:
+        """One that keeps dying is left alone for ten minutes: the instance serves without it."""
+        if row["keeps_dying"] or self._is_standby_well(row):
+            return False
+        with self._resources.store.transaction() as connection:
+            intake = self._intake(connection, row)
+            logger.warning("the standby of instance %s is brought back", row["id"])
+            rebuild_standby.begin(intake, intake.instance(row["id"]), row["node_id"])
+            _keeps_dying(connection, row)
+        return True
+
+    def _is_standby_well(self, row: Row) -> bool:
+        if not self._is_running(row):
+            return False
+        if replicates_synchronously(row) and row["confirmation"] != Confirmation.YES:
+            return False
+        if self._rounds % _ROUNDS_BETWEEN_QUESTIONS:
+            return True
+        return self._resources.node_server(row["id"], row["node_id"]).replication.state().streaming
+
+    def _replace(self, row: Row, nodes: Sequence[Row]) -> None:
+        """By its standby where that has all that was acknowledged; else the dead one is restarted."""
+        with self._resources.store.transaction() as connection:
+            intake = self._intake(connection, row)
             instance = intake.instance(row["id"])
-            if not self._adopting and _keeps_dying(connection, row):
+            standby = next((node for node in nodes if self._may_take_over(node)), None)
+            if standby is not None:
+                logger.warning("the primary of instance %s died and is replaced by its standby", row["id"])
+                parameters = switchover.Parameters(
+                    row["node_id"],
+                    standby["node_id"],
+                    force=True,
+                    rescue=not replicates_synchronously(row)
+                    and row["switch_strategy"] == SwitchStrategy.RELIABILITY,
+                )
+                switchover.begin(intake, instance, parameters)
+            elif not self._adopting and _keeps_dying(connection, row):
                 logger.error("instance %s keeps dying and is given up", row["id"])
                 intake.set_status(instance, InstanceStatus.FAILED)
-                return
-            logger.warning("the server of instance %s does not run and is restarted", row["id"])
-            intake.accept(instance, RESTART_INSTANCE, TaskName.RESTART)
-            intake.set_status(instance, InstanceStatus.REBOOTING)
+            else:
+                logger.warning("the server of instance %s does not run and is restarted", row["id"])
+                intake.accept(instance, RESTART_INSTANCE, TaskName.RESTART)
+                intake.set_status(instance, InstanceStatus.REBOOTING)
+
+    def _may_take_over(self, node: Row) -> bool:
+        if node["type"] != InstanceType.HA or node["role"] != NodeRole.SLAVE:
+            return False
+        has_all = node["confirmation"] == Confirmation.YES or not replicates_synchronously(node)
+        return has_all and self._is_running(node)
+
+    def _is_running(self, row: Row) -> bool:
+        """Its record says so in most rounds; only where it does not is the server asked, which costs more."""
+        process = processes.find(self._resources.record(row["node_id"]))
+        if process is not None:
+            self._living.append(process)
+            return True
+        return self._resources.node_server(row["id"], row["node_id"]).is_running()
+
+    def _intake(self, connection: Writer, row: Row) -> Intake:
+        return Intake(connection, self._queue, self._resources.settings, row["project_id"])
 
 
 def tidy_servers(resources: Resources) -> None:
     """Remove what the servers of this host keep for longer than their instances keep backups."""
-    for row in resources.store.rows(_sql.nodes_to_watch, [resources.settings.host]):
+    for row in resources.store.rows(
+        _sql.nodes_to_watch, {"host": resources.settings.host, "most": MAX_REVIVALS}
+    ):
         try:
-            _server(resources, row).tidy(keep_days=row["backup_keep_days"])
+            resources.node_server(row["id"], row["node_id"]).tidy(keep_days=row["backup_keep_days"])
         except (StepFailed, EngineError):
             logger.warning("instance %s could not be tidied", row["id"], exc_info=True)
-
-
-def _server(resources: Resources, row: Row) -> Server:
-    return resources.server(row, {"id": row["node_id"], "address": row["node_address"]})
 
 
 def _keeps_dying(connection: Writer, row: Row) -> bool:

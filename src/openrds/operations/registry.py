@@ -9,9 +9,14 @@ import msgspec
 from openrds.domain.schedule import ScheduledName
 from openrds.operations import restart_instance
 from openrds.operations.back_up import BACK_UP
-from openrds.operations.create_instance import CREATE_INSTANCE
+from openrds.operations.bind_public_address import BIND_PUBLIC_ADDRESS
+from openrds.operations.change_port import CHANGE_PORT
+from openrds.operations.create_instance import CREATE_HA_INSTANCE, CREATE_INSTANCE
+from openrds.operations.create_replica import CREATE_REPLICA
 from openrds.operations.delete_instance import DELETE_INSTANCE
 from openrds.operations.intake import Intake
+from openrds.operations.rebuild_standby import REBUILD_STANDBY
+from openrds.operations.replication_mode import CHANGE_REPLICATION_MODE
 from openrds.operations.reset_password import RESET_PASSWORD
 from openrds.operations.restart_instance import RESTART_INSTANCE
 from openrds.operations.restore_databases import RESTORE_DATABASES
@@ -19,10 +24,16 @@ from openrds.operations.restore_instance import RESTORE_INSTANCE
 from openrds.operations.restore_new_instance import RESTORE_NEW_INSTANCE
 from openrds.operations.restore_tables import RESTORE_TABLES
 from openrds.operations.scheduling import Submit
+from openrds.operations.single_to_ha import SINGLE_TO_HA
+from openrds.operations.start_instance import START_INSTANCE
+from openrds.operations.stop_instance import STOP_INSTANCE
+from openrds.operations.switchover import SWITCHOVER
+from openrds.operations.unbind_public_address import UNBIND_PUBLIC_ADDRESS
 from openrds.tasks.operation import Operation
 
 _ALL: tuple[Operation[Any, Any], ...] = (
     CREATE_INSTANCE,
+    CREATE_REPLICA,
     RESTART_INSTANCE,
     DELETE_INSTANCE,
     RESET_PASSWORD,
@@ -31,6 +42,16 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     RESTORE_INSTANCE,
     RESTORE_TABLES,
     RESTORE_DATABASES,
+    CREATE_HA_INSTANCE,
+    SINGLE_TO_HA,
+    SWITCHOVER,
+    REBUILD_STANDBY,
+    CHANGE_REPLICATION_MODE,
+    STOP_INSTANCE,
+    START_INSTANCE,
+    CHANGE_PORT,
+    BIND_PUBLIC_ADDRESS,
+    UNBIND_PUBLIC_ADDRESS,
 )
 
 

@@ -1,24 +1,28 @@
 """What the steps of every operation act with, and the small things that several of them ask of it."""
 
+import logging
 import shutil
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import Confirmation, InstanceStatus, NodeRole
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
 from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
+from openrds.hosts.errors import HostError
 from openrds.hosts.forwarding import Forwarder, Route
 from openrds.hosts.volumes import FolderVolumes
 from openrds.store.database import Row, Store, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import P, StepContext, StepFailed
+
+logger = logging.getLogger(__name__)
 
 _sql = Queries("instances")
 
@@ -56,15 +60,46 @@ class Resources:
     def engine(self, instance_id: str) -> Engine:
         return self.engines[EngineName(self.instance(instance_id)["engine"])]
 
+    def standbys(self, instance_id: str) -> list[Row]:
+        """The nodes that wait to take the primary's place."""
+        return [node for node in self.nodes(instance_id) if node["role"] == NodeRole.SLAVE]
+
     def server(self, instance: Row, node: Row) -> Server:
-        """The server of a node, running or not.
+        """The server of a node, running or not, as its role in the store wants it.
 
         Raises:
             StepFailed: the host no longer has the binaries of the instance's version.
         """
-        engine = self.engines[EngineName(instance["engine"])]
+        spec = self._spec(instance, node)
+        nodes = self.nodes(instance["id"])
+        if node["role"] == NodeRole.SLAVE:
+            upstream = self._spec(instance, nodes[0])
+        elif node["role"] == NodeRole.READ_REPLICA:
+            source = self.instance(instance["replica_of"])
+            upstream = self._spec(source, self.primary(source["id"]))
+        else:
+            upstream = None
+        confirming = [one["id"] for one in nodes if one["confirmation"] != Confirmation.NO]
+        spec = replace(spec, upstream=upstream, confirmed_by=tuple(confirming) if upstream is None else ())
+        return self.engines[EngineName(instance["engine"])].server(spec)
+
+    def primary_server(self, instance_id: str) -> Server:
+        """The server that serves the instance's clients."""
+        return self.server(self.instance(instance_id), self.primary(instance_id))
+
+    def node_server(self, instance_id: str, node_id: str) -> Server:
+        """The server of one node of an instance."""
+        (node,) = (node for node in self.nodes(instance_id) if node["id"] == node_id)
+        return self.server(self.instance(instance_id), node)
+
+    def out_of_reach(self, server: Server) -> Server:
+        """The same server where clients cannot connect: it listens on no address."""
+        engine = self.engines[server.node.installation.engine]
+        return engine.server(replace(server.node, address=""))
+
+    def _spec(self, instance: Row, node: Row) -> NodeSpec:
         flavor = flavor_of(instance)
-        spec = NodeSpec(
+        return NodeSpec(
             node_id=node["id"],
             installation=self.installation(EngineName(instance["engine"]), instance["version"]),
             folder=self.volumes.path(node["id"]),
@@ -76,7 +111,6 @@ class Resources:
             vcpus=flavor.vcpus,
             time_zone=instance["time_zone"],
         )
-        return engine.server(spec)
 
     def initialise(self, server: Server) -> None:
         """Make the data directory of a server, from a spare one where there is one."""
@@ -84,22 +118,31 @@ class Resources:
         self.engines[installation.engine].initialise(installation, server.node.data_dir)
         self.spare_taken.set()
 
-    def apply_routes(self) -> None:
+    def apply_routes(self, *addresses: str) -> None:
         """Pass on what the store says is to be passed on by this host, now.
 
         Raises:
-            HostError: not all of it is in place.
+            HostError: not all of it is in place; with addresses, only if that concerns one of them.
         """
         with self._routing:
             rows = self.store.rows(_sql.routes_of_host, [self.settings.host])
-            self.forwarder.apply(
-                [Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows]
-            )
+            routes = {Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows}
+            try:
+                self.forwarder.apply(routes)
+            except HostError as error:
+                wrong = routes ^ self.forwarder.routes()
+                if not addresses or any(route.address in addresses for route in wrong):
+                    raise
+                logger.warning("not everything is passed on: %s", error)
 
     def remove_folders(self, node_id: str) -> None:
         """All that is on disk of a node that is stopped: its volume, and the folder of its socket."""
         self.volumes.remove(node_id)
         shutil.rmtree(self._socket_dir(node_id), ignore_errors=True)
+
+    def record(self, node_id: str) -> Path:
+        """Where the process of a node's server is recorded."""
+        return self.volumes.path(node_id) / processes.RECORD
 
     def _socket_dir(self, node_id: str) -> Path:
         return self.socket_root / node_id
@@ -109,7 +152,7 @@ class Resources:
         try:
             server = self.server(instance, node)
         except StepFailed:
-            processes.stop_recorded(self.volumes.path(node["id"]) / processes.RECORD)
+            processes.stop_recorded(self.record(node["id"]))
         else:
             server.stop()
 
@@ -134,10 +177,13 @@ def set_status(
 
 
 def settle_by_looking(context: StepContext[Resources, P], connection: Writer) -> None:
-    """After a failure: the instance is ACTIVE if all its servers answer, and else FAILED."""
+    """After a failure: the instance is ACTIVE if it serves, and else FAILED.
+
+    A standby that is missing is the monitor's to bring back.
+    """
     resources = context.resources
-    instance, nodes = resources.instance(context.instance_id), resources.nodes(context.instance_id)
-    serving = all(is_serving(resources, instance, node) for node in nodes)
+    instance, node = resources.instance(context.instance_id), resources.primary(context.instance_id)
+    serving = is_serving(resources, instance, node)
     set_status(connection, context.instance_id, InstanceStatus.ACTIVE if serving else InstanceStatus.FAILED)
 
 

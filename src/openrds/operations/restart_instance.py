@@ -8,7 +8,7 @@ from openrds.domain.instance import InstanceStatus
 from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.engines.protocol import Server
+from openrds.operations import servers
 from openrds.operations.intake import Intake, NoParameters
 from openrds.operations.resources import Resources, set_status, settle_by_looking
 from openrds.operations.scheduling import schedule
@@ -39,23 +39,16 @@ def submit(intake: Intake, instance_id: str, request: Restart) -> UUID:
 
 
 def stop_server(context: Context) -> None:
-    _server(context).stop()
+    servers.stop_servers(context.resources, context.instance_id)
 
 
 def start_server(context: Context) -> None:
-    server = _server(context)
-    server.configure()
-    server.start()
+    servers.start_servers(context.resources, context.instance_id)
 
 
 def completed(context: Context, connection: Writer) -> Output:
     set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
     return {}
-
-
-def _server(context: Context) -> Server:
-    resources = context.resources
-    return resources.server(resources.instance(context.instance_id), resources.primary(context.instance_id))
 
 
 RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(

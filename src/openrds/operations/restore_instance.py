@@ -24,6 +24,7 @@ from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 _sql = Queries("backups")
+_instances = Queries("instances")
 
 #: Folders of a node: its data as it was before, and the same when it is being removed.
 _BEFORE = "before"
@@ -51,11 +52,21 @@ def submit(intake: Intake, request: RestoreInstance) -> UUID:
     target = intake.instance(request.target.instance_id)
     source, backup = find_source(intake, request.source)
     _check_fits(target, backup)
+    _check_followed_by_none(intake, target)
     intake.check(target, Action.RESTORE_ONTO)
     check_not_a_source(intake, target["id"])
     task_id = intake.accept(target, RESTORE_INSTANCE, TaskName.RESTORE_ONTO, source)
     intake.set_status(target, InstanceStatus.RESTORING)
     return task_id
+
+
+def _check_followed_by_none(intake: Intake, target: Row) -> None:
+    replicas = intake.connection.execute(_instances.replicas_of_instance, [target["id"]]).fetchall()
+    if replicas:
+        names = ", ".join(replica["name"] for replica in replicas)
+        raise Refusal(
+            ErrorCode.INSTANCE_TYPE, f"Read replicas follow the target ({names}); delete them first."
+        )
 
 
 def _check_fits(target: Row, backup: Row) -> None:

@@ -101,6 +101,8 @@ def _scratch(resources: Resources, node: NodeSpec, folder: Path, name: str) -> N
         socket_dir=resources.socket_root / name,
         archive=folder / "archive",
         address="",
+        upstream=None,
+        confirmed_by=(),
         memory_mb=min(node.memory_mb, _SCRATCH_MB),
     )
 

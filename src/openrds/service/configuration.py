@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from openrds.domain.settings import Settings
+from openrds.hosts.forwarders import FORWARDINGS
 
 _PREFIX = "OPENRDS_"
 _LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -103,6 +104,8 @@ def _check_projects(settings: Settings) -> None:
 
 
 def _check_networks(settings: Settings) -> None:
+    if settings.forwarding not in FORWARDINGS:
+        raise ValueError(f"forwarding must be one of {', '.join(FORWARDINGS)}, not {settings.forwarding!r}")
     for name in ("private_cidr", "public_cidr"):
         try:
             ipaddress.IPv4Network(getattr(settings, name))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from openrds.hosts import processes
 from openrds.hosts.errors import HostError
+from openrds.hosts.forwarders import stop_forwarding
 from openrds.hosts.processes import wait_until
 from openrds.service.places import Lock
 
@@ -21,6 +22,7 @@ def down(data_dir: Path) -> int:
         return 1
     try:
         _stop_serve(data_dir)
+        stop_forwarding(data_dir)
         # The store goes last: it is the one thing the others may still want to write to.
         folders = [data_dir / name for name in ("nodes", "scratch", "store")]
         records = [record for folder in folders for record in processes.records_below(folder)]

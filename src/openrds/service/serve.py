@@ -19,6 +19,7 @@ from openrds.domain.settings import Settings
 from openrds.engines.protocol import EngineError
 from openrds.hosts.addresses import claim_listening, port_is_free
 from openrds.hosts.errors import HostError
+from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.user import ServerUser
 from openrds.service import child, places
 from openrds.service.identities import ensure_accounts
@@ -104,6 +105,7 @@ class Supervisor:
         self._claim = claim_listening(settings.listen)
         if self._claim is None or not port_is_free(host, int(port)):
             raise ServeError(f"{settings.listen} is in use by another program; choose another with --listen.")
+        choose_forwarder(settings.forwarding, settings.data_dir, user)
         socket_root = places.socket_root(settings.data_dir)
         dsn = settings.store or self._start_private_store(user)
         try:

@@ -14,14 +14,17 @@ from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import EngineError
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
-from openrds.hosts.forwarding import NoForwarder
+from openrds.hosts.errors import HostError
+from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.user import ServerUser
 from openrds.hosts.volumes import FolderVolumes
 from openrds.operations.backup_schedule import look_after_backups, tidy_backups
 from openrds.operations.monitor import Monitor, tidy_servers
 from openrds.operations.registry import OPERATIONS, SCHEDULED
+from openrds.operations.replication_watch import watch_replication
 from openrds.operations.resources import Resources
 from openrds.operations.scheduling import Scheduler, forget_ended
+from openrds.operations.start_instance import start_overdue
 from openrds.service import child
 from openrds.store.database import Store
 from openrds.store.queries import Queries
@@ -40,16 +43,19 @@ _answers = Queries("answers")
 #: Seconds between rounds. The pools have one also when a spare was taken, a little later: who took it goes first.
 _WATCHDOG_INTERVAL = 3.0
 _COUNTING_INTERVAL = 2.0
+_ROUTES_INTERVAL = 5.0
 _POOL_INTERVAL = 60.0
 _POOL_DELAY = 2.0
 _RETENTION_INTERVAL = 60.0
+_STARTING_INTERVAL = 60.0
 _SCHEDULE_INTERVAL = 10.0
+_REPLICATION_INTERVAL = 5.0
 _TIDYING_INTERVAL = 3600.0
 _BACKUP_INTERVAL = 10.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.
-_SPARE_THREADS = 9
+_SPARE_THREADS = 12
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
@@ -64,7 +70,7 @@ def build_resources(store: Store, settings: Settings, socket_root: Path) -> Reso
         backups=BackupFolders(settings.backups_dir, user),
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
-        forwarder=NoForwarder("this host cannot pass connections on from one address to another"),
+        forwarder=choose_forwarder(settings.forwarding, settings.data_dir, user),
     )
 
 
@@ -87,6 +93,7 @@ def register_host(resources: Resources) -> None:
                 "name": settings.host,
                 "availability_zone": settings.availability_zones[0],
                 "installations": Jsonb(found),
+                "forwarding": resources.forwarder.name,
             },
         )
 
@@ -112,10 +119,13 @@ async def work(brief: child.Brief) -> None:
         child.announce_ready()
         await asyncio.gather(
             worker.run(),
-            _repeat(settings.monitor_interval, Monitor(resources, queue).look_after_servers),
+            _repeat(0, Monitor(resources, queue).look_and_wait),
+            _repeat(_ROUTES_INTERVAL, lambda: _keep_routes(resources)),
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
             _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
             _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),
+            _repeat(_REPLICATION_INTERVAL, lambda: watch_replication(resources)),
+            _repeat(_STARTING_INTERVAL, lambda: start_overdue(store, queue, settings)),
             _repeat(_SCHEDULE_INTERVAL, Scheduler(store, queue, settings, SCHEDULED).start_due),
             _repeat(_TIDYING_INTERVAL, lambda: _tidy(resources)),
             _repeat(_BACKUP_INTERVAL, lambda: look_after_backups(resources, queue)),
@@ -133,6 +143,14 @@ async def _repeat(seconds: float, round_: Callable[[], None]) -> None:
         except Exception:
             logger.exception("a round failed")
         await asyncio.sleep(seconds)
+
+
+def _keep_routes(resources: Resources) -> None:
+    """See that what is to be passed on is: after a reboot, and where somebody else took it away."""
+    try:
+        resources.apply_routes()
+    except HostError as error:
+        logger.warning("not everything is passed on: %s", error)
 
 
 def _tidy(resources: Resources) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from openrds.engines.postgresql import configuration, sessions
-from openrds.engines.postgresql.programs import Programs
+from openrds.engines.postgresql.client_programs import ClientPrograms
 from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import BaseBackup, EngineError, NodeSpec, RestorePoint
 from openrds.hosts.processes import wait_until
@@ -34,7 +34,7 @@ _ENDED_EARLY = "recovery ended before configured recovery target was reached"
 
 @dataclass(frozen=True)
 class PostgreSQLBackups:
-    programs: Programs
+    programs: ClientPrograms
 
     def back_up(self, node: NodeSpec, folder: Path) -> BaseBackup:
         """
@@ -95,7 +95,7 @@ class PostgreSQLBackups:
         Raises:
             EngineError: recovery failed, or the archive ends before the moment.
         """
-        server = RecoveringServer(node, self.programs.user, _RESTORE_SECONDS)
+        server = RecoveringServer(node, self.programs.user, start_seconds=_RESTORE_SECONDS)
         server.stop_at_once()
         shutil.rmtree(node.data_dir, ignore_errors=True)
         self.programs.user.make_folder(node.folder)

@@ -10,6 +10,16 @@ from openrds.engines.protocol import NodeSpec
 #: operating system that the ident map names, and by nobody over TCP.
 SUPERUSER = "rdsAdmin"
 
+#: Of the replication slots that are ours.
+SLOT_PREFIX = "openrds_"
+
+#: What a follower that is away may keep back on its upstream's disk; after that it must be copied anew.
+_KEPT_FOR_FOLLOWERS = "4GB"
+
+#: Kept for a follower that has no slot yet on a primary that was promoted just now.
+_KEPT_FOR_NEWCOMERS_MB = 64
+_SEGMENT_MB = 16
+
 _IDENT_MAP = "openrds"
 _KB = 1024
 _HEADER = "# Written by openrds; changes made here are lost.\n"
@@ -27,7 +37,9 @@ def posix_zone(time_zone: str) -> str:
 
 
 def postgresql_conf(node: NodeSpec) -> str:
-    settings = _network(node) | _resources(node) | _write_ahead_log(node) | _logging(node)
+    settings = (
+        _network(node) | _resources(node) | _write_ahead_log(node) | _replication(node) | _logging(node)
+    )
     return _HEADER + "".join(f"{name} = {quoted(value)}\n" for name, value in settings.items())
 
 
@@ -74,8 +86,12 @@ def _network(node: NodeSpec) -> dict[str, str]:
 
 
 def _resources(node: NodeSpec) -> dict[str, str]:
-    """A quarter of the memory for the buffers; the rest is the page cache's, and the sessions'."""
-    connections = max_connections(node.memory_mb)
+    """A quarter of the memory for the buffers; the rest is the page cache's, and the sessions'.
+
+    A standby does not start where it has less room for connections or workers than its upstream.
+    """
+    leader = node.upstream or node
+    connections = max_connections(max(node.memory_mb, leader.memory_mb))
     work_mem = max(4 * _KB, node.memory_mb * _KB // 4 // connections)
     return {
         "max_connections": str(connections),
@@ -84,7 +100,7 @@ def _resources(node: NodeSpec) -> dict[str, str]:
         "maintenance_work_mem": f"{max(16, min(2048, node.memory_mb // 16))}MB",
         "work_mem": f"{work_mem}kB",
         "huge_pages": "off",
-        "max_worker_processes": str(max(8, node.vcpus)),
+        "max_worker_processes": str(max(8, node.vcpus, leader.vcpus)),
         "max_parallel_workers": str(node.vcpus),
     }
 
@@ -101,6 +117,47 @@ def _write_ahead_log(node: NodeSpec) -> dict[str, str]:
     }
 
 
+def _replication(node: NodeSpec) -> dict[str, str]:
+    """`hot_standby_feedback` is off: a long query on a standby shall not keep the primary from tidying up."""
+    settings = {"synchronous_standby_names": synchronous_standby_names(node.confirmed_by)}
+    if major_version(node) >= 13:
+        settings["max_slot_wal_keep_size"] = _KEPT_FOR_FOLLOWERS
+        settings["wal_keep_size"] = f"{_KEPT_FOR_NEWCOMERS_MB}MB"
+    else:
+        settings["wal_keep_segments"] = str(_KEPT_FOR_NEWCOMERS_MB // _SEGMENT_MB)
+    if node.upstream is not None:
+        settings |= {
+            "primary_conninfo": conninfo(node.upstream, application_name=node.node_id),
+            "primary_slot_name": slot_name(node.node_id),
+            "recovery_target_timeline": "latest",
+        }
+    return settings
+
+
+def major_version(node: NodeSpec) -> int:
+    return int(node.installation.version)
+
+
+def slot_name(node_id: str) -> str:
+    return f"{SLOT_PREFIX}{node_id}"
+
+
+def synchronous_standby_names(node_ids: Iterable[str]) -> str:
+    """Any one of them; an application name may hold what a bare name may not."""
+    names = ", ".join(f'"{node_id}"' for node_id in sorted(node_ids))
+    return f"ANY 1 ({names})" if names else ""
+
+
+def conninfo(node: NodeSpec, **options: str) -> str:
+    """How our superuser reaches a server of this host: over its socket, without a password."""
+    words = {"host": str(node.socket_dir), "port": str(node.port), "user": SUPERUSER, **options}
+    return " ".join(f"{name}={_conninfoquoted(value)}" for name, value in words.items())
+
+
+def _conninfoquoted(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
 def _logging(node: NodeSpec) -> dict[str, str]:
     return {
         "logging_collector": "on",
@@ -112,6 +169,11 @@ def _logging(node: NodeSpec) -> dict[str, str]:
         "log_line_prefix": "%m [%p] %q%u@%d ",
         "log_timezone": posix_zone(node.time_zone),
     }
+
+
+def standby_signal(node: NodeSpec) -> Path:
+    """The file that makes a server a standby when it starts; its promotion removes it."""
+    return node.data_dir / "standby.signal"
 
 
 def log_folder(node: NodeSpec) -> Path:

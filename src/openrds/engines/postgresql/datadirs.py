@@ -73,7 +73,7 @@ class DataDirectories:
                 spare.rename(data_dir)
             except OSError:  # taken by another, or the volume is another file system
                 continue
-            _make_durable(data_dir.parent)
+            make_durable(data_dir.parent)
             return True
         return False
 
@@ -126,7 +126,7 @@ class DataDirectories:
             raise EngineError(f"initdb failed for {target}: {error}") from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-        _make_durable(target.parent)
+        make_durable(target.parent)
 
 
 def is_data_directory(path: Path) -> bool:
@@ -147,7 +147,7 @@ def _initdb_command(installation: Installation, data_dir: Path) -> tuple[str, ..
     )
 
 
-def _make_durable(folder: Path) -> None:
+def make_durable(folder: Path) -> None:
     """A rename in a folder survives a power cut only when the folder is on disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from openrds.domain.engine import EngineName
 from openrds.engines.postgresql.backups import PostgreSQLBackups
+from openrds.engines.postgresql.client_programs import ClientPrograms
 from openrds.engines.postgresql.copying import PostgreSQLCopying
 from openrds.engines.postgresql.datadirs import DataDirectories
 from openrds.engines.postgresql.discovery import find_installations
@@ -27,8 +28,9 @@ class PostgreSQL:
         self._data_dir = data_dir
         self._user = user
         self._engine_dirs = tuple(engine_dirs)
+        self._programs = Programs(self.installations, user)
         self._data_directories = DataDirectories(data_dir / "pool", user, spare_data_dirs)
-        programs = Programs(user, self.installations)
+        programs = ClientPrograms(user, self.installations)
         self.backups = PostgreSQLBackups(programs)
         self.copying = PostgreSQLCopying(programs)
 
@@ -52,7 +54,7 @@ class PostgreSQL:
         self._data_directories.make(installation, data_dir)
 
     def server(self, node: NodeSpec) -> PostgreSQLServer:
-        return PostgreSQLServer(node, self._user)
+        return PostgreSQLServer(node, self._user, self._programs)
 
     def fill_pool(self) -> None:
         self._data_directories.fill(self.installations())

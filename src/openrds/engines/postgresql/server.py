@@ -9,6 +9,8 @@ from pathlib import Path
 
 from openrds.engines.postgresql import configuration, postmaster, sessions
 from openrds.engines.postgresql.datadirs import is_data_directory
+from openrds.engines.postgresql.programs import Programs
+from openrds.engines.postgresql.replication import PostgreSQLReplication
 from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts import processes
 from openrds.hosts.addresses import port_is_free
@@ -37,9 +39,12 @@ class PostgreSQLServer:
     #: Whether its configuration is to survive a power cut.
     _durable = True
 
-    def __init__(self, node: NodeSpec, user: ServerUser, start_seconds: float = 600.0) -> None:
+    def __init__(
+        self, node: NodeSpec, user: ServerUser, programs: Programs | None = None, start_seconds: float = 600.0
+    ) -> None:
         self.node = node
         self._user = user
+        self._programs = programs or Programs(tuple, user)
         self._start_seconds = start_seconds
         self._record = node.folder / processes.RECORD
 
@@ -59,6 +64,23 @@ class PostgreSQLServer:
             ("pg_ident.conf", configuration.pg_ident_conf(os_users)),
         ):
             self._user.write(self.node.data_dir / name, text, durable=self._durable)
+        if self.node.upstream is not None:
+            self._user.write(configuration.standby_signal(self.node), "")
+
+    def reload(self) -> None:
+        """
+        Write the configuration files, and have the running server read them.
+
+        Raises:
+            EngineError: it does not run.
+        """
+        self.configure()
+        with sessions.superuser_session(self.node) as connection:
+            connection.execute("SELECT pg_reload_conf()")
+
+    @property
+    def replication(self) -> PostgreSQLReplication:
+        return PostgreSQLReplication(self, self._programs)
 
     def _settings(self) -> str:
         return configuration.postgresql_conf(self.node)
@@ -91,6 +113,8 @@ class PostgreSQLServer:
         try:
             if process is not None:
                 process.stop(_STOP_SIGNALS, _STOP_SECONDS)
+            else:
+                self._programs.end(self.node.folder)
         except HostError as error:
             raise self._error(str(error)) from error
         self._end_orphans()

@@ -2,12 +2,12 @@
 insert into instance (id, project_id, name, engine, version, complete_version, type, status, flavor_ref, volume_type,
                       volume_size, port, availability_zone, vpc_id, subnet_id, security_group_id, replication_mode,
                       switch_strategy, configuration_id, enterprise_project_id, disk_encryption_id, time_zone,
-                      backup_start_time, backup_keep_days, tags)
+                      backup_start_time, backup_keep_days, tags, replica_of)
 values (%(id)s, %(project_id)s, %(name)s, %(engine)s, %(version)s, %(complete_version)s, %(type)s, 'BUILD',
         %(flavor_ref)s, %(volume_type)s, %(volume_size)s, %(port)s, %(availability_zone)s, %(vpc_id)s, %(subnet_id)s,
         %(security_group_id)s, %(replication_mode)s, %(switch_strategy)s, %(configuration_id)s,
         %(enterprise_project_id)s, %(disk_encryption_id)s, %(time_zone)s, %(backup_start_time)s,
-        %(backup_keep_days)s, %(tags)s)
+        %(backup_keep_days)s, %(tags)s, %(replica_of)s)
 
 -- name: insert_node
 insert into node (id, instance_id, name, role, host, availability_zone)
@@ -16,8 +16,10 @@ values (%(id)s, %(instance_id)s, %(name)s, %(role)s, %(host)s, %(availability_zo
 -- name: lock_host
 select name from host where name = %s for update
 
--- name: count_nodes
-select count(*) as nodes from node where host = %s
+-- name: count_places
+-- How many addresses of a host its instances need: an endpoint, and one more for each node where there are several.
+select coalesce(sum(case when nodes > 1 then nodes + 1 else 1 end), 0)::integer as places
+from (select count(*) as nodes from node where host = %s group by instance_id) as counted
 
 -- name: count_instances
 select count(*) as instances from instance where project_id = %s
@@ -54,6 +56,49 @@ update instance set tags = %(tags)s, updated_at = now() where id = %(id)s
 -- name: delete_instance
 delete from instance where id = %s
 
+-- name: delete_node
+delete from node where id = %s
+
+-- name: set_confirmation
+update node set confirmation = %(confirmation)s where instance_id = %(instance_id)s and role = 'slave'
+
+-- name: change_roles
+update node set role = case when id = %(new)s then 'master' else 'slave' end, confirmation = 'no'
+where id in (%(old)s, %(new)s)
+
+-- name: set_replication_mode
+update instance set replication_mode = %(mode)s, updated_at = now() where id = %(instance_id)s
+
+-- name: set_switch_strategy
+update instance set switch_strategy = %(strategy)s, updated_at = now() where id = %(instance_id)s
+
+-- name: set_ha
+update instance set type = 'Ha', flavor_ref = %(flavor_ref)s, replication_mode = %(mode)s,
+                    switch_strategy = %(strategy)s, availability_zone = %(availability_zone)s, updated_at = now()
+where id = %(instance_id)s
+
+-- name: replicas_of_instance
+select * from instance where replica_of = %s order by id
+
+-- name: delete_replicas
+delete from instance where replica_of = %s
+
+-- name: followers_to_watch
+select instance.*, node.id as node_id, host(node.address) as node_address, node.role as node_role
+from node join instance on instance.id = node.instance_id
+where node.host = %s and node.role <> 'master' and instance.status not in ('BUILD', 'CREATE FAIL', 'SHUTDOWN')
+
+-- name: note_replication
+update node set replication = %(replication)s, replication_seen_at = now() where id = %(node_id)s
+
+-- name: replication_of_instance
+-- Of its standby, and of its read replicas, or of itself where it is one.
+select node.id, node.instance_id, node.role, node.replication, node.replication_seen_at
+from node join instance on instance.id = node.instance_id
+where (instance.id = %(id)s or instance.replica_of = %(id)s) and instance.project_id = %(project_id)s
+  and node.role <> 'master'
+order by node.role <> 'slave', node.id
+
 -- name: set_node_address
 update node set address = %(address)s where id = %(node_id)s
 
@@ -73,34 +118,109 @@ values (%(host)s, %(address)s, %(instance_id)s, %(node_id)s)
 on conflict do nothing
 returning host(address) as address
 
+-- name: release_node_address
+with released as (
+    delete from address where node_id = %(node_id)s
+)
+update node set address = null where id = %(node_id)s
+
 -- name: release_addresses
 with released as (
     delete from address where instance_id = %(instance_id)s
+), public as (
+    delete from public_address where instance_id = %(instance_id)s
 ), nodes as (
     update node set address = null where instance_id = %(instance_id)s
 )
 update instance set address = null where id = %(instance_id)s
 
 -- name: routes_of_host
--- What does not listen on its endpoint itself is passed on to.
-select host(instance.address) as address, instance.port, host(node.address) as node_address
-from instance join node on node.instance_id = instance.id and node.role in ('master', 'readreplica')
-where node.host = %s and instance.address <> node.address
-order by instance.address
+-- A server that does not listen on its instance's endpoint gets what comes there, and at the public address, passed on.
+with serving as (
+    select instance.id, instance.address, instance.port, node.address as node_address
+    from instance join node on node.instance_id = instance.id and node.role in ('master', 'readreplica')
+    where node.host = %s and node.address is not null and instance.status <> 'SHUTDOWN'
+)
+select host(address) as address, port, host(node_address) as node_address
+from serving where address <> node_address
+union all
+select host(public_address.address), port, host(node_address)
+from serving join public_address on public_address.instance_id = serving.id and public_address.bound
+order by 1
+
+-- name: take_public_address
+insert into public_address (address, instance_id) values (%(address)s, %(instance_id)s)
+on conflict do nothing
+returning address
+
+-- name: public_address_of_instance
+select host(address) as address, bound from public_address where instance_id = %s
+
+-- name: holder_of_public_address
+select instance.* from public_address join instance on instance.id = public_address.instance_id
+where public_address.address = %s
+
+-- name: set_bound
+update public_address set bound = %(bound)s where instance_id = %(instance_id)s
+
+-- name: release_public_address
+delete from public_address where instance_id = %s
+
+-- name: bound_addresses
+select host(public_address.address) as address, instance.id as instance_id, instance.project_id,
+       host(instance.address) as endpoint
+from public_address join instance on instance.id = public_address.instance_id
+where public_address.bound
+
+-- name: forwarding_of_instance
+-- By what means the hosts of its nodes pass connections on; one that has none comes first.
+select host.forwarding from node join host on host.name = node.host where node.instance_id = %s order by 1
+
+-- name: set_port
+update instance set port = %(port)s, updated_at = now() where id = %(instance_id)s
+
+-- name: set_stopped
+update instance set stopped_at = now() where id = %s
+
+-- name: stopped_for_long
+-- Stopped for longer than they may be, and now in their maintenance window. A read replica starts with its primary.
+select instance.id, instance.project_id
+from instance, (select (now() at time zone 'UTC')::time as now) as clock,
+     lateral (select split_part(maintenance_window, '-', 1)::time as begins,
+                     split_part(maintenance_window, '-', 2)::time as ends) as daily
+where status = 'SHUTDOWN' and stopped_at < now() - interval '7 days' and replica_of is null and not deleting
+  and case when begins < ends then clock.now >= begins and clock.now < ends
+           else clock.now >= begins or clock.now < ends end
+
+-- name: addresses_of_instance
+-- Where clients come to it, and where its servers listen.
+select distinct host(address) as address from (
+    select address from instance where id = %(id)s
+    union all select address from node where instance_id = %(id)s
+    union all select address from public_address where instance_id = %(id)s
+) as held
+where address is not null
 
 -- name: set_host
-insert into host (name, availability_zone, installations) values (%(name)s, %(availability_zone)s, %(installations)s)
+insert into host (name, availability_zone, installations, forwarding)
+values (%(name)s, %(availability_zone)s, %(installations)s, %(forwarding)s)
 on conflict (name) do update set availability_zone = excluded.availability_zone,
-                                 installations = excluded.installations, seen_at = now()
+                                 installations = excluded.installations, forwarding = excluded.forwarding,
+                                 seen_at = now()
+
+-- name: host
+select * from host where name = %s
 
 -- name: hosts
 select * from host order by name
 
 -- name: nodes_to_watch
-select instance.*, node.id as node_id, host(node.address) as node_address
+select instance.*, node.id as node_id, node.role, node.confirmation, node.replication,
+       node.revived_at > now() - interval '10 minutes' and node.revivals > %(most)s as keeps_dying
 from node join instance on instance.id = node.instance_id
-where node.host = %s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP') and not instance.deleting
+where node.host = %(host)s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP') and not instance.deleting
   and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
+order by instance.id, node.role = 'slave', node.id
 
 -- name: note_revival
 update node set revived_at = now(),
@@ -129,7 +249,13 @@ with matching as (
                                                        'availability_zone', node.availability_zone)
                                      order by node.role = 'slave', node.id)
                      from node where node.instance_id = matching.id), '[]') as nodes,
-           host(address) as endpoint
+           coalesce((select json_agg(replica.id order by replica.created_at, replica.id)
+                     from instance as replica
+                     where replica.replica_of = matching.id
+                       and (not replica.deleting or replica.status in ('ACTIVE', 'BACKING UP'))), '[]') as replicas,
+           host(address) as endpoint,
+           (select host(public_address.address) from public_address
+            where public_address.instance_id = matching.id and public_address.bound) as public_address
     from matching
     order by created_at desc, id
     limit %(limit)s offset %(offset)s

@@ -20,8 +20,8 @@ returning task_id
 -- name: lock_holder
 select task.id, task.name from instance_lock join task on task.id = task_id where instance_lock.instance_id = %s
 
--- name: release_lock
-delete from instance_lock where instance_id = %(instance_id)s and task_id = %(task_id)s
+-- name: release_locks
+delete from instance_lock where task_id = %s
 
 -- name: begin_attempt
 update task set epoch = epoch + 1, changed_at = now()

@@ -1,0 +1,92 @@
+"""`openrds instance bind|unbind|port|stop|start`, and `openrds public-ip list`."""
+
+from typing import Annotated
+
+import typer
+
+from openrds.cli import lookups
+from openrds.cli.client import Client, Json
+from openrds.cli.errors import CommandError
+from openrds.cli.instances import IdOrName, Wait
+from openrds.cli.session import Session, client_command
+
+app = typer.Typer()
+
+public_ips = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Public addresses, to be bound to instances."
+)
+
+
+@client_command(app, "bind")
+def bind(
+    session: Session,
+    instance: IdOrName,
+    address: Annotated[str | None, typer.Argument(help="Default: the first that is free.")] = None,
+    wait: Wait = True,
+) -> None:
+    """Bind a public address to an instance."""
+    id_ = lookups.find_instance_id(session.client, instance)
+    public = _find_address(session.client, address)
+    body = {"is_bind": True, "public_ip": public["public_ip_address"], "public_ip_id": public["id"]}
+    session.finish(session.client.put(f"instances/{id_}/public-ip", body), wait=wait)
+
+
+@client_command(app, "unbind")
+def unbind(session: Session, instance: IdOrName, wait: Wait = True) -> None:
+    """Unbind the public address of an instance."""
+    id_ = lookups.find_instance_id(session.client, instance)
+    session.finish(session.client.put(f"instances/{id_}/public-ip", {"is_bind": False}), wait=wait)
+
+
+@client_command(app, "port")
+def port(
+    session: Session,
+    instance: IdOrName,
+    port: Annotated[int, typer.Argument(metavar="PORT")],
+    wait: Wait = True,
+) -> None:
+    """Change the port of an instance; its server is restarted."""
+    id_ = lookups.find_instance_id(session.client, instance)
+    session.finish(session.client.put(f"instances/{id_}/port", {"port": port}), wait=wait)
+
+
+@client_command(app, "stop")
+def stop(session: Session, instance: IdOrName, wait: Wait = True) -> None:
+    """Stop an instance with its read replicas; the data stays."""
+    id_ = lookups.find_instance_id(session.client, instance)
+    session.finish(session.client.post(f"instances/{id_}/action/shutdown", {}), wait=wait)
+
+
+@client_command(app, "start")
+def start(session: Session, instance: IdOrName, wait: Wait = True) -> None:
+    """Start an instance that was stopped."""
+    id_ = lookups.find_instance_id(session.client, instance)
+    session.finish(session.client.post(f"instances/{id_}/action/startup", {}), wait=wait)
+
+
+@client_command(public_ips, "list")
+def list_(session: Session) -> None:
+    """List the public addresses, and to which instance each is bound."""
+    answer = session.client.get("publicips", version="v1")
+    session.output.rows(answer, ("ID", "ADDRESS", "STATUS", "INSTANCE"), map(_row, answer["publicips"]))
+
+
+def _row(public: Json) -> tuple[object, ...]:
+    return (
+        public["id"],
+        public["public_ip_address"],
+        public["status"],
+        public.get("associate_instance_id", ""),
+    )
+
+
+def _find_address(client: Client, address: str | None) -> Json:
+    """The one with this address, or the first that is free."""
+    offered = client.get("publicips", version="v1")["publicips"]
+    for public in offered:
+        if public["public_ip_address"] == address or (address is None and public["status"] == "DOWN"):
+            found: Json = public
+            return found
+    raise CommandError(
+        "No public address is free." if address is None else f"There is no public address {address}."
+    )

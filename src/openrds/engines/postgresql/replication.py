@@ -1,0 +1,357 @@
+"""A PostgreSQL server as a physical copy of another, which streams the write-ahead log from it."""
+
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from openrds.engines.postgresql import configuration, postmaster, sessions
+from openrds.engines.postgresql.control import ControlFile, format_position, parse_position
+from openrds.engines.postgresql.datadirs import is_data_directory, make_durable
+from openrds.engines.postgresql.programs import Programs
+from openrds.engines.protocol import EngineError, Follower, NodeSpec, StandbyState
+from openrds.hosts.processes import wait_until
+
+if TYPE_CHECKING:
+    from openrds.engines.postgresql.server import PostgreSQLServer
+
+_STREAMING_SECONDS = 30.0
+_PROMOTION_SECONDS = 60.0
+_RELOADS_UPSTREAM = 13
+_WITH_MANIFEST = 13
+_ATTACHED, _REWOUND, _COPIED = "attached", "rewound", "copied"
+_UNFINISHED = ".data.copying-"
+#: Is there while pg_rewind works: what it left half-way can only be copied anew.
+_REWINDING = "rewinding"
+
+_STATE = """
+SELECT pg_is_in_recovery(),
+       coalesce((SELECT status = 'streaming' FROM pg_stat_wal_receiver), false),
+       coalesce(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), 0)::bigint,
+       CASE WHEN pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()
+            THEN coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) ELSE 0
+       END::float
+"""
+_FOLLOWERS = """
+SELECT application_name, state = 'streaming', sync_state IN ('sync', 'quorum'),
+       greatest(coalesce(pg_wal_lsn_diff(
+           CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END,
+           flush_lsn), 0), 0)::bigint
+FROM pg_stat_replication WHERE application_name = ANY(SELECT substr(slot_name, %s) FROM pg_replication_slots)
+ORDER BY application_name
+"""
+#: The control file names the timeline of a primary only from its next checkpoint on.
+_HISTORY = """
+SELECT timeline, pg_read_file('pg_wal/' || timeline || '.history', 0, 1000000, true)
+FROM substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline
+"""
+_DROP_LOST_SLOT = """
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+WHERE slot_name = %s AND NOT active AND wal_status = 'lost'
+"""
+_DROP_LOST_SLOT_12 = """
+SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
+WHERE slot_name = %s AND NOT active AND restart_lsn IS NULL
+"""
+_HAS_FLUSHED = """
+SELECT EXISTS (SELECT FROM pg_stat_replication
+               WHERE application_name = ANY(%s) AND sync_state IN ('sync', 'quorum') AND flush_lsn >= %s::pg_lsn)
+"""
+
+
+class PostgreSQLReplication:
+    """Each follower has a slot on its upstream, so that the upstream keeps the log that it still needs."""
+
+    def __init__(self, server: "PostgreSQLServer", programs: Programs) -> None:
+        self._server = server
+        self._node = server.node
+        self._programs = programs
+
+    @property
+    def _upstream(self) -> NodeSpec:
+        assert self._node.upstream is not None, "only a node with an upstream follows"
+        return self._node.upstream
+
+    @property
+    def _reloads_upstream(self) -> bool:
+        return configuration.major_version(self._node) >= _RELOADS_UPSTREAM
+
+    def copy_upstream(self) -> None:
+        """
+        Make the data directory a copy of the upstream's, which runs, or has never run.
+
+        Raises:
+            EngineError: it cannot be copied.
+        """
+        self._programs.end(self._node.folder)
+        for remains in self._node.folder.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(remains, ignore_errors=True)
+        if is_data_directory(self._node.data_dir):
+            return
+        unfinished = self._node.folder / (_UNFINISHED + secrets.token_hex(4))
+        try:
+            if postmaster.running_on(self._upstream) is None:
+                self._copy_stopped(unfinished)
+            else:
+                self._copy_running(unfinished)
+            unfinished.rename(self._node.data_dir)
+        except OSError as error:
+            raise EngineError(f"{self._node.data_dir} could not be made: {error}") from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        make_durable(self._node.folder)
+
+    def _copy_running(self, unfinished: Path) -> None:
+        program, version = self._programs.copier(self._node.installation)
+        self._make_slot()
+        options = ["--checkpoint=fast", "--wal-method=stream", "--no-password"]
+        if version >= _WITH_MANIFEST:
+            options.append("--no-manifest")
+        slot = configuration.slot_name(self._node.node_id)
+        source = configuration.conninfo(self._upstream)
+        self._programs.run(
+            (program, f"--pgdata={unfinished}", f"--dbname={source}", f"--slot={slot}", *options),
+            self._node.folder,
+        )
+
+    def _copy_stopped(self, unfinished: Path) -> None:
+        """Faster than the copy of a running server, and for one that has no clients yet."""
+        source = self._upstream.data_dir
+        if not ControlFile.read(source).is_shut_down:
+            raise EngineError(f"{self._upstream.node_id} does not run, and was not shut down cleanly.")
+        self._programs.run(("cp", "--archive", "--reflink=auto", source, unfinished), self._node.folder)
+        initdb = self._node.installation.bin_dir / "initdb"
+        self._programs.run((initdb, "--sync-only", f"--pgdata={unfinished}"), self._node.folder)
+
+    def follow(self) -> None:
+        """
+        Start as a standby of the upstream, or turn to it from another, and return once it streams.
+
+        Raises:
+            EngineError: it runs as a primary, or does not come to stream.
+        """
+        running = self._server.is_running()
+        if running and not self.state().is_standby:
+            raise EngineError(f"{self._node.node_id} runs as a primary, and cannot follow another server.")
+        self._make_slot()
+        log = postmaster.LogTail(configuration.log_folder(self._node))
+        if running and self._reloads_upstream:
+            self._server.reload()
+        else:
+            if running:
+                self._server.stop()
+            self._server.configure()
+            self._server.start()
+        if not wait_until(self._is_streaming, _STREAMING_SECONDS):
+            raise EngineError(
+                f"{self._node.node_id} does not stream from {self._upstream.node_id}.\n{log.last_lines()}"
+            )
+        self._drop_idle_slots()
+
+    def rejoin(self) -> str:
+        """
+        Follow the upstream after having been its equal: what it does not have is dropped.
+
+        Raises:
+            EngineError: not even as a new copy does it come to stream.
+        """
+        if self._server.is_running() and self.state().is_standby and self._is_streaming():
+            return _ATTACHED
+        self._server.stop()
+        means = self._make_fit()
+        try:
+            self.follow()
+        except EngineError:
+            if means == _COPIED:
+                raise
+            self._server.stop()
+            means = self._copy_anew()
+            self.follow()
+        return means
+
+    def _make_fit(self) -> str:
+        if is_data_directory(self._node.data_dir) and not (self._node.folder / _REWINDING).exists():
+            # What was a standby has nothing of its own; whether the upstream still has what comes next will show.
+            if configuration.standby_signal(self._node).exists() or self._is_behind():
+                return _ATTACHED
+            if self._rewind():
+                return _REWOUND
+        return self._copy_anew()
+
+    def _copy_anew(self) -> str:
+        shutil.rmtree(self._node.data_dir, ignore_errors=True)
+        self.copy_upstream()
+        (self._node.folder / _REWINDING).unlink(missing_ok=True)
+        return _COPIED
+
+    def _is_behind(self) -> bool:
+        """Whether all that the stopped server has is in the upstream's history: then it has only to go on."""
+        here = ControlFile.read(self._node.data_dir)
+        with sessions.superuser_session(self._upstream) as connection:
+            row = connection.execute(_HISTORY).fetchone()
+        assert row is not None
+        if not here.is_shut_down or here.timeline == int(row[0], 16):
+            return here.is_shut_down
+        # Each line of a history: a timeline, and where the next one leaves it.
+        forks = {int(words[0]): words[1] for words in map(str.split, (row[1] or "").splitlines()) if words}
+        return here.timeline in forks and here.checkpoint < parse_position(forks[here.timeline])
+
+    def _rewind(self) -> bool:
+        program = self._programs.rewinder(self._node.installation)
+        if program is None:
+            return False
+        mark = self._node.folder / _REWINDING
+        with sessions.superuser_session(self._upstream) as connection:
+            # pg_rewind reads from the upstream's control file which timeline it is on.
+            connection.execute("CHECKPOINT")
+        source = configuration.conninfo(self._upstream, dbname="postgres")
+        try:
+            mark.touch()
+            self._programs.run(
+                (program, f"--target-pgdata={self._node.data_dir}", f"--source-server={source}"),
+                self._node.folder,
+            )
+        except EngineError:
+            return False
+        mark.unlink()
+        return True
+
+    def retire(self) -> str:
+        """
+        Stop a primary, which hands all that it wrote to the standbys that are connected.
+
+        Raises:
+            EngineError: it did not shut down cleanly, so that its last position is not known.
+        """
+        self._server.stop()
+        control = ControlFile.read(self._node.data_dir)
+        if not control.is_shut_down:
+            raise EngineError(f"{self._node.node_id} was not shut down cleanly.")
+        return format_position(control.checkpoint)
+
+    def await_position(self, position: str, seconds: float) -> None:
+        """
+        Wait until the record at a position, the last of a primary that was shut down, has been applied.
+
+        Raises:
+            EngineError: it was not within this time.
+        """
+        deadline = time.monotonic() + seconds
+        with sessions.superuser_session(self._node) as connection:
+            while True:
+                row = connection.execute(
+                    "SELECT pg_last_wal_replay_lsn() > %s::pg_lsn", [position]
+                ).fetchone()
+                if row == (True,):
+                    return
+                if time.monotonic() > deadline:
+                    raise EngineError(
+                        f"{self._node.node_id} has not all that its primary wrote, up to {position}."
+                    )
+                time.sleep(0.001)
+
+    def promote(self) -> None:
+        """
+        Make a standby a primary.
+
+        Raises:
+            EngineError: it does not become one.
+        """
+        with sessions.superuser_session(self._node) as connection:
+
+            def is_primary() -> bool:
+                return connection.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)
+
+            if is_primary():
+                return
+            # Its own waiting looks only each 100 ms.
+            connection.execute("SELECT pg_promote(false)")
+            if not wait_until(is_primary, _PROMOTION_SECONDS, every=0.001):
+                raise EngineError(f"{self._node.node_id} does not become a primary.")
+
+    def state(self) -> StandbyState:
+        with sessions.superuser_session(self._node) as connection:
+            row = connection.execute(_STATE).fetchone()
+        assert row is not None
+        return StandbyState(*row)
+
+    def followers(self) -> tuple[Follower, ...]:
+        with sessions.superuser_session(self._node) as connection:
+            rows = connection.execute(_FOLLOWERS, [len(configuration.SLOT_PREFIX) + 1]).fetchall()
+        return tuple(Follower(*row) for row in rows)
+
+    def await_confirmation(self, seconds: float) -> None:
+        """
+        Wait until each commit is confirmed, and whoever confirms it has all that was acknowledged before.
+
+        Raises:
+            EngineError: not within this time, for none of those who shall confirm is there.
+        """
+        if not self._node.confirmed_by:
+            return
+        self._server.reload()
+        names = list(self._node.confirmed_by)
+        wanted = configuration.synchronous_standby_names(names)
+        with sessions.superuser_session(self._node) as connection:
+
+            def counts() -> bool:
+                row = connection.execute("SELECT current_setting('synchronous_standby_names')").fetchone()
+                return row == (wanted,)
+
+            if not wait_until(counts, seconds):
+                raise EngineError(f"{self._node.node_id} does not take its new settings.")
+            # Commits wait from when the checkpointer has heard of the setting. It takes each checkpoint anew.
+            connection.execute("CHECKPOINT")
+            (position,) = connection.execute("SELECT pg_current_wal_lsn()").fetchone() or (None,)
+
+            def has_all() -> bool:
+                return connection.execute(_HAS_FLUSHED, [names, position]).fetchone() == (True,)
+
+            if not wait_until(has_all, seconds):
+                raise EngineError(f"No standby of {self._node.node_id} confirms its commits.")
+
+    def forget(self, node_id: str) -> None:
+        """
+        Drop the slot of a follower that does not come again.
+
+        Raises:
+            EngineError: it still follows.
+        """
+        with sessions.superuser_session(self._node) as connection:
+            connection.execute(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s",
+                [configuration.slot_name(node_id)],
+            )
+
+    def _make_slot(self) -> None:
+        """One whose log the upstream has thrown away since is of no use, and is made anew."""
+        name = configuration.slot_name(self._node.node_id)
+        drop = _DROP_LOST_SLOT if self._reloads_upstream else _DROP_LOST_SLOT_12
+        with sessions.superuser_session(self._upstream) as connection:
+            connection.execute(drop, [name])
+            connection.execute(
+                "SELECT pg_create_physical_replication_slot(%(name)s, true)"
+                " WHERE NOT EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = %(name)s)",
+                {"name": name},
+            )
+
+    def _is_streaming(self) -> bool:
+        try:
+            with sessions.superuser_session(self._upstream) as connection:
+                row = connection.execute(
+                    "SELECT FROM pg_stat_replication WHERE application_name = %s AND state = 'streaming'",
+                    [self._node.node_id],
+                ).fetchone()
+        except EngineError:
+            return False
+        return row is not None
+
+    def _drop_idle_slots(self) -> None:
+        """Those that it has from when it was a primary would keep back its log for ever."""
+        with sessions.superuser_session(self._node) as connection:
+            connection.execute(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+                " WHERE starts_with(slot_name, %s) AND NOT active",
+                [configuration.SLOT_PREFIX],
+            )

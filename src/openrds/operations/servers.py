@@ -1,0 +1,44 @@
+"""All servers of an instance at once, its primary first: a standby has then heard of the last change."""
+
+import logging
+
+from openrds.engines.protocol import EngineError
+from openrds.hosts import processes
+from openrds.operations.replication import build_standby, end_confirmation, restore_confirmation
+from openrds.operations.resources import Resources
+
+logger = logging.getLogger(__name__)
+
+
+def stop_servers(resources: Resources, instance_id: str) -> None:
+    """Stop those that run."""
+    instance = resources.instance(instance_id)
+    for node in resources.nodes(instance_id):
+        resources.stop(instance, node)
+
+
+def start_servers(resources: Resources, instance_id: str) -> None:
+    """Start those that do not run, with the configuration that the store says now."""
+    server = resources.primary_server(instance_id)
+    server.configure()
+    server.start()
+    _start_standbys(resources, instance_id)
+
+
+def _start_standbys(resources: Resources, instance_id: str) -> None:
+    """The instance serves without them too: one that cannot be started is then the monitor's to bring back."""
+    standbys = resources.standbys(instance_id)
+    try:
+        for node in standbys:
+            build_standby(resources, instance_id, node["id"])
+        if standbys:
+            restore_confirmation(resources, instance_id)
+    except EngineError:
+        logger.warning("instance %s: its standby could not be started", instance_id, exc_info=True)
+        end_confirmation(resources, instance_id)
+
+
+def any_server_runs(resources: Resources, instance_id: str) -> bool:
+    """Also one whose binaries the host no longer has."""
+    folders = [resources.volumes.path(node["id"]) for node in resources.nodes(instance_id)]
+    return any(processes.find(folder / processes.RECORD) for folder in folders)

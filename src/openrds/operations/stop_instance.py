@@ -1,0 +1,75 @@
+"""Stop an instance with its read replicas: all it has is kept. Source: operations.md 13."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.operations.intake import Intake, NoParameters
+from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.operations.servers import start_servers, stop_servers
+from openrds.store.database import Row, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+_sql = Queries("instances")
+
+#: A read replica that does not serve has nothing to stop.
+_NOT_SERVING = (InstanceStatus.SHUTDOWN, InstanceStatus.FAILED, InstanceStatus.CREATE_FAIL)
+
+Context = StepContext[Resources, NoParameters]
+
+
+def submit(intake: Intake, instance_id: str) -> UUID:
+    """Each read replica has a task of its own; the answer is the primary's."""
+    instance = intake.instance(instance_id)
+    check_is_primary(instance)
+    task_id, *_ = [_submit_one(intake, one) for one in (instance, *_serving_replicas(intake, instance))]
+    return task_id
+
+
+def check_is_primary(instance: Row) -> None:
+    if instance["replica_of"] is not None:
+        raise Refusal(
+            ErrorCode.INSTANCE_TYPE,
+            f"A read replica stops and starts with its primary, instance {instance['replica_of']}.",
+        )
+
+
+def _serving_replicas(intake: Intake, instance: Row) -> Iterator[Row]:
+    for row in intake.connection.execute(_sql.replicas_of_instance, [instance["id"]]).fetchall():
+        replica = intake.instance(row["id"])
+        if replica["status"] not in _NOT_SERVING:
+            yield replica
+
+
+def _submit_one(intake: Intake, instance: Row) -> UUID:
+    intake.check(instance, Action.STOP)
+    task_id = intake.accept(instance, STOP_INSTANCE, TaskName.STOP)
+    intake.set_status(instance, InstanceStatus.MODIFYING)
+    return task_id
+
+
+def stop_server(context: Context) -> None:
+    stop_servers(context.resources, context.instance_id)
+
+
+def start_server(context: Context) -> None:
+    start_servers(context.resources, context.instance_id)
+
+
+def completed(context: Context, connection: Writer) -> Output:
+    set_status(connection, context.instance_id, InstanceStatus.SHUTDOWN)
+    connection.execute(_sql.set_stopped, [context.instance_id])
+    return {}
+
+
+STOP_INSTANCE: Operation[Resources, NoParameters] = Operation(
+    key="stop_instance",
+    parameters=NoParameters,
+    steps=(Step("stop server", stop_server, undo=start_server, expected=0.05),),
+    on_completed=completed,
+    on_failed=settle_by_looking,
+)

@@ -1,0 +1,195 @@
+"""What every engine promises of servers that follow one another, asked of real ones."""
+
+from dataclasses import replace
+
+import pytest
+
+from openrds.engines.protocol import EngineError
+
+
+def standby_of(trial, primary):
+    server = trial.engine.server(trial.node(upstream=primary.node))
+    server.replication.copy_upstream()
+    server.replication.follow()
+    return server
+
+
+def changed(trial, server, **changes):
+    """The same server under other settings."""
+    return trial.engine.server(replace(server.node, **changes))
+
+
+@pytest.fixture
+def pair(trial):
+    primary = trial.started()
+    trial.query(primary, "CREATE TABLE kept AS SELECT 1 AS x")
+    return primary, standby_of(trial, primary)
+
+
+def count(trial, server):
+    return trial.query(server, "SELECT count(*) FROM kept")
+
+
+def test_a_standby_has_what_its_upstream_has_and_refuses_writes(trial, pair, eventually):
+    primary, standby = pair
+
+    trial.query(primary, "INSERT INTO kept VALUES (2)")
+
+    eventually(lambda: count(trial, standby) == 2)
+    with pytest.raises(Exception, match="read-only"):
+        trial.query(standby, "INSERT INTO kept VALUES (3)")
+    assert standby.answers()
+
+
+def test_both_say_how_replication_stands(trial, pair, eventually):
+    primary, standby = pair
+
+    assert not primary.replication.state().is_standby
+    state = standby.replication.state()
+    assert (state.is_standby, state.streaming) == (True, True)
+    eventually(lambda: standby.replication.state().lag_bytes == 0)
+    eventually(lambda: [one.lag_bytes for one in primary.replication.followers()] == [0])
+    (follower,) = primary.replication.followers()
+    assert (follower.node_id, follower.streaming, follower.confirms) == (standby.node.node_id, True, False)
+    standby.stop()
+    eventually(lambda: primary.replication.followers() == ())
+
+
+def test_each_may_be_asked_twice(trial, pair):
+    _, standby = pair
+
+    standby.replication.copy_upstream()
+    standby.replication.follow()
+
+    assert standby.replication.rejoin() == "attached"
+    assert count(trial, standby) == 1
+    standby.replication.promote()
+    standby.replication.promote()
+    assert not standby.replication.state().is_standby
+
+
+def test_a_server_that_has_never_run_is_copied_too(trial):
+    primary = trial.initialised()
+    standby = trial.engine.server(trial.node(upstream=primary.node))
+
+    standby.replication.copy_upstream()
+    primary.start()
+    standby.replication.follow()
+
+    assert standby.replication.state().streaming
+
+
+def test_an_interrupted_copy_is_made_anew(trial):
+    primary = trial.started()
+    standby = trial.engine.server(trial.node(upstream=primary.node))
+    (standby.node.folder / ".data.copying-x").mkdir()
+
+    standby.replication.copy_upstream()
+    standby.replication.follow()
+
+    assert not list(standby.node.folder.glob(".*"))
+
+
+def test_roles_change_without_loss_and_back(trial, pair):
+    one, two = pair
+    for upstream, standby in ((one, two), (two, one)):
+        trial.query(upstream, "INSERT INTO kept VALUES (2)")
+        position = upstream.replication.retire()
+        standby.replication.await_position(position, 10)
+        standby.replication.promote()
+        follower = changed(trial, upstream, upstream=replace(standby.node, upstream=None))
+        assert follower.replication.rejoin() == "attached"
+        trial.query(standby, "INSERT INTO kept VALUES (3)")
+    assert count(trial, two) == 5
+
+
+def test_a_standby_that_lacks_something_is_noticed(trial, pair):
+    primary, standby = pair
+    standby.stop()
+    trial.query(primary, "INSERT INTO kept VALUES (2)")
+    position = primary.replication.retire()
+    standby.start()
+
+    with pytest.raises(EngineError, match="has not all"):
+        standby.replication.await_position(position, 0.1)
+
+
+def test_a_killed_primary_comes_back_as_standby_of_its_successor(trial, pair, eventually):
+    primary, standby = pair
+    standby.stop()
+    trial.query(primary, "INSERT INTO kept VALUES (2)")  # which its successor has not
+    trial.kill(primary)
+    primary.stop()
+    standby.start()
+    standby.replication.promote()
+    trial.query(standby, "CREATE TABLE after_all AS SELECT 1 AS x")
+
+    follower = changed(trial, primary, upstream=replace(standby.node, upstream=None))
+    assert follower.replication.rejoin() in ("rewound", "copied")
+
+    assert count(trial, follower) == 1
+    eventually(lambda: trial.query(follower, "SELECT count(*) FROM after_all") == 1)
+
+
+def test_a_broken_data_directory_is_copied_anew(trial, pair):
+    _, standby = pair
+    standby.stop()
+    trial.dialect.break_data(standby.node)
+
+    assert standby.replication.rejoin() == "copied"
+
+    assert count(trial, standby) == 1
+
+
+def test_a_third_server_turns_to_the_new_primary(trial, pair, eventually):
+    primary, standby = pair
+    third = standby_of(trial, primary)
+    position = primary.replication.retire()
+    for server in (standby, third):
+        server.replication.await_position(position, 10)
+    standby.replication.promote()
+
+    changed(trial, third, upstream=replace(standby.node, upstream=None)).replication.follow()
+    trial.query(standby, "INSERT INTO kept VALUES (2)")
+
+    eventually(lambda: count(trial, third) == 2)
+
+
+def test_a_running_primary_does_not_follow(trial, pair):
+    primary, standby = pair
+
+    with pytest.raises(EngineError, match="runs as a primary"):
+        changed(trial, primary, upstream=standby.node).replication.follow()
+
+    assert trial.query(primary, "INSERT INTO kept VALUES (2)") is None
+    primary.stop()
+    primary.start()
+    assert not primary.replication.state().is_standby
+
+
+def test_commits_wait_for_who_confirms_them(trial, pair, eventually):
+    primary, standby = pair
+    waiting = changed(trial, primary, confirmed_by=(standby.node.node_id,))
+
+    waiting.replication.await_confirmation(10)
+
+    assert [one.confirms for one in primary.replication.followers()] == [True]
+    trial.query(primary, "INSERT INTO kept VALUES (2)")
+    standby.stop()
+    with pytest.raises(EngineError, match="confirms"):
+        waiting.replication.await_confirmation(0.1)
+    primary.reload()
+    trial.query(primary, "INSERT INTO kept VALUES (3)")
+
+
+def test_what_is_kept_for_a_follower_is_let_go(trial, pair, eventually):
+    primary, standby = pair
+    standby.stop()
+    eventually(lambda: primary.replication.followers() == ())
+
+    primary.replication.forget(standby.node.node_id)
+    primary.replication.forget(standby.node.node_id)
+
+    assert trial.query(primary, trial.dialect.kept_for_followers) == 0
+    standby.replication.rejoin()
+    assert trial.query(primary, trial.dialect.kept_for_followers) == 1

@@ -1,0 +1,76 @@
+"""The port of an instance, changed through the API."""
+
+import contextlib
+import socket
+from typing import Any
+
+import psycopg
+import pytest
+
+from openrds.hosts.addresses import is_answering
+from support.service import PASSWORD, ServiceUnderTest, fresh
+
+
+@pytest.fixture(scope="module")
+def instance(service: ServiceUnderTest) -> dict[str, Any]:
+    return service.create(name="port-db")
+
+
+def change_port(service: ServiceUnderTest, instance: dict[str, Any], port: Any) -> Any:
+    answer = service.call("PUT", f"instances/{instance['id']}/port", {"port": port}, headers=fresh())
+    return answer.status_code, answer.json()
+
+
+def connect(address: str, port: int) -> psycopg.Connection:
+    return psycopg.connect(
+        host=address, port=port, user="root", password=PASSWORD, dbname="postgres", connect_timeout=10
+    )
+
+
+def test_a_port_is_changed(service: ServiceUnderTest, instance: dict[str, Any]) -> None:
+    (address,) = instance["private_ips"]
+    with contextlib.closing(connect(address, 5432)) as before:
+        before.execute("create table kept as select 42 as answer")
+        before.commit()
+        status, answer = change_port(service, instance, 6543)
+        assert status == 200
+        job = service.job(answer["workflowId"])
+        if job["status"] == "Running":
+            assert service.instance(instance["id"])["status"] == "MODIFYING DATABASE PORT"
+        job = service.completed(answer["workflowId"])
+        assert (job["name"], job["entities"]) == ("ModifyPostgresqlPort", {})
+        with pytest.raises(psycopg.OperationalError):
+            before.execute("select 1")
+    after = service.instance(instance["id"])
+    assert (after["status"], after["port"], after["private_ips"]) == ("ACTIVE", 6543, [address])
+    with connect(address, 6543) as connection:
+        assert connection.execute("select answer from kept").fetchone() == (42,)
+    assert not is_answering(address, 5432)
+
+
+def test_a_port_that_cannot_be_is_refused(service: ServiceUnderTest, instance: dict[str, Any]) -> None:
+    (address,) = instance["private_ips"]
+    port = service.instance(instance["id"])["port"]
+    for wrong, said in (
+        (port, f"has the port {port} already"),
+        (2099, "2100 to 9500"),
+        (9501, "2100 to 9500"),
+        ("many", "port"),
+        (None, "port"),
+    ):
+        status, answer = change_port(service, instance, wrong)
+        assert (status, answer["error_code"]) == (400, "DBS.200001"), answer
+        assert said in answer["error_msg"]
+    with socket.create_server((address, 7777)):
+        status, answer = change_port(service, instance, 7777)
+    assert (status, answer["error_code"]) == (400, "DBS.200001")
+    assert f"{address}:7777 is in use" in answer["error_msg"]
+    assert service.instance(instance["id"])["port"] == port
+
+
+def test_remote_connections_are_not_for_postgresql(
+    service: ServiceUnderTest, instance: dict[str, Any]
+) -> None:
+    answer = service.call("PUT", f"instances/{instance['id']}/remote-connection", {"is_open": True})
+    assert (answer.status_code, answer.json()["error_code"]) == (409, "DBS.280406")
+    assert "PostgreSQL has no remote connection" in answer.json()["error_msg"]
