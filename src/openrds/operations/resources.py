@@ -14,6 +14,7 @@ from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
 from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
+from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarding import Forwarder, Route
 from openrds.hosts.limits import Limits, NoLimits
@@ -38,6 +39,7 @@ class Resources:
     settings: Settings
     engines: Mapping[EngineName, Engine]
     volumes: Volumes
+    backups: BackupFolders
     addresses: AddressPool
     socket_root: Path
     forwarder: Forwarder
@@ -56,6 +58,9 @@ class Resources:
     def primary(self, instance_id: str) -> Row:
         """The node that serves the instance's clients."""
         return self.nodes(instance_id)[0]
+
+    def engine(self, instance_id: str) -> Engine:
+        return self.engines[EngineName(self.instance(instance_id)["engine"])]
 
     def standbys(self, instance_id: str) -> list[Row]:
         """The nodes that wait to take the primary's place."""
@@ -101,6 +106,7 @@ class Resources:
             installation=self.installation(EngineName(instance["engine"]), instance["version"]),
             folder=self.volumes.path(node["id"]),
             socket_dir=self._socket_dir(node["id"]),
+            archive=self.backups.archive(instance["id"]),
             address=str(node["address"]) if node["address"] else "",
             port=instance["port"],
             memory_mb=flavor.memory_gb * 1024,

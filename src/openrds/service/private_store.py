@@ -48,6 +48,7 @@ def private_store(
         installation=installation,
         folder=data_dir / "store",
         socket_dir=socket_root / "store",
+        archive=data_dir / "store" / "archive",
         address="",
         port=5432,
         memory_mb=1024,

@@ -13,9 +13,11 @@ from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import EngineError
 from openrds.hosts.addresses import AddressPool
+from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.user import ServerUser
+from openrds.operations.backup_schedule import look_after_backups, tidy_backups
 from openrds.operations.monitor import Monitor, tidy_servers
 from openrds.operations.registry import OPERATIONS, SCHEDULED
 from openrds.operations.replication_watch import watch_replication
@@ -50,10 +52,11 @@ _STARTING_INTERVAL = 60.0
 _SCHEDULE_INTERVAL = 10.0
 _REPLICATION_INTERVAL = 5.0
 _TIDYING_INTERVAL = 3600.0
+_BACKUP_INTERVAL = 10.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.
-_SPARE_THREADS = 10
+_SPARE_THREADS = 12
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
@@ -69,6 +72,7 @@ def build_resources(store: Store, settings: Settings, socket_root: Path) -> Reso
         engines={postgresql.name: postgresql},
         volumes=choose_volumes(settings, user),
         limits=limits,
+        backups=BackupFolders(settings.backups_dir, user),
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
         forwarder=choose_forwarder(settings.forwarding, settings.data_dir, user),
@@ -139,6 +143,7 @@ async def work(brief: child.Brief) -> None:
             _repeat(_STARTING_INTERVAL, lambda: start_overdue(store, queue, settings)),
             _repeat(_SCHEDULE_INTERVAL, Scheduler(store, queue, settings, SCHEDULED).start_due),
             _repeat(_TIDYING_INTERVAL, lambda: _tidy(resources)),
+            _repeat(_BACKUP_INTERVAL, lambda: look_after_backups(resources, queue)),
             _repeat(_POOL_DELAY, lambda: _keep_pools_full(resources)),
         )
 
@@ -169,6 +174,7 @@ def _tidy(resources: Resources) -> None:
     resources.store.rows(_answers.delete_expired)
     forget_ended(resources.store)
     tidy_servers(resources)
+    tidy_backups(resources)
 
 
 def _keep_pools_full(resources: Resources) -> None:
