@@ -62,12 +62,14 @@ def build_resources(store: Store, settings: Settings, socket_root: Path) -> Reso
     """The means of this host, as the settings describe them."""
     user = ServerUser.choose(settings.os_user)
     postgresql = PostgreSQL(settings.data_dir, user, settings.engine_dirs, settings.spare_data_dirs)
+    backups = BackupFolders(settings.backups_dir, user)
+    backups.make_root()
     return Resources(
         store=store,
         settings=settings,
         engines={postgresql.name: postgresql},
         volumes=FolderVolumes(settings.nodes_dir, user),
-        backups=BackupFolders(settings.backups_dir, user),
+        backups=backups,
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
         forwarder=choose_forwarder(settings.forwarding, settings.data_dir, user),
