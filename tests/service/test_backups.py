@@ -577,3 +577,40 @@ def test_the_first_automatic_backup_comes_by_itself_and_goes_with_its_instance()
         service.delete(created["id"])
         assert backups(service, created["id"]) == []
         assert not folder(service, created["id"]).exists()
+
+
+# Instances of several nodes
+
+
+def test_backups_and_log_go_on_over_a_change_of_the_primary(service: ServiceUnderTest) -> None:
+    pair = service.create(
+        name="pair",
+        ha={"mode": "Ha", "replication_mode": "sync"},
+        flavor_ref="rds.pg.n1.medium.2.ha",
+        availability_zone="local-1a,local-1a",
+    )
+    back_up(service, pair["id"], "of-the-pair")
+    with connect(pair) as connection:
+        connection.execute("create table orders as select generate_series(1, 100) as id")
+    answer = service.call("PUT", f"instances/{pair['id']}/failover", {}, headers=fresh())
+    service.completed(answer.json()["workflowId"])
+    with connect(pair) as connection:
+        connection.execute("insert into orders select generate_series(101, 200)")
+        time.sleep(0.01)
+        moment = now()
+        time.sleep(0.01)
+        connection.execute("delete from orders")
+
+    job = restore_tables(service, tables_of(pair["id"], moment, ("orders", "orders_old")))
+    assert job["status"] == "Completed", job
+    assert (rows(pair, "orders_old"), rows(pair, "orders")) == (200, 0)
+    point = {"instance_id": pair["id"], "type": "timestamp", "restore_time": moment}
+    single = restored_to_new(service, "single-of-pair", point)
+    assert (single["type"], rows(single, "orders")) == ("Single", 200)
+
+    source = {"instance_id": single["id"], "backup_id": back_up(service, single["id"], "of-the-single")["id"]}
+    body = {"source": source, "target": {"instance_id": pair["id"]}}
+    assert refusal(service, "POST", "instances/recovery", body)[:2] == (409, "DBS.280406")
+    back_up(service, pair["id"], "after-the-change")
+    for instance in (pair, single):
+        service.delete(instance["id"])

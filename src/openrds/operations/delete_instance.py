@@ -81,7 +81,6 @@ def remove_backups(context: Context) -> None:
 def release_address(context: Context) -> None:
     for instance in _all(context):
         release_addresses(context.resources, instance["id"])
-    context.resources.apply_routes()
 
 
 def completed(context: Context, connection: Writer) -> Output:

@@ -75,7 +75,7 @@ def completed(context: Context, connection: Writer) -> Output:
 
 
 def _change(context: Context, before: str, after: str) -> None:
-    """Whoever follows must allow as many connections as whom it follows: it grows before that one, and shrinks after."""
+    """Whoever follows must allow as many connections as whom it follows: it grows first, and shrinks last."""
     resources = context.resources
     with resources.store.transaction() as connection:
         connection.execute(_sql.set_flavor, {"id": context.instance_id, "flavor": after})

@@ -127,6 +127,11 @@ class Resources:
         self.engines[installation.engine].initialise(installation, server.node.data_dir)
         self.spare_taken.set()
 
+    def routes(self) -> set[Route]:
+        """What this host is to pass on."""
+        rows = self.store.rows(_sql.routes_of_host, [self.settings.host])
+        return {Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows}
+
     def apply_routes(self, *addresses: str) -> None:
         """Pass on what the store says is to be passed on by this host, now.
 
@@ -134,8 +139,7 @@ class Resources:
             HostError: not all of it is in place; with addresses, only if that concerns one of them.
         """
         with self._routing:
-            rows = self.store.rows(_sql.routes_of_host, [self.settings.host])
-            routes = {Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows}
+            routes = self.routes()
             try:
                 self.forwarder.apply(routes)
             except HostError as error:

@@ -66,13 +66,15 @@ def build_resources(store: Store, settings: Settings, socket_root: Path) -> Reso
     postgresql = PostgreSQL(
         settings.data_dir, user, settings.engine_dirs, settings.spare_data_dirs, limits=limits
     )
+    backups = BackupFolders(settings.backups_dir, user)
+    backups.make_root()
     return Resources(
         store=store,
         settings=settings,
         engines={postgresql.name: postgresql},
         volumes=choose_volumes(settings, user),
         limits=limits,
-        backups=BackupFolders(settings.backups_dir, user),
+        backups=backups,
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
         forwarder=choose_forwarder(settings.forwarding, settings.data_dir, user),
@@ -134,7 +136,7 @@ async def work(brief: child.Brief) -> None:
         await asyncio.gather(
             worker.run(),
             _repeat(0, Monitor(resources, queue).look_and_wait),
-            _repeat(_ROUTES_INTERVAL, lambda: _keep_routes(resources)),
+            _repeat(_ROUTES_INTERVAL, _RouteKeeper(resources).look),
             _repeat(settings.monitor_interval, VolumeWatch(resources).look_after_volumes),
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
             _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
@@ -160,12 +162,22 @@ async def _repeat(seconds: float, round_: Callable[[], None]) -> None:
         await asyncio.sleep(seconds)
 
 
-def _keep_routes(resources: Resources) -> None:
-    """See that what is to be passed on is: after a reboot, and where somebody else took it away."""
-    try:
-        resources.apply_routes()
-    except HostError as error:
-        logger.warning("not everything is passed on: %s", error)
+class _RouteKeeper:
+    """Sees that what is to be passed on is: after a reboot, and where somebody else took it away."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._is_idle = False
+
+    def look(self) -> None:
+        wanted = self._resources.routes()
+        if self._is_idle and not wanted:
+            return  # an idle service need not ask the machine time and again
+        try:
+            self._resources.apply_routes()
+            self._is_idle = not wanted
+        except HostError as error:
+            logger.warning("not everything is passed on: %s", error)
 
 
 def _tidy(resources: Resources) -> None:
