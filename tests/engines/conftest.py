@@ -123,6 +123,7 @@ class Trial:
             installation=self.installation,
             folder=folder,
             socket_dir=self.folder / "s" / name,
+            archive=self.folder / "archives" / name / "wal",
             address=free_address(self.dialect.port),
             port=self.dialect.port,
             memory_mb=2048,

@@ -243,27 +243,26 @@ def test_another_flavor_and_port_count_from_the_next_start(trial):
 def test_finished_log_segments_are_archived(trial, eventually):
     server = trial.started()
 
-    segment = server.node.folder / "archive" / trial.dialect.close_log_segment(server.node)
+    segment = server.node.archive / trial.dialect.close_log_segment(server.node)
 
     eventually(segment.exists)
     assert not list(segment.parent.glob("*.tmp"))
 
 
-def test_what_is_older_than_the_backups_is_removed(trial):
+def test_logs_that_are_older_than_the_backups_and_a_week_are_removed(trial):
     server = trial.started()
-    archive = server.node.folder / "archive"
-    days = {"old": 9, "young": 1, "newest": 0}
-    for name, age in days.items():
-        file = archive / name
-        file.write_bytes(b"a segment")
+    logs = server.node.folder / "log"
+    for name, age in {"old.log": 8, "young.log": 6}.items():
+        (logs / name).write_text("something happened")
         past = time.time() - age * 86400
-        os.utime(file, (past, past))
+        os.utime(logs / name, (past, past))
 
-    server.tidy(keep_days=7)
-
-    assert {path.name for path in archive.iterdir()} == {"young", "newest"}
+    server.tidy(keep_days=9)
+    assert (logs / "old.log").exists()
     server.tidy(keep_days=0)
-    assert {path.name for path in archive.iterdir()} == {"newest"}, "the newest may be in use"
+
+    assert not (logs / "old.log").exists()
+    assert (logs / "young.log").exists()
     assert server.answers()
 
 

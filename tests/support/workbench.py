@@ -55,6 +55,8 @@ class Footprint:
     limited: frozenset[str]
     routes: frozenset[Route]
     locks: int
+    backups: frozenset[str]
+    scratch: frozenset[str]
 
 
 @dataclass
@@ -95,7 +97,8 @@ class Workbench:
         return self.store.rows(b"select * from instance order by created_at")
 
     def footprint(self) -> Footprint:
-        nodes = self.resources.settings.nodes_dir
+        settings = self.resources.settings
+        nodes = settings.nodes_dir
         running = [record for record in processes.records_below(nodes) if processes.find(record)]
         return Footprint(
             processes=frozenset(record.parent.name for record in running),
@@ -115,6 +118,13 @@ class Workbench:
             limited=frozenset(getattr(self.resources.limits, "names", list)()),
             routes=self.resources.forwarder.routes(),
             locks=self.store.rows(b"select count(*) as locks from instance_lock")[0]["locks"],
+            # All but the log, to which any server may add at any time.
+            backups=frozenset(
+                str(path.relative_to(settings.backups_dir))
+                for path in settings.backups_dir.glob("*/*")
+                if path.name != "wal"
+            ),
+            scratch=frozenset(path.name for path in settings.scratch_dir.glob("*")),
         )
 
     def create_request(self, **changes: Any) -> CreateInstance:

@@ -19,6 +19,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 from openrds import __version__
 from openrds.api import (
+    backups,
     catalogue,
     health,
     instance_actions,
@@ -29,6 +30,7 @@ from openrds.api import (
     instances,
     public_ips,
     replication,
+    restores,
     schedule_tasks,
     task_export,
     tasks,
@@ -79,6 +81,8 @@ def _rds_router() -> Router:
         *instance_actions.HANDLERS,
         *instance_changes.HANDLERS,
         *instance_size.HANDLERS,
+        *backups.HANDLERS,
+        *restores.HANDLERS,
         *instance_ha.HANDLERS,
         *instance_network.HANDLERS,
         *public_ips.HANDLERS,

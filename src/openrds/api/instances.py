@@ -1,6 +1,7 @@
 """Instances: create, list, delete. Source: operations.md 3 and 4, reads.md 1.1."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from litestar import Response, delete, get, post
@@ -16,7 +17,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import find_flavor
 from openrds.domain.instance import InstanceType
 from openrds.domain.task import format_time
-from openrds.operations import create_instance, create_replica, delete_instance
+from openrds.operations import create_instance, create_replica, delete_instance, restore_new_instance
 from openrds.operations.create_request import CreateInstance
 from openrds.operations.creation import NewInstance
 from openrds.operations.intake import Intake
@@ -57,6 +58,9 @@ MAX_TAG_FILTERS = 10
         ErrorCode.DUPLICATE_TAG,
         ErrorCode.QUOTA,
         ErrorCode.STORAGE_SOLD_OUT,
+        ErrorCode.RESTORE_SOURCE,
+        ErrorCode.RESTORE_VOLUME,
+        ErrorCode.BACKUP_NOT_FOUND,
         ErrorCode.REPLICA_SOURCE,
         ErrorCode.TOO_MANY_REPLICAS,
         ErrorCode.INSTANCE_NOT_FOUND,
@@ -71,12 +75,11 @@ MAX_TAG_FILTERS = 10
 async def create(
     request: ApiRequest, project_id: FromPath[str], data: JSONBody[CreateInstance]
 ) -> Response[bodies.CreatedAnswer]:
-    """Create an instance, with `ha` one that has a standby, with `replica_of_id` a read replica of another."""
+    """Create an instance: with `ha` one that has a standby, with `replica_of_id` a read replica, or a restored one."""
     region = service_of(request).settings.region
 
     def work(intake: Intake) -> bodies.CreatedAnswer:
-        operation = create_replica if data.replica_of_id else create_instance
-        planned, task_id = operation.submit(intake, data)
+        planned, task_id = _submit(intake, data)
         return (
             bodies.CreatedAnswer()
             if task_id is None
@@ -144,6 +147,14 @@ async def list_instances(
     rows = await service.reads.rows(_sql.list_instances, parameters)
     listed = [_listed(row, service.settings.region) for row in rows if row["id"] is not None]
     return bodies.InstancesAnswer(listed, rows[0]["total_count"])
+
+
+def _submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID | None]:
+    if request.restore_point:
+        return restore_new_instance.submit(intake, request)
+    if request.replica_of_id:
+        return create_replica.submit(intake, request)
+    return create_instance.submit(intake, request)
 
 
 def _created(planned: NewInstance, region: str) -> bodies.CreatedInstance:

@@ -9,6 +9,7 @@ import typer
 
 from openrds import __version__
 from openrds.cli import (
+    backups,
     bench,
     check,
     demo,
@@ -17,6 +18,7 @@ from openrds.cli import (
     instance_replicas,
     instance_size,
     instances,
+    restore,
     serve,
     tasks,
 )
@@ -35,10 +37,12 @@ app.command("serve")(serve.serve)
 app.command("down")(serve.down)
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
+instances.app.add_typer(restore.app, name="restore")
 for part in (instance_ha, instance_network, instance_replicas, instance_size):
     instances.app.add_typer(part.app)
 app.add_typer(instances.app, name="instance")
 app.add_typer(instance_network.public_ips, name="public-ip")
+app.add_typer(backups.app, name="backup")
 app.add_typer(tasks.app, name="task")
 app.add_typer(bench.app, name="bench")
 

@@ -30,6 +30,7 @@ class Settings:
     heartbeat_interval: float = 2.0
     worker_timeout: float = 6.0
     monitor_interval: float = 2.0
+    first_backup_after: float = 300.0
     log_level: str = "INFO"
 
     @property
@@ -52,3 +53,11 @@ class Settings:
     @property
     def images_dir(self) -> Path:
         return self.data_dir / "images"
+
+    @property
+    def backups_dir(self) -> Path:
+        return self.data_dir / "backups"
+
+    @property
+    def scratch_dir(self) -> Path:
+        return self.data_dir / "scratch"

@@ -45,7 +45,6 @@ class Nftables:
 
     def __init__(self, data_dir: Path) -> None:
         self._table = f"openrds_{service_mark(data_dir)}"
-        self._is_idle = False
 
     @property
     def refusal(self) -> str:
@@ -63,12 +62,9 @@ class Nftables:
 
     def apply(self, routes: Collection[Route]) -> None:
         wanted = frozenset(routes)
-        if self._is_idle and not wanted:
-            return  # nobody else makes our table: an idle service need not ask time and again
         present, retired = self._present()
         if wanted != present:
             _nft("-f", "-", script=self._script(wanted, (present | retired) - wanted, retired & wanted))
-        self._is_idle = not wanted
 
     def stop(self) -> None:
         # Who may not use it has not made a table either.

@@ -22,6 +22,8 @@ from openrds.hosts.user import ServerUser
 
 #: The name of the record in a node's folder.
 RECORD = "process"
+#: A data directory is called so in whatever folder a server has; none has a record in it.
+DATA = "data"
 
 _RECORD_SECONDS = 60.0
 _KILL_SECONDS = 10.0
@@ -228,10 +230,10 @@ def stop_recorded(record: Path, seconds: float = 60.0) -> bool:
 
 
 def records_below(folder: Path) -> Iterator[Path]:
-    """The records of all servers in a folder, at any depth, but not inside a folder that has one."""
+    """The records of all servers in a folder, at any depth, but not inside a data directory."""
     for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != DATA]
         if RECORD in files:
-            folders.clear()
             yield Path(place) / RECORD
 
 

@@ -1,4 +1,4 @@
-"""Delete an instance with its data. Its tasks stay readable."""
+"""Delete an instance with its data and automatic backups. Its tasks stay readable, and manual backups stay."""
 
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 _sql = Queries("instances")
+_backups = Queries("backups")
 _schedule = Queries("schedule")
 
 Context = StepContext[Resources, NoParameters]
@@ -69,15 +70,24 @@ def leave_primary(context: Context) -> None:
             forget_follower(resources, instance["replica_of"], node["id"])
 
 
+def remove_backups(context: Context) -> None:
+    resources = context.resources
+    for backup in resources.store.rows(_backups.automatic_backups, [context.instance_id]):
+        resources.backups.remove(context.instance_id, backup["id"])
+    for instance in _all(context):
+        resources.backups.remove_archive(instance["id"])
+
+
 def release_address(context: Context) -> None:
     for instance in _all(context):
         release_addresses(context.resources, instance["id"])
-    context.resources.apply_routes()
 
 
 def completed(context: Context, connection: Writer) -> Output:
     for instance in _all(context):
         connection.execute(_schedule.cancel_of_instance, [instance["id"]])
+    connection.execute(_backups.delete_automatic_backups, [context.instance_id])
+    connection.execute(_backups.break_continuity, [context.instance_id])
     connection.execute(_sql.delete_replicas, [context.instance_id])
     connection.execute(_sql.delete_instance, [context.instance_id])
     return {}
@@ -111,6 +121,7 @@ DELETE_INSTANCE: Operation[Resources, NoParameters] = Operation(
         Step("stop server", stop_servers, undo=start_servers_again, expected=0.05),
         # From here on there is no way back: a failure leaves an instance that can only be deleted again.
         Step("remove volume", remove_volumes, expected=0.05),
+        Step("remove backups", remove_backups, expected=0.02),
         Step("leave primary", leave_primary, expected=0.01),
         Step("release address", release_address, expected=0.01),
     ),

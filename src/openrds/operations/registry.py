@@ -8,6 +8,7 @@ import msgspec
 
 from openrds.domain.schedule import ScheduledName
 from openrds.operations import resize_flavor, restart_instance
+from openrds.operations.back_up import BACK_UP
 from openrds.operations.bind_public_address import BIND_PUBLIC_ADDRESS
 from openrds.operations.change_port import CHANGE_PORT
 from openrds.operations.create_instance import CREATE_HA_INSTANCE, CREATE_INSTANCE
@@ -20,6 +21,10 @@ from openrds.operations.replication_mode import CHANGE_REPLICATION_MODE
 from openrds.operations.reset_password import RESET_PASSWORD
 from openrds.operations.resize_flavor import RESIZE_FLAVOR
 from openrds.operations.restart_instance import RESTART_INSTANCE
+from openrds.operations.restore_databases import RESTORE_DATABASES
+from openrds.operations.restore_instance import RESTORE_INSTANCE
+from openrds.operations.restore_new_instance import RESTORE_NEW_INSTANCE
+from openrds.operations.restore_tables import RESTORE_TABLES
 from openrds.operations.scheduling import Submit
 from openrds.operations.single_to_ha import SINGLE_TO_HA
 from openrds.operations.start_instance import START_INSTANCE
@@ -36,6 +41,11 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     RESET_PASSWORD,
     ENLARGE_VOLUME,
     RESIZE_FLAVOR,
+    BACK_UP,
+    RESTORE_NEW_INSTANCE,
+    RESTORE_INSTANCE,
+    RESTORE_TABLES,
+    RESTORE_DATABASES,
     CREATE_HA_INSTANCE,
     SINGLE_TO_HA,
     SWITCHOVER,

@@ -8,7 +8,7 @@ import msgspec
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import InstanceStatus, NodeRole
+from openrds.domain.instance import InstanceStatus
 from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
@@ -37,7 +37,8 @@ class ResizeFlavor(msgspec.Struct):
 
 
 class Parameters(msgspec.Struct, frozen=True):
-    spec_code: str
+    old: str
+    new: str
 
 
 Context = StepContext[Resources, Parameters]
@@ -54,51 +55,79 @@ def submit(intake: Intake, instance_id: str, request: ResizeFlavor) -> UUID:
         return schedule(
             intake, instance, ScheduledName.RESIZE_FLAVOR, TaskName.RESIZE_FLAVOR, now, target_config=target
         )
-    task_id = intake.accept(instance, RESIZE_FLAVOR, TaskName.RESIZE_FLAVOR, Parameters(request.spec_code))
+    replicas = intake.connection.execute(_sql.replicas_of_instance, [instance_id]).fetchall()
+    task_id = intake.accept(
+        instance,
+        RESIZE_FLAVOR,
+        TaskName.RESIZE_FLAVOR,
+        Parameters(instance["flavor_ref"], flavor.spec_code),
+        also_held=[replica["id"] for replica in replicas],
+    )
     intake.set_status(instance, InstanceStatus.MODIFYING)
     return task_id
 
 
 def restart_servers(context: Context) -> None:
     """With the new flavor."""
-    _restart(context, context.parameters.spec_code)
+    _change(context, context.parameters.old, context.parameters.new)
 
 
 def restart_servers_as_before(context: Context) -> None:
-    """The store has the old flavor until the task completes."""
-    _restart(context, context.resources.instance(context.instance_id)["flavor_ref"])
+    _change(context, context.parameters.new, context.parameters.old)
 
 
 def completed(context: Context, connection: Writer) -> Output:
-    connection.execute(_sql.set_flavor, {"id": context.instance_id, "flavor": context.parameters.spec_code})
     set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
     return {}
 
 
-def _restart(context: Context, spec_code: str) -> None:
-    """A standby must allow at least as many connections as its primary: it grows before that, and shrinks after."""
+def _change(context: Context, before: str, after: str) -> None:
+    """Whoever follows must allow as many connections as whom it follows: it grows first, and shrinks last."""
     resources = context.resources
-    before = resources.instance(context.instance_id)
-    instance = before | {"flavor_ref": spec_code}
-    nodes = resources.nodes(context.instance_id)
-    shrinks = flavor_of(instance).memory_gb < flavor_of(before).memory_gb
-    for node in nodes if shrinks else reversed(nodes):
-        server = resources.server(instance, node)
-        if shrinks and node["role"] == NodeRole.SLAVE:
+    with resources.store.transaction() as connection:
+        connection.execute(_sql.set_flavor, {"id": context.instance_id, "flavor": after})
+    instance = resources.instance(context.instance_id)
+    servers = [(instance, node) for node in resources.nodes(context.instance_id)]
+    servers += [
+        pair for pair in _running_replicas(resources, instance) if _is_concerned(pair[0], before, after)
+    ]
+    engine = EngineName(instance["engine"])
+    grows = _memory(engine, after) >= _memory(engine, before)
+    for row, node in reversed(servers) if grows else servers:
+        server = resources.server(row, node)
+        if not grows and server.node.upstream is not None:
             _await_news(server)
         server.stop()
         resources.start(server)
 
 
-def _await_news(standby: Server) -> None:
-    """It has to have heard that its primary allows less, before it may."""
+def _await_news(follower: Server) -> None:
+    """It has to have heard that whom it follows allows less, before it may."""
 
     def heard() -> bool:
-        state = standby.replication.state()
+        state = follower.replication.state()
         return state.streaming and state.lag_bytes == 0
 
     if not wait_until(heard, _NEWS_SECONDS, every=0.05):
-        logger.warning("the standby %s does not stream", standby.node.node_id)
+        logger.warning("%s does not stream", follower.node.node_id)
+
+
+def _running_replicas(resources: Resources, instance: Row) -> list[tuple[Row, Row]]:
+    replicas = resources.store.rows(_sql.replicas_of_instance, [instance["id"]])
+    pairs = [(replica, resources.primary(replica["id"])) for replica in replicas]
+    return [pair for pair in pairs if pair[0]["status"] == InstanceStatus.ACTIVE]
+
+
+def _is_concerned(replica: Row, before: str, after: str) -> bool:
+    """One that is larger than its primary was and will be stays as it is."""
+    engine = EngineName(replica["engine"])
+    return max(_memory(engine, before), _memory(engine, after)) > flavor_of(replica).memory_gb
+
+
+def _memory(engine: EngineName, spec_code: str) -> int:
+    flavor = find_flavor(engine, spec_code)
+    assert flavor is not None, "an instance was accepted with a flavor that does not exist"
+    return flavor.memory_gb
 
 
 def _check_flavor(instance: Row, spec_code: str) -> Flavor:

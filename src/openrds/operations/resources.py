@@ -14,6 +14,7 @@ from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
 from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
+from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarding import Forwarder, Route
 from openrds.hosts.limits import Limits, NoLimits
@@ -38,6 +39,7 @@ class Resources:
     settings: Settings
     engines: Mapping[EngineName, Engine]
     volumes: Volumes
+    backups: BackupFolders
     addresses: AddressPool
     socket_root: Path
     forwarder: Forwarder
@@ -56,6 +58,9 @@ class Resources:
     def primary(self, instance_id: str) -> Row:
         """The node that serves the instance's clients."""
         return self.nodes(instance_id)[0]
+
+    def engine(self, instance_id: str) -> Engine:
+        return self.engines[EngineName(self.instance(instance_id)["engine"])]
 
     def standbys(self, instance_id: str) -> list[Row]:
         """The nodes that wait to take the primary's place."""
@@ -101,6 +106,7 @@ class Resources:
             installation=self.installation(EngineName(instance["engine"]), instance["version"]),
             folder=self.volumes.path(node["id"]),
             socket_dir=self._socket_dir(node["id"]),
+            archive=self.backups.archive(instance["id"]),
             address=str(node["address"]) if node["address"] else "",
             port=instance["port"],
             memory_mb=flavor.memory_gb * 1024,
@@ -121,6 +127,11 @@ class Resources:
         self.engines[installation.engine].initialise(installation, server.node.data_dir)
         self.spare_taken.set()
 
+    def routes(self) -> set[Route]:
+        """What this host is to pass on."""
+        rows = self.store.rows(_sql.routes_of_host, [self.settings.host])
+        return {Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows}
+
     def apply_routes(self, *addresses: str) -> None:
         """Pass on what the store says is to be passed on by this host, now.
 
@@ -128,8 +139,7 @@ class Resources:
             HostError: not all of it is in place; with addresses, only if that concerns one of them.
         """
         with self._routing:
-            rows = self.store.rows(_sql.routes_of_host, [self.settings.host])
-            routes = {Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows}
+            routes = self.routes()
             try:
                 self.forwarder.apply(routes)
             except HostError as error:

@@ -25,7 +25,8 @@ def down(data_dir: Path) -> int:
         _stop_serve(data_dir)
         stop_forwarding(data_dir)
         # The store goes last: it is the one thing the others may still want to write to.
-        records = [*processes.records_below(data_dir / "nodes"), *processes.records_below(data_dir / "store")]
+        folders = [data_dir / name for name in ("nodes", "scratch", "store")]
+        records = [record for folder in folders for record in processes.records_below(folder)]
         stopped = sum(processes.stop_recorded(record) for record in records)
         # So that the folder can be copied as a whole, or removed; the next `serve` mounts its volumes again.
         images.detach(data_dir / "images", data_dir / "nodes")

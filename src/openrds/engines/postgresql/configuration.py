@@ -45,7 +45,7 @@ def postgresql_conf(node: NodeSpec) -> str:
         | _logging(node)
         | _writing(node)
     )
-    return _HEADER + "".join(f"{name} = {_quoted(value)}\n" for name, value in settings.items())
+    return _HEADER + "".join(f"{name} = {quoted(value)}\n" for name, value in settings.items())
 
 
 def pg_hba_conf() -> str:
@@ -116,7 +116,7 @@ def _write_ahead_log(node: NodeSpec) -> dict[str, str]:
         "wal_level": "replica",
         "hot_standby": "on",
         "archive_mode": "on",
-        "archive_command": archive_command(archive_folder(node)),
+        "archive_command": archive_command(node.archive),
         "archive_timeout": "300s",
         "wal_retrieve_retry_interval": "100ms",
     }
@@ -156,10 +156,10 @@ def synchronous_standby_names(node_ids: Iterable[str]) -> str:
 def conninfo(node: NodeSpec, **options: str) -> str:
     """How our superuser reaches a server of this host: over its socket, without a password."""
     words = {"host": str(node.socket_dir), "port": str(node.port), "user": SUPERUSER, **options}
-    return " ".join(f"{name}={_conninfo_quoted(value)}" for name, value in words.items())
+    return " ".join(f"{name}={_conninfoquoted(value)}" for name, value in words.items())
 
 
-def _conninfo_quoted(value: str) -> str:
+def _conninfoquoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
@@ -181,10 +181,6 @@ def _writing(node: NodeSpec) -> dict[str, str]:
     return {"default_transaction_read_only": "on"} if node.read_only else {}
 
 
-def archive_folder(node: NodeSpec) -> Path:
-    return node.folder / "archive"
-
-
 def standby_signal(node: NodeSpec) -> Path:
     """The file that makes a server a standby when it starts; its promotion removes it."""
     return node.data_dir / "standby.signal"
@@ -194,5 +190,5 @@ def log_folder(node: NodeSpec) -> Path:
     return node.folder / "log"
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -5,6 +5,9 @@ from functools import cached_property
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
+from openrds.engines.postgresql.backups import PostgreSQLBackups
+from openrds.engines.postgresql.client_programs import ClientPrograms
+from openrds.engines.postgresql.copying import PostgreSQLCopying
 from openrds.engines.postgresql.datadirs import DataDirectories
 from openrds.engines.postgresql.discovery import find_installations
 from openrds.engines.postgresql.passwords import scram_verifier
@@ -36,6 +39,9 @@ class PostgreSQL:
         self._limits = limits or NoLimits()
         self._programs = Programs(self.installations, user)
         self._data_directories = DataDirectories(data_dir / "pool", user, spare_data_dirs)
+        programs = ClientPrograms(user, self.installations)
+        self.backups = PostgreSQLBackups(programs)
+        self.copying = PostgreSQLCopying(programs)
 
     def installations(self) -> tuple[Installation, ...]:
         """

@@ -28,7 +28,6 @@ _DAY_SECONDS = 86400.0
 _LOG_DAYS = 7
 _CONNECT_SECONDS = 5.0
 _SOCKET_PATH_BYTES = 107
-_UP = ("ready", "standby")
 
 #: Nothing of our own environment, which may hold secrets; the archive command needs a path.
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
@@ -36,6 +35,11 @@ _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HO
 
 class PostgreSQLServer:
     """`start_seconds` is how long a start may take; the recovery after a crash can be long."""
+
+    #: Which of the statuses that it writes mean that it is up.
+    _up: tuple[str, ...] = ("ready", "standby")
+    #: Whether its configuration is to survive a power cut.
+    _durable = True
 
     def __init__(
         self,
@@ -67,7 +71,7 @@ class PostgreSQLServer:
             ("pg_hba.conf", configuration.pg_hba_conf()),
             ("pg_ident.conf", configuration.pg_ident_conf(os_users)),
         ):
-            self._user.write(self.node.data_dir / name, text)
+            self._user.write(self.node.data_dir / name, text, durable=self._durable)
         if self.node.upstream is not None:
             self._user.write(configuration.standby_signal(self.node), "")
 
@@ -137,13 +141,12 @@ class PostgreSQLServer:
 
     def tidy(self, keep_days: int) -> None:
         """
-        Remove archived WAL that is older than so many days, and logs that are older than that and a week.
+        Remove logs that are older than so many days and a week.
 
         Raises:
             EngineError: a file cannot be removed.
         """
         try:
-            _remove_older(configuration.archive_folder(self.node), keep_days)
             _remove_older(configuration.log_folder(self.node), max(keep_days, _LOG_DAYS))
         except OSError as error:
             raise self._error(str(error)) from error
@@ -201,7 +204,7 @@ class PostgreSQLServer:
 
     def _await_up(self, process: Process, log: postmaster.LogTail) -> None:
         def settled() -> bool:
-            return postmaster.status_of(self.node, process) in _UP or not process.is_alive()
+            return postmaster.status_of(self.node, process) in self._up or not process.is_alive()
 
         if not wait_until(settled, self._start_seconds):
             raise self._error(f"it is still starting after {self._start_seconds:g} s.\n{log.last_lines()}")
@@ -239,7 +242,8 @@ class PostgreSQLServer:
             raise self._error(f"the path of its socket is longer than {_SOCKET_PATH_BYTES} bytes: {path}")
         try:
             self._user.make_folder(self.node.socket_dir, 0o750)
-            self._user.make_folder(configuration.archive_folder(self.node))
+            self._user.make_folder(self.node.archive.parent)
+            self._user.make_folder(self.node.archive)
             self._user.make_folder(configuration.log_folder(self.node))
         except HostError as error:
             raise self._error(str(error)) from error

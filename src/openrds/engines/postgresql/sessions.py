@@ -39,15 +39,15 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @contextmanager
-def superuser_session(node: NodeSpec) -> Iterator[Connection]:
+def superuser_session(node: NodeSpec, database: str | None = None) -> Iterator[Connection]:
     """
-    A session that commits each statement by itself.
+    A session that commits each statement by itself, in one database where it matters which.
 
     Raises:
         EngineError: the server does not let us in, or a statement in the session failed.
     """
     try:
-        with _connect(node) as connection:
+        with _connect_to(node, database) if database else _connect(node) as connection:
             yield connection
     except psycopg.Error as error:
         # Not the full text: it may quote the statement.

@@ -174,6 +174,12 @@ where isleaf
       <= (select id from task_floor)
 order by 1
 
+-- name: detached_partitions
+select relname as name from pg_class
+where relkind = 'r' and not relispartition and relname ~ '^task_[0-9]{8}$'
+  and relnamespace = (select relnamespace from pg_class where oid = 'task'::regclass)
+order by 1
+
 -- name: get_task
 select id, project_id, name, instance_id, instance_name, status, entities, fail_reason, created_at, ended_at,
        progress, step_share, step_expected, step_started_at, clock_timestamp() as now
