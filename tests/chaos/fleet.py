@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
 import psycopg
 from psycopg.rows import dict_row
 
@@ -71,12 +72,17 @@ class Fleet:
         if after is None:
             yield
             return
-        killer = threading.Timer(after, lambda: self.service.child("worker_process").kill())
+        killer = threading.Timer(after, self._kill_worker)
         killer.start()
         try:
             yield
         finally:
             killer.join()
+
+    def _kill_worker(self) -> None:
+        """One that is just being started again after the last time is spared."""
+        with contextlib.suppress(ValueError, psutil.Error):
+            self.service.child("worker_process").kill()
 
     # --- what must hold after each operation ---
 
