@@ -23,7 +23,7 @@ from openrds.hosts import processes
 from support.service import fresh, running_service, wait_for
 
 #: Operations of one run, each with a check of everything.
-STEPS = int(os.environ.get("OPENRDS_CHAOS_STEPS", "50"))
+STEPS = int(os.environ.get("OPENRDS_CHAOS_STEPS", "60"))
 RUNS = int(os.environ.get("OPENRDS_CHAOS_RUNS", "4"))
 FIRST_SEED = int(os.environ.get("OPENRDS_CHAOS_SEED", "1"))
 
