@@ -307,7 +307,7 @@ def test_create_with_a_standby(call: Caller) -> None:
 
 
 def test_a_standby_is_given_switched_to_and_set(call: Caller) -> None:
-    offer_everything(call.api)
+    call.api.answer("flavors/PostgreSQL", {"flavors": [{"az_status": {"zone-1": "normal"}}]})
     call.api.answer("instances", {"instances": [listed(id=INSTANCE_ID)], "total_count": 1})
     call.api.answer(f"instances/{INSTANCE_ID}/action", {"job_id": "task-1"})
     assert call("instance", "to-ha", INSTANCE_ID, "--no-wait").out == "Task task-1\n"

@@ -208,10 +208,12 @@ def test_what_an_asynchronous_primary_wrote_last_is_rescued(
     )
     before = len(tasks(service, instance, "SwitchoverPostgresqlInstance"))
     receiver.suspend()
-    with connect(instance) as connection:
-        connection.execute("create table late as select repeat('x', 500) from generate_series(1, 100000)")
-    kill(service, primary)
-    receiver.resume()
+    try:
+        with connect(instance) as connection:
+            connection.execute("create table late as select repeat('x', 500) from generate_series(1, 100000)")
+        kill(service, primary)
+    finally:
+        receiver.resume()
     wait_for(lambda: role(service, instance, "master") == standby, 60, "the standby's turn")
     settled(service, instance, "SwitchoverPostgresqlInstance", 1)
     assert len(tasks(service, instance, "SwitchoverPostgresqlInstance")) == before + 1

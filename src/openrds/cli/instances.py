@@ -165,14 +165,12 @@ def password(session: Session, instance: IdOrName, password_stdin: PasswordStdin
 
 def create_instance(client: Client, order: Order) -> Json:
     """Order an instance in the project's network; the answer of `POST instances`."""
+    version = order.version or lookups.newest_version(client, order.engine)
     zone = order.zone or lookups.first_zone(client, order.engine)
     ha = order.replication_mode
     body: dict[str, Any] = {
         "name": order.name,
-        "datastore": {
-            "type": order.engine,
-            "version": order.version or lookups.newest_version(client, order.engine),
-        },
+        "datastore": {"type": order.engine, "version": version},
         "flavor_ref": order.flavor or lookups.default_flavor(order.engine, with_standby=ha is not None),
         "volume": {"type": order.volume_type, "size": order.size},
         "region": client.credentials.region,
