@@ -33,14 +33,14 @@ def measure() -> Iterator[Figure]:
         running_service(spare_data_dirs="1") as warm_service,
         running_service(spare_data_dirs="0") as cold_service,
     ):
-        installation = _installation(warm_service)
+        installation = installation_of(warm_service)
         versions = len(warm_service.get("datastores/PostgreSQL")["dataStores"])
         for round_ in range(ROUNDS + 1):
             times = []
             for run in (
-                lambda: _by_hand(installation),
-                lambda number=round_: _by_service(warm_service, number),
-                lambda number=round_: _by_service(cold_service, number),
+                lambda: by_hand(installation),
+                lambda number=round_: by_service(warm_service, number),
+                lambda number=round_: by_service(cold_service, number),
             ):
                 # A pool that is being refilled would disturb whoever comes next.
                 await_full_pool(warm_service.data_dir, versions)
@@ -48,21 +48,21 @@ def measure() -> Iterator[Figure]:
             if round_ > 0:  # the first round warms the page cache
                 for values, value in zip((bare, warm, cold), times, strict=True):
                     values.append(value)
-    by_hand = f"by hand {spread(bare)}"
+    hand = f"by hand {spread(bare)}"
     for name, values, limit in (
         ("create, warm pool / by hand", warm, 0.5),
         ("create, cold pool / by hand", cold, 1.3),
     ):
         ratio = statistics.median(ours / theirs for ours, theirs in zip(values, bare, strict=True))
-        yield Figure(name, ratio, limit, detail=f"{spread(values)}; {by_hand}")
+        yield Figure(name, ratio, limit, detail=f"{spread(values)}; {hand}")
 
 
-def _installation(service: ServiceUnderTest) -> Installation:
+def installation_of(service: ServiceUnderTest) -> Installation:
     """The version that instances get by default, the newest."""
     return PostgreSQL(service.data_dir, ServerUser.choose()).installations()[-1]
 
 
-def _by_hand(installation: Installation) -> float:
+def by_hand(installation: Installation) -> float:
     user = ServerUser.choose()
     root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
     user.own(root)
@@ -100,7 +100,7 @@ def _by_hand(installation: Installation) -> float:
         shutil.rmtree(root)
 
 
-def _by_service(service: ServiceUnderTest, round_: int) -> float:
+def by_service(service: ServiceUnderTest, round_: int) -> float:
     body = service.create_body(name=f"bench-{round_}")
     begun = time.perf_counter()
     answer = service.call("POST", "instances", body).json()

@@ -176,26 +176,39 @@ provide_postgresql() {
             "On Debian and Ubuntu, as root: apt-get install postgresql"
 }
 
+# --- XFS ---
+
+# Volumes with a hard limit are images with an XFS; openrds works without, so it is tried once.
+provide_xfs() {
+    [[ -e $stamps/xfs ]] || (PATH=$PATH:/usr/sbin:/sbin command -v mkfs.xfs >/dev/null) && return
+    touch "$stamps/xfs"
+    { may_apt && apt_install xfsprogs; } ||
+        say "LEFT OUT: xfsprogs, so volumes cannot have a hard limit here (volumes = xfs). It is for root only"
+}
+
 # --- Passing connections on: nftables for root, HAProxy for everybody ---
 
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
 
 missing_forwarders() {
-    has nft || echo nftables
     # Tests cover both; otherwise one is enough.
-    has haproxy || { [[ $profile != dev ]] && has nft; } || echo haproxy
+    [[ $profile != dev ]] && { has nft || has haproxy; } && return
+    has nft || echo nftables
+    has haproxy || echo haproxy
 }
 
 provide_forwarding() {
-    local missing
-    missing=$(missing_forwarders)
+    local missing tried=$stamps/forwarding
+    missing=$(missing_forwarders | paste -sd ' ')
     [[ -n $missing ]] || return 0
-    # shellcheck disable=SC2086 # several packages
-    if may_apt && apt_install $missing; then
-        return
+    # What could not be had once is not tried again with every `make`.
+    if may_apt && [[ $(cat "$tried" 2>/dev/null) != "$missing" ]]; then
+        # shellcheck disable=SC2086 # several packages
+        apt_install $missing && return
+        echo "$missing" >"$tried"
     fi
-    say "LEFT OUT: ${missing//$'\n'/ and } cannot be installed here. Primary/standby instances and public addresses need" \
-        "one of nftables (as root) and haproxy; on Debian and Ubuntu, as root: apt-get install ${missing//$'\n'/ }"
+    say "LEFT OUT: ${missing/ / and } cannot be installed here. Primary/standby instances and public addresses" \
+        "need one of nftables (as root) and haproxy; on Debian and Ubuntu, as root: apt-get install $missing"
 }
 
 # --- What was asked for ---
@@ -222,4 +235,5 @@ if [[ $profile == dev ]] || ! is_current dev; then
     }
 fi
 provide_postgresql
+provide_xfs
 provide_forwarding

@@ -252,6 +252,20 @@ def test_a_name_is_looked_up_and_an_id_is_not(call: Caller) -> None:
     assert call.sent("GET") == [("instances?name=orders", None)]
 
 
+def test_enlarge_and_resize(call: Caller) -> None:
+    call.api.answer(f"instances/{INSTANCE_ID}/action", {"job_id": "task-1"}, status=202)
+    assert call("instance", "enlarge", INSTANCE_ID, "100", "--no-wait").code == 0
+    assert call("instance", "resize", INSTANCE_ID, "rds.pg.n1.large.4", "--no-wait").code == 0
+    delayed = call("instance", "resize", INSTANCE_ID, "rds.pg.n1.large.4", "--delay")
+    assert (delayed.code, delayed.out) == (0, "scheduled task task-1 waits for the maintenance window\n")
+    assert [body for _, body in call.sent("POST")] == [
+        {"enlarge_volume": {"size": 100}},
+        {"resize_flavor": {"spec_code": "rds.pg.n1.large.4"}},
+        {"resize_flavor": {"spec_code": "rds.pg.n1.large.4", "is_delay": True}},
+    ]
+    assert call("instance", "enlarge", INSTANCE_ID, "much").code == 2
+
+
 def offer_addresses(api: FakeApi, *statuses: str) -> None:
     api.answer(
         "v1/publicips",

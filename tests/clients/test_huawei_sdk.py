@@ -166,6 +166,50 @@ def test_an_instance_is_created_restarted_and_deleted(client: RdsClient, service
     assert job_of(client, answer.job_id).status == "Completed"
 
 
+def test_a_volume_is_enlarged(client: RdsClient, instance_id: str) -> None:
+    body = m.EnlargeVolumeRequestBody(m.EnlargeVolumeObject(size=80))
+    answer = client.start_instance_enlarge_volume_action(
+        m.StartInstanceEnlargeVolumeActionRequest(instance_id=instance_id, body=body)
+    )
+    assert answer.status_code == 202
+
+    job = completed(client, answer.job_id)
+    assert job.name == "EnlargePostgresqlVolume"
+    assert (job.entities.volume.original_size, job.entities.volume.target_size) == ("40", "80")
+    assert job.entities.resource_ids == [f"{instance_id}.volume"]
+    assert listed(client, id=instance_id)[0].volume.size == 80
+    again = refused(
+        lambda: client.start_instance_enlarge_volume_action(
+            m.StartInstanceEnlargeVolumeActionRequest(
+                instance_id=instance_id, body=m.EnlargeVolumeRequestBody(m.EnlargeVolumeObject(size=70))
+            )
+        )
+    )
+    assert (again.status_code, again.error_code) == (400, "DBS.200306")
+    used = client.show_storage_used_space(m.ShowStorageUsedSpaceRequest(instance_id=instance_id))
+    assert used.node_id and float(used.used) >= 0
+    policy = client.show_auto_enlarge_policy(m.ShowAutoEnlargePolicyRequest(instance_id=instance_id))
+    assert policy.switch_option is False
+
+
+def test_a_flavor_is_changed(client: RdsClient, instance_id: str) -> None:
+    offered = client.list_engine_flavors(
+        m.ListEngineFlavorsRequest(instance_id=instance_id, spec_code_like="large", limit=1)
+    )
+    (flavor,) = offered.optional_flavors
+    assert offered.total_count > 1
+    answer = client.start_resize_flavor_action(
+        m.StartResizeFlavorActionRequest(
+            instance_id=instance_id, body=m.ResizeFlavorRequest(m.ResizeFlavorObject(flavor.spec_code))
+        )
+    )
+    assert answer.status_code == 202
+
+    assert completed(client, answer.job_id).name == "ResizePostgresqlFlavor"
+    one = listed(client, id=instance_id)[0]
+    assert (one.status, one.flavor_ref, one.cpu) == ("ACTIVE", flavor.spec_code, flavor.vcpus)
+
+
 def test_a_restart_waits_for_the_maintenance_window(client: RdsClient, instance_id: str) -> None:
     hour = dt.datetime.now(dt.UTC) + dt.timedelta(hours=5)
     window = m.OpsWindowRequest(f"{hour:%H}:00", f"{hour + dt.timedelta(hours=4):%H}:00")

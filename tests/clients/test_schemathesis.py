@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx
 import pytest
 import schemathesis
+from hypothesis import HealthCheck, settings
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 from requests.auth import AuthBase
@@ -120,7 +121,15 @@ def target() -> Iterator[Target]:
         yield Target(service, Signature(service), answer["instance"]["id"], answer["job_id"])
 
 
+# A body with lists in lists takes its time to be made up, on a busy machine more than hypothesis allows by itself.
 @schema.parametrize()
+@settings(
+    max_examples=FUZZED_CASES,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 def test_the_service_does_what_its_document_says(case: schemathesis.Case, target: Target) -> None:
     target.try_(case)
 
@@ -147,12 +156,9 @@ def test_every_route_is_documented() -> None:
 #: Of operations that are in the tables of the domain, and not yet in the API.
 PLANNED = {
     ErrorCode.INSTANCE_TYPE,
-    ErrorCode.FLAVOR_CHANGE,
     ErrorCode.ZONE_COMBINATION,
     ErrorCode.REPLICA_SOURCE,
     ErrorCode.TOO_MANY_REPLICAS,
-    ErrorCode.VOLUME_NOT_LARGER,
-    ErrorCode.REPLICA_VOLUME,
     ErrorCode.BACKUP_NOT_FOUND,
     ErrorCode.BACKUP_RUNNING,
     ErrorCode.BACKUP_NAME,

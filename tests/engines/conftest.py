@@ -117,12 +117,13 @@ class Trial:
 
     def node(self, **changes: Any) -> NodeSpec:
         name = f"n{secrets.token_hex(3)}"
-        folder = FolderVolumes(self.folder / "instances", self.user).create(name)
+        folder = FolderVolumes(self.folder / "instances", self.user).create(name, 40)
         node = NodeSpec(
             node_id=name,
             installation=self.installation,
             folder=folder,
             socket_dir=self.folder / "s" / name,
+            archive=self.folder / "archives" / name / "wal",
             address=free_address(self.dialect.port),
             port=self.dialect.port,
             memory_mb=2048,

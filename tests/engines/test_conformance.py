@@ -11,6 +11,9 @@ import psycopg
 import pytest
 
 from openrds.engines.protocol import EngineError
+from openrds.hosts.images import ImageVolumes, detach
+from openrds.hosts.volumes import FolderVolumes
+from support.means import needs_images
 
 WRONG = psycopg.OperationalError
 
@@ -240,27 +243,26 @@ def test_another_flavor_and_port_count_from_the_next_start(trial):
 def test_finished_log_segments_are_archived(trial, eventually):
     server = trial.started()
 
-    segment = server.node.folder / "archive" / trial.dialect.close_log_segment(server.node)
+    segment = server.node.archive / trial.dialect.close_log_segment(server.node)
 
     eventually(segment.exists)
     assert not list(segment.parent.glob("*.tmp"))
 
 
-def test_what_is_older_than_the_backups_is_removed(trial):
+def test_logs_that_are_older_than_the_backups_and_a_week_are_removed(trial):
     server = trial.started()
-    archive = server.node.folder / "archive"
-    days = {"old": 9, "young": 1, "newest": 0}
-    for name, age in days.items():
-        file = archive / name
-        file.write_bytes(b"a segment")
+    logs = server.node.folder / "log"
+    for name, age in {"old.log": 8, "young.log": 6}.items():
+        (logs / name).write_text("something happened")
         past = time.time() - age * 86400
-        os.utime(file, (past, past))
+        os.utime(logs / name, (past, past))
 
-    server.tidy(keep_days=7)
-
-    assert {path.name for path in archive.iterdir()} == {"young", "newest"}
+    server.tidy(keep_days=9)
+    assert (logs / "old.log").exists()
     server.tidy(keep_days=0)
-    assert {path.name for path in archive.iterdir()} == {"newest"}, "the newest may be in use"
+
+    assert not (logs / "old.log").exists()
+    assert (logs / "young.log").exists()
     assert server.answers()
 
 
@@ -334,3 +336,75 @@ def test_two_takers_never_share_a_reserve(trial):
 
     inodes = {node.data_dir.stat().st_ino for node in nodes}
     assert len(inodes) == 4
+
+
+@needs_images
+def test_a_spare_goes_onto_a_volume_that_is_another_file_system(trial):
+    """By a copy, which is taken as far as the disk; what is left of the spare is not offered again."""
+    trial = trial.with_reserve(1)
+    trial.engine.fill_pool()
+    volumes = ImageVolumes(trial.folder / "images", FolderVolumes(trial.folder / "nodes", trial.user))
+    try:
+        node = replace(trial.node(), folder=volumes.create("one", 1))
+        trial.engine.initialise(trial.installation, node.data_dir)
+
+        assert not [path for path in trial.folder.glob("reserve/pool/*/[!.]*") if path.is_dir()]
+        assert not list(trial.folder.glob("reserve/pool/*/.taken-*"))
+        server = trial.engine.server(node)
+        server.configure()
+        server.start()
+        assert server.answers()
+        server.stop()
+    finally:
+        detach(volumes.images, volumes.folders.root)
+
+
+def test_read_only_keeps_clients_from_changing_anything(trial):
+    server = trial.started()
+    trial.query(server, "CREATE TABLE kept AS SELECT 7 AS x")
+
+    server.set_read_only(True)
+
+    with pytest.raises(psycopg.Error):
+        trial.query(server, "CREATE TABLE more (x int)")
+    assert trial.query(server, "SELECT x FROM kept") == 7
+    server.set_administrator("root", trial.engine.seal_password("Secret#Word_1"))  # we still may
+    server.set_read_only(False)
+    server.set_read_only(False)
+    trial.query(server, "CREATE TABLE more (x int)")
+
+
+def test_read_only_outlives_a_restart_and_may_be_set_on_a_stopped_server(trial):
+    server = trial.started()
+    server.set_read_only(True)
+    server.stop()
+    same = trial.engine.server(replace(server.node, read_only=True))
+    same.configure()
+    same.start()
+    with pytest.raises(psycopg.Error):
+        trial.query(server, "CREATE TABLE more (x int)")
+    same.stop()
+
+    server.set_read_only(False)
+
+    server.start()
+    trial.query(server, "CREATE TABLE more (x int)")
+
+
+def test_read_only_ends_a_statement_that_writes_and_spares_idle_sessions(trial):
+    server = trial.started()
+    node = server.node
+    login = {"host": node.address, "port": node.port, "user": "root", "password": "Secret#Word_1"}
+    with (
+        psycopg.connect(**login, dbname="postgres", autocommit=True) as idle,
+        psycopg.connect(**login, dbname="postgres") as writer,
+    ):
+        writer.execute("CREATE TABLE unfinished (x int)")
+
+        server.set_read_only(True)
+
+        with pytest.raises(psycopg.OperationalError):
+            writer.execute("INSERT INTO unfinished VALUES (1)")
+        assert idle.execute("SELECT 1").fetchone() == (1,)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            idle.execute("CREATE TABLE more (x int)")

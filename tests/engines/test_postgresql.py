@@ -131,7 +131,8 @@ def test_half_made_spares_are_removed_but_not_those_of_a_living_filler(trial):
     place.mkdir(parents=True)
     for folder in (pool, place):
         folder.chmod(0o711)
-    (place / ".making-crashed").mkdir()
+    for left in (".making-crashed", ".taken-crashed"):
+        (place / left).mkdir()
 
     for filler in fillers:
         filler.start()
@@ -139,7 +140,7 @@ def test_half_made_spares_are_removed_but_not_those_of_a_living_filler(trial):
         filler.join()
 
     assert len(spares.ready(trial.installation)) == 2
-    assert not list(place.glob(".making-*"))
+    assert not [*place.glob(".making-*"), *place.glob(".taken-*")]
 
 
 def fake_installation(folder: Path, version: str) -> Path:

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from openrds.operations import delete_instance
+from openrds.operations import delete_instance, remove_backup
+from openrds.operations.backup_schedule import remove_deleted
 from support.workbench import Workbench
 
 Preparation = Callable[[Workbench], str | None]
@@ -37,14 +38,27 @@ class Prepared:
             # Replicas go with their primary.
             if row["replica_of"] is None or row["status"] == "CREATE FAIL":
                 self._delete(row["id"])
+        self._delete_backups()
         footprint = self._bench.footprint()
         assert not footprint.processes
         assert not footprint.folders
         assert not footprint.sockets
         assert not footprint.addresses
+        assert not footprint.mounts
+        assert not footprint.images
+        assert not footprint.limited
+        assert not footprint.backups
+        assert not footprint.scratch
         assert not footprint.routes
         assert footprint.locks == 0
         assert self._bench.instances() == []
+
+    def _delete_backups(self) -> None:
+        """Manual ones outlive their instance."""
+        bench = self._bench
+        for row in bench.store.rows(b"select id from backup where status <> 'DELETING'"):
+            bench.submit(lambda intake, id_=row["id"]: remove_backup.delete(intake, id_))
+        remove_deleted(bench.resources)
 
     def _delete(self, instance_id: str) -> None:
         bench = self._bench

@@ -3,6 +3,8 @@
 A new operation needs an entry here, and gets the four proofs with it.
 """
 
+import datetime as dt
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,14 +17,22 @@ from openrds.domain.instance import InstanceStatus
 from openrds.domain.network import public_addresses
 from openrds.hosts.addresses import is_answering
 from openrds.operations import (
+    back_up,
     bind_public_address,
     change_port,
     create_instance,
+    create_replica,
     delete_instance,
+    enlarge_volume,
     rebuild_standby,
     replication_mode,
     reset_password,
+    resize_flavor,
     restart_instance,
+    restore_databases,
+    restore_instance,
+    restore_new_instance,
+    restore_tables,
     single_to_ha,
     start_instance,
     stop_instance,
@@ -31,9 +41,11 @@ from openrds.operations import (
 )
 from openrds.operations.create_request import CreateInstance, Ha
 from openrds.operations.intake import Intake
+from openrds.operations.restore_source import RestoreSource, milliseconds
 from support.workbench import PASSWORD, Workbench
 
 NEW_PASSWORD = "An0ther-Secret"
+NEW_FLAVOR = "rds.pg.n1.large.2"
 NEW_PORT = 5433
 
 
@@ -106,16 +118,26 @@ def nothing(_bench: Workbench) -> None:
 
 
 def query(bench: Workbench, instance_id: str, password: str = PASSWORD, address: str | None = None) -> None:
+    with connected(bench, instance_id, password=password, address=address) as connection:
+        assert connection.execute("select 1").fetchone() == (1,)
+
+
+def connected(
+    bench: Workbench,
+    instance_id: str,
+    database: str = "postgres",
+    password: str = PASSWORD,
+    address: str | None = None,
+) -> psycopg.Connection:
     instance = bench.resources.instance(instance_id)
-    with psycopg.connect(
+    return psycopg.connect(
         host=address or str(instance["address"]),
         port=instance["port"],
         user="root",
         password=password,
-        dbname="postgres",
+        dbname=database,
         connect_timeout=5,
-    ) as connection:
-        assert connection.execute("select 1").fetchone() == (1,)
+    )
 
 
 def check_active(bench: Workbench, instance_id: str) -> None:
@@ -127,6 +149,16 @@ def check_active(bench: Workbench, instance_id: str) -> None:
 
 def check_new_password(bench: Workbench, instance_id: str) -> None:
     query(bench, instance_id, NEW_PASSWORD)
+
+
+def check_enlarged(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    assert bench.resources.instance(instance_id)["volume_size"] == 50
+
+
+def check_resized(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    assert bench.resources.instance(instance_id)["flavor_ref"] == NEW_FLAVOR
 
 
 def check_stopped(bench: Workbench, instance_id: str) -> None:
@@ -227,6 +259,32 @@ def submit_restart(intake: Intake, instance_id: str | None, _bench: Workbench) -
     return restart_instance.submit(intake, instance_id, restart_instance.Restart())
 
 
+def submit_enlarge(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return enlarge_volume.submit(intake, instance_id, enlarge_volume.EnlargeVolume(50))
+
+
+def submit_resize(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return resize_flavor.submit(intake, instance_id, resize_flavor.ResizeFlavor(NEW_FLAVOR))
+
+
+def submit_replica(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    request = bench.create_request(replica_of_id=instance_id, flavor_ref="rds.pg.n1.medium.2.rr")
+    _, task_id = create_replica.submit(intake, request)
+    assert task_id is not None
+    return task_id
+
+
+def check_follows(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    replica = bench.resources.primary_server(instance_id)
+    assert replica.replication.state().streaming
+    primary_id = bench.resources.instance(instance_id)["replica_of"]
+    (follower,) = bench.resources.primary_server(primary_id).replication.followers()
+    assert follower.node_id == replica.node.node_id
+
+
 def submit_bind(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
     assert instance_id is not None
     public = public_addresses(bench.project_id, bench.resources.settings)[0]
@@ -247,8 +305,109 @@ def submit_with(module: object) -> Callable[[Intake, str | None, Workbench], UUI
     return lambda intake, instance_id, _bench: module.submit(intake, instance_id)
 
 
+def run_backup(bench: Workbench, instance_id: str) -> str:
+    """The id of a new manual backup."""
+    request = back_up.CreateBackup(instance_id, f"proof-{secrets.token_hex(4)}")
+    backup, task_id = bench.submit(lambda intake: back_up.submit(intake, request))
+    assert bench.run(task_id)["status"] == "Completed"
+    return str(backup["id"])
+
+
+def backed_up_instance(bench: Workbench) -> str:
+    """An instance with a backup, and a table that only the log behind it has."""
+    instance_id = active_instance(bench)
+    run_backup(bench, instance_id)
+    write_down(bench, instance_id)
+    return instance_id
+
+
+def restore_target(bench: Workbench) -> str:
+    """An instance to restore onto; beside it is one to restore from."""
+    backed_up_instance(bench)
+    return active_instance(bench)
+
+
+def write_down(bench: Workbench, instance_id: str) -> None:
+    with connected(bench, instance_id) as connection:
+        connection.execute("create table written_down (id serial primary key, answer int)")
+        connection.execute("insert into written_down (answer) values (42)")
+
+
+def read_back(bench: Workbench, instance_id: str, table: str, database: str = "postgres") -> None:
+    with connected(bench, instance_id, database) as connection:
+        assert connection.execute(f"select answer from {table}").fetchone() == (42,)
+
+
+def check_backup(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    rows = bench.store.rows(b"select * from backup where instance_id = %s order by begin_time", [instance_id])
+    assert rows[-1]["status"] == "COMPLETED"
+    assert bench.resources.backups.backup(instance_id, rows[-1]["id"]).is_dir()
+
+
+def check_restored(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    read_back(bench, instance_id, "written_down")
+
+
+def check_restored_table(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    read_back(bench, instance_id, "written_again")
+
+
+def check_restored_database(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    read_back(bench, instance_id, "written_down", "postgres_again")
+
+
+def submit_backup(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    request = back_up.CreateBackup(instance_id, f"proof-{secrets.token_hex(4)}")
+    return back_up.submit(intake, request)[1]
+
+
+def submit_restore_new(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    point = {"instance_id": instance_id, "type": "timestamp", "restore_time": now()}
+    _, task_id = restore_new_instance.submit(
+        intake, bench.create_request(restore_point=point, datastore=None)
+    )
+    assert task_id is not None
+    return task_id
+
+
+def submit_restore_onto(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    assert instance_id is not None
+    (source,) = (row["id"] for row in bench.instances() if row["id"] != instance_id)
+    request = restore_instance.RestoreInstance(
+        RestoreSource(source, restore_time=now()), restore_instance.RestoreTarget(instance_id)
+    )
+    return restore_instance.submit(intake, request)
+
+
+def submit_restore_tables(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    table = restore_tables.Table("written_down", "written_again")
+    database = restore_tables.Database("postgres", [restore_tables.Schema("public", [table])])
+    wanted = restore_tables.InstanceTables(instance_id, now(), [database])
+    ((_, task_id),) = restore_tables.submit(intake, restore_tables.RestoreTables([wanted]))
+    return task_id
+
+
+def submit_restore_databases(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    database = restore_databases.Database("postgres", "postgres_again")
+    wanted = restore_databases.InstanceDatabases(instance_id, now(), [database])
+    ((_, task_id),) = restore_databases.submit(intake, restore_databases.RestoreDatabases([wanted]))
+    return task_id
+
+
+def now() -> int:
+    return milliseconds(dt.datetime.now(dt.UTC))
+
+
 SCENARIOS = {
     "create_instance": Scenario(nothing, submit_create, check_active, InstanceStatus.CREATE_FAIL),
+    "create_replica": Scenario(active_instance, submit_replica, check_follows, InstanceStatus.CREATE_FAIL),
     "restart_instance": Scenario(active_instance, submit_restart, check_active, InstanceStatus.ACTIVE),
     "delete_instance": Scenario(
         active_instance,
@@ -257,9 +416,36 @@ SCENARIOS = {
         InstanceStatus.ACTIVE,
         no_way_back="remove volume",
     ),
+    "back_up": Scenario(active_instance, submit_backup, check_backup, InstanceStatus.ACTIVE),
+    "restore_new_instance": Scenario(
+        backed_up_instance, submit_restore_new, check_restored, InstanceStatus.CREATE_FAIL
+    ),
+    "restore_instance": Scenario(
+        restore_target,
+        submit_restore_onto,
+        check_restored,
+        InstanceStatus.ACTIVE,
+        no_way_back="remove old data",
+    ),
+    "restore_tables": Scenario(
+        backed_up_instance,
+        submit_restore_tables,
+        check_restored_table,
+        InstanceStatus.ACTIVE,
+        no_way_back="publish",
+    ),
+    "restore_databases": Scenario(
+        backed_up_instance,
+        submit_restore_databases,
+        check_restored_database,
+        InstanceStatus.ACTIVE,
+        no_way_back="publish",
+    ),
     "reset_password": Scenario(
         instance_of_any_password, submit_reset, check_new_password, InstanceStatus.ACTIVE
     ),
+    "enlarge_volume": Scenario(active_instance, submit_enlarge, check_enlarged, InstanceStatus.ACTIVE),
+    "resize_flavor": Scenario(active_instance, submit_resize, check_resized, InstanceStatus.ACTIVE),
     "stop_instance": Scenario(
         active_instance, submit_with(stop_instance), check_stopped, InstanceStatus.ACTIVE
     ),

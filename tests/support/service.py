@@ -3,11 +3,12 @@
 import atexit
 import contextlib
 import datetime as dt
-import itertools
 import json
 import os
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,14 +23,17 @@ import httpx
 import psutil
 
 from openrds.domain.signature import sign
+from openrds.engines.postgresql.configuration import SUPERUSER
+from openrds.hosts.addresses import claim_listening
+from openrds.service import places
 
 PASSWORD = "Sup3rS3cret-"
 START_SECONDS = 60.0
 
-_worker_number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_services = itertools.count()
+_claims: list[socket.socket] = []
 _http = httpx.Client(timeout=30)
 atexit.register(_http.close)
+atexit.register(lambda: [claim.close() for claim in _claims])
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any:
@@ -69,6 +73,12 @@ class ServiceUnderTest:
     @property
     def endpoint(self) -> str:
         return self.credentials["endpoint"]
+
+    @property
+    def store_dsn(self) -> str:
+        """Of its private store, which root and the user of the servers may reach."""
+        socket = places.socket_root(self.data_dir) / "store"
+        return f"host={socket} port=5432 user={SUPERUSER} dbname=postgres"
 
     @property
     def project_id(self) -> str:
@@ -226,15 +236,13 @@ def fresh() -> dict[str, str]:
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def private_cidr() -> str:
-    """A /24 that no other test of this run uses, and hardly one of another run."""
+    """A /24 that no other test uses, of this run or another."""
     return _cidr(80)
 
 
@@ -244,8 +252,13 @@ def public_cidr() -> str:
 
 
 def _cidr(first: int) -> str:
-    number = next(_services) + 40 * _worker_number
-    return f"127.{first + os.getppid() % 40}.{number % 256}.0/24"
+    """Whoever holds the socket of its name has it; the kernel closes those of a run that has ended."""
+    while True:
+        network = f"127.{first + secrets.randbelow(40)}.{secrets.randbelow(256)}.0/24"
+        claim = claim_listening(f"{network} for tests")
+        if claim is not None:
+            _claims.append(claim)
+            return network
 
 
 @contextlib.contextmanager
@@ -260,6 +273,8 @@ def running_service(start: bool = True, **options: str) -> Iterator[ServiceUnder
         "public_cidr": public_cidr(),
         "heartbeat_interval": "0.5",
         "worker_timeout": "2",
+        # None comes by itself in the middle of a test.
+        "first_backup_after": "86400",
         "log_level": "INFO",
     }
     service = ServiceUnderTest(root / "d", {**defaults, **options})

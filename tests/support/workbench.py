@@ -13,8 +13,11 @@ from openrds.domain.network import default_network
 from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.hosts import processes
+from openrds.hosts.cgroups import remove_groups
 from openrds.hosts.forwarders import stop_forwarding
 from openrds.hosts.forwarding import Route
+from openrds.hosts.images import detach
+from openrds.hosts.mounts import mounts
 from openrds.hosts.user import ServerUser
 from openrds.operations.create_request import CreateInstance, Datastore, Volume
 from openrds.operations.intake import Intake
@@ -47,8 +50,13 @@ class Footprint:
     folders: frozenset[str]
     sockets: frozenset[str]
     addresses: frozenset[str]
+    mounts: frozenset[str]
+    images: frozenset[str]
+    limited: frozenset[str]
     routes: frozenset[Route]
     locks: int
+    backups: frozenset[str]
+    scratch: frozenset[str]
 
 
 @dataclass
@@ -89,7 +97,8 @@ class Workbench:
         return self.store.rows(b"select * from instance order by created_at")
 
     def footprint(self) -> Footprint:
-        nodes = self.resources.settings.nodes_dir
+        settings = self.resources.settings
+        nodes = settings.nodes_dir
         running = [record for record in processes.records_below(nodes) if processes.find(record)]
         return Footprint(
             processes=frozenset(record.parent.name for record in running),
@@ -102,8 +111,20 @@ class Workbench:
             addresses=frozenset(
                 row["address"] for row in self.store.rows(b"select host(address) as address from address")
             ),
+            mounts=frozenset(
+                mount.point.name for mount in mounts() if nodes.resolve() in mount.point.parents
+            ),
+            images=frozenset(path.name for path in self.resources.settings.images_dir.glob("*")),
+            limited=frozenset(getattr(self.resources.limits, "names", list)()),
             routes=self.resources.forwarder.routes(),
             locks=self.store.rows(b"select count(*) as locks from instance_lock")[0]["locks"],
+            # All but the log, to which any server may add at any time.
+            backups=frozenset(
+                str(path.relative_to(settings.backups_dir))
+                for path in settings.backups_dir.glob("*/*")
+                if path.name != "wal"
+            ),
+            scratch=frozenset(path.name for path in settings.scratch_dir.glob("*")),
         )
 
     def create_request(self, **changes: Any) -> CreateInstance:
@@ -124,7 +145,8 @@ class Workbench:
 
 
 @contextlib.contextmanager
-def running_workbench() -> Iterator[Workbench]:
+def running_workbench(**changes: Any) -> Iterator[Workbench]:
+    """`changes` are settings."""
     root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
     settings = Settings(
         data_dir=root / "d",
@@ -134,6 +156,7 @@ def running_workbench() -> Iterator[Workbench]:
         worker_timeout=1.2,
         # A worker that is killed would leave the initdb of its reserve behind, at work in our folders.
         spare_data_dirs=0,
+        **changes,
     )
     user = ServerUser.choose()
     root.chmod(0o711)
@@ -155,5 +178,7 @@ def running_workbench() -> Iterator[Workbench]:
         stop_forwarding(settings.data_dir)
         for record in processes.records_below(settings.data_dir):
             processes.stop_recorded(record)
+        detach(settings.images_dir, settings.nodes_dir)
+        remove_groups(settings.data_dir)
         wait_for(lambda: not left_running(root), what=f"the end of all that runs in {root}")
         shutil.rmtree(root)

@@ -14,8 +14,10 @@ from openrds.api.instance_bodies import JobIdAnswer
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.operations import restart_instance, single_to_ha
+from openrds.operations import enlarge_volume, resize_flavor, restart_instance, single_to_ha
+from openrds.operations.enlarge_volume import EnlargeVolume
 from openrds.operations.intake import Intake
+from openrds.operations.resize_flavor import ResizeFlavor
 from openrds.operations.single_to_ha import SingleToHa
 
 
@@ -23,9 +25,9 @@ class InstanceAction(msgspec.Struct):
     """Exactly one key says what to do."""
 
     restart: restart_instance.Restart | UnsetType = UNSET
-    enlarge_volume: dict[str, Any] | UnsetType = UNSET
+    enlarge_volume: EnlargeVolume | UnsetType = UNSET
     reduce_volume: dict[str, Any] | UnsetType = UNSET
-    resize_flavor: dict[str, Any] | UnsetType = UNSET
+    resize_flavor: ResizeFlavor | UnsetType = UNSET
     single_to_ha: SingleToHa | UnsetType = UNSET
     change_volume: dict[str, Any] | UnsetType = UNSET
 
@@ -33,6 +35,8 @@ class InstanceAction(msgspec.Struct):
 #: What each key submits; a key of the contract that is not here is not offered.
 _SUBMIT: Mapping[str, Callable[[Intake, str, Any], UUID]] = {
     "restart": restart_instance.submit,
+    "enlarge_volume": enlarge_volume.submit,
+    "resize_flavor": resize_flavor.submit,
     "single_to_ha": single_to_ha.submit,
 }
 
@@ -41,6 +45,12 @@ _SUBMIT: Mapping[str, Callable[[Intake, str, Any], UUID]] = {
     "/v3/{project_id:str}/instances/{instance_id:str}/action",
     status_code=202,
     responses=refusals(
+        ErrorCode.VOLUME_NOT_LARGER,
+        ErrorCode.VOLUME_SIZE,
+        ErrorCode.VOLUME_MULTIPLE,
+        ErrorCode.REPLICA_VOLUME,
+        ErrorCode.FLAVOR,
+        ErrorCode.FLAVOR_CHANGE,
         ErrorCode.INSTANCE_TYPE,
         ErrorCode.AVAILABILITY_ZONE,
         ErrorCode.HA_MODE,
@@ -57,7 +67,7 @@ async def act(
     instance_id: FromPath[str],
     data: JSONBody[InstanceAction],
 ) -> Response[JobIdAnswer]:
-    """Do one thing to an instance: `restart`, `single_to_ha`."""
+    """Do one thing to an instance: `restart`, `enlarge_volume`, `resize_flavor`, `single_to_ha`."""
 
     def work(intake: Intake) -> JobIdAnswer:
         return JobIdAnswer(str(_submit(intake, instance_id, data)))

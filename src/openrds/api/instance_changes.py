@@ -8,15 +8,14 @@ from litestar import Response, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from openrds.api.changes import change
+from openrds.api.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import is_instance_id
 from openrds.domain.task import TaskStatus
 from openrds.operations import instance_changes as changes
 from openrds.operations import reset_password
 from openrds.operations.intake import Intake
-from openrds.store.database import Row
 from openrds.store.queries import Queries
 from openrds.tasks import center
 
@@ -142,7 +141,7 @@ async def set_password(
 async def show_backup_policy(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
 ) -> BackupPolicyAnswer:
-    row = await _instance(request, project_id, instance_id)
+    row = await find_instance(request, project_id, instance_id)
     return BackupPolicyAnswer(
         BackupPolicyEntry(row["backup_keep_days"], row["backup_start_time"], row["backup_period"])
     )
@@ -191,7 +190,7 @@ async def change_tags(
 async def show_tags(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
 ) -> InstanceTagsAnswer:
-    row = await _instance(request, project_id, instance_id)
+    row = await find_instance(request, project_id, instance_id)
     return InstanceTagsAnswer([InstanceTag(tag["key"], tag["value"]) for tag in row["tags"]])
 
 
@@ -208,15 +207,6 @@ async def _done(request: ApiRequest, work: Callable[[Intake], None]) -> Response
         return Done()
 
     return await change(request, answer)
-
-
-async def _instance(request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]) -> Row:
-    if not is_instance_id(instance_id):
-        raise Refusal(ErrorCode.INSTANCE_ID_FORMAT)
-    row = await service_of(request).reads.row(_sql.instance_by_id, [instance_id])
-    if row is None or row["project_id"] != project_id:
-        raise Refusal(ErrorCode.INSTANCE_NOT_FOUND, f"There is no instance {instance_id}.")
-    return row
 
 
 HANDLERS = [

@@ -1,6 +1,7 @@
 """Instances: create, list, delete. Source: operations.md 3 and 4, reads.md 1.1."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
 from litestar import Response, delete, get, post
@@ -16,7 +17,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import find_flavor
 from openrds.domain.instance import InstanceType
 from openrds.domain.task import format_time
-from openrds.operations import create_instance, delete_instance
+from openrds.operations import create_instance, create_replica, delete_instance, restore_new_instance
 from openrds.operations.create_request import CreateInstance
 from openrds.operations.creation import NewInstance
 from openrds.operations.intake import Intake
@@ -57,6 +58,16 @@ MAX_TAG_FILTERS = 10
         ErrorCode.DUPLICATE_TAG,
         ErrorCode.QUOTA,
         ErrorCode.STORAGE_SOLD_OUT,
+        ErrorCode.RESTORE_SOURCE,
+        ErrorCode.RESTORE_VOLUME,
+        ErrorCode.BACKUP_NOT_FOUND,
+        ErrorCode.REPLICA_SOURCE,
+        ErrorCode.TOO_MANY_REPLICAS,
+        ErrorCode.INSTANCE_NOT_FOUND,
+        ErrorCode.INSTANCE_ID_FORMAT,
+        ErrorCode.INSTANCE_BUSY,
+        ErrorCode.STATUS_FORBIDS,
+        ErrorCode.FROZEN,
         body=True,
     ),
     tags=["Instances"],
@@ -64,11 +75,11 @@ MAX_TAG_FILTERS = 10
 async def create(
     request: ApiRequest, project_id: FromPath[str], data: JSONBody[CreateInstance]
 ) -> Response[bodies.CreatedAnswer]:
-    """Create an instance, with `ha` one that has a standby."""
+    """Create an instance: with `ha` one that has a standby, with `replica_of_id` a read replica, or a restored one."""
     region = service_of(request).settings.region
 
     def work(intake: Intake) -> bodies.CreatedAnswer:
-        planned, task_id = create_instance.submit(intake, data)
+        planned, task_id = _submit(intake, data)
         return (
             bodies.CreatedAnswer()
             if task_id is None
@@ -138,6 +149,14 @@ async def list_instances(
     return bodies.InstancesAnswer(listed, rows[0]["total_count"])
 
 
+def _submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID | None]:
+    if request.restore_point:
+        return restore_new_instance.submit(intake, request)
+    if request.replica_of_id:
+        return create_replica.submit(intake, request)
+    return create_instance.submit(intake, request)
+
+
 def _created(planned: NewInstance, region: str) -> bodies.CreatedInstance:
     columns = planned.columns
     return bodies.CreatedInstance(
@@ -194,7 +213,7 @@ def _listed(row: Row, region: str) -> bodies.ListedInstance:
         backup_strategy=bodies.CreatedBackupStrategy(row["backup_start_time"], row["backup_keep_days"]),
         maintenance_window=row["maintenance_window"],
         nodes=[_node(node, row["status"]) for node in row["nodes"]],
-        related_instance=[],
+        related_instance=_related(row),
         enterprise_project_id=row["enterprise_project_id"],
         charge_info=bodies.CreatedChargeInfo(),
         time_zone=row["time_zone"],
@@ -203,6 +222,11 @@ def _listed(row: Row, region: str) -> bodies.ListedInstance:
         associated_with_ddm=False,
         ha=bodies.HaMode(row["replication_mode"]) if row["replication_mode"] else UNSET,
     )
+
+
+def _related(row: Row) -> list[bodies.RelatedInstance]:
+    primary = [bodies.RelatedInstance(row["replica_of"], "replica_of")] if row["replica_of"] else []
+    return primary + [bodies.RelatedInstance(replica, "replica") for replica in row["replicas"]]
 
 
 def _node(node: Row, status: str) -> bodies.Node:

@@ -5,10 +5,12 @@ from typing import Annotated
 import typer
 
 from openrds.cli import lookups
-from openrds.cli.instances import IdOrName, Wait, app
+from openrds.cli.instances import IdOrName, Wait
 from openrds.cli.session import Session, client_command
 from openrds.domain.engine import EngineName
 from openrds.domain.instance import SwitchStrategy
+
+app = typer.Typer()
 
 
 @client_command(app, "to-ha")

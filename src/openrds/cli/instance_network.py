@@ -7,8 +7,10 @@ import typer
 from openrds.cli import lookups
 from openrds.cli.client import Client, Json
 from openrds.cli.errors import CommandError
-from openrds.cli.instances import IdOrName, Wait, app
+from openrds.cli.instances import IdOrName, Wait
 from openrds.cli.session import Session, client_command
+
+app = typer.Typer()
 
 public_ips = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Public addresses, to be bound to instances."

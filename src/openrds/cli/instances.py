@@ -1,6 +1,5 @@
 """`openrds instance`: create, list, show, change and delete instances."""
 
-import sys
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
@@ -138,7 +137,7 @@ def delete(
     """Delete an instance with its data."""
     id_ = lookups.find_instance_id(session.client, instance)
     if not yes:
-        _confirm(f"Delete instance {instance} with its data?")
+        lookups.confirm(f"Delete instance {instance} with its data?")
     session.finish(session.client.delete(f"instances/{id_}"), wait=wait)
 
 
@@ -198,12 +197,6 @@ def parse_tags(tags: list[str]) -> tuple[Json, ...]:
         if not equals or not key:
             raise UsageError(f"--tag must be KEY=VALUE, not {key}.")
     return tuple({"key": key, "value": value} for key, _, value in pairs)
-
-
-def _confirm(question: str) -> None:
-    if not sys.stdin.isatty():
-        raise UsageError("There is no terminal to ask on; give --yes to delete.")
-    typer.confirm(question, abort=True, err=True)
 
 
 def _row(instance: Json) -> tuple[object, ...]:

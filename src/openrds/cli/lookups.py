@@ -1,4 +1,8 @@
-"""What commands look up before they act: an instance by its name, and the defaults of a new instance."""
+"""What commands look up before they act: an instance by its name, the defaults of a new one, and a yes."""
+
+import sys
+
+import typer
 
 from openrds.cli.client import Client, Json
 from openrds.cli.errors import CommandError, UsageError
@@ -67,6 +71,17 @@ def default_network(client: Client) -> dict[str, str]:
         "subnet_id": _first_id(subnets, "subnets"),
         "security_group_id": _first_id(groups, "security_groups"),
     }
+
+
+def confirm(question: str) -> None:
+    """Ask on a terminal before something is lost; a no ends the command.
+
+    Raises:
+        UsageError: there is no terminal to ask on.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError("There is no terminal to ask on; give --yes.")
+    typer.confirm(question, abort=True, err=True)
 
 
 def _first_id(answer: Json, kind: str) -> str:

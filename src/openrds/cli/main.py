@@ -8,8 +8,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from openrds import __version__
-from openrds.cli import bench, check, demo, instance_network, instances, serve, tasks
-from openrds.cli import instance_ha as _instance_ha  # noqa: F401 - adds its commands to those of `instances`
+from openrds.cli import (
+    backups,
+    bench,
+    check,
+    demo,
+    instance_ha,
+    instance_network,
+    instance_replicas,
+    instance_size,
+    instances,
+    restore,
+    serve,
+    tasks,
+)
 from openrds.cli.errors import CommandError
 from openrds.cli.output import note
 
@@ -25,8 +37,12 @@ app.command("serve")(serve.serve)
 app.command("down")(serve.down)
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
+instances.app.add_typer(restore.app, name="restore")
+for part in (instance_ha, instance_network, instance_replicas, instance_size):
+    instances.app.add_typer(part.app)
 app.add_typer(instances.app, name="instance")
 app.add_typer(instance_network.public_ips, name="public-ip")
+app.add_typer(backups.app, name="backup")
 app.add_typer(tasks.app, name="task")
 app.add_typer(bench.app, name="bench")
 

@@ -106,12 +106,25 @@ def check_port(port: int, engine: EngineName) -> None:
 def check_volume(volume_type: str, size: int) -> None:
     if volume_type not in VOLUME_TYPES:
         raise Refusal(ErrorCode.VOLUME_TYPE, f"volume.type must be one of {', '.join(VOLUME_TYPES)}.")
+    check_volume_size(size)
+
+
+def check_volume_size(size: int) -> None:
     if size not in VOLUME_SIZES:
         raise Refusal(
             ErrorCode.VOLUME_SIZE, f"volume.size must be {VOLUME_SIZES.start} to {VOLUME_SIZES.stop - 1} GB."
         )
     if size % 10:
         raise Refusal(ErrorCode.VOLUME_MULTIPLE, "volume.size must be a multiple of 10 GB.")
+
+
+def check_larger_volume(size: int, present: int) -> None:
+    """A volume that exists only grows, by 10 GB at least (operations.md 8)."""
+    if size <= present:
+        raise Refusal(
+            ErrorCode.VOLUME_NOT_LARGER, f"The volume has {present} GB; size must be at least {present + 10}."
+        )
+    check_volume_size(size)
 
 
 def check_backup_window(window: str) -> None:

@@ -24,10 +24,13 @@ class Settings:
     instance_quota: int = 50
     spare_data_dirs: int = 1
     min_free_mb: int = 512
+    volumes: str = "folder"
+    limits: str = "auto"
     worker_concurrency: int = 10
     heartbeat_interval: float = 2.0
     worker_timeout: float = 6.0
     monitor_interval: float = 2.0
+    first_backup_after: float = 300.0
     log_level: str = "INFO"
 
     @property
@@ -46,3 +49,15 @@ class Settings:
     @property
     def nodes_dir(self) -> Path:
         return self.data_dir / "nodes"
+
+    @property
+    def images_dir(self) -> Path:
+        return self.data_dir / "images"
+
+    @property
+    def backups_dir(self) -> Path:
+        return self.data_dir / "backups"
+
+    @property
+    def scratch_dir(self) -> Path:
+        return self.data_dir / "scratch"

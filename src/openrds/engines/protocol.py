@@ -3,6 +3,8 @@
 Everything here may be called again after a crash at any point: an operation that finds its work done goes on.
 """
 
+import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -31,21 +33,25 @@ class Installation:
 class NodeSpec:
     """All an engine needs to know to run one server.
 
-    `folder` holds everything of the node (`data/`, `archive/`, `log/`, the process record) and belongs to it alone;
-    `socket_dir` is a short path for its Unix socket. `memory_mb` and `vcpus` are the flavor's. `upstream` is the node
+    `folder` holds everything of the node (`data/`, `log/`, the process record) and belongs to it alone; `socket_dir`
+    is a short path for its Unix socket. `archive` is the folder where the instance's log is put: it is the same for
+    all nodes of an instance. `memory_mb` and `vcpus` are the flavor's. `upstream` is the node
     that this one is a copy of and follows, None for a primary. `confirmed_by` are the ids of followers: what is
     committed is acknowledged once one of them has it on disk; with none, nobody is waited for.
+    With `read_only` clients can change nothing, because the volume is full.
     """
 
     node_id: str
     installation: Installation
     folder: Path
     socket_dir: Path
+    archive: Path
     address: str
     port: int
     memory_mb: int
     vcpus: int
     time_zone: str = "UTC"
+    read_only: bool = False
     upstream: "NodeSpec | None" = None
     confirmed_by: tuple[str, ...] = ()
 
@@ -152,8 +158,18 @@ class Server(Protocol):
     def answers(self) -> bool:
         """Whether the server answers a query on its own socket and accepts connections on its address."""
 
+    def set_read_only(self, read_only: bool) -> None:
+        """Keep clients from changing anything from now on, or let them again; the node's own word is not asked.
+
+        A statement that is at work is ended. It is written down as `configure` would, and a server that does not run
+        finds it when it starts.
+
+        Raises:
+            EngineError: the server did not take it.
+        """
+
     def tidy(self, keep_days: int) -> None:
-        """Remove archived log and server logs that are older than so many days."""
+        """Remove server logs that are older than so many days."""
 
     def set_administrator(self, name: str, sealed_password: str) -> None:
         """Create the administrator, or give it another password; it may do all but be a superuser.
@@ -162,10 +178,129 @@ class Server(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class BaseBackup:
+    """A copy of all data of a server, which needs nothing else to be restored to its `end`.
+
+    `log_position` is the engine's word for where the log archive must begin for later moments to be reached.
+    """
+
+    begin: dt.datetime
+    end: dt.datetime
+    log_position: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class RestorePoint:
+    """What data is restored from: a base backup, and with a `moment` the log archived since then, up to that.
+
+    `remains` is the data directory of the source where its server does not run: the log in it may go on where
+    the archive ends.
+    """
+
+    backup: Path
+    archive: Path
+    moment: dt.datetime | None = None
+    remains: Path | None = None
+
+
+class Backups(Protocol):
+    """How an engine makes copies of its data, and makes data of them again."""
+
+    def back_up(self, node: NodeSpec, folder: Path) -> BaseBackup:
+        """Copy all data of a running server into an empty folder, and look whether the copy is whole.
+
+        Raises:
+            EngineError: this host has no program for it, or the copy failed.
+        """
+
+    def archive_log(self, node: NodeSpec) -> None:
+        """Return once everything that is committed by now is in the archive, with a later commit behind it.
+
+        Raises:
+            EngineError: the server does not archive; the message says what it reports.
+        """
+
+    def prune_archive(self, archive: Path, log_position: str | None) -> None:
+        """Remove what comes before a position. Without one all may go, but for what was archived just now."""
+
+    def restore(self, node: NodeSpec, point: RestorePoint) -> "Server":
+        """Make the node's data directory from a restore point, whatever was in it.
+
+        The server that replayed the log runs when this returns: on its Unix socket alone, and without regard
+        for a power cut. It is the caller's to stop.
+
+        Raises:
+            EngineError: the data cannot be restored; the message says why.
+        """
+
+    def drop(self, node: NodeSpec) -> None:
+        """Stop the server that `restore` left, and remove its folders; what it has is lost."""
+
+
+@dataclass(frozen=True)
+class TableCopy:
+    """A table that is to be had again under another name. `schema` is empty for an engine without schemas."""
+
+    database: str
+    schema: str
+    table: str
+    new_name: str
+
+
+@dataclass(frozen=True)
+class DatabaseCopy:
+    """A whole database that is to be had again under another name."""
+
+    database: str
+    new_name: str
+
+
+Copies = Sequence[TableCopy] | Sequence[DatabaseCopy]
+
+
+class Copying(Protocol):
+    """How tables and databases get from one server into another that serves, under new names.
+
+    They are copied out of the clients' sight first. `mark` is a word of letters and digits that tells the copies
+    of one restore from those of others; all but `check_names` may be called again.
+    """
+
+    def check_names(self, target: NodeSpec, copies: Copies) -> None:
+        """
+        Raises:
+            EngineError: a new name is taken, or its place is not there.
+        """
+
+    def copy(self, source: NodeSpec, target: NodeSpec, copies: Copies, mark: str) -> None:
+        """Copy with all that belongs to each: indexes, sequences, constraints, owner and rights.
+
+        Raises:
+            EngineError: the source does not have one of them, or the target cannot take it.
+        """
+
+    def publish(self, target: NodeSpec, copies: Copies, mark: str) -> None:
+        """Let the copies appear under their new names.
+
+        Raises:
+            EngineError: a name was taken meanwhile.
+        """
+
+    def discard(self, target: NodeSpec, copies: Copies, mark: str) -> None:
+        """Remove the copies, also those of a `publish` that stopped half-way."""
+
+
 class Engine(Protocol):
     """A kind of database on this host."""
 
     name: EngineName
+
+    @property
+    def backups(self) -> Backups: ...
+
+    @property
+    def copying(self) -> Copying: ...
 
     def installations(self) -> tuple[Installation, ...]:
         """What this host has, newest version last."""

@@ -61,7 +61,8 @@ class Nftables:
         return self._present()[0]
 
     def apply(self, routes: Collection[Route]) -> None:
-        wanted, (present, retired) = frozenset(routes), self._present()
+        wanted = frozenset(routes)
+        present, retired = self._present()
         if wanted != present:
             _nft("-f", "-", script=self._script(wanted, (present | retired) - wanted, retired & wanted))
 

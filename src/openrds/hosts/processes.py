@@ -22,13 +22,16 @@ from openrds.hosts.user import ServerUser
 
 #: The name of the record in a node's folder.
 RECORD = "process"
+#: A data directory is called so in whatever folder a server has; none has a record in it.
+DATA = "data"
 
 _RECORD_SECONDS = 60.0
 _KILL_SECONDS = 10.0
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 #: The record is written by the process itself before it becomes the server: from the moment that a server
-#: exists it can be found, even if we die right after the fork.
+#: exists it can be found, even if we die right after the fork. It begins once it is told so, which is when it is
+#: under its limits: should we die before, there is no server.
 _START = r"""
 set -eu
 umask 077
@@ -40,7 +43,8 @@ take_start() { shift 19; start=$1; }
 take_start ${stat##*) }
 printf '%s %s %s %s\n' "$$" "$start" "$boot" "$signals" > "$record.$$"
 command -p mv -f "$record.$$" "$record"
-exec "$@"
+read -r go
+exec "$@" < /dev/null
 """
 
 
@@ -145,14 +149,16 @@ def spawn(
     user: ServerUser,
     env: Mapping[str, str],
     stop_signals: Iterable[signal.Signals] = (signal.SIGTERM,),
+    admit: Callable[[int], None] | None = None,
 ) -> Process:
     """
     Start a server in a session of its own; its output is appended to `log`, a file of the user's.
 
-    It is recorded when this returns; whether it came up is for the caller to find out.
+    It is recorded when this returns; whether it came up is for the caller to find out. `admit` gets its pid before it
+    does anything, to put it under limits.
 
     Raises:
-        HostError: it could not be started at all.
+        HostError: it could not be started at all, or not admitted.
     """
     signals = ",".join(str(int(number)) for number in stop_signals)
     command = ["/bin/sh", "-c", _START, "openrds-start", str(record), signals, *map(str, argv)]
@@ -160,7 +166,7 @@ def spawn(
         with _open_log(log, user) as output:
             child = _Child(
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
                 cwd="/",
@@ -171,7 +177,24 @@ def spawn(
             )
     except (OSError, subprocess.SubprocessError) as error:
         raise HostError(f"Could not start {command[6]}: {error}.") from error
+    _let_begin(child, admit)
     return _recorded(child, record)
+
+
+def _let_begin(child: _Child, admit: Callable[[int], None] | None) -> None:
+    """It ends by itself where it was not admitted."""
+    assert child.stdin is not None
+    admitted = False
+    try:
+        if admit is not None:
+            admit(child.pid)
+        admitted = True
+    finally:
+        with contextlib.suppress(BrokenPipeError), child.stdin:
+            if admitted:
+                child.stdin.write(b"go\n")
+        if not admitted:
+            child.wait()
 
 
 def find(record: Path) -> Process | None:
@@ -207,10 +230,10 @@ def stop_recorded(record: Path, seconds: float = 60.0) -> bool:
 
 
 def records_below(folder: Path) -> Iterator[Path]:
-    """The records of all servers in a folder, at any depth, but not inside a folder that has one."""
+    """The records of all servers in a folder, at any depth, but not inside a data directory."""
     for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != DATA]
         if RECORD in files:
-            folders.clear()
             yield Path(place) / RECORD
 
 

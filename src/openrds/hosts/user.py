@@ -123,15 +123,16 @@ class ServerUser:
             raise HostError(f"Cannot make the folder {path}: {error.strerror}.") from error
         self.require_reach(path)
 
-    def write(self, path: Path, text: str, mode: int = 0o600) -> None:
-        """Write a file of the user's: whoever reads sees the old text or the new, even after a power cut."""
+    def write(self, path: Path, text: str, mode: int = 0o600, *, durable: bool = True) -> None:
+        """Write a file of the user's: whoever reads sees the old text or the new; `durable`, after a power cut too."""
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)
                 file.flush()
                 os.fchmod(file.fileno(), mode)
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             self.own(Path(temporary))
             Path(temporary).replace(path)
         except BaseException:

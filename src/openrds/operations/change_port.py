@@ -14,6 +14,7 @@ from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
 from openrds.operations.addresses import where_clients_come
 from openrds.operations.intake import Intake
+from openrds.operations.replication import turn_replicas
 from openrds.operations.resources import Resources, set_status, settle_by_looking
 from openrds.operations.servers import start_servers, stop_servers
 from openrds.store.database import Row, Writer
@@ -66,7 +67,9 @@ def stop_server(context: Context) -> None:
 
 
 def start_server(context: Context) -> None:
+    """Read replicas find their primary at its port."""
     start_servers(context.resources, context.instance_id)
+    turn_replicas(context.resources, context.instance_id)
 
 
 def set_port(context: Context) -> None:

@@ -67,8 +67,9 @@ def release_all_addresses(context: Context) -> None:
 
 
 def create_volumes(context: Context) -> None:
-    for node in context.resources.nodes(context.instance_id):
-        context.resources.volumes.create(node["id"])
+    resources, size = context.resources, _instance(context)["volume_size"]
+    for node in resources.nodes(context.instance_id):
+        resources.volumes.create(node["id"], size)
 
 
 def remove_volumes(context: Context) -> None:
@@ -86,8 +87,7 @@ def initialise_data(context: Context) -> None:
 
 def start_servers(context: Context) -> None:
     primary, *standbys = _servers(context)
-    primary.configure()
-    primary.start()
+    context.resources.start(primary)
     for standby in standbys:
         standby.replication.follow()
 
@@ -134,7 +134,8 @@ def failed(context: Context, connection: Writer) -> None:
 def aim_of(instance: Row) -> dict[str, object]:
     """What the task is to make, as `entities.instance` says it (jobs seeds, table 6)."""
     datastore = {"type": str(instance["engine"]).lower(), "version": instance["version"]}
-    return {"type": instance["type"], "datastore": datastore}
+    aim = {"type": instance["type"], "datastore": datastore}
+    return aim | ({"replica_of": instance["replica_of"]} if instance["replica_of"] else {})
 
 
 def resource_ids(instance_id: str) -> list[str]:

@@ -23,6 +23,11 @@ _sql = Queries("instances")
 
 _DEFAULT_BACKUP_WINDOW = "02:00-03:00"
 _DEFAULT_KEEP_DAYS = 7
+_KIND = {
+    InstanceType.SINGLE: "a single instance",
+    InstanceType.HA: "a primary/standby instance",
+    InstanceType.REPLICA: "a read replica",
+}
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,12 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
     Raises:
         Refusal: with the code of the first thing that is wrong.
     """
-    _check_offered(request)
+    check_offered(request)
     engine, version = _check_datastore(request)
     rules.check_name(request.name, engine)
     _check_place(intake, request)
     instance_type = InstanceType.HA if request.ha else InstanceType.SINGLE
-    _check_flavor(engine, request.flavor_ref, instance_type)
+    check_flavor(engine, request.flavor_ref, instance_type)
     size = _required("volume.size", request.volume.size)
     rules.check_volume(request.volume.type, size)
     if request.password is not None:
@@ -75,7 +80,8 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         "enterprise_project_id": request.enterprise_project_id or "0",
         "disk_encryption_id": "",
         "time_zone": rules.check_time_zone(request.time_zone or ""),
-        "tags": _tags(request),
+        "tags": tags_of(request),
+        "replica_of": None,
         **_backup(request),
     }
     host, installation = _find_host(intake, engine, version)
@@ -90,8 +96,9 @@ def write_instance(intake: Intake, new: NewInstance) -> Row:
     """Write the instance and its nodes, and return the instance's row."""
     columns = new.columns
     intake.connection.execute(_sql.insert_instance, {**columns, "tags": Jsonb(columns["tags"])})
+    first = NodeRole.READ_REPLICA if columns["replica_of"] else NodeRole.MASTER
     for number, zone in enumerate(new.zones):
-        write_node(intake, columns, number, NodeRole.SLAVE if number else NodeRole.MASTER, new.host, zone)
+        write_node(intake, columns, number, NodeRole.SLAVE if number else first, new.host, zone)
     return intake.instance(columns["id"])
 
 
@@ -114,12 +121,11 @@ def write_node(
     return node_id
 
 
-def _check_offered(request: CreateInstance) -> None:
+def check_offered(request: CreateInstance) -> None:
     """What the contract knows and openrds does not have yet is refused, not ignored."""
     if request.ha is not None:
         _check_ha(request)
     for field in (
-        "replica_of_id",
         "restore_point",
         "serverless_info",
         "dsspool_id",
@@ -164,9 +170,8 @@ def _check_datastore(request: CreateInstance) -> tuple[EngineName, str]:
 
 
 def _check_place(intake: Intake, request: CreateInstance) -> None:
+    check_region(intake, request)
     settings = intake.settings
-    if request.region is not None and request.region != settings.region:
-        raise Refusal(ErrorCode.REGION, f"region must be {settings.region}.")
     zones = request.availability_zone.split(",")
     for zone in zones:
         check_zone(intake, "availability_zone", zone)
@@ -182,6 +187,12 @@ def _check_place(intake: Intake, request: CreateInstance) -> None:
     ):
         if _required(field, value) != id_:
             raise Refusal(code, f"{field} must be {id_}, the one there is.")
+
+
+def check_region(intake: Intake, request: CreateInstance) -> None:
+    region = intake.settings.region
+    if request.region is not None and request.region != region:
+        raise Refusal(ErrorCode.REGION, f"region must be {region}.")
 
 
 def check_zone(intake: Intake, field: str, zone: str) -> None:
@@ -216,15 +227,14 @@ def check_replication_mode(field: str, mode: str, engine: EngineName) -> None:
         raise Refusal(ErrorCode.REPLICATION_MODE, f"{field} of {engine} must be {modes}.")
 
 
-def _check_flavor(engine: EngineName, spec_code: str, instance_type: InstanceType) -> None:
+def check_flavor(engine: EngineName, spec_code: str, instance_type: InstanceType) -> None:
     flavor = find_flavor(engine, spec_code)
     if flavor is None:
         raise Refusal(
             ErrorCode.FLAVOR, f"There is no flavor {spec_code} for {engine}; GET flavors/{engine} lists them."
         )
     if flavor.instance_type is not instance_type:
-        kind = "a primary/standby" if instance_type is InstanceType.HA else "a single"
-        raise Refusal(ErrorCode.FLAVOR, f"{spec_code} is not a flavor of {kind} instance.")
+        raise Refusal(ErrorCode.FLAVOR, f"{spec_code} is not a flavor of {_KIND[instance_type]}.")
 
 
 def _port(request: CreateInstance, engine: EngineName) -> int:
@@ -237,7 +247,7 @@ def _port(request: CreateInstance, engine: EngineName) -> int:
     return int(text)
 
 
-def _tags(request: CreateInstance) -> list[dict[str, str]]:
+def tags_of(request: CreateInstance) -> list[dict[str, str]]:
     tags = request.tags or []
     rules.check_tags([(tag.key, tag.value) for tag in tags])
     return [{"key": tag.key, "value": tag.value} for tag in tags]

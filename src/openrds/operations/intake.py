@@ -1,5 +1,6 @@
 """Where calls that change something come in: find the instance, check that the call may run, accept its task."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -68,8 +69,9 @@ class Intake:
         name: TaskName,
         parameters: msgspec.Struct | None = None,
         entities: Output | None = None,
+        also_held: Sequence[str] = (),
     ) -> UUID:
-        """Accept a task on an instance. Its new status is the caller's to set."""
+        """Accept a task on an instance, which holds others too. The new status is the caller's to set."""
         (node, *_) = self.connection.execute(_sql.nodes_of_instance, [instance["id"]]).fetchall()
         work = Work(
             operation=operation,
@@ -80,6 +82,7 @@ class Intake:
             host=node["host"],
             parameters=parameters or NoParameters(),
             entities=entities or {},
+            also_held=also_held,
         )
         return accept(self.connection, self.queue, work)
 

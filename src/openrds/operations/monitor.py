@@ -84,7 +84,29 @@ class Monitor:
             return True
         if not running:
             self._replace(row, nodes)
-        return not running
+        return not running or self._mend_replica(row)
+
+    def _mend_replica(self, row: Row) -> bool:
+        """One that runs and does not hear of its primary's changes, which is at rest, is made to follow again."""
+        if row["role"] != NodeRole.READ_REPLICA or row["keeps_dying"] or not self._has_lost_touch(row):
+            return False
+        with self._resources.store.transaction() as connection:
+            intake = self._intake(connection, row)
+            logger.warning("read replica %s has lost touch with its primary", row["id"])
+            rebuild_standby.begin(intake, intake.instance(row["id"]), row["node_id"])
+            _keeps_dying(connection, row)
+        return True
+
+    def _has_lost_touch(self, row: Row) -> bool:
+        """Seen twice, some seconds apart: a primary that has just come back is found by itself."""
+        if row["replication"] is None or row["replication"]["streaming"]:
+            return False
+        resources = self._resources
+        if resources.instance(row["replica_of"])["status"] != InstanceStatus.ACTIVE:
+            return False
+        if not resources.primary_server(row["replica_of"]).is_running():
+            return False
+        return not resources.node_server(row["id"], row["node_id"]).replication.state().streaming
 
     def _mend_standby(self, row: Row) -> bool:
         """One that keeps dying is left alone for ten minutes: the instance serves without it."""

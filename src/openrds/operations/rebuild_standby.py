@@ -1,9 +1,10 @@
-"""Bring back a standby that died or has lost touch: the monitor's work, never a caller's."""
+"""Bring back a standby, or a read replica, that died or has lost touch: the monitor's work, never a caller's."""
 
 from uuid import UUID
 
 import msgspec
 
+from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole
 from openrds.domain.task import TaskName
 from openrds.operations.intake import Intake
 from openrds.operations.replication import (
@@ -12,12 +13,14 @@ from openrds.operations.replication import (
     give_own_address,
     restore_confirmation,
 )
-from openrds.operations.resources import Resources, settle_by_looking
+from openrds.operations.resources import Resources, set_status, settle_by_looking
 from openrds.store.database import Row, Writer
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 
 class Parameters(msgspec.Struct, frozen=True):
+    """`standby_id` is the node's, also of a read replica."""
+
     standby_id: str
 
 
@@ -25,8 +28,11 @@ Context = StepContext[Resources, Parameters]
 
 
 def begin(intake: Intake, instance: Row, standby_id: str) -> UUID:
-    """The instance serves all the while, so its status stays."""
-    return intake.accept(instance, REBUILD_STANDBY, TaskName.REBUILD_STANDBY, Parameters(standby_id))
+    """An instance serves without its standby, so its status stays; a read replica does not serve meanwhile."""
+    task_id = intake.accept(instance, REBUILD_STANDBY, TaskName.REBUILD_STANDBY, Parameters(standby_id))
+    if instance["type"] == InstanceType.REPLICA:
+        intake.set_status(instance, InstanceStatus.MODIFYING)
+    return task_id
 
 
 def release_writes(context: Context) -> None:
@@ -38,7 +44,8 @@ def bring_back(context: Context) -> None:
     resources, standby_id = context.resources, context.parameters.standby_id
     instance = resources.instance(context.instance_id)
     (node,) = (node for node in resources.nodes(context.instance_id) if node["id"] == standby_id)
-    give_own_address(resources, instance, node)
+    if node["role"] == NodeRole.SLAVE:
+        give_own_address(resources, instance, node)
     build_standby(resources, context.instance_id, standby_id)
 
 
@@ -46,7 +53,9 @@ def confirm_writes(context: Context) -> None:
     restore_confirmation(context.resources, context.instance_id)
 
 
-def completed(_context: Context, _connection: Writer) -> Output:
+def completed(context: Context, connection: Writer) -> Output:
+    if context.resources.instance(context.instance_id)["type"] == InstanceType.REPLICA:
+        set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
     return {}
 
 

@@ -7,16 +7,24 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.schedule import ScheduledName
-from openrds.operations import restart_instance
+from openrds.operations import resize_flavor, restart_instance
+from openrds.operations.back_up import BACK_UP
 from openrds.operations.bind_public_address import BIND_PUBLIC_ADDRESS
 from openrds.operations.change_port import CHANGE_PORT
 from openrds.operations.create_instance import CREATE_HA_INSTANCE, CREATE_INSTANCE
+from openrds.operations.create_replica import CREATE_REPLICA
 from openrds.operations.delete_instance import DELETE_INSTANCE
+from openrds.operations.enlarge_volume import ENLARGE_VOLUME
 from openrds.operations.intake import Intake
 from openrds.operations.rebuild_standby import REBUILD_STANDBY
 from openrds.operations.replication_mode import CHANGE_REPLICATION_MODE
 from openrds.operations.reset_password import RESET_PASSWORD
+from openrds.operations.resize_flavor import RESIZE_FLAVOR
 from openrds.operations.restart_instance import RESTART_INSTANCE
+from openrds.operations.restore_databases import RESTORE_DATABASES
+from openrds.operations.restore_instance import RESTORE_INSTANCE
+from openrds.operations.restore_new_instance import RESTORE_NEW_INSTANCE
+from openrds.operations.restore_tables import RESTORE_TABLES
 from openrds.operations.scheduling import Submit
 from openrds.operations.single_to_ha import SINGLE_TO_HA
 from openrds.operations.start_instance import START_INSTANCE
@@ -27,9 +35,17 @@ from openrds.tasks.operation import Operation
 
 _ALL: tuple[Operation[Any, Any], ...] = (
     CREATE_INSTANCE,
+    CREATE_REPLICA,
     RESTART_INSTANCE,
     DELETE_INSTANCE,
     RESET_PASSWORD,
+    ENLARGE_VOLUME,
+    RESIZE_FLAVOR,
+    BACK_UP,
+    RESTORE_NEW_INSTANCE,
+    RESTORE_INSTANCE,
+    RESTORE_TABLES,
+    RESTORE_DATABASES,
     CREATE_HA_INSTANCE,
     SINGLE_TO_HA,
     SWITCHOVER,
@@ -50,6 +66,7 @@ def _resubmit(submit: Callable[[Intake, str, Any], UUID], request: type[Any]) ->
 #: What may wait for a maintenance window, and how it is submitted then.
 SCHEDULED: Mapping[ScheduledName, Submit] = {
     ScheduledName.RESTART: _resubmit(restart_instance.submit, restart_instance.Restart),
+    ScheduledName.RESIZE_FLAVOR: _resubmit(resize_flavor.submit, resize_flavor.ResizeFlavor),
 }
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {operation.key: operation for operation in _ALL}

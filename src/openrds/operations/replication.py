@@ -31,7 +31,7 @@ def build_standby(resources: Resources, instance_id: str, node_id: str) -> None:
     Raises:
         EngineError: it does not come to stream.
     """
-    resources.volumes.create(node_id)
+    resources.volumes.create(node_id, resources.instance(instance_id)["volume_size"])
     means = resources.node_server(instance_id, node_id).replication.rejoin()
     logger.info("instance %s: its standby %s was %s", instance_id, node_id, means)
 
@@ -78,7 +78,7 @@ def note_new_primary(connection: Writer, old_id: str, new_id: str) -> None:
 
 
 def turn_replicas(resources: Resources, instance_id: str) -> None:
-    """Have the read replicas of an instance follow its new primary; one that cannot is left to the monitor."""
+    """Have the read replicas of an instance follow its primary as it is now; the monitor mends one that cannot."""
     for replica in resources.store.rows(_sql.replicas_of_instance, [instance_id]):
         for node in resources.nodes(replica["id"]):
             try:
@@ -92,6 +92,17 @@ def turn_replicas(resources: Resources, instance_id: str) -> None:
                     instance_id,
                     exc_info=True,
                 )
+
+
+def forget_follower(resources: Resources, primary_id: str, node_id: str) -> None:
+    """Have a primary keep nothing back any more for a follower that is stopped for good.
+
+    Raises:
+        EngineError: it runs, and does not let go.
+    """
+    primary = resources.primary_server(primary_id)
+    if primary.is_running():
+        primary.replication.forget(node_id)
 
 
 def _note(resources: Resources, instance_id: str, confirmation: Confirmation) -> None:

@@ -6,6 +6,8 @@ import msgspec
 
 from openrds.domain import rules
 from openrds.domain.engine import RULES, EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceType
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.engines.passwords import seal_password
@@ -30,6 +32,10 @@ Context = StepContext[Resources, Parameters]
 def submit(intake: Intake, instance_id: str, request: ResetPassword) -> UUID:
     instance = intake.instance(instance_id)
     engine = EngineName(instance["engine"])
+    if instance["type"] == InstanceType.REPLICA:
+        raise Refusal(
+            ErrorCode.INSTANCE_TYPE, "A read replica has the passwords of its primary; set it there."
+        )
     administrator = RULES[engine].administrator
     rules.check_password(request.db_user_pwd, engine, user=administrator)
     intake.check(instance, Action.RESET_PASSWORD)

@@ -14,9 +14,11 @@ from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
 from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
+from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarding import Forwarder, Route
-from openrds.hosts.volumes import FolderVolumes
+from openrds.hosts.limits import Limits, NoLimits
+from openrds.hosts.volumes import Volumes
 from openrds.store.database import Row, Store, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import P, StepContext, StepFailed
@@ -36,10 +38,12 @@ class Resources:
     store: Store
     settings: Settings
     engines: Mapping[EngineName, Engine]
-    volumes: FolderVolumes
+    volumes: Volumes
+    backups: BackupFolders
     addresses: AddressPool
     socket_root: Path
     forwarder: Forwarder
+    limits: Limits = field(default_factory=NoLimits)
     spare_taken: threading.Event = field(default_factory=threading.Event)
     _routing: threading.Lock = field(default_factory=threading.Lock)
 
@@ -54,6 +58,9 @@ class Resources:
     def primary(self, instance_id: str) -> Row:
         """The node that serves the instance's clients."""
         return self.nodes(instance_id)[0]
+
+    def engine(self, instance_id: str) -> Engine:
+        return self.engines[EngineName(self.instance(instance_id)["engine"])]
 
     def standbys(self, instance_id: str) -> list[Row]:
         """The nodes that wait to take the primary's place."""
@@ -99,18 +106,31 @@ class Resources:
             installation=self.installation(EngineName(instance["engine"]), instance["version"]),
             folder=self.volumes.path(node["id"]),
             socket_dir=self._socket_dir(node["id"]),
+            archive=self.backups.archive(instance["id"]),
             address=str(node["address"]) if node["address"] else "",
             port=instance["port"],
             memory_mb=flavor.memory_gb * 1024,
             vcpus=flavor.vcpus,
             time_zone=instance["time_zone"],
+            read_only=instance["storage_full"],
         )
+
+    def start(self, server: Server) -> None:
+        """Start a server as its node is to be now, on its volume in its place."""
+        self.volumes.make_ready(server.node.node_id)
+        server.configure()
+        server.start()
 
     def initialise(self, server: Server) -> None:
         """Make the data directory of a server, from a spare one where there is one."""
         installation = server.node.installation
         self.engines[installation.engine].initialise(installation, server.node.data_dir)
         self.spare_taken.set()
+
+    def routes(self) -> set[Route]:
+        """What this host is to pass on."""
+        rows = self.store.rows(_sql.routes_of_host, [self.settings.host])
+        return {Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows}
 
     def apply_routes(self, *addresses: str) -> None:
         """Pass on what the store says is to be passed on by this host, now.
@@ -119,8 +139,7 @@ class Resources:
             HostError: not all of it is in place; with addresses, only if that concerns one of them.
         """
         with self._routing:
-            rows = self.store.rows(_sql.routes_of_host, [self.settings.host])
-            routes = {Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows}
+            routes = self.routes()
             try:
                 self.forwarder.apply(routes)
             except HostError as error:
@@ -130,7 +149,8 @@ class Resources:
                 logger.warning("not everything is passed on: %s", error)
 
     def remove_folders(self, node_id: str) -> None:
-        """All that is on disk of a node that is stopped: its volume, and the folder of its socket."""
+        """All that the host has of a node that is stopped: its volume, the folder of its socket, its limits."""
+        self.limits.remove(node_id)
         self.volumes.remove(node_id)
         shutil.rmtree(self._socket_dir(node_id), ignore_errors=True)
 

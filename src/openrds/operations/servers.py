@@ -19,9 +19,7 @@ def stop_servers(resources: Resources, instance_id: str) -> None:
 
 def start_servers(resources: Resources, instance_id: str) -> None:
     """Start those that do not run, with the configuration that the store says now."""
-    server = resources.primary_server(instance_id)
-    server.configure()
-    server.start()
+    resources.start(resources.primary_server(instance_id))
     _start_standbys(resources, instance_id)
 
 

@@ -14,9 +14,13 @@ from openrds.domain.settings import Settings
 from openrds.hosts.forwarders import FORWARDINGS
 
 _PREFIX = "OPENRDS_"
-_LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_CHOICES = {
+    "log_level": ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+    "volumes": ("folder", "xfs", "auto"),
+    "limits": ("auto", "cgroup", "none"),
+}
 _ABOVE_ZERO = ("worker_concurrency", "heartbeat_interval", "worker_timeout", "monitor_interval")
-_NOT_NEGATIVE = ("instance_quota", "spare_data_dirs", "min_free_mb")
+_NOT_NEGATIVE = ("instance_quota", "spare_data_dirs", "min_free_mb", "first_backup_after")
 #: Also part of the name of a file.
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -84,8 +88,9 @@ def _checked(settings: Settings) -> Settings:
         raise ValueError(f"listen must be HOST:PORT, not {settings.listen!r}")
     if not settings.availability_zones:
         raise ValueError("availability_zones must have at least one")
-    if settings.log_level not in _LOG_LEVELS:
-        raise ValueError(f"log_level must be one of {', '.join(_LOG_LEVELS)}, not {settings.log_level!r}")
+    for name, choices in _CHOICES.items():
+        if getattr(settings, name) not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(settings, name)!r}")
     _check_projects(settings)
     _check_networks(settings)
     _check_numbers(settings)

@@ -6,7 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
-from openrds.hosts import processes
+from openrds.hosts import images, processes
+from openrds.hosts.cgroups import remove_groups
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import stop_forwarding
 from openrds.hosts.processes import wait_until
@@ -24,8 +25,12 @@ def down(data_dir: Path) -> int:
         _stop_serve(data_dir)
         stop_forwarding(data_dir)
         # The store goes last: it is the one thing the others may still want to write to.
-        records = [*processes.records_below(data_dir / "nodes"), *processes.records_below(data_dir / "store")]
+        folders = [data_dir / name for name in ("nodes", "scratch", "store")]
+        records = [record for folder in folders for record in processes.records_below(folder)]
         stopped = sum(processes.stop_recorded(record) for record in records)
+        # So that the folder can be copied as a whole, or removed; the next `serve` mounts its volumes again.
+        images.detach(data_dir / "images", data_dir / "nodes")
+        remove_groups(data_dir)
     except (HostError, PermissionError) as error:
         print(f"openrds: {error}", file=sys.stderr)
         return 1

@@ -18,7 +18,7 @@ archive_mode = off
 wal_level = minimal
 max_wal_senders = 0
 max_connections = 60
-shared_buffers = 48MB
+shared_buffers = 128MB
 max_wal_size = 256MB
 max_worker_processes = 2
 max_parallel_workers_per_gather = 0
@@ -48,6 +48,7 @@ def private_store(
         installation=installation,
         folder=data_dir / "store",
         socket_dir=socket_root / "store",
+        archive=data_dir / "store" / "archive",
         address="",
         port=5432,
         memory_mb=1024,

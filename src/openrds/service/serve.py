@@ -23,6 +23,7 @@ from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.user import ServerUser
 from openrds.service import child, places
 from openrds.service.identities import ensure_accounts
+from openrds.service.means import choose_limits, choose_volumes
 from openrds.service.private_store import PrivateStore, open_private_store
 from openrds.store.database import Store
 from openrds.store.migrate import migrate
@@ -105,6 +106,9 @@ class Supervisor:
         self._claim = claim_listening(settings.listen)
         if self._claim is None or not port_is_free(host, int(port)):
             raise ServeError(f"{settings.listen} is in use by another program; choose another with --listen.")
+        # The worker chooses for itself; a setting that cannot be kept is better said here than by its log.
+        choose_volumes(settings, user)
+        choose_limits(settings)
         choose_forwarder(settings.forwarding, settings.data_dir, user)
         socket_root = places.socket_root(settings.data_dir)
         dsn = settings.store or self._start_private_store(user)

@@ -13,16 +13,20 @@ from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import EngineError
 from openrds.hosts.addresses import AddressPool
+from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.user import ServerUser
-from openrds.hosts.volumes import FolderVolumes
+from openrds.operations.backup_schedule import look_after_backups, tidy_backups
 from openrds.operations.monitor import Monitor, tidy_servers
 from openrds.operations.registry import OPERATIONS, SCHEDULED
+from openrds.operations.replication_watch import watch_replication
 from openrds.operations.resources import Resources
 from openrds.operations.scheduling import Scheduler, forget_ended
 from openrds.operations.start_instance import start_overdue
+from openrds.operations.volume_watch import VolumeWatch
 from openrds.service import child
+from openrds.service.means import choose_limits, choose_volumes
 from openrds.store.database import Store
 from openrds.store.queries import Queries
 from openrds.tasks.counting import add_changes
@@ -46,22 +50,31 @@ _POOL_DELAY = 2.0
 _RETENTION_INTERVAL = 60.0
 _STARTING_INTERVAL = 60.0
 _SCHEDULE_INTERVAL = 10.0
+_REPLICATION_INTERVAL = 5.0
 _TIDYING_INTERVAL = 3600.0
+_BACKUP_INTERVAL = 10.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.
-_SPARE_THREADS = 9
+_SPARE_THREADS = 12
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
     """The means of this host, as the settings describe them."""
     user = ServerUser.choose(settings.os_user)
-    postgresql = PostgreSQL(settings.data_dir, user, settings.engine_dirs, settings.spare_data_dirs)
+    limits = choose_limits(settings)
+    postgresql = PostgreSQL(
+        settings.data_dir, user, settings.engine_dirs, settings.spare_data_dirs, limits=limits
+    )
+    backups = BackupFolders(settings.backups_dir, user)
+    backups.make_root()
     return Resources(
         store=store,
         settings=settings,
         engines={postgresql.name: postgresql},
-        volumes=FolderVolumes(settings.nodes_dir, user),
+        volumes=choose_volumes(settings, user),
+        limits=limits,
+        backups=backups,
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
         forwarder=choose_forwarder(settings.forwarding, settings.data_dir, user),
@@ -92,6 +105,14 @@ def register_host(resources: Resources) -> None:
         )
 
 
+def attach_volumes(resources: Resources) -> None:
+    """One that cannot be brought to its place is its instance's trouble, and no other's."""
+    try:
+        resources.volumes.attach()
+    except HostError:
+        logger.exception("not every volume is in its place")
+
+
 async def work(brief: child.Brief) -> None:
     settings = brief.settings
     # The default has fewer on a small machine: slow steps would keep the monitor and the watchdog waiting.
@@ -101,6 +122,7 @@ async def work(brief: child.Brief) -> None:
         queue = Queue()
         resources = build_resources(store, settings, brief.socket_root)
         register_host(resources)
+        attach_volumes(resources)
         worker = Worker(
             store,
             queue,
@@ -114,13 +136,16 @@ async def work(brief: child.Brief) -> None:
         await asyncio.gather(
             worker.run(),
             _repeat(0, Monitor(resources, queue).look_and_wait),
-            _repeat(_ROUTES_INTERVAL, lambda: _keep_routes(resources)),
+            _repeat(_ROUTES_INTERVAL, _RouteKeeper(resources).look),
+            _repeat(settings.monitor_interval, VolumeWatch(resources).look_after_volumes),
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
             _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
             _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),
+            _repeat(_REPLICATION_INTERVAL, lambda: watch_replication(resources)),
             _repeat(_STARTING_INTERVAL, lambda: start_overdue(store, queue, settings)),
             _repeat(_SCHEDULE_INTERVAL, Scheduler(store, queue, settings, SCHEDULED).start_due),
             _repeat(_TIDYING_INTERVAL, lambda: _tidy(resources)),
+            _repeat(_BACKUP_INTERVAL, lambda: look_after_backups(resources, queue)),
             _repeat(_POOL_DELAY, lambda: _keep_pools_full(resources)),
         )
 
@@ -137,12 +162,22 @@ async def _repeat(seconds: float, round_: Callable[[], None]) -> None:
         await asyncio.sleep(seconds)
 
 
-def _keep_routes(resources: Resources) -> None:
-    """See that what is to be passed on is: after a reboot, and where somebody else took it away."""
-    try:
-        resources.apply_routes()
-    except HostError as error:
-        logger.warning("not everything is passed on: %s", error)
+class _RouteKeeper:
+    """Sees that what is to be passed on is: after a reboot, and where somebody else took it away."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._is_idle = False
+
+    def look(self) -> None:
+        wanted = self._resources.routes()
+        if self._is_idle and not wanted:
+            return  # an idle service need not ask the machine time and again
+        try:
+            self._resources.apply_routes()
+            self._is_idle = not wanted
+        except HostError as error:
+            logger.warning("not everything is passed on: %s", error)
 
 
 def _tidy(resources: Resources) -> None:
@@ -151,6 +186,7 @@ def _tidy(resources: Resources) -> None:
     resources.store.rows(_answers.delete_expired)
     forget_ended(resources.store)
     tidy_servers(resources)
+    tidy_backups(resources)
 
 
 def _keep_pools_full(resources: Resources) -> None:

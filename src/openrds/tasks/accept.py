@@ -1,6 +1,7 @@
 """Accept work: one transaction writes the task, its steps, the instance's lock and the first step's job."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -22,7 +23,8 @@ _sql = Queries("tasks")
 class Work:
     """A task to be: what to do to which instance, on which host.
 
-    `name` is the contract's task name, `entities` what a caller sees of its aim from the start.
+    `name` is the contract's task name, `entities` what a caller sees of its aim from the start. `also_held` are the
+    ids of other instances that nothing else may change meanwhile.
     """
 
     operation: Operation[Any, Any]
@@ -34,6 +36,7 @@ class Work:
     parameters: msgspec.Struct
     entities: Output = field(default_factory=dict)
     order_id: str = ""
+    also_held: Sequence[str] = ()
 
 
 def accept(connection: Writer, queue: Queue, work: Work) -> UUID:
@@ -43,7 +46,8 @@ def accept(connection: Writer, queue: Queue, work: Work) -> UUID:
         Refusal: INSTANCE_BUSY, when another task holds the instance.
     """
     task_id = UUID(str(uuid_utils.uuid7()))
-    take_lock(connection, work.instance_id, task_id)
+    for instance_id in (work.instance_id, *work.also_held):
+        take_lock(connection, instance_id, task_id)
     connection.execute(
         _sql.insert_task,
         {

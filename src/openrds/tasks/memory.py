@@ -99,6 +99,8 @@ class EndedTasks:
         await connection.execute(_sql.listen_for_hidden)
         while True:
             await connection.execute(_sql.hold_memory)
+            # What is just being read from the store may be from before a deletion that did not wait for us.
+            self._close()
             while not told:
                 self._is_open = True
                 async with contextlib.aclosing(heard(connection, _QUIET)) as notices:

@@ -202,9 +202,7 @@ class Runner:
         connection.execute(
             _sql.finish_task, {"task_id": task_id, "status": status, "entities": Jsonb(entities)}
         )
-        connection.execute(
-            _sql.release_lock, {"instance_id": outcome.task["instance_id"], "task_id": task_id}
-        )
+        connection.execute(_sql.release_locks, [task_id])
 
     def _write(self, attempt: Attempt, record: Callable[[Writer], None]) -> None:
         """Record, unless a later attempt has begun: then this one was taken for dead, and its word counts no more."""

@@ -38,9 +38,14 @@ def posix_zone(time_zone: str) -> str:
 
 def postgresql_conf(node: NodeSpec) -> str:
     settings = (
-        _network(node) | _resources(node) | _write_ahead_log(node) | _replication(node) | _logging(node)
+        _network(node)
+        | _resources(node)
+        | _write_ahead_log(node)
+        | _replication(node)
+        | _logging(node)
+        | _writing(node)
     )
-    return _HEADER + "".join(f"{name} = {_quoted(value)}\n" for name, value in settings.items())
+    return _HEADER + "".join(f"{name} = {quoted(value)}\n" for name, value in settings.items())
 
 
 def pg_hba_conf() -> str:
@@ -86,8 +91,12 @@ def _network(node: NodeSpec) -> dict[str, str]:
 
 
 def _resources(node: NodeSpec) -> dict[str, str]:
-    """A quarter of the memory for the buffers; the rest is the page cache's, and the sessions'."""
-    connections = max_connections(node.memory_mb)
+    """A quarter of the memory for the buffers; the rest is the page cache's, and the sessions'.
+
+    A standby does not start where it has less room for connections or workers than its upstream.
+    """
+    leader = node.upstream or node
+    connections = max_connections(max(node.memory_mb, leader.memory_mb))
     work_mem = max(4 * _KB, node.memory_mb * _KB // 4 // connections)
     return {
         "max_connections": str(connections),
@@ -96,7 +105,7 @@ def _resources(node: NodeSpec) -> dict[str, str]:
         "maintenance_work_mem": f"{max(16, min(2048, node.memory_mb // 16))}MB",
         "work_mem": f"{work_mem}kB",
         "huge_pages": "off",
-        "max_worker_processes": str(max(8, node.vcpus)),
+        "max_worker_processes": str(max(8, node.vcpus, leader.vcpus)),
         "max_parallel_workers": str(node.vcpus),
     }
 
@@ -107,7 +116,7 @@ def _write_ahead_log(node: NodeSpec) -> dict[str, str]:
         "wal_level": "replica",
         "hot_standby": "on",
         "archive_mode": "on",
-        "archive_command": archive_command(archive_folder(node)),
+        "archive_command": archive_command(node.archive),
         "archive_timeout": "300s",
         "wal_retrieve_retry_interval": "100ms",
     }
@@ -147,10 +156,10 @@ def synchronous_standby_names(node_ids: Iterable[str]) -> str:
 def conninfo(node: NodeSpec, **options: str) -> str:
     """How our superuser reaches a server of this host: over its socket, without a password."""
     words = {"host": str(node.socket_dir), "port": str(node.port), "user": SUPERUSER, **options}
-    return " ".join(f"{name}={_conninfo_quoted(value)}" for name, value in words.items())
+    return " ".join(f"{name}={_conninfoquoted(value)}" for name, value in words.items())
 
 
-def _conninfo_quoted(value: str) -> str:
+def _conninfoquoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
@@ -167,8 +176,9 @@ def _logging(node: NodeSpec) -> dict[str, str]:
     }
 
 
-def archive_folder(node: NodeSpec) -> Path:
-    return node.folder / "archive"
+def _writing(node: NodeSpec) -> dict[str, str]:
+    """A default: who wants to make room says `SET transaction_read_only = off` in a transaction, and deletes."""
+    return {"default_transaction_read_only": "on"} if node.read_only else {}
 
 
 def standby_signal(node: NodeSpec) -> Path:
@@ -180,5 +190,5 @@ def log_folder(node: NodeSpec) -> Path:
     return node.folder / "log"
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"

@@ -1,12 +1,13 @@
 """Data directories: made by initdb, and kept in reserve so that an instance need not wait for it."""
 
+import errno
 import fcntl
 import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,9 @@ from openrds.hosts.user import ServerUser
 
 _INITDB_SECONDS = 600
 _POLITE = ("nice", "-n", "10")
+_COPY_SECONDS = 600
 _UNFINISHED = ".making-"
+_TAKEN = ".taken-"
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
 
@@ -31,7 +34,7 @@ class DataDirectories:
 
     def make(self, installation: Installation, data_dir: Path) -> None:
         """
-        Make a data directory: by renaming a spare one, which is instant, or by initdb.
+        Make a data directory: by renaming a spare one, which is instant, or by copying it, or by initdb.
 
         Raises:
             EngineError: initdb failed, or there is something else in the place.
@@ -71,11 +74,43 @@ class DataDirectories:
         for spare in self.ready(installation):
             try:
                 spare.rename(data_dir)
-            except OSError:  # taken by another, or the volume is another file system
-                continue
+            except OSError as error:
+                if error.errno == errno.EXDEV and self._take_copy(spare, data_dir):
+                    return True
+                continue  # taken by another
             make_durable(data_dir.parent)
             return True
         return False
+
+    def _take_copy(self, spare: Path, data_dir: Path) -> bool:
+        """The volume is another file system. Copying takes a fraction of what initdb does.
+
+        Raises:
+            EngineError: the copy failed.
+        """
+        taken = spare.with_name(_TAKEN + spare.name)
+        try:
+            # Held while we are at it, so that a filler does not take it for what somebody left who died.
+            with _held(spare):
+                spare.rename(taken)
+                self._copy(taken, data_dir)
+        except FileNotFoundError:
+            return False
+        shutil.rmtree(taken, ignore_errors=True)
+        return True
+
+    def _copy(self, source: Path, data_dir: Path) -> None:
+        """It appears whole and on disk, or not at all."""
+        unfinished = data_dir.parent / f".{data_dir.name}{_UNFINISHED}{secrets.token_hex(4)}"
+        try:
+            self._run(
+                ("cp", "--archive", str(source), str(unfinished)), f"{data_dir}: the copy", _COPY_SECONDS
+            )
+            self._run(("sync", "--file-system", str(unfinished)), f"{data_dir}: the copy", _COPY_SECONDS)
+            unfinished.rename(data_dir)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        make_durable(data_dir.parent)
 
     def _place(self, installation: Installation) -> Path:
         return self.pool / f"postgresql-{installation.complete_version}"
@@ -98,14 +133,33 @@ class DataDirectories:
 
     def _remove_remains(self, installation: Installation) -> None:
         """Called with the lock held, so that nobody is still making what is unfinished."""
-        for remains in self._place(installation).glob(f"{_UNFINISHED}*"):
+        place = self._place(installation)
+        for remains in place.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(remains, ignore_errors=True)
+        for remains in place.glob(f"{_TAKEN}*"):
+            with suppress(FileNotFoundError, BlockingIOError), _held(remains, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                shutil.rmtree(remains, ignore_errors=True)
 
     def _initdb(
         self, installation: Installation, unfinished: Path, target: Path, lock: int | None = None
     ) -> None:
         """Make the directory under another name first; politely for the reserve, which nobody waits for."""
         command = (*(_POLITE if lock is not None else ()), *_initdb_command(installation, unfinished))
+        try:
+            self._run(command, f"{target}: initdb", _INITDB_SECONDS, () if lock is None else (lock,))
+            unfinished.rename(target)
+        except OSError as error:
+            raise EngineError(f"{target}: {error}") from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        make_durable(target.parent)
+
+    def _run(self, command: Sequence[str], what: str, seconds: float, pass_fds: Sequence[int] = ()) -> None:
+        """Run a program as the user.
+
+        Raises:
+            EngineError: it failed; the message begins with `what`.
+        """
         try:
             done = subprocess.run(
                 command,
@@ -114,19 +168,15 @@ class DataDirectories:
                 stderr=subprocess.STDOUT,
                 cwd="/",
                 env=_ENVIRONMENT,
-                timeout=_INITDB_SECONDS,
+                timeout=seconds,
                 check=False,
-                pass_fds=() if lock is None else (lock,),
+                pass_fds=pass_fds,
                 **self.user.identity(),
             )
-            if done.returncode != 0:
-                raise EngineError(f"initdb failed for {target}: {_last_lines(done.stdout)}")
-            unfinished.rename(target)
         except (OSError, subprocess.SubprocessError) as error:
-            raise EngineError(f"initdb failed for {target}: {error}") from error
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-        make_durable(target.parent)
+            raise EngineError(f"{what} failed: {error}") from error
+        if done.returncode != 0:
+            raise EngineError(f"{what} failed: {_last_lines(done.stdout)}")
 
 
 def is_data_directory(path: Path) -> bool:
@@ -152,6 +202,22 @@ def make_durable(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _held(folder: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    """Hold the lock of a folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        BlockingIOError: another holds it, and we are not to wait.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, how)
+        yield
     finally:
         os.close(descriptor)
 

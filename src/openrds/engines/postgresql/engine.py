@@ -5,28 +5,43 @@ from functools import cached_property
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
+from openrds.engines.postgresql.backups import PostgreSQLBackups
+from openrds.engines.postgresql.client_programs import ClientPrograms
+from openrds.engines.postgresql.copying import PostgreSQLCopying
 from openrds.engines.postgresql.datadirs import DataDirectories
 from openrds.engines.postgresql.discovery import find_installations
 from openrds.engines.postgresql.passwords import scram_verifier
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import Installation, NodeSpec
+from openrds.hosts.limits import Limits, NoLimits
 from openrds.hosts.user import ServerUser
 
 
 class PostgreSQL:
-    """`data_dir` is openrds' own; `spare_data_dirs` is how many are kept ready of each version."""
+    """`data_dir` is openrds' own; `spare_data_dirs` is how many are kept ready of each version; servers are held to
+    their flavors by `limits`.
+    """
 
     name = EngineName.POSTGRESQL
 
     def __init__(
-        self, data_dir: Path, user: ServerUser, engine_dirs: Iterable[Path] = (), spare_data_dirs: int = 1
+        self,
+        data_dir: Path,
+        user: ServerUser,
+        engine_dirs: Iterable[Path] = (),
+        spare_data_dirs: int = 1,
+        limits: Limits | None = None,
     ) -> None:
         self._data_dir = data_dir
         self._user = user
         self._engine_dirs = tuple(engine_dirs)
+        self._limits = limits or NoLimits()
         self._programs = Programs(self.installations, user)
         self._data_directories = DataDirectories(data_dir / "pool", user, spare_data_dirs)
+        programs = ClientPrograms(user, self.installations)
+        self.backups = PostgreSQLBackups(programs)
+        self.copying = PostgreSQLCopying(programs)
 
     def installations(self) -> tuple[Installation, ...]:
         """
@@ -48,7 +63,7 @@ class PostgreSQL:
         self._data_directories.make(installation, data_dir)
 
     def server(self, node: NodeSpec) -> PostgreSQLServer:
-        return PostgreSQLServer(node, self._user, self._programs)
+        return PostgreSQLServer(node, self._user, self._programs, self._limits)
 
     def fill_pool(self) -> None:
         self._data_directories.fill(self.installations())

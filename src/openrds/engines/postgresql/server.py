@@ -5,6 +5,7 @@ import pwd
 import signal
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from openrds.engines.postgresql import configuration, postmaster, sessions
@@ -15,6 +16,7 @@ from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts import processes
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
+from openrds.hosts.limits import Limit, Limits, NoLimits
 from openrds.hosts.processes import Process, wait_until
 from openrds.hosts.user import ServerUser
 
@@ -26,7 +28,6 @@ _DAY_SECONDS = 86400.0
 _LOG_DAYS = 7
 _CONNECT_SECONDS = 5.0
 _SOCKET_PATH_BYTES = 107
-_UP = ("ready", "standby")
 
 #: Nothing of our own environment, which may hold secrets; the archive command needs a path.
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
@@ -35,12 +36,23 @@ _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HO
 class PostgreSQLServer:
     """`start_seconds` is how long a start may take; the recovery after a crash can be long."""
 
+    #: Which of the statuses that it writes mean that it is up.
+    _up: tuple[str, ...] = ("ready", "standby")
+    #: Whether its configuration is to survive a power cut.
+    _durable = True
+
     def __init__(
-        self, node: NodeSpec, user: ServerUser, programs: Programs | None = None, start_seconds: float = 600.0
+        self,
+        node: NodeSpec,
+        user: ServerUser,
+        programs: Programs | None = None,
+        limits: Limits | None = None,
+        start_seconds: float = 600.0,
     ) -> None:
         self.node = node
         self._user = user
         self._programs = programs or Programs(tuple, user)
+        self._limits = limits or NoLimits()
         self._start_seconds = start_seconds
         self._record = node.folder / processes.RECORD
 
@@ -59,7 +71,7 @@ class PostgreSQLServer:
             ("pg_hba.conf", configuration.pg_hba_conf()),
             ("pg_ident.conf", configuration.pg_ident_conf(os_users)),
         ):
-            self._user.write(self.node.data_dir / name, text)
+            self._user.write(self.node.data_dir / name, text, durable=self._durable)
         if self.node.upstream is not None:
             self._user.write(configuration.standby_signal(self.node), "")
 
@@ -129,16 +141,24 @@ class PostgreSQLServer:
 
     def tidy(self, keep_days: int) -> None:
         """
-        Remove archived WAL that is older than so many days, and logs that are older than that and a week.
+        Remove logs that are older than so many days and a week.
 
         Raises:
             EngineError: a file cannot be removed.
         """
         try:
-            _remove_older(configuration.archive_folder(self.node), keep_days)
             _remove_older(configuration.log_folder(self.node), max(keep_days, _LOG_DAYS))
         except OSError as error:
             raise self._error(str(error)) from error
+
+    def set_read_only(self, read_only: bool) -> None:
+        self.node = replace(self.node, read_only=read_only)
+        self.configure()
+        if self.is_running():
+            with sessions.superuser_session(self.node) as connection:
+                sessions.reload_configuration(connection)
+                if read_only:
+                    sessions.end_transactions(connection)
 
     def set_administrator(self, name: str, sealed_password: str) -> None:
         """
@@ -168,14 +188,23 @@ class PostgreSQLServer:
             if self.node.address and not port_is_free(self.node.address, self.node.port):
                 raise self._error(f"{self.node.address}:{self.node.port} is in use by another server.")
             return processes.spawn(
-                command, self._record, log, user=self._user, env=_ENVIRONMENT, stop_signals=_STOP_SIGNALS
+                command,
+                self._record,
+                log,
+                user=self._user,
+                env=_ENVIRONMENT,
+                stop_signals=_STOP_SIGNALS,
+                admit=self._admit,
             )
         except (HostError, OSError) as error:
             raise self._error(str(error)) from error
 
+    def _admit(self, pid: int) -> None:
+        self._limits.admit(self.node.node_id, Limit(self.node.vcpus, self.node.memory_mb), pid)
+
     def _await_up(self, process: Process, log: postmaster.LogTail) -> None:
         def settled() -> bool:
-            return postmaster.status_of(self.node, process) in _UP or not process.is_alive()
+            return postmaster.status_of(self.node, process) in self._up or not process.is_alive()
 
         if not wait_until(settled, self._start_seconds):
             raise self._error(f"it is still starting after {self._start_seconds:g} s.\n{log.last_lines()}")
@@ -213,7 +242,8 @@ class PostgreSQLServer:
             raise self._error(f"the path of its socket is longer than {_SOCKET_PATH_BYTES} bytes: {path}")
         try:
             self._user.make_folder(self.node.socket_dir, 0o750)
-            self._user.make_folder(configuration.archive_folder(self.node))
+            self._user.make_folder(self.node.archive.parent)
+            self._user.make_folder(self.node.archive)
             self._user.make_folder(configuration.log_folder(self.node))
         except HostError as error:
             raise self._error(str(error)) from error

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from openrds.engines.postgresql.configuration import SUPERUSER
 from openrds.engines.protocol import EngineError, NodeSpec
+from openrds.hosts.processes import wait_until
 
 #: `postgres` is the administrator's and may be gone; a session in `template1` delays each CREATE DATABASE.
 _DATABASES = ("postgres", "template1")
@@ -26,6 +27,7 @@ _OPTIONS = " ".join(
     )
 )
 _CONNECT_SECONDS = 10
+_RELOAD_SECONDS = 10.0
 _MEMBERSHIPS = ("pg_monitor", "pg_signal_backend")
 
 #: Before version 16 a role with CREATEROLE may make itself a member of any role but a superuser, also of
@@ -37,20 +39,46 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @contextmanager
-def superuser_session(node: NodeSpec) -> Iterator[Connection]:
+def superuser_session(node: NodeSpec, database: str | None = None) -> Iterator[Connection]:
     """
-    A session that commits each statement by itself.
+    A session that commits each statement by itself, in one database where it matters which.
 
     Raises:
         EngineError: the server does not let us in, or a statement in the session failed.
     """
     try:
-        with _connect(node) as connection:
+        with _connect_to(node, database) if database else _connect(node) as connection:
             yield connection
     except psycopg.Error as error:
         # Not the full text: it may quote the statement.
         reason = error.diag.message_primary or str(error).strip()
         raise EngineError(f"PostgreSQL {node.node_id} on {node.address}:{node.port}: {reason}") from None
+
+
+def reload_configuration(connection: Connection) -> None:
+    """Have the files read again; on return the postmaster has, so that whoever connects from now on gets it so.
+
+    Raises:
+        EngineError: it has not within 10 s.
+    """
+    before = _loaded_at(connection)
+    connection.execute("SELECT pg_reload_conf()")
+    if not wait_until(lambda: _loaded_at(connection) != before, _RELOAD_SECONDS):
+        raise EngineError("PostgreSQL does not read its configuration again.")
+
+
+def _loaded_at(connection: Connection) -> Any:
+    """When this session read the files; it does after the postmaster, which tells it to."""
+    return connection.execute("SELECT pg_conf_load_time()").fetchone()
+
+
+def end_transactions(connection: Connection) -> None:
+    """End the sessions of clients that are in a transaction: a default only counts for one that begins."""
+    connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE backend_type = 'client backend' AND xact_start IS NOT NULL AND usename <> %s",
+        [SUPERUSER],
+    )
 
 
 def set_administrator(connection: Connection, name: str, sealed_password: str) -> None:

@@ -185,7 +185,8 @@ $$;
 
 -- Move the floor up to an id: what is below is no longer served or counted. Writers wait meanwhile, so it must not be
 -- asked to pass many tasks at once; whoever calls sets a lock_timeout.
-create function raise_task_floor(oldest uuid) returns void language plpgsql as $$
+-- The planner expects little of what is returned by a deletion, and would sort all of it.
+create function raise_task_floor(oldest uuid) returns void language plpgsql set enable_sort = off as $$
 declare
     floor uuid := (select id from task_floor);
 begin
@@ -194,46 +195,50 @@ begin
     end if;
     perform pg_advisory_xact_lock(hashtext('task floor')), pg_advisory_xact_lock(hashtext('task counts'));
     floor := (select id from task_floor);
-    -- Blocks that are wholly below go with all that was counted in them ...
-    if exists (select from task_block as block join task_block as next
-               on next.project_id = block.project_id and next.number = block.number + 1 where next.after < oldest) then
-        create temporary table passed_block as
-            select block.project_id, block.number, block.after, next.after as upto
-            from task_block as block join task_block as next
-                on next.project_id = block.project_id and next.number = block.number + 1
-            where next.after < oldest;
-        update task_count as counted set tasks = counted.tasks - passed.tasks
-        from (
-            select project_id, name, status, above, number >> (5 * above), sum(tasks)
-            from task_count join passed_block using (project_id, number), generate_series(1, 3) as above
-            where level = 0
-            group by 1, 2, 3, 4, 5
-        ) as passed (project_id, name, status, level, number, tasks)
-        where counted.project_id = passed.project_id and counted.name = passed.name
-          and counted.status = passed.status and counted.level = passed.level and counted.number = passed.number;
-        delete from task_count using passed_block as block
-        where task_count.project_id = block.project_id and task_count.level = 0 and task_count.number = block.number
-          and task_count.status in ('', 'Running', 'Completed', 'Failed');
-        delete from task_count where level > 0 and tasks = 0 and project_id in (select project_id from passed_block);
-        delete from task_count_change as change using passed_block as block
-        where change.project_id = block.project_id and change.task_id > block.after and change.task_id <= block.upto;
-        delete from task_block using passed_block as block
-        where task_block.project_id = block.project_id and task_block.number = block.number;
-        drop table passed_block;
-    end if;
-    -- ... and of the blocks that are partly below, the tasks one by one.
-    insert into task_count_change
-    select project_id, passed.id, passed.name, passed.status, -1
+    with first as (  -- each project's first block that is not wholly below
+        select block.project_id, block.number, block.after
+        from (select distinct project_id from task_block) as project join task_block as block
+            on block.project_id = project.project_id and block.number = task_block_of(project.project_id, oldest)
+        union all
+        select distinct project_id, 0, '00000000-0000-0000-0000-000000000000'::uuid from task_count_change as change
+        where not exists (select from task_block where task_block.project_id = change.project_id)
+    ), passed as (  -- the blocks before it go with all that was counted in them ...
+        delete from task_block as block using first
+        where block.project_id = first.project_id and block.number < first.number
+        returning block.project_id
+    ), passed_change as (
+        delete from task_count_change as change using first
+        where change.project_id = first.project_id and change.task_id <= first.after
+    ), passed_sum as materialized (
+        select first.project_id, status, level, first.number, first.number >> (5 * level) as beyond
+        from first, unnest(array['', 'Running', 'Completed', 'Failed']) as status, generate_series(0, 3) as level
+        where project_id in (select project_id from passed)
+    ), passed_count as (
+        delete from task_count as counted using passed_sum as sums
+        where counted.project_id = sums.project_id and counted.status = sums.status
+          and counted.level = sums.level and counted.number < sums.beyond
+        returning counted.*, sums.number as first
+    ), passed_task as (  -- ... and of it, the tasks
+        select first.project_id, first.number, task.name, task.status, count(*) as tasks
+        from first, lateral (
+            select name, status from task
+            where project_id = first.project_id and not hidden and id > first.after and id >= floor and id < oldest
+        ) as task
+        group by 1, 2, 3, 4
+    )
+    -- Not noted as changes: readers would go through them all.
+    insert into task_count as counted (project_id, name, status, level, number, tasks)
+    select project_id, name, status, level, number, -sum(tasks)
     from (
-        select project_id, min(after::text)::uuid as after from (
-            select project_id, after from task_block
-            union all select project_id, '00000000-0000-0000-0000-000000000000' from task_count_change as change
-            where not exists (select from task_block where task_block.project_id = change.project_id)
-        ) as block group by project_id
-    ) as first, lateral (
-        select id, name, status from task
-        where task.project_id = first.project_id and not hidden and id > first.after and id >= floor and id < oldest
-    ) as passed;
+        select project_id, name, status, above as level, first >> (5 * above) as number, tasks
+        from passed_count, generate_series(1, 3) as above
+        where level = 0 and number >> (5 * above) = first >> (5 * above)
+        union all
+        select project_id, key.name, key.status, key.level, key.number, tasks
+        from passed_task, task_count_keys(passed_task.name, passed_task.status, passed_task.number) as key
+    ) as passed
+    group by project_id, name, status, level, number
+    on conflict (project_id, name, status, level, number) do update set tasks = counted.tasks + excluded.tasks;
     update task_floor set id = oldest;
 end
 $$;
@@ -302,7 +307,9 @@ begin
         ) as task
         group by 1, 2, 3, 4
     ) as there, task_count_keys(there.name, there.status, block) as key
-    group by 1, 2, 3, 4, 5;
+    group by project_id, key.name, key.status, key.level, key.number
+    -- In the order of time, as they come up in use: what a question adds up lies together.
+    order by project_id, key.status, key.level, key.number, key.name;
     analyze task_block, task_count;
 end
 $$;
@@ -483,6 +490,7 @@ declare
     floor uuid := (select id from task_floor);
     newer bigint := 0;
     before_end bigint;
+    matches text;
     name_key text := coalesce(wanted_name, '');
     status_key text := coalesce(wanted_status, '');
 begin
@@ -491,25 +499,27 @@ begin
     end if;
     if wanted_id is not null or wanted_order is not null or wanted_instance is not null then
         -- Few tasks can match: look at each of them.
+        matches := concat_ws(' and ', 'project_id = $1 and not hidden and id >= $2',
+                             case when wanted_id is not null then 'id = $3' end,
+                             case when wanted_order is not null then 'order_id = $4 and order_id <> ''''' end,
+                             case when wanted_instance is not null then 'instance_id = $5' end,
+                             case when wanted_name is not null then 'name = $6' end,
+                             case when wanted_status is not null then 'status = $7' end,
+                             case when first is not null then 'id >= $8' end,
+                             case when beyond is not null then 'id < $9' end);
         execute format($query$
-            with matching as materialized (
-                select id, name from task
-                where project_id = $1 and not hidden and id >= $2 and %s
-            )
-            select coalesce(sum(tasks), 0), coalesce(array_agg(name order by name), '{}'),
-                   array(select id from matching order by id desc offset $10 limit $11)
-            from (select name, count(*) as tasks from matching group by name) as counted $query$,
-            concat_ws(' and ',
-                      case when wanted_id is not null then 'id = $3' end,
-                      case when wanted_order is not null then 'order_id = $4 and order_id <> ''''' end,
-                      case when wanted_instance is not null then 'instance_id = $5' end,
-                      case when wanted_name is not null then 'name = $6' end,
-                      case when wanted_status is not null then 'status = $7' end,
-                      case when first is not null then 'id >= $8' end,
-                      case when beyond is not null then 'id < $9' end))
-        into total_count, actions, ids
-        using project, floor, wanted_id, wanted_order, wanted_instance, wanted_name, wanted_status, first, beyond,
-              skip, wanted;
+            select coalesce(sum(tasks), 0), coalesce(array_agg(name order by name), '{}')
+            from (select name, count(*) as tasks from task where %s group by name) as counted $query$, matches)
+        into total_count, actions
+        using project, floor, wanted_id, wanted_order, wanted_instance, wanted_name, wanted_status, first, beyond;
+        -- Not out of one scan with the count: what had to be remembered for that took twice as long as reading it.
+        ids := '{}';
+        if skip < total_count then
+            execute format('select array(select id from task where %s order by id desc offset $10 limit $11)', matches)
+            into ids
+            using project, floor, wanted_id, wanted_order, wanted_instance, wanted_name, wanted_status, first, beyond,
+                  skip, wanted;
+        end if;
         return;
     end if;
     if first is null and beyond is null then

@@ -2,12 +2,12 @@
 insert into instance (id, project_id, name, engine, version, complete_version, type, status, flavor_ref, volume_type,
                       volume_size, port, availability_zone, vpc_id, subnet_id, security_group_id, replication_mode,
                       switch_strategy, configuration_id, enterprise_project_id, disk_encryption_id, time_zone,
-                      backup_start_time, backup_keep_days, tags)
+                      backup_start_time, backup_keep_days, tags, replica_of)
 values (%(id)s, %(project_id)s, %(name)s, %(engine)s, %(version)s, %(complete_version)s, %(type)s, 'BUILD',
         %(flavor_ref)s, %(volume_type)s, %(volume_size)s, %(port)s, %(availability_zone)s, %(vpc_id)s, %(subnet_id)s,
         %(security_group_id)s, %(replication_mode)s, %(switch_strategy)s, %(configuration_id)s,
         %(enterprise_project_id)s, %(disk_encryption_id)s, %(time_zone)s, %(backup_start_time)s,
-        %(backup_keep_days)s, %(tags)s)
+        %(backup_keep_days)s, %(tags)s, %(replica_of)s)
 
 -- name: insert_node
 insert into node (id, instance_id, name, role, host, availability_zone)
@@ -34,7 +34,9 @@ select * from instance where id = %s
 select * from node where instance_id = %s order by role = 'slave', id
 
 -- name: set_status
-update instance set status = %(status)s, deleting = %(deleting)s, updated_at = now() where id = %(id)s
+-- An instance at rest whose volume is full is never ACTIVE.
+update instance set status = case when storage_full and %(status)s = 'ACTIVE' then 'STORAGE FULL' else %(status)s end,
+                    deleting = %(deleting)s, updated_at = now() where id = %(id)s
 
 -- name: set_name
 update instance set name = %(name)s, updated_at = now() where id = %(id)s
@@ -76,6 +78,28 @@ update instance set switch_strategy = %(strategy)s, updated_at = now() where id 
 update instance set type = 'Ha', flavor_ref = %(flavor_ref)s, replication_mode = %(mode)s,
                     switch_strategy = %(strategy)s, availability_zone = %(availability_zone)s, updated_at = now()
 where id = %(instance_id)s
+
+-- name: replicas_of_instance
+select * from instance where replica_of = %s order by id
+
+-- name: delete_replicas
+delete from instance where replica_of = %s
+
+-- name: followers_to_watch
+select instance.*, node.id as node_id, host(node.address) as node_address, node.role as node_role
+from node join instance on instance.id = node.instance_id
+where node.host = %s and node.role <> 'master' and instance.status not in ('BUILD', 'CREATE FAIL', 'SHUTDOWN')
+
+-- name: note_replication
+update node set replication = %(replication)s, replication_seen_at = now() where id = %(node_id)s
+
+-- name: replication_of_instance
+-- Of its standby, and of its read replicas, or of itself where it is one.
+select node.id, node.instance_id, node.role, node.replication, node.replication_seen_at
+from node join instance on instance.id = node.instance_id
+where (instance.id = %(id)s or instance.replica_of = %(id)s) and instance.project_id = %(project_id)s
+  and node.role <> 'master'
+order by node.role <> 'slave', node.id
 
 -- name: set_node_address
 update node set address = %(address)s where id = %(node_id)s
@@ -154,9 +178,6 @@ where public_address.bound
 -- By what means the hosts of its nodes pass connections on; one that has none comes first.
 select host.forwarding from node join host on host.name = node.host where node.instance_id = %s order by 1
 
--- name: replicas_of_instance
-select * from instance where replica_of = %s order by id
-
 -- name: set_port
 update instance set port = %(port)s, updated_at = now() where id = %(instance_id)s
 
@@ -196,12 +217,40 @@ select * from host where name = %s
 select * from host order by name
 
 -- name: nodes_to_watch
-select instance.*, node.id as node_id, node.role, node.confirmation,
+select instance.*, node.id as node_id, node.role, node.confirmation, node.replication,
        node.revived_at > now() - interval '10 minutes' and node.revivals > %(most)s as keeps_dying
 from node join instance on instance.id = node.instance_id
-where node.host = %(host)s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP') and not instance.deleting
+where node.host = %(host)s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP', 'STORAGE FULL')
+  and not instance.deleting
   and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
 order by instance.id, node.role = 'slave', node.id
+
+-- name: volumes_to_watch
+select instance.id, instance.volume_size, instance.storage_full, node.id as node_id, node.used_bytes
+from node join instance on instance.id = node.instance_id
+where node.host = %s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP', 'STORAGE FULL')
+  and not instance.deleting
+  and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
+order by instance.id
+
+-- name: instance_at_rest
+-- Locked: an operation that comes meanwhile waits until we are done with it.
+select * from instance
+where id = %s and status in ('ACTIVE', 'STORAGE FULL') and not deleting
+  and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
+for update
+
+-- name: set_storage_full
+update instance set storage_full = %(full)s where id = %(id)s
+
+-- name: set_used_bytes
+update node set used_bytes = %(used)s where id = %(id)s
+
+-- name: set_volume_size
+update instance set volume_size = %(size)s, updated_at = now() where id = %(id)s
+
+-- name: set_flavor
+update instance set flavor_ref = %(flavor)s, updated_at = now() where id = %(id)s
 
 -- name: note_revival
 update node set revived_at = now(),
@@ -230,6 +279,10 @@ with matching as (
                                                        'availability_zone', node.availability_zone)
                                      order by node.role = 'slave', node.id)
                      from node where node.instance_id = matching.id), '[]') as nodes,
+           coalesce((select json_agg(replica.id order by replica.created_at, replica.id)
+                     from instance as replica
+                     where replica.replica_of = matching.id
+                       and (not replica.deleting or replica.status in ('ACTIVE', 'BACKING UP'))), '[]') as replicas,
            host(address) as endpoint,
            (select host(public_address.address) from public_address
             where public_address.instance_id = matching.id and public_address.bound) as public_address

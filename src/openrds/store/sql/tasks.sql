@@ -20,8 +20,8 @@ returning task_id
 -- name: lock_holder
 select task.id, task.name from instance_lock join task on task.id = task_id where instance_lock.instance_id = %s
 
--- name: release_lock
-delete from instance_lock where instance_id = %(instance_id)s and task_id = %(task_id)s
+-- name: release_locks
+delete from instance_lock where task_id = %s
 
 -- name: begin_attempt
 update task set epoch = epoch + 1, changed_at = now()
@@ -172,6 +172,12 @@ from pg_partition_tree('task')
 where isleaf
   and first_task_id(to_date(right(relid::regclass::text, 8), 'YYYYMMDD')::timestamp at time zone 'UTC' + interval '7 days')
       <= (select id from task_floor)
+order by 1
+
+-- name: detached_partitions
+select relname as name from pg_class
+where relkind = 'r' and not relispartition and relname ~ '^task_[0-9]{8}$'
+  and relnamespace = (select relnamespace from pg_class where oid = 'task'::regclass)
 order by 1
 
 -- name: get_task

@@ -1,0 +1,22 @@
+"""Look-ups of one instance for the API's queries."""
+
+from openrds.api.state import ApiRequest, service_of
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import is_instance_id
+from openrds.store.database import Row
+from openrds.store.queries import Queries
+
+_sql = Queries("instances")
+
+
+async def find_instance(request: ApiRequest, project_id: str, instance_id: str) -> Row:
+    """
+    Raises:
+        Refusal: INSTANCE_ID_FORMAT or INSTANCE_NOT_FOUND.
+    """
+    if not is_instance_id(instance_id):
+        raise Refusal(ErrorCode.INSTANCE_ID_FORMAT)
+    row = await service_of(request).reads.row(_sql.instance_by_id, [instance_id])
+    if row is None or row["project_id"] != project_id:
+        raise Refusal(ErrorCode.INSTANCE_NOT_FOUND, f"There is no instance {instance_id}.")
+    return row

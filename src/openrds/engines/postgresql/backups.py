@@ -1,0 +1,267 @@
+"""Base backups by pg_basebackup, the WAL archive, and restoring from both."""
+
+import datetime as dt
+import json
+import os
+import re
+import secrets
+import shlex
+import shutil
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openrds.engines.postgresql import configuration, sessions
+from openrds.engines.postgresql.client_programs import ClientPrograms
+from openrds.engines.postgresql.server import PostgreSQLServer
+from openrds.engines.protocol import BaseBackup, EngineError, NodeSpec, RestorePoint
+from openrds.hosts.processes import wait_until
+
+_DATA = "data"
+_COPYING = "copying-"
+_ARCHIVE_SECONDS = 300.0
+_RESTORE_SECONDS = 7 * 86400.0
+#: Where nothing has to be reached again, only what was just archived is spared: its server may be looking at it.
+_SPARED_SECONDS = 3600.0
+
+_SEGMENT = re.compile(r"[0-9A-F]{24}")
+_LABEL = re.compile(r"^START WAL LOCATION: \S+ \(file ([0-9A-F]{24})\)$", re.MULTILINE)
+_TIMELINE_DIGITS = 8
+_ENDED_EARLY = "recovery ended before configured recovery target was reached"
+
+
+@dataclass(frozen=True)
+class PostgreSQLBackups:
+    programs: ClientPrograms
+
+    def back_up(self, node: NodeSpec, folder: Path) -> BaseBackup:
+        """
+        Copy all data of a running server into an empty folder, with the WAL that it needs to be consistent.
+
+        Raises:
+            EngineError: there is no pg_basebackup, it failed, or pg_verifybackup found the copy damaged.
+        """
+        program = self.programs.path("pg_basebackup", node.installation)
+        self._prepare(node)
+        data = folder / _DATA
+        begin = _now(node)
+        self.programs.run(
+            [program, "-D", data, "--wal-method=stream", "--checkpoint=fast", "--no-password", "--no-sync"],
+            node,
+        )
+        end = _now(node)
+        self._verify(node, data)
+        return BaseBackup(begin, end, _first_segment(data), _size(data))
+
+    def archive_log(self, node: NodeSpec) -> None:
+        """
+        Return once everything that is committed by now is in the archive.
+
+        A commit of our own comes behind it: recovery to a moment ends at the first commit that is later.
+
+        Raises:
+            EngineError: the server does not archive within 300 s.
+        """
+        self._prepare(node)
+        with sessions.superuser_session(node) as connection:
+            connection.execute("SELECT txid_current()")
+            (segment,) = _row(connection, "SELECT pg_walfile_name(pg_switch_wal())")
+            if wait_until((node.archive / segment).exists, _ARCHIVE_SECONDS, every=0.005):
+                return
+            (failed,) = _row(connection, "SELECT last_failed_wal FROM pg_stat_archiver")
+        raise EngineError(
+            f"PostgreSQL {node.node_id} does not archive its WAL to {node.archive} (last failure: {failed or 'none'}); "
+            "see its log and whether the disk is full"
+        )
+
+    def prune_archive(self, archive: Path, log_position: str | None) -> None:
+        """Remove the segments before the named one, whatever their timeline; histories of timelines stay."""
+        for path in archive.glob("*"):
+            if not _SEGMENT.match(path.name):
+                continue
+            if log_position is None:
+                passed = time.time() - path.stat().st_mtime > _SPARED_SECONDS
+            else:
+                passed = path.name[_TIMELINE_DIGITS:24] < log_position[_TIMELINE_DIGITS:]
+            if passed:
+                path.unlink(missing_ok=True)
+
+    def restore(self, node: NodeSpec, point: RestorePoint) -> PostgreSQLServer:
+        """
+        Make the node's data directory from a restore point, whatever was in it, and return its running server.
+
+        Raises:
+            EngineError: recovery failed, or the archive ends before the moment.
+        """
+        server = RecoveringServer(node, self.programs.user, start_seconds=_RESTORE_SECONDS)
+        server.stop_at_once()
+        shutil.rmtree(node.data_dir, ignore_errors=True)
+        self.programs.user.make_folder(node.folder)
+        source = point.backup / _DATA
+        if not source.is_dir():
+            raise EngineError(f"there is no base backup in {point.backup}")
+        self._copy(source, node.data_dir)
+        server.recover(point)
+        with sessions.superuser_session(node) as connection:
+            connection.execute("SELECT 1")
+        return server
+
+    def drop(self, node: NodeSpec) -> None:
+        """Stop the server that `restore` left, at once, and remove its folders."""
+        server = RecoveringServer(node, self.programs.user)
+        server.stop_at_once()
+        for folder in (node.folder, node.socket_dir):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _copy(self, source: Path, target: Path) -> None:
+        """Under a name of this attempt's first: a `cp` that a dead worker left at work does not write into ours."""
+        for remains in target.parent.glob(f"{_COPYING}*"):
+            shutil.rmtree(remains, ignore_errors=True)
+        copying = target.parent / f"{_COPYING}{secrets.token_hex(4)}"
+        self.programs.run(["cp", "-a", "--reflink=auto", source, copying])
+        copying.rename(target)
+
+    def _prepare(self, node: NodeSpec) -> None:
+        """Bring a server that was configured by an older openrds to archive where it should, and let us back up."""
+        with sessions.superuser_session(node) as connection:
+            (command,) = _row(connection, "SELECT current_setting('archive_command')")
+            hba = (node.data_dir / "pg_hba.conf").read_text()
+            if command == configuration.archive_command(node.archive) and hba == configuration.pg_hba_conf():
+                return
+            PostgreSQLServer(node, self.programs.user).configure()
+            connection.execute("SELECT pg_reload_conf()")
+        if not wait_until(lambda: _archives_to(node), 10, every=0.02):
+            raise EngineError(f"PostgreSQL {node.node_id} does not take up its new configuration")
+
+    def _verify(self, node: NodeSpec, data: Path) -> None:
+        """Compare the copy with its manifest, which PostgreSQL writes from version 13 on."""
+        if not (data / "backup_manifest").is_file():
+            return
+        _compare_sizes(data)
+        program = self.programs.path("pg_verifybackup", node.installation)
+        if not self.programs.works(program):  # that of the wheel's version 18 crashes
+            return
+        # It reads the WAL by the pg_waldump beside it, which must be of the server's own version.
+        same = program.parent == node.installation.bin_dir
+        self.programs.run([program, *(() if same else ("--no-parse-wal",)), data])
+
+
+class RecoveringServer(PostgreSQLServer):
+    """A server that replays WAL, for nobody but us: on its socket alone, and without regard for a power cut."""
+
+    #: It calls itself a standby from the beginning on, because it takes no connections while it replays.
+    _up = ("ready",)
+    #: To wait for the disk here would be to wait for the whole copy.
+    _durable = False
+    _point: RestorePoint | None = None
+    _bounded = True
+
+    def recover(self, point: RestorePoint) -> None:
+        """
+        Replay, and return when the server takes statements.
+
+        Raises:
+            EngineError: it cannot be done.
+        """
+        self._point = point
+        self.configure()
+        self.node.data_dir.joinpath("recovery.signal").touch()
+        self._user.own(self.node.data_dir / "recovery.signal")
+        try:
+            self.start()
+        except EngineError as error:
+            # What the source committed last may be earlier than the moment. Then all there is has been replayed.
+            if _ENDED_EARLY not in str(error):
+                raise
+            if point.remains is None:
+                raise EngineError(f"the archived log ends before {point.moment}: {error}") from None
+            self._bounded = False
+            self.configure()
+            self.start()
+
+    def stop_at_once(self) -> None:
+        """Stop without writing anything down: what it has is not wanted any more."""
+        process = self._process()
+        if process is not None:
+            process.stop((signal.SIGQUIT,))
+        self.stop()
+
+    def _settings(self) -> str:
+        return super()._settings() + _recovery_settings(self._point, bounded=self._bounded)
+
+
+def _recovery_settings(point: RestorePoint | None, *, bounded: bool) -> str:
+    settings = {
+        "archive_mode": "off",
+        "fsync": "off",
+        "full_page_writes": "off",
+        "synchronous_commit": "off",
+        "autovacuum": "off",
+        "hot_standby": "off",
+        "checkpoint_timeout": "1h",
+        "max_wal_size": "4GB",
+    }
+    if point is not None:
+        settings["recovery_target_action"] = "promote"
+        settings["restore_command"] = _restore_command(point)
+        if point.moment is None:
+            settings["recovery_target"] = "immediate"
+        elif bounded:
+            settings["recovery_target_time"] = point.moment.astimezone(dt.UTC).isoformat(sep=" ")
+    return "".join(f"{name} = {configuration.quoted(value)}\n" for name, value in settings.items())
+
+
+def _restore_command(point: RestorePoint) -> str:
+    """A backup alone has its WAL with it. What was not archived any more is looked for in the source's remains."""
+    if point.moment is None:
+        return "false"
+    places = [point.archive, *([point.remains / "pg_wal"] if point.remains else [])]
+    return " || ".join(f"cp {shlex.quote(str(place).replace('%', '%%'))}/%f %p" for place in places)
+
+
+def _archives_to(node: NodeSpec) -> bool:
+    with sessions.superuser_session(node) as connection:
+        (command,) = _row(connection, "SELECT current_setting('archive_command')")
+        return bool(command == configuration.archive_command(node.archive))
+
+
+def _now(node: NodeSpec) -> dt.datetime:
+    """By the server's own clock, which also stamps its commits."""
+    with sessions.superuser_session(node) as connection:
+        (now,) = _row(connection, "SELECT clock_timestamp()")
+        assert isinstance(now, dt.datetime)
+        return now
+
+
+def _row(connection: sessions.Connection, statement: str) -> tuple[Any, ...]:
+    row = connection.execute(statement.encode()).fetchone()
+    assert row is not None
+    return row
+
+
+def _first_segment(data: Path) -> str:
+    label = (data / "backup_label").read_text()
+    match = _LABEL.search(label)
+    if match is None:
+        raise EngineError(f"{data / 'backup_label'} does not say where its WAL begins")
+    return match[1]
+
+
+def _compare_sizes(data: Path) -> None:
+    """
+    Raises:
+        EngineError: a file of the manifest is not there, or has not its size.
+    """
+    for file in json.loads((data / "backup_manifest").read_bytes())["Files"]:
+        path = data / (file["Path"] if "Path" in file else os.fsdecode(bytes.fromhex(file["Encoded-Path"])))
+        if not path.is_file() or path.stat().st_size != file["Size"]:
+            raise EngineError(f"the base backup is damaged: {path.name} is not as the server sent it")
+
+
+def _size(folder: Path) -> int:
+    """Bytes on disk of everything in a folder."""
+    return sum(
+        (Path(place) / name).lstat().st_blocks * 512 for place, _, files in os.walk(folder) for name in files
+    )

@@ -1,0 +1,141 @@
+"""Where backups and the log archives of instances are: in the data directory, apart from the volumes of nodes.
+
+What is here belongs to an instance and not to one of its nodes, and base backups may outlive their instance.
+"""
+
+import contextlib
+import glob
+import os
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from openrds.hosts.errors import HostError
+from openrds.hosts.user import ServerUser
+
+_ARCHIVE = "wal"
+_UNFINISHED = ".making-"
+_REMOVED = ".removed-"
+_SET_ASIDE = ".aside-"
+
+
+@dataclass(frozen=True)
+class BackupFolders:
+    """`root` holds a folder for each instance, and that one `wal/` and a folder for each base backup."""
+
+    root: Path
+    user: ServerUser
+
+    def archive(self, instance_id: str) -> Path:
+        """The log archive of an instance: all its nodes, one after the other, put their log here."""
+        return self.root / instance_id / _ARCHIVE
+
+    def backup(self, instance_id: str, backup_id: str) -> Path:
+        """Where a finished base backup is, or would be."""
+        return self.root / instance_id / backup_id
+
+    def begin(self, instance_id: str, backup_id: str) -> Path:
+        """An empty folder for a base backup in the making; what earlier attempts left is removed.
+
+        It is another each time: a program that a dead worker left at work does not get at this attempt's.
+
+        Raises:
+            HostError: it cannot be made, or something in an old one cannot be removed.
+        """
+        home = self.make_home(instance_id)
+        self._remove_unfinished(instance_id, backup_id)
+        unfinished = home / f"{_UNFINISHED}{backup_id}-{secrets.token_hex(4)}"
+        self.user.make_folder(unfinished)
+        return unfinished
+
+    def finish(self, instance_id: str, backup_id: str, unfinished: Path) -> Path:
+        """Give a base backup its name, once all of it is on disk."""
+        finished = self.backup(instance_id, backup_id)
+        make_durable(unfinished)
+        unfinished.rename(finished)
+        make_durable(finished.parent, tree=False)
+        return finished
+
+    def make_home(self, instance_id: str) -> Path:
+        """The folder of an instance's backups: others may not look into it."""
+        self.make_root()
+        home = self.root / instance_id
+        self.user.make_folder(home)
+        return home
+
+    def make_root(self) -> None:
+        """Others may pass through to what is theirs, but not list it."""
+        if not self.root.is_dir():
+            self.root.mkdir(parents=True, exist_ok=True)
+            self.root.chmod(0o711)
+
+    def remove(self, instance_id: str, backup_id: str) -> None:
+        """Remove a base backup, finished or not, and the instance's folder if that was the last thing in it.
+
+        Raises:
+            HostError: something in it cannot be removed.
+        """
+        _remove(self.backup(instance_id, backup_id))
+        self._remove_unfinished(instance_id, backup_id)
+        self._remove_home(instance_id)
+
+    def remove_archive(self, instance_id: str) -> None:
+        """Remove the log archive, and what was set aside of it."""
+        _remove(self.archive(instance_id))
+        self.forget_aside(instance_id)
+        self._remove_home(instance_id)
+
+    def set_archive_aside(self, instance_id: str, mark: str) -> None:
+        """Begin the archive anew: what is in it is kept under another name. Done once for each mark."""
+        aside = self._aside(instance_id, mark)
+        if not aside.exists() and self.archive(instance_id).exists():
+            self.archive(instance_id).rename(aside)
+
+    def bring_archive_back(self, instance_id: str, mark: str) -> None:
+        """Undo `set_archive_aside`; what was archived since is removed."""
+        aside = self._aside(instance_id, mark)
+        if aside.exists():
+            _remove(self.archive(instance_id))
+            aside.rename(self.archive(instance_id))
+
+    def forget_aside(self, instance_id: str) -> None:
+        for aside in (self.root / instance_id).glob(f".{_ARCHIVE}{_SET_ASIDE}*"):
+            _remove(aside)
+
+    def _remove_home(self, instance_id: str) -> None:
+        with contextlib.suppress(OSError):  # there is something in it, or it is gone
+            (self.root / instance_id).rmdir()
+
+    def _aside(self, instance_id: str, mark: str) -> Path:
+        return self.root / instance_id / f".{_ARCHIVE}{_SET_ASIDE}{mark}"
+
+    def _remove_unfinished(self, instance_id: str, backup_id: str) -> None:
+        for unfinished in (self.root / instance_id).glob(f"{_UNFINISHED}{backup_id}-*"):
+            _remove(unfinished)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder and what an interrupted removal left; it disappears at once."""
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(path.with_name(f".{path.name}{_REMOVED}{secrets.token_hex(4)}"))
+    for remains in path.parent.glob(f".{glob.escape(path.name)}{_REMOVED}*"):
+        shutil.rmtree(remains, ignore_errors=True)  # another remover may be at work in it
+        if remains.exists():
+            raise HostError(f"Could not remove all of {remains}.")
+
+
+def make_durable(folder: Path, *, tree: bool = True) -> None:
+    """Return once a folder, or with `tree` everything in it, is on disk."""
+    for place, _, files in os.walk(folder) if tree else ((folder, (), ()),):
+        for name in files:
+            _sync(Path(place) / name, os.O_RDONLY | os.O_NOFOLLOW)
+        _sync(Path(place), os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,156 @@
+"""Back up an instance: a base backup, asked for by a caller, or due by the instance's policy."""
+
+import datetime as dt
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.backup import (
+    BackupType,
+    automatic_name,
+    check_backup_description,
+    check_backup_name,
+    new_backup_id,
+)
+from openrds.domain.engine import EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.engines.protocol import BaseBackup, NodeSpec
+from openrds.operations.intake import Intake
+from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.store.database import Row, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+_instances = Queries("instances")
+_sql = Queries("backups")
+
+#: What the engine said of a backup, in the folder beside its data: a second run of the step finds it there.
+_FACTS = "backup.json"
+
+
+class DatabaseToBackUp(msgspec.Struct):
+    name: str
+
+
+class CreateBackup(msgspec.Struct):
+    instance_id: str
+    name: str
+    description: str = ""
+    databases: list[DatabaseToBackUp] | None = None
+    backup_database_individually: bool | None = None
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    backup_id: str
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What is recorded of a finished backup; `size_kb` is what it takes on disk."""
+
+    end_time: dt.datetime
+    log_position: str
+    size_kb: int
+
+
+Context = StepContext[Resources, Parameters]
+
+
+def submit(intake: Intake, request: CreateBackup) -> tuple[Row, UUID]:
+    """The row of the backup to be, and its task."""
+    check_backup_name(request.name)
+    check_backup_description(request.description)
+    if request.databases:
+        raise Refusal(
+            ErrorCode.PARAMETER, "databases is for SQL Server; a backup has all databases of an instance."
+        )
+    instance = intake.instance(request.instance_id)
+    return _accept(intake, instance, BackupType.MANUAL, request.name, request.description)
+
+
+def submit_automatic(intake: Intake, instance_id: str, now: dt.datetime) -> tuple[Row, UUID]:
+    instance = intake.instance(instance_id)
+    return _accept(intake, instance, BackupType.AUTO, automatic_name(instance["name"], now))
+
+
+def _accept(
+    intake: Intake, instance: Row, type_: BackupType, name: str, description: str = ""
+) -> tuple[Row, UUID]:
+    if instance["type"] == InstanceType.REPLICA:
+        raise Refusal(ErrorCode.INSTANCE_TYPE, "A read replica has no backups; back up its primary.")
+    running = intake.connection.execute(_sql.running_backup, [instance["id"]]).fetchone()
+    if running is not None:
+        raise Refusal(ErrorCode.BACKUP_RUNNING, f"Backup {running['name']} of the instance is running.")
+    intake.check(instance, Action.BACK_UP)
+    backup = _write(intake, instance, type_, name, description)
+    task_id = intake.accept(instance, BACK_UP, TaskName.BACK_UP, Parameters(backup["id"]))
+    intake.set_status(instance, InstanceStatus.BACKING_UP)
+    return backup, task_id
+
+
+def _write(intake: Intake, instance: Row, type_: BackupType, name: str, description: str) -> Row:
+    (node, *_) = intake.connection.execute(_instances.nodes_of_instance, [instance["id"]]).fetchall()
+    columns = {
+        "id": new_backup_id(EngineName(instance["engine"])),
+        "instance_id": instance["id"],
+        "host": node["host"],
+        "name": name,
+        "description": description,
+        "type": type_,
+    }
+    written = intake.connection.execute(_sql.insert_backup, columns).fetchone()
+    if written is None:
+        raise Refusal(ErrorCode.BACKUP_NAME, f"There is a backup {name} already; choose another name.")
+    return written
+
+
+def copy_data(context: Context) -> Output:
+    """The backup has its name only when it is whole and on disk."""
+    resources, backup_id = context.resources, context.parameters.backup_id
+    finished = resources.backups.backup(context.instance_id, backup_id) / _FACTS
+    if not finished.exists():
+        unfinished = resources.backups.begin(context.instance_id, backup_id)
+        node = _primary(context)
+        made = resources.engine(context.instance_id).backups.back_up(node, unfinished)
+        resources.backups.user.write(unfinished / _FACTS, _facts(made).decode())
+        resources.backups.finish(context.instance_id, backup_id, unfinished)
+    return {"facts": msgspec.json.decode(finished.read_bytes())}
+
+
+def remove_copy(context: Context) -> None:
+    context.resources.backups.remove(context.instance_id, context.parameters.backup_id)
+
+
+def completed(context: Context, connection: Writer) -> Output:
+    facts = msgspec.convert(context.outputs["copy data"]["facts"], Facts)
+    connection.execute(
+        _sql.complete_backup, {"id": context.parameters.backup_id, **msgspec.structs.asdict(facts)}
+    )
+    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
+    return {}
+
+
+def failed(context: Context, connection: Writer) -> None:
+    connection.execute(_sql.fail_backup, [context.parameters.backup_id])
+    settle_by_looking(context, connection)
+
+
+def _facts(made: BaseBackup) -> bytes:
+    return msgspec.json.encode(Facts(made.end, made.log_position, -(-made.size_bytes // 1024)))
+
+
+def _primary(context: Context) -> NodeSpec:
+    resources = context.resources
+    instance = resources.instance(context.instance_id)
+    return resources.server(instance, resources.primary(context.instance_id)).node
+
+
+BACK_UP: Operation[Resources, Parameters] = Operation(
+    key="back_up",
+    parameters=Parameters,
+    steps=(Step("copy data", copy_data, undo=remove_copy, expected=1.0),),
+    on_completed=completed,
+    on_failed=failed,
+)

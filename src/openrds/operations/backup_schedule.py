@@ -1,0 +1,85 @@
+"""Automatic backups by the policy of each instance, and what nobody needs any more."""
+
+import datetime as dt
+import logging
+
+from openrds.domain.backup import is_due
+from openrds.domain.engine import EngineName
+from openrds.domain.errors import Refusal
+from openrds.engines.protocol import EngineError
+from openrds.hosts.errors import HostError
+from openrds.operations import back_up
+from openrds.operations.intake import Intake
+from openrds.operations.resources import Resources
+from openrds.store.database import Row
+from openrds.store.queries import Queries
+from openrds.tasks.queue import Queue
+
+logger = logging.getLogger(__name__)
+
+_sql = Queries("backups")
+
+#: After a first backup that failed, the next is tried so much later.
+_RETRY = dt.timedelta(hours=1)
+
+
+def look_after_backups(resources: Resources, queue: Queue) -> None:
+    """One round: begin the backups that are due on this host, and remove the files of those that were deleted."""
+    for row in resources.store.rows(_sql.backup_candidates, [resources.settings.host]):
+        if backup_is_due(row, row["now"], resources.settings.first_backup_after):
+            _begin(resources, queue, row)
+    remove_deleted(resources)
+
+
+def backup_is_due(row: Row, now: dt.datetime, first_after: float) -> bool:
+    """By the policy's window; or because nothing can be restored yet and the instance has been at rest for a while.
+
+    Right after a creation the caller has more to do, which a running backup would keep from the instance.
+    """
+    last = row["last_automatic"]
+    if is_due(row["backup_start_time"], row["backup_period"], last or row["created_at"], now):
+        return True
+    rested = now - row["updated_at"] >= dt.timedelta(seconds=first_after)
+    return not row["has_base"] and rested and (last is None or now - last >= _RETRY)
+
+
+def remove_deleted(resources: Resources) -> None:
+    for row in resources.store.rows(_sql.backups_to_remove, [resources.settings.host]):
+        try:
+            resources.backups.remove(row["instance_id"], row["id"])
+        except (HostError, OSError):
+            logger.warning("backup %s could not be removed", row["id"], exc_info=True)
+        else:
+            resources.store.rows(_sql.forget_backup, [row["id"]])
+
+
+def tidy_backups(resources: Resources) -> None:
+    """Let go of automatic backups that are older than their instance keeps them, and of log that no backup leads to."""
+    for row in resources.store.rows(_sql.instances_of_host, [resources.settings.host]):
+        try:
+            _tidy(resources, row["id"], EngineName(row["engine"]))
+        except (EngineError, HostError, OSError):
+            logger.warning("the backups of instance %s could not be tidied", row["id"], exc_info=True)
+    remove_deleted(resources)
+
+
+def _tidy(resources: Resources, instance_id: str, engine: EngineName) -> None:
+    with resources.store.transaction() as connection:
+        if connection.execute(_sql.running_backup, [instance_id]).fetchone() is not None:
+            return
+        connection.execute(_sql.expire_automatic_backups, [instance_id])
+        connection.execute(_sql.end_continuity, [instance_id])
+        oldest = connection.execute(_sql.oldest_base, [instance_id]).fetchone()
+    # Nothing relies on the log before the oldest base any more, once that is committed.
+    position = oldest["log_position"] if oldest else None
+    resources.engines[engine].backups.prune_archive(resources.backups.archive(instance_id), position)
+
+
+def _begin(resources: Resources, queue: Queue, row: Row) -> None:
+    try:
+        with resources.store.transaction() as connection:
+            intake = Intake(connection, queue, resources.settings, row["project_id"])
+            back_up.submit_automatic(intake, row["id"], row["now"])
+    except Refusal as refusal:
+        # A caller's operation came first; there is another round.
+        logger.info("no automatic backup of instance %s now: %s", row["id"], refusal)

@@ -1,0 +1,154 @@
+"""Restore a backup, or an instance as it was at a moment, to a new instance. Source: operations.md 5.1."""
+
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.task import TaskName
+from openrds.engines.passwords import seal_password
+from openrds.engines.protocol import Server
+from openrds.operations import restoring
+from openrds.operations.addresses import listen_on, release_addresses, take_endpoint
+from openrds.operations.create_request import CreateInstance, Datastore
+from openrds.operations.creation import NewInstance, plan_instance, write_instance
+from openrds.operations.intake import Intake
+from openrds.operations.resources import Resources, set_status
+from openrds.operations.restore_source import RestoreSource, Source, find_source
+from openrds.store.database import Row, Writer
+from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+
+class Parameters(Source, frozen=True):
+    """`sealed_password` is empty where the administrator keeps the password that it had in the source."""
+
+    administrator: str
+    sealed_password: str
+
+
+Context = StepContext[Resources, Parameters]
+
+
+def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID | None]:
+    """The instance to be and its task; no task for a dry run."""
+    source, backup = find_source(intake, _restore_point(request))
+    planned = plan_instance(intake, _completed_request(request, backup))
+    _check_fits(planned, backup)
+    if request.dry_run:
+        return planned, None
+    instance = write_instance(intake, planned)
+    parameters = Parameters(
+        **msgspec.structs.asdict(source),
+        administrator=planned.administrator,
+        sealed_password=seal_password(planned.engine, request.password or ""),
+    )
+    return planned, intake.accept(instance, RESTORE_NEW_INSTANCE, TaskName.RESTORE_NEW, parameters)
+
+
+def _restore_point(request: CreateInstance) -> RestoreSource:
+    try:
+        return msgspec.convert(request.restore_point, RestoreSource)
+    except msgspec.ValidationError as error:
+        raise Refusal(ErrorCode.PARAMETER, f"restore_point: {error}") from None
+
+
+def _completed_request(request: CreateInstance, backup: Row) -> CreateInstance:
+    """The datastore may be left out: it is the source's."""
+    if request.ha is not None or request.replica_of_id:
+        raise Refusal(
+            ErrorCode.PARAMETER,
+            "A restore makes a single instance; leave out ha and replica_of_id, and make it HA afterwards.",
+        )
+    datastore = request.datastore or Datastore(backup["engine"], backup["version"])
+    return msgspec.structs.replace(request, restore_point=None, datastore=datastore)
+
+
+def _check_fits(planned: NewInstance, backup: Row) -> None:
+    columns = planned.columns
+    if (columns["engine"], columns["version"]) != (backup["engine"], backup["version"]):
+        raise Refusal(
+            ErrorCode.PARAMETER,
+            f"datastore must be the source's, {backup['engine']} {backup['version']}; or leave it out.",
+        )
+    if columns["volume_size"] < backup["volume_size"]:
+        raise Refusal(
+            ErrorCode.RESTORE_VOLUME,
+            f"volume.size must be at least the source's, {backup['volume_size']} GB.",
+        )
+
+
+def allocate_address(context: Context) -> Output:
+    address = take_endpoint(context.resources, context.resources.instance(context.instance_id))
+    listen_on(context.resources, _node(context), address)
+    return {"address": address}
+
+
+def release_address(context: Context) -> None:
+    release_addresses(context.resources, context.instance_id)
+
+
+def create_volume(context: Context) -> None:
+    size = context.resources.instance(context.instance_id)["volume_size"]
+    context.resources.volumes.create(_node(context)["id"], size)
+
+
+def remove_volume(context: Context) -> None:
+    context.resources.remove_folders(_node(context)["id"])
+
+
+def restore_data(context: Context) -> None:
+    resources, server = context.resources, _server(context)
+    if not server.node.data_dir.exists():
+        restoring.archive_source_log(resources, context.parameters)
+        data = restoring.restore_apart(resources, context.parameters, server.node, str(context.task_id))
+        data.rename(server.node.data_dir)
+    restoring.remove_apart(resources, server, str(context.task_id))
+
+
+def remove_data(context: Context) -> None:
+    restoring.remove_apart(context.resources, _server(context), str(context.task_id))
+
+
+def start_server(context: Context) -> None:
+    server, parameters = _server(context), context.parameters
+    context.resources.start(server)
+    if parameters.sealed_password:
+        server.set_administrator(parameters.administrator, parameters.sealed_password)
+    restoring.check_answers(server)
+
+
+def stop_server(context: Context) -> None:
+    _server(context).stop()
+    context.resources.backups.remove_archive(context.instance_id)
+
+
+def completed(context: Context, connection: Writer) -> Output:
+    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
+    return {}
+
+
+def failed(context: Context, connection: Writer) -> None:
+    set_status(connection, context.instance_id, InstanceStatus.CREATE_FAIL)
+
+
+def _node(context: Context) -> Row:
+    return context.resources.primary(context.instance_id)
+
+
+def _server(context: Context) -> Server:
+    return context.resources.server(context.resources.instance(context.instance_id), _node(context))
+
+
+RESTORE_NEW_INSTANCE: Operation[Resources, Parameters] = Operation(
+    key="restore_new_instance",
+    parameters=Parameters,
+    steps=(
+        Step("allocate address", allocate_address, undo=release_address, expected=0.01),
+        Step("create volume", create_volume, undo=remove_volume, expected=0.01),
+        Step("restore data", restore_data, undo=remove_data, expected=2.0),
+        Step("start server", start_server, undo=stop_server, expected=0.2),
+    ),
+    on_completed=completed,
+    on_failed=failed,
+)

@@ -1,0 +1,157 @@
+"""What a restore starts from: a backup, or a moment that a backup and the archived log reach.
+
+Source: operations.md 5.
+"""
+
+import datetime as dt
+from typing import Any
+
+import msgspec
+
+from openrds.domain.backup import BackupStatus
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import is_instance_id
+from openrds.domain.task import format_time
+from openrds.operations.intake import Intake
+from openrds.store.database import Row
+from openrds.store.queries import Queries
+
+_sql = Queries("backups")
+
+
+class RestoreSource(msgspec.Struct):
+    """As a caller writes it. `restore_time` is in Unix milliseconds; `type` is `backup` or `timestamp`."""
+
+    instance_id: str
+    type: str | None = None
+    backup_id: str | None = None
+    restore_time: int | None = None
+    database_name: dict[str, Any] | None = None
+    restore_all_database: bool | None = None
+
+
+class Source(msgspec.Struct, frozen=True):
+    """As the steps need it: the log of instance `source_id` is replayed on the backup, up to `restore_time` if any."""
+
+    source_id: str
+    backup_id: str
+    restore_time: int | None
+
+    @property
+    def moment(self) -> dt.datetime | None:
+        return None if self.restore_time is None else moment_of(self.restore_time)
+
+
+def find_source(intake: Intake, request: RestoreSource) -> tuple[Source, Row]:
+    """The source and the row of its backup.
+
+    Raises:
+        Refusal: there is no such source, or the moment is out of its range.
+    """
+    if request.database_name:
+        raise Refusal(ErrorCode.PARAMETER, "database_name is for SQL Server; leave it out.")
+    if not is_instance_id(request.instance_id):
+        raise Refusal(
+            ErrorCode.INSTANCE_ID_FORMAT, "An instance id is 32 hexadecimal digits, `in` and 2 digits."
+        )
+    kind = request.type or ("backup" if request.backup_id else "timestamp")
+    if kind == "backup":
+        return _by_backup(intake, request)
+    if kind == "timestamp":
+        return _by_time(intake, request)
+    raise Refusal(ErrorCode.PARAMETER, "type must be backup or timestamp.")
+
+
+def source_at(intake: Intake, instance_id: str, restore_time: int) -> tuple[Source, Row]:
+    """The source for a moment: the newest backup before it, which has the least log to replay.
+
+    Raises:
+        Refusal: the moment is out of the range that can be restored.
+    """
+    found = intake.connection.execute(_sql.restorable_range, [instance_id]).fetchone()
+    if found is None:
+        raise Refusal(
+            ErrorCode.PARAMETER,
+            f"Instance {instance_id} cannot be restored to a moment yet: it has no finished backup, or keeps none "
+            "(keep_days 0).",
+        )
+    begin, end = first_millisecond(found["start_time"]), milliseconds(found["end_time"])
+    if not begin <= restore_time <= end:
+        times = f"{format_time(found['start_time'])} to {format_time(found['end_time'])}"
+        raise Refusal(
+            ErrorCode.PARAMETER,
+            f"restore_time must be within {begin} to {end} (milliseconds), which is {times}.",
+        )
+    moment = {"instance_id": instance_id, "moment": moment_of(restore_time)}
+    base = intake.connection.execute(_sql.base_for, moment).fetchone()
+    assert base is not None, "the range begins with the end of a backup"
+    return Source(instance_id, base["id"], restore_time), base
+
+
+def check_not_a_source(intake: Intake, instance_id: str) -> None:
+    """
+    Raises:
+        Refusal: INSTANCE_BUSY, when a restore to elsewhere reads the log of this instance.
+    """
+    task = intake.connection.execute(
+        _sql.task_restoring_from_instance, {"instance_id": instance_id}
+    ).fetchone()
+    if task is not None:
+        raise Refusal(
+            ErrorCode.INSTANCE_BUSY,
+            f"{task['name']} ({task['id']}) restores from it; wait until it has ended.",
+        )
+
+
+def moment_of(milliseconds: int) -> dt.datetime:
+    try:
+        return dt.datetime.fromtimestamp(milliseconds / 1000, tz=dt.UTC)
+    except (OverflowError, ValueError, OSError):
+        raise Refusal(ErrorCode.PARAMETER, "restore_time must be Unix milliseconds.") from None
+
+
+def milliseconds(moment: dt.datetime) -> int:
+    """Exactly: a float has not the digits for it."""
+    return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
+
+
+def first_millisecond(moment: dt.datetime) -> int:
+    """The first whole one that is not before a moment."""
+    return milliseconds(moment + dt.timedelta(microseconds=999))
+
+
+def _by_backup(intake: Intake, request: RestoreSource) -> tuple[Source, Row]:
+    """A manual backup can be restored after its instance is gone."""
+    if not request.backup_id:
+        raise Refusal(ErrorCode.PARAMETER, "backup_id is required to restore a backup.")
+    key = {"id": request.backup_id, "project_id": intake.project_id}
+    backup = intake.connection.execute(_sql.get_backup, key).fetchone()
+    if backup is None or backup["instance_id"] != request.instance_id:
+        _source_instance(intake, request.instance_id)
+        raise Refusal(
+            ErrorCode.BACKUP_NOT_FOUND, f"Instance {request.instance_id} has no backup {request.backup_id}."
+        )
+    if backup["status"] != BackupStatus.COMPLETED:
+        raise Refusal(ErrorCode.PARAMETER, f"Backup {backup['name']} is {backup['status']}, not COMPLETED.")
+    return Source(request.instance_id, backup["id"], None), backup
+
+
+def _by_time(intake: Intake, request: RestoreSource) -> tuple[Source, Row]:
+    if request.restore_time is None:
+        raise Refusal(ErrorCode.PARAMETER, "restore_time is required to restore to a moment.")
+    _source_instance(intake, request.instance_id)
+    task = intake.connection.execute(_sql.task_replacing, [request.instance_id]).fetchone()
+    if task is not None:
+        raise Refusal(
+            ErrorCode.INSTANCE_BUSY,
+            f"{task['name']} ({task['id']}) is running on the source; wait until it has ended.",
+        )
+    return source_at(intake, request.instance_id, request.restore_time)
+
+
+def _source_instance(intake: Intake, instance_id: str) -> Row:
+    key = {"id": instance_id, "project_id": intake.project_id}
+    found = intake.connection.execute(_sql.source_instance, key).fetchone()
+    if found is None:
+        raise Refusal(ErrorCode.RESTORE_SOURCE, f"There is no instance {instance_id} to restore from.")
+    return found

@@ -1,0 +1,130 @@
+"""What the restores have in common: bring the source's log into its archive, and make data of a backup and log.
+
+Data is made apart from what serves, by a server of its own that nobody but us can reach, and is given its place when
+it is whole and on disk.
+"""
+
+import contextlib
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from openrds.engines.protocol import NodeSpec, RestorePoint, Server
+from openrds.hosts.backups import make_durable
+from openrds.operations.resources import Resources
+from openrds.operations.restore_source import Source
+from openrds.store.database import Row
+from openrds.store.queries import Queries
+from openrds.tasks.operation import StepFailed
+
+_instances = Queries("instances")
+_backups = Queries("backups")
+
+#: Folders of a node while data is made for it, and when it is whole.
+_RESTORING = "restoring"
+_RESTORED = "restored"
+#: A server that only replays log and is read once needs no more, whatever the flavor.
+_SCRATCH_MB = 2048
+
+
+def archive_source_log(resources: Resources, source: Source) -> None:
+    """Let the archive reach the moment: what the source has committed by now is put there.
+
+    A source that does not run has committed nothing since; what it did not archive is read where it lies.
+    """
+    server = _source_server(resources, source)
+    if source.moment is not None and server is not None and server.is_running():
+        resources.engine(source.source_id).backups.archive_log(server.node)
+
+
+def restore_apart(resources: Resources, source: Source, node: NodeSpec, name: str) -> Path:
+    """Make data for a node beside what it has; the data directory, whole and at rest."""
+    restored = node.folder / _RESTORED
+    if not restored.exists():
+        scratch = _scratch(resources, node, node.folder / _RESTORING, name)
+        server = restore_and_run(resources, source, scratch)
+        server.stop()
+        make_durable(scratch.data_dir)
+        shutil.rmtree(resources.socket_root / name, ignore_errors=True)
+        scratch.folder.rename(restored)
+    return restored_data(node)
+
+
+def restored_data(node: NodeSpec) -> Path:
+    """Where `restore_apart` puts it."""
+    return node.folder / _RESTORED / node.data_dir.name
+
+
+def remove_apart(resources: Resources, server: Server, name: str) -> None:
+    """Remove what `restore_apart` left, also where it was cut off."""
+    node = server.node
+    scratch = _scratch(resources, node, node.folder / _RESTORING, name)
+    resources.engines[node.installation.engine].backups.drop(scratch)
+    shutil.rmtree(node.folder / _RESTORED, ignore_errors=True)
+
+
+def restore_and_run(resources: Resources, source: Source, scratch: NodeSpec) -> Server:
+    """A server of its own on restored data; it is the caller's to stop."""
+    engine = resources.engines[scratch.installation.engine]
+    return engine.backups.restore(scratch, _restore_point(resources, source))
+
+
+def scratch_node(resources: Resources, node: NodeSpec, name: str) -> NodeSpec:
+    """A node beside all instances, for as long as a restore takes."""
+    return _scratch(resources, node, resources.settings.scratch_dir / name, name)
+
+
+def make_scratch_root(resources: Resources) -> None:
+    """Others may pass through to what is theirs, but not list it."""
+    root = resources.settings.scratch_dir
+    if not root.is_dir():
+        root.mkdir(parents=True, exist_ok=True)
+        root.chmod(0o711)
+
+
+def remove_scratch(resources: Resources, scratch: NodeSpec) -> None:
+    resources.engines[scratch.installation.engine].backups.drop(scratch)
+    with contextlib.suppress(OSError):  # others are at work there, or it is gone
+        resources.settings.scratch_dir.rmdir()
+
+
+def check_answers(server: Server) -> None:
+    if not server.answers():
+        raise RuntimeError(f"the server does not answer on {server.node.address}:{server.node.port}")
+
+
+def _scratch(resources: Resources, node: NodeSpec, folder: Path, name: str) -> NodeSpec:
+    return replace(
+        node,
+        node_id=name,
+        folder=folder,
+        socket_dir=resources.socket_root / name,
+        archive=folder / "archive",
+        address="",
+        upstream=None,
+        confirmed_by=(),
+        memory_mb=min(node.memory_mb, _SCRATCH_MB),
+    )
+
+
+def _restore_point(resources: Resources, source: Source) -> RestorePoint:
+    found = resources.store.rows(_backups.backup_by_id, [source.backup_id])
+    if not found:
+        raise StepFailed(f"backup {source.backup_id} was removed meanwhile")
+    folder = resources.backups.backup(found[0]["instance_id"], source.backup_id)
+    server = _source_server(resources, source)
+    stopped = server is not None and not server.is_running()
+    return RestorePoint(
+        backup=folder,
+        archive=resources.backups.archive(source.source_id),
+        moment=source.moment,
+        remains=server.node.data_dir if server is not None and stopped else None,
+    )
+
+
+def _source_server(resources: Resources, source: Source) -> Server | None:
+    """The server that has the source's latest data; none when the instance is gone."""
+    found: list[Row] = resources.store.rows(_instances.instance_by_id, [source.source_id])
+    if not found or source.moment is None:
+        return None
+    return resources.server(found[0], resources.primary(source.source_id))

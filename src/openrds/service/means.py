@@ -1,0 +1,49 @@
+"""Which of the ways of doing something this host uses: the one that a setting demands, or the best that works."""
+
+import logging
+
+from openrds.domain.settings import Settings
+from openrds.hosts.cgroups import find_cgroups
+from openrds.hosts.errors import HostError
+from openrds.hosts.images import ImageVolumes, try_images
+from openrds.hosts.limits import Limits, NoLimits
+from openrds.hosts.user import ServerUser
+from openrds.hosts.volumes import FolderVolumes, Volumes
+
+logger = logging.getLogger(__name__)
+
+
+def choose_volumes(settings: Settings, user: ServerUser) -> Volumes:
+    """Images that are there are served whatever the setting says.
+
+    Raises:
+        HostError: the setting demands what does not work here.
+    """
+    folders = FolderVolumes(settings.nodes_dir, user)
+    images = settings.images_dir
+    if settings.volumes == "folder":
+        return ImageVolumes(images, folders, makes_images=False) if images.is_dir() else folders
+    try:
+        try_images(images, folders)
+    except HostError as error:
+        if settings.volumes == "xfs":
+            raise HostError(f"The setting volumes = xfs cannot be kept here: {error}") from None
+        logger.info("volumes are folders: %s", error)
+        return ImageVolumes(images, folders, makes_images=False) if images.is_dir() else folders
+    return ImageVolumes(images, folders)
+
+
+def choose_limits(settings: Settings) -> Limits:
+    """
+    Raises:
+        HostError: the setting demands what does not work here.
+    """
+    if settings.limits == "none":
+        return NoLimits()
+    try:
+        return find_cgroups(settings.data_dir)
+    except HostError as error:
+        if settings.limits == "cgroup":
+            raise HostError(f"The setting limits = cgroup cannot be kept here: {error}") from None
+        logger.info("the operating system does not limit CPU and memory of instances: %s", error)
+        return NoLimits()

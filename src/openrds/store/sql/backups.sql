@@ -1,0 +1,129 @@
+-- name: insert_backup
+insert into backup (id, project_id, instance_id, instance_name, host, name, description, type, engine, version,
+                    complete_version, volume_size)
+select %(id)s, project_id, instance.id, instance.name, %(host)s, %(name)s, %(description)s, %(type)s, engine, version,
+       complete_version, volume_size
+from instance where instance.id = %(instance_id)s
+on conflict (project_id, name) where type = 'manual' and status <> 'DELETING' do nothing
+returning *
+
+-- name: backup_by_id
+select * from backup where id = %s
+
+-- name: get_backup
+select * from backup where id = %(id)s and project_id = %(project_id)s and status <> 'DELETING' for update
+
+-- name: running_backup
+select id, name from backup where instance_id = %s and status = 'BUILDING'
+
+-- name: complete_backup
+update backup set status = 'COMPLETED', size_kb = %(size_kb)s, end_time = %(end_time)s, continuous = true,
+                  log_position = %(log_position)s
+where id = %(id)s
+
+-- name: fail_backup
+update backup set status = 'FAILED', end_time = now() where id = %s
+
+-- name: delete_backup
+update backup set status = 'DELETING', continuous = false where id = %s
+
+-- name: delete_automatic_backups
+delete from backup where instance_id = %s and type = 'auto'
+
+-- name: automatic_backups
+select id from backup where instance_id = %s and type = 'auto'
+
+-- name: backups_to_remove
+select id, instance_id from backup where status = 'DELETING' and host = %s
+
+-- name: forget_backup
+delete from backup where id = %s and status = 'DELETING'
+
+-- name: task_restoring_from
+select id, name from task where status = 'Running' and parameters ->> 'backup_id' = %s limit 1
+
+-- name: task_restoring_from_instance
+select id, name from task
+where status = 'Running' and instance_id <> %(instance_id)s and parameters ->> 'source_id' = %(instance_id)s limit 1
+
+-- name: list_backups
+with matching as (
+    select * from backup
+    where project_id = %(project_id)s and instance_id = %(instance_id)s and status <> 'DELETING'
+      and (%(id)s::text is null or id = %(id)s)
+      and (%(type)s::text is null or type = %(type)s)
+      and (%(status)s::text is null or status = %(status)s)
+      and (%(from)s::timestamptz is null or begin_time >= %(from)s)
+      and (%(until)s::timestamptz is null or begin_time <= %(until)s)
+), page as (
+    select * from matching order by begin_time desc, id limit %(limit)s offset %(offset)s
+)
+-- One row that has only the count, where the page is empty.
+select total.total_count, page.*
+from (select count(*) as total_count from matching) as total left join page on true
+order by begin_time desc, id
+
+-- name: restorable_range
+-- Nothing where no backup is followed by log. A server that does not run has committed nothing since.
+select min(end_time) as start_time, now() as end_time from backup
+join instance on instance.id = backup.instance_id and backup_keep_days > 0
+where instance_id = %s and backup.status = 'COMPLETED' and continuous
+having count(*) > 0
+
+-- name: base_for
+select * from backup
+where instance_id = %(instance_id)s and status = 'COMPLETED' and continuous and end_time <= %(moment)s
+order by end_time desc limit 1
+
+-- name: source_instance
+select * from instance where id = %(id)s and project_id = %(project_id)s
+
+-- name: task_replacing
+-- A task that removes or replaces what others would restore from.
+select task.id, task.name from instance_lock join task on task.id = instance_lock.task_id
+where instance_lock.instance_id = %s and operation in ('restore_instance', 'delete_instance')
+
+-- name: backup_candidates
+select instance.*, now() as now,
+       (select max(begin_time) from backup where backup.instance_id = instance.id and type = 'auto') as last_automatic,
+       exists (select from backup where backup.instance_id = instance.id and backup.status = 'COMPLETED'
+                                    and continuous) as has_base
+from instance join node on node.instance_id = instance.id and node.role = 'master'
+where node.host = %s and instance.status = 'ACTIVE' and not deleting and backup_keep_days > 0
+  and instance.type <> 'Replica'
+  and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
+
+-- name: end_continuity
+-- What is older than the instance keeps is no base for later moments any more, but for the newest.
+update backup set continuous = false
+from instance
+where backup.instance_id = instance.id and instance.id = %s and continuous and backup.status = 'COMPLETED'
+  and (backup_keep_days = 0
+       or (end_time < now() - make_interval(days => backup_keep_days)
+           and exists (select from backup as newer
+                       where newer.instance_id = instance.id and newer.status = 'COMPLETED' and newer.continuous
+                         and newer.end_time > backup.end_time)))
+
+-- name: expire_automatic_backups
+-- The last one that can be restored stays until there is a newer, unless the instance keeps none.
+update backup set status = 'DELETING', continuous = false
+from instance
+where backup.instance_id = instance.id and instance.id = %s and backup.type = 'auto'
+  and backup.status in ('COMPLETED', 'FAILED')
+  and (backup_keep_days = 0
+       or (end_time < now() - make_interval(days => backup_keep_days)
+           and exists (select from backup as newer
+                       where newer.instance_id = instance.id and newer.status = 'COMPLETED'
+                         and newer.end_time > backup.end_time)))
+  and not exists (select from task where task.status = 'Running' and parameters ->> 'backup_id' = backup.id)
+
+-- name: oldest_base
+select log_position from backup
+where instance_id = %s and status = 'COMPLETED' and continuous order by begin_time limit 1
+
+-- name: break_continuity
+update backup set continuous = false where instance_id = %s
+
+-- name: instances_of_host
+select distinct instance.id, instance.engine from instance join node on node.instance_id = instance.id
+where node.host = %s

@@ -1,0 +1,149 @@
+"""Automatic backups as policies ask for them, and what is let go of, on a real instance."""
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openrds.operations import delete_instance
+from openrds.operations.backup_schedule import backup_is_due, look_after_backups, tidy_backups
+from openrds.store.database import Row
+from support.scenarios import active_instance, run_backup
+from support.workbench import Workbench
+
+NOW = dt.datetime(2026, 2, 3, 12, 0, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def instance_id(workbench: Workbench) -> Iterator[str]:
+    created = active_instance(workbench)
+    yield created
+    task = workbench.run(workbench.submit(lambda intake: delete_instance.submit(intake, created)))
+    assert task["status"] == "Completed"
+
+
+def backups(bench: Workbench, instance_id: str) -> list[Row]:
+    return bench.store.rows(b"select * from backup where instance_id = %s order by begin_time", [instance_id])
+
+
+def change(bench: Workbench, statement: str, *parameters: Any) -> None:
+    bench.store.rows(statement.encode(), parameters)
+
+
+def set_keep_days(bench: Workbench, instance_id: str, days: int) -> None:
+    change(bench, "update instance set backup_keep_days = %s where id = %s", days, instance_id)
+
+
+def grow_old(bench: Workbench, backup_id: str, days: int) -> None:
+    change(
+        bench,
+        "update backup set begin_time = begin_time - %s, end_time = end_time - %s where id = %s",
+        dt.timedelta(days=days),
+        dt.timedelta(days=days),
+        backup_id,
+    )
+
+
+def run_automatic(bench: Workbench, instance_id: str) -> str:
+    """As if its window were open."""
+    change(bench, "update instance set updated_at = now() - interval '1 day' where id = %s", instance_id)
+    look_after_backups(bench.resources, bench.queue)
+    (task,) = bench.store.rows(
+        b"select id, name from task where instance_id = %s and status = 'Running'", [instance_id]
+    )
+    assert task["name"] == "BackupPostgresqlInInstance"
+    assert bench.run(task["id"])["status"] == "Completed"
+    return str(backups(bench, instance_id)[-1]["id"])
+
+
+def archived(bench: Workbench, instance_id: str) -> set[str]:
+    return {path.name for path in bench.resources.backups.archive(instance_id).iterdir()}
+
+
+def folder(bench: Workbench, instance_id: str, backup_id: str) -> Path:
+    return bench.resources.backups.backup(instance_id, backup_id)
+
+
+def row(**changes: Any) -> Row:
+    values = {
+        "backup_start_time": "02:00-03:00",
+        "backup_period": "1,2,3,4,5,6,7",
+        "created_at": NOW - dt.timedelta(days=9),
+        "updated_at": NOW - dt.timedelta(seconds=301),
+        "last_automatic": None,
+        "has_base": False,
+    }
+    return values | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "due"),
+    [
+        ({}, True),
+        ({"has_base": True}, False),
+        ({"updated_at": NOW - dt.timedelta(seconds=299)}, False),
+        ({"last_automatic": NOW - dt.timedelta(minutes=59)}, False),
+        ({"last_automatic": NOW - dt.timedelta(minutes=61)}, True),
+        ({"has_base": True, "backup_start_time": "11:30-12:30"}, True),
+        ({"has_base": True, "backup_start_time": "11:30-12:30", "created_at": NOW}, False),
+    ],
+)
+def test_the_first_backup_waits_for_rest_and_the_others_for_their_window(
+    changes: dict[str, Any], due: bool
+) -> None:
+    assert backup_is_due(row(**changes), NOW, first_after=300.0) is due
+
+
+def test_one_automatic_backup_is_begun_and_no_second(workbench: Workbench, instance_id: str) -> None:
+    run_automatic(workbench, instance_id)
+    look_after_backups(workbench.resources, workbench.queue)
+    (made,) = backups(workbench, instance_id)
+    assert (made["type"], made["status"], made["continuous"]) == ("auto", "COMPLETED", True)
+
+
+def test_what_is_older_than_it_is_kept_goes_once_there_is_a_newer(
+    workbench: Workbench, instance_id: str
+) -> None:
+    old = run_automatic(workbench, instance_id)
+    grow_old(workbench, old, 8)
+    tidy_backups(workbench.resources)
+    assert folder(workbench, instance_id, old).exists(), "it is the only one"
+
+    new = run_backup(workbench, instance_id)
+    tidy_backups(workbench.resources)
+
+    assert [one["id"] for one in backups(workbench, instance_id)] == [new]
+    assert not folder(workbench, instance_id, old).exists()
+    (position,) = (one["log_position"] for one in backups(workbench, instance_id))
+    assert all(name[8:24] >= position[8:] for name in archived(workbench, instance_id) if len(name) == 24)
+    change(workbench, "delete from backup where id = %s", new)
+    workbench.resources.backups.remove(instance_id, new)
+
+
+def test_an_old_manual_backup_stays_and_holds_no_log(workbench: Workbench, instance_id: str) -> None:
+    old = run_backup(workbench, instance_id)
+    grow_old(workbench, old, 8)
+    new = run_backup(workbench, instance_id)
+    tidy_backups(workbench.resources)
+    assert [(one["id"], one["continuous"]) for one in backups(workbench, instance_id)] == [
+        (old, False),
+        (new, True),
+    ]
+    for one in (old, new):
+        assert folder(workbench, instance_id, one).exists()
+        change(workbench, "update backup set status = 'DELETING' where id = %s", one)
+    look_after_backups(workbench.resources, workbench.queue)
+    assert backups(workbench, instance_id) == []
+
+
+def test_without_a_policy_nothing_automatic_is_kept(workbench: Workbench, instance_id: str) -> None:
+    made = run_automatic(workbench, instance_id)
+    set_keep_days(workbench, instance_id, 0)
+    tidy_backups(workbench.resources)
+    assert backups(workbench, instance_id) == []
+    assert not folder(workbench, instance_id, made).exists()
+    change(workbench, "update instance set updated_at = now() - interval '1 day' where id = %s", instance_id)
+    look_after_backups(workbench.resources, workbench.queue)
+    assert backups(workbench, instance_id) == []

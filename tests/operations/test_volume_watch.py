@@ -1,0 +1,187 @@
+"""An instance whose volume is full is read-only and STORAGE FULL, until there is room again."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from openrds.domain.capacity import GB, is_full
+from openrds.operations import enlarge_volume, restart_instance
+from openrds.operations.volume_watch import VolumeWatch
+from support.scenarios import active_instance
+from support.workbench import PASSWORD, Workbench
+
+READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
+
+
+@pytest.fixture
+def instance_id(workbench: Workbench) -> Iterator[str]:
+    """An instance with a volume of 1 GB, less than a caller may ask for: filling it costs the machine little."""
+    id_ = active_instance(workbench)
+    set_size(workbench, id_, 1)
+    yield id_
+    filler(workbench, id_).unlink(missing_ok=True)
+
+
+def set_size(bench: Workbench, instance_id: str, size: int) -> None:
+    bench.store.rows(b"update instance set volume_size = %s where id = %s", [size, instance_id])
+
+
+def connect(bench: Workbench, instance_id: str) -> psycopg.Connection[tuple[object, ...]]:
+    instance = bench.resources.instance(instance_id)
+    return psycopg.connect(
+        host=str(instance["address"]), user="root", password=PASSWORD, dbname="postgres", autocommit=True
+    )
+
+
+def filler(bench: Workbench, instance_id: str) -> Path:
+    return bench.resources.volumes.path(bench.resources.primary(instance_id)["id"]) / "filler"
+
+
+def fill(bench: Workbench, instance_id: str, leave: int) -> None:
+    path = filler(bench, instance_id)
+    used = bench.resources.volumes.usage(path.parent.name, 1).used
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, GB - used - leave)
+
+
+def make_ballast(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """80 MB that can be deleted. Unlogged, as WAL would take room too."""
+    connection.execute("create unlogged table ballast (x text)")
+    connection.execute("alter table ballast alter column x set storage external")
+    connection.execute("insert into ballast select repeat('x', 8000) from generate_series(1, 10000)")
+
+
+def look(bench: Workbench, instance_id: str) -> str:
+    VolumeWatch(bench.resources).look_after_volumes()
+    return str(bench.resources.instance(instance_id)["status"])
+
+
+def run(bench: Workbench, module: object, instance_id: str, request: object) -> None:
+    task = bench.run(bench.submit(lambda intake: module.submit(intake, instance_id, request)))
+    assert task["status"] == "Completed", task["fail_reason"]
+
+
+def test_a_full_volume_makes_the_instance_read_only_until_data_is_deleted(
+    workbench: Workbench, instance_id: str
+) -> None:
+    with connect(workbench, instance_id) as idle, connect(workbench, instance_id) as writer:
+        make_ballast(idle)
+        assert look(workbench, instance_id) == "ACTIVE"
+        writer.execute("begin")
+        writer.execute("create table unfinished (x int)")
+        fill(workbench, instance_id, leave=20 * 2**20)
+
+        assert look(workbench, instance_id) == "STORAGE FULL"
+
+        assert idle.execute("select count(*) from ballast").fetchone() == (10000,)
+        with pytest.raises(READ_ONLY):
+            idle.execute("create table more (x int)")
+        with pytest.raises(psycopg.OperationalError, match="terminating connection"):
+            writer.execute("select 1")
+        with connect(workbench, instance_id) as fresh, pytest.raises(READ_ONLY):
+            fresh.execute("create table more (x int)")
+
+        run(workbench, restart_instance, instance_id, restart_instance.Restart())
+        assert workbench.resources.instance(instance_id)["status"] == "STORAGE FULL"
+
+    with connect(workbench, instance_id) as cleaner:
+        with pytest.raises(READ_ONLY):
+            cleaner.execute("drop table ballast")
+        with cleaner.transaction():
+            cleaner.execute("set transaction_read_only = off")
+            cleaner.execute("drop table ballast")
+
+        assert look(workbench, instance_id) == "ACTIVE"
+
+        cleaner.execute("create table more (x int)")
+
+
+def test_a_larger_volume_makes_it_writable_again(workbench: Workbench, instance_id: str) -> None:
+    fill(workbench, instance_id, leave=20 * 2**20)
+    assert look(workbench, instance_id) == "STORAGE FULL"
+    with connect(workbench, instance_id) as client:
+        run(workbench, enlarge_volume, instance_id, enlarge_volume.EnlargeVolume(40))
+
+        assert workbench.resources.instance(instance_id)["status"] == "ACTIVE"
+        client.execute("create table more (x int)")
+
+
+def test_one_that_is_enlarged_too_little_stays_full(workbench: Workbench, instance_id: str) -> None:
+    """A volume that was outgrown long before anybody looked."""
+    fill(workbench, instance_id, leave=20 * 2**20)
+    assert look(workbench, instance_id) == "STORAGE FULL"
+    node = workbench.resources.primary(instance_id)["id"]
+    usage = workbench.resources.volumes.usage
+
+    class Outgrown(type(workbench.resources.volumes)):  # type: ignore[misc]
+        def usage(self, name, size):
+            found = usage(name, size)
+            return type(found)(found.used + 40 * GB, found.free - 40 * GB) if name == node else found
+
+    volumes = workbench.resources.volumes
+    object.__setattr__(workbench.resources, "volumes", Outgrown(volumes.root, volumes.user))
+    try:
+        run(workbench, enlarge_volume, instance_id, enlarge_volume.EnlargeVolume(40))
+    finally:
+        object.__setattr__(workbench.resources, "volumes", volumes)
+
+    assert workbench.resources.instance(instance_id)["status"] == "STORAGE FULL"
+    with connect(workbench, instance_id) as client, pytest.raises(READ_ONLY):
+        client.execute("create table more (x int)")
+
+
+def test_an_instance_with_a_task_is_left_alone(workbench: Workbench, instance_id: str) -> None:
+    fill(workbench, instance_id, leave=20 * 2**20)
+    task_id = workbench.submit(
+        lambda intake: restart_instance.submit(intake, instance_id, restart_instance.Restart())
+    )
+
+    assert look(workbench, instance_id) == "REBOOTING"
+
+    workbench.run(task_id)
+    assert look(workbench, instance_id) == "STORAGE FULL"
+
+
+def test_a_volume_is_looked_at_when_it_could_have_been_filled(workbench: Workbench, instance_id: str) -> None:
+    set_size(workbench, instance_id, 40)
+    now = [1000.0]
+    watch = VolumeWatch(workbench.resources, clock=lambda: now[0])
+    watch.look_after_volumes()
+    set_size(workbench, instance_id, 1)
+    fill(workbench, instance_id, leave=20 * 2**20)
+
+    watch.look_after_volumes()
+    assert workbench.resources.instance(instance_id)["status"] == "ACTIVE"
+    now[0] += 30
+    watch.look_after_volumes()
+    assert workbench.resources.instance(instance_id)["status"] == "STORAGE FULL"
+
+
+def test_what_is_used_stands_in_the_store(workbench: Workbench, instance_id: str) -> None:
+    look(workbench, instance_id)
+    before = workbench.resources.primary(instance_id)["used_bytes"]
+    fill(workbench, instance_id, leave=500 * 2**20)
+
+    look(workbench, instance_id)
+
+    assert before < workbench.resources.primary(instance_id)["used_bytes"] < GB - 490 * 2**20
+
+
+@pytest.mark.parametrize(
+    ("size", "free", "was_full", "full"),
+    [
+        (40, 1.19, False, True),
+        (40, 1.21, False, False),
+        (40, 1.21, True, True),
+        (40, 1.81, True, False),
+        (4000, 17.9, False, True),
+        (4000, 18.1, False, False),
+        (4000, 27.1, True, False),
+        (40, -1, False, True),
+    ],
+)
+def test_when_a_volume_is_full(size: int, free: float, was_full: bool, full: bool) -> None:
+    assert is_full(size, int(free * GB), was_full=was_full) is full

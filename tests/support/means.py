@@ -1,0 +1,37 @@
+"""What this machine lets us do; tests of the rest are skipped, and say why."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from openrds.hosts.cgroups import find_cgroups
+from openrds.hosts.errors import HostError
+from openrds.hosts.images import try_images
+from openrds.hosts.user import ServerUser
+from openrds.hosts.volumes import FolderVolumes
+
+
+def _why_no_images() -> str:
+    try:
+        with tempfile.TemporaryDirectory(prefix="ords-", dir="/tmp") as folder:
+            Path(folder).chmod(0o711)
+            try_images(Path(folder), FolderVolumes(Path(folder) / "nodes", ServerUser.choose()))
+    except HostError as error:
+        return str(error)
+    return ""
+
+
+def _why_no_cgroups() -> str:
+    try:
+        find_cgroups(Path("/nowhere"))
+    except HostError as error:
+        return str(error)
+    return ""
+
+
+WHY_NO_IMAGES = _why_no_images()
+WHY_NO_CGROUPS = _why_no_cgroups()
+
+needs_images = pytest.mark.skipif(bool(WHY_NO_IMAGES), reason=f"no volumes as images here: {WHY_NO_IMAGES}")
+needs_cgroups = pytest.mark.skipif(bool(WHY_NO_CGROUPS), reason=f"no control groups here: {WHY_NO_CGROUPS}")
