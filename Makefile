@@ -7,7 +7,7 @@ TASKS ?= 10000000
 export ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-tasks lock clean
+.PHONY: help setup demo test chaos lint bench bench-tasks lock clean
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -25,6 +25,10 @@ test: ## Lint, then run every test on real servers
 	@scripts/setup.sh dev embedded
 	@scripts/lint.sh
 	@scripts/test.sh
+
+chaos: ## Random operations with random kills, until Ctrl-C (OPERATIONS=N: in a run; SEED=N: that run, once)
+	@scripts/setup.sh dev embedded
+	@OPERATIONS=$(OPERATIONS) SEED=$(SEED) scripts/chaos.sh
 
 lint: ## Check style, types and the direction of the layers
 	@scripts/setup.sh dev

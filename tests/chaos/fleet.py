@@ -95,21 +95,10 @@ class Fleet:
 
     def _all_settled(self) -> bool:
         """Nothing is being mended any more, as the standby that died with a primary is."""
-        return all(self._is_as_expected(one) for one in self.instances) and self._locks() == []
-
-    def _is_as_expected(self, one: Expected) -> bool:
-        listed = self.service.instance(one.id)
-        seen = (
-            listed["status"],
-            listed["type"],
-            listed["port"],
-            listed["flavor_ref"],
-            listed["volume"]["size"],
-            listed["public_ips"],
-            len(listed["nodes"]),
-        )
-        public_ips = [one.public_ip] if one.public_ip else []
-        return seen == (one.status, one.type, one.port, one.flavor, one.size, public_ips, one.nodes)
+        listed = {found["id"]: found for found in self.service.get("instances")["instances"]}
+        if listed.keys() != {one.id for one in self.instances}:
+            return False
+        return all(_is_as_expected(one, listed[one.id]) for one in self.instances) and self._locks() == []
 
     def _check_data(self, one: Expected) -> None:
         listed = self.service.instance(one.id)
@@ -186,3 +175,17 @@ def _answers(address: str, port: int) -> bool:
     except psycopg.OperationalError as error:
         return "refused" not in str(error)
     return True
+
+
+def _is_as_expected(one: Expected, listed: dict[str, Any]) -> bool:
+    seen = (
+        listed["status"],
+        listed["type"],
+        listed["port"],
+        listed["flavor_ref"],
+        listed["volume"]["size"],
+        listed["public_ips"],
+        len(listed["nodes"]),
+    )
+    public_ips = [one.public_ip] if one.public_ip else []
+    return seen == (one.status, one.type, one.port, one.flavor, one.size, public_ips, one.nodes)

@@ -23,7 +23,7 @@ from openrds.hosts import processes
 from support.service import fresh, running_service, wait_for
 
 #: Operations of one run, each with a check of everything.
-STEPS = int(os.environ.get("OPENRDS_CHAOS_STEPS", "50"))
+STEPS = int(os.environ.get("OPENRDS_CHAOS_STEPS", "60"))
 RUNS = int(os.environ.get("OPENRDS_CHAOS_RUNS", "4"))
 FIRST_SEED = int(os.environ.get("OPENRDS_CHAOS_SEED", "1"))
 
@@ -232,11 +232,11 @@ class Chaos(RuleBasedStateMachine):
         body = {"instance_id": one.id, "name": f"chaos-{fleet.operations}"}
         backup = fleet.call("POST", "backups", body, status=200)["backup"]
         with fleet.killed_worker(kill):
-            wait_for(lambda: self.backup_status(backup["id"]) == "COMPLETED", TASK_SECONDS, "the backup")
+            wait_for(lambda: self.backup_status(one, backup["id"]) == "COMPLETED", TASK_SECONDS, "the backup")
         fleet.call("DELETE", f"backups/{backup['id']}", status=200)
 
-    def backup_status(self, backup_id: str) -> str:
-        found = self.fleet.service.get(f"backups?backup_id={backup_id}")["backups"]
+    def backup_status(self, one: Expected, backup_id: str) -> str:
+        found = self.fleet.service.get(f"backups?instance_id={one.id}&backup_id={backup_id}")["backups"]
         return found[0]["status"] if found else ""
 
     # --- faults ---

@@ -90,7 +90,7 @@ def test_an_interrupted_copy_is_made_anew(trial):
     assert not list(standby.node.folder.glob(".*"))
 
 
-def test_roles_change_without_loss_and_back(trial, pair):
+def test_roles_change_without_loss_and_back(trial, pair, eventually):
     one, two = pair
     for upstream, standby in ((one, two), (two, one)):
         trial.query(upstream, "INSERT INTO kept VALUES (2)")
@@ -100,7 +100,7 @@ def test_roles_change_without_loss_and_back(trial, pair):
         follower = changed(trial, upstream, upstream=replace(standby.node, upstream=None))
         assert follower.replication.rejoin() == "attached"
         trial.query(standby, "INSERT INTO kept VALUES (3)")
-    assert count(trial, two) == 5
+    eventually(lambda: count(trial, two) == 5)
 
 
 def test_a_standby_that_lacks_something_is_noticed(trial, pair):

@@ -59,6 +59,24 @@ def test_a_server_outlives_who_started_it(node, user):
     assert find(node / RECORD) is None
 
 
+def test_a_process_lives_as_long_as_any_of_its_threads():
+    """The first to end may be the main thread, while another still listens."""
+    code = (
+        "import ctypes, socket, threading\n"
+        "server = socket.create_server(('127.0.0.1', 0))\n"
+        "threading.Thread(target=server.accept).start()\n"
+        "ctypes.CDLL(None).pthread_exit(None)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as child:
+        stat = Path(f"/proc/{child.pid}/stat")
+        assert wait_until(lambda: stat.read_text().rpartition(") ")[2][0] == "Z", 30)
+        process = Process.of(child.pid)
+        assert process is not None
+        assert process.is_alive()
+        process.stop()
+        assert not process.is_alive()
+
+
 def test_another_process_with_the_same_pid_is_not_it(start, node):
     process = start()
     record = node / RECORD

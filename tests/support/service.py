@@ -37,15 +37,20 @@ atexit.register(lambda: [claim.close() for claim in _claims])
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any:
-    """Ask until the answer is true, and give it; fail after so many seconds."""
+    """Ask until the answer is true, and give it; fail after so many seconds.
+
+    The longer it takes, the less often is asked: those who are waited for need the machine too.
+    """
     deadline = time.monotonic() + seconds
+    pause = 0.01
     while True:
         answer = condition()
         if answer:
             return answer
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what or condition}")
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.1)
 
 
 @dataclass

@@ -10,7 +10,7 @@ from support.workbench import Workbench
 
 
 def test_an_answer_from_before_a_deletion_that_did_not_wait_is_not_kept(workbench: Workbench) -> None:
-    """A process that holds no lock yet is not waited for: what it is just reading may be gone by then."""
+    """A process without its lock is not waited for: what it is just reading may be gone when it may keep again."""
     memory = EndedTasks(workbench.store.dsn)
     gone, kept = UUID(str(uuid_utils.uuid7())), UUID(str(uuid_utils.uuid7()))
 

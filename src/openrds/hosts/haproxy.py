@@ -17,7 +17,6 @@ from openrds.hosts.user import ServerUser
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
-_FREE_SECONDS = 1.0
 _CONFIGURATION = "haproxy.cfg"
 _MOST_THREADS = 4
 
@@ -86,8 +85,7 @@ class Haproxy:
         program = _program()
         if program is None:
             raise HostError(self.refusal)
-        # The last threads of a process before may still be about to end.
-        if not processes.wait_until(lambda: port_is_free(route.address, route.port), _FREE_SECONDS):
+        if not port_is_free(route.address, route.port):
             raise HostError(f"{route.address}:{route.port} is in use by another program.")
         folder = self._folder(route)
         self._user.make_folder(self.root)

@@ -303,13 +303,17 @@ def _reap() -> None:
 
 
 def _state(pid: int) -> tuple[str, int] | None:
-    """State letter and start time of a process; the name in between may hold anything."""
+    """State letter and start time of a process; the name in between may hold anything.
+
+    One whose first thread has ended before the others is no zombie yet: they still hold its files and addresses.
+    """
     try:
         text = Path(f"/proc/{pid}/stat").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text.rpartition(b") ")[2].split()
-    return fields[0].decode(), int(fields[19])
+    state, threads, started = fields[0].decode(), int(fields[17]), int(fields[19])
+    return "R" if state == "Z" and threads > 1 else state, started
 
 
 def _boot_id() -> str:

@@ -11,7 +11,8 @@ from openrds.hosts.errors import HostError
 from openrds.hosts.user import ServerUser
 from openrds.service import places
 
-#: Small: the store holds rows about tasks and instances, and the machine is for the instances.
+#: Small: the store holds rows about tasks and instances, and the machine is for the instances. The buffers hold the
+#: index entries of the dozen busiest instances that ten million tasks can have; what is not used costs nothing.
 _SETTINGS = """
 listen_addresses = ''
 archive_mode = off
