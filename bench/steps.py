@@ -12,7 +12,6 @@ import uuid_utils
 
 from bench.figures import Figure, percentile, spread
 from bench.noop import NOOP
-from bench.pool import await_full_pool
 from openrds.domain.task import TaskName
 from openrds.operations.intake import NoParameters
 from openrds.tasks.accept import Work, accept
@@ -34,8 +33,6 @@ def measure() -> Iterator[Figure]:
         worker.stdin.write(bench.brief.encode())
         worker.stdin.flush()
         worker.stdout.readline()
-        (engine,) = bench.resources.engines.values()
-        await_full_pool(bench.resources.settings.data_dir, len(engine.installations()))
         try:
             _run(bench, 20)
             begun = time.time()
