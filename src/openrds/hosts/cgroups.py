@@ -29,14 +29,16 @@ _OWN_GROUPS = Path("/proc/self/cgroup")
 
 def _files_v1(limit: Limit) -> dict[str, dict[str, str]]:
     return {
-        "cpu": {"cpu.cfs_period_us": str(_PERIOD), "cpu.cfs_quota_us": str(limit.vcpus * _PERIOD)},
+        "cpu": {"cpu.cfs_period_us": str(_PERIOD), "cpu.cfs_quota_us": str(int(limit.vcpus * _PERIOD))},
         "memory": {"memory.limit_in_bytes": str(limit.memory_mb * _MB)},
     }
 
 
 def _files_v2(limit: Limit) -> dict[str, dict[str, str]]:
     """Both controllers are of the same group."""
-    return {"": {"cpu.max": f"{limit.vcpus * _PERIOD} {_PERIOD}", "memory.max": str(limit.memory_mb * _MB)}}
+    return {
+        "": {"cpu.max": f"{int(limit.vcpus * _PERIOD)} {_PERIOD}", "memory.max": str(limit.memory_mb * _MB)}
+    }
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Limit:
-    """What one server may use: so many cores, and so many MB of memory, the page cache of its files included."""
+    """What one server may use: cores or parts of one, and MB of memory, the page cache of its files included."""
 
-    vcpus: int
+    vcpus: float
     memory_mb: int
 
 

@@ -46,6 +46,7 @@ class Resources:
     limits: Limits = field(default_factory=NoLimits)
     spare_taken: threading.Event = field(default_factory=threading.Event)
     _routing: threading.Lock = field(default_factory=threading.Lock)
+    _is_idle: threading.Event = field(default_factory=threading.Event)
 
     def instance(self, instance_id: str) -> Row:
         (instance,) = self.store.rows(_sql.instance_by_id, [instance_id])
@@ -132,6 +133,15 @@ class Resources:
         rows = self.store.rows(_sql.routes_of_host, [self.settings.host])
         return {Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows}
 
+    def keep_routes(self) -> None:
+        """The same now and then. Where nothing is passed on, and nothing was, the machine need not be asked.
+
+        Raises:
+            HostError: not all of it is in place.
+        """
+        if self.routes() or not self._is_idle.is_set():
+            self.apply_routes()
+
     def apply_routes(self, *addresses: str) -> None:
         """Pass on what the store says is to be passed on by this host, now.
 
@@ -141,7 +151,10 @@ class Resources:
         with self._routing:
             routes = self.routes()
             try:
+                self._is_idle.clear()
                 self.forwarder.apply(routes)
+                if not routes:
+                    self._is_idle.set()
             except HostError as error:
                 wrong = routes ^ self.forwarder.routes()
                 if not addresses or any(route.address in addresses for route in wrong):

@@ -136,7 +136,7 @@ async def work(brief: child.Brief) -> None:
         await asyncio.gather(
             worker.run(),
             _repeat(0, Monitor(resources, queue).look_and_wait),
-            _repeat(_ROUTES_INTERVAL, _RouteKeeper(resources).look),
+            _repeat(_ROUTES_INTERVAL, lambda: _keep_routes(resources)),
             _repeat(settings.monitor_interval, VolumeWatch(resources).look_after_volumes),
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
             _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
@@ -162,22 +162,12 @@ async def _repeat(seconds: float, round_: Callable[[], None]) -> None:
         await asyncio.sleep(seconds)
 
 
-class _RouteKeeper:
-    """Sees that what is to be passed on is: after a reboot, and where somebody else took it away."""
-
-    def __init__(self, resources: Resources) -> None:
-        self._resources = resources
-        self._is_idle = False
-
-    def look(self) -> None:
-        wanted = self._resources.routes()
-        if self._is_idle and not wanted:
-            return  # an idle service need not ask the machine time and again
-        try:
-            self._resources.apply_routes()
-            self._is_idle = not wanted
-        except HostError as error:
-            logger.warning("not everything is passed on: %s", error)
+def _keep_routes(resources: Resources) -> None:
+    """See that what is to be passed on is: after a reboot, and where somebody else took it away."""
+    try:
+        resources.keep_routes()
+    except HostError as error:
+        logger.warning("not everything is passed on: %s", error)
 
 
 def _tidy(resources: Resources) -> None:
