@@ -60,7 +60,9 @@ def completed(context: Context, connection: Writer) -> Output:
 
 
 def failed(context: Context, connection: Writer) -> None:
-    settle_by_looking(context, connection)
+    """Of a pair whose primary died meanwhile the status stays: the monitor leaves alone what is FAILED."""
+    if context.resources.instance(context.instance_id)["type"] == InstanceType.REPLICA:
+        settle_by_looking(context, connection)
 
 
 REBUILD_STANDBY: Operation[Resources, Parameters] = Operation(
