@@ -12,6 +12,9 @@ from support.service import ServiceUnderTest, private_cidr, running_service
 
 TAG = {"key": "team", "value": "orders"}
 UNKNOWN = "11111111-2222-3333-4444-555555555555"
+NO_INSTANCE = "0" * 32 + "in03"
+TWO_ZONES = {"availability_zone": "local-1a,local-1a"}
+PAIR = {**TWO_ZONES, "flavor_ref": "rds.pg.n1.medium.2.ha"}
 
 #: What is changed in a valid body; HTTP status, error code, and what the message must say.
 CASES: dict[str, tuple[dict[str, Any], int, str, str]] = {
@@ -68,7 +71,7 @@ CASES: dict[str, tuple[dict[str, Any], int, str, str]] = {
     # place
     "region unknown": ({"region": "mars-1"}, 400, "DBS.200024", "local-1"),
     "availability zone unknown": ({"availability_zone": "local-1z"}, 400, "DBS.200025", "local-1a"),
-    "two zones for one server": ({"availability_zone": "local-1a,local-1a"}, 400, "DBS.200025", "local-1a"),
+    "two zones for one server": (TWO_ZONES, 400, "DBS.280244", "one zone"),
     "availability zone missing": ({"availability_zone": None}, 400, "DBS.200001", "availability_zone"),
     "vpc unknown": ({"vpc_id": UNKNOWN}, 400, "DBS.200048", "vpc_id"),
     "vpc missing": ({"vpc_id": None}, 400, "DBS.200001", "vpc_id"),
@@ -136,19 +139,19 @@ CASES: dict[str, tuple[dict[str, Any], int, str, str]] = {
     # what this openrds does not offer
     "ha mode unknown": ({"ha": {"mode": "Twin", "replication_mode": "async"}}, 400, "DBS.200051", "Ha"),
     "replication mode of another engine": (
-        {"ha": {"mode": "Ha", "replication_mode": "semisync"}},
+        {**PAIR, "ha": {"mode": "Ha", "replication_mode": "semisync"}},
         400,
         "DBS.200043",
         "async or sync",
     ),
-    "replication mode missing": ({"ha": {"mode": "Ha"}}, 400, "DBS.200001", "replication_mode"),
-    "primary and standby": (
+    "replication mode missing": ({**PAIR, "ha": {"mode": "Ha"}}, 400, "DBS.200001", "replication_mode"),
+    "one zone for two servers": (
         {"ha": {"mode": "ha", "replication_mode": "sync"}},
         400,
-        "DBS.200001",
-        "ha is not",
+        "DBS.280244",
+        "two zones",
     ),
-    "read replica": ({"replica_of_id": "0" * 32 + "in03"}, 400, "DBS.200001", "replica_of_id is not"),
+    "read replica of nothing": ({"replica_of_id": NO_INSTANCE}, 404, "DBS.200002", NO_INSTANCE),
     "restore": ({"restore_point": {"instance_id": "x"}}, 400, "DBS.280404", "An instance id is"),
     "restore of nothing": ({"restore_point": {"backup_id": "x"}}, 400, "DBS.200001", "instance_id"),
     "serverless": ({"serverless_info": {"min_cap": "1"}}, 400, "DBS.200001", "serverless_info is not"),
