@@ -87,10 +87,7 @@ def turn_replicas(resources: Resources, instance_id: str) -> None:
                     server.replication.follow()
             except EngineError:
                 logger.warning(
-                    "replica %s does not follow the new primary of %s",
-                    replica["id"],
-                    instance_id,
-                    exc_info=True,
+                    "replica %s does not follow its primary %s", replica["id"], instance_id, exc_info=True
                 )
 
 
