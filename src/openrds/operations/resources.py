@@ -139,7 +139,7 @@ class Resources:
         Raises:
             HostError: not all of it is in place.
         """
-        if self.routes() or not self._is_idle.is_set():
+        if not self._is_idle.is_set() or self.routes():
             self.apply_routes()
 
     def apply_routes(self, *addresses: str) -> None:
