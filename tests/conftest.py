@@ -21,6 +21,21 @@ def own_service() -> Iterator[ServiceUnderTest]:
         yield running
 
 
+class Grouping:
+    """Which tests share a worker: those of a module with a service of its own, which would else be started on each."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            module = getattr(item, "module", None)
+            if hasattr(module, "service") and item.get_closest_marker("xdist_group") is None:
+                item.add_marker(pytest.mark.xdist_group(module.__name__))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Grouping())
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Have pytest 9.2 see the groups that pytest-xdist 3.8 writes where it looks no more (pytest-xdist, issue 1386)."""
