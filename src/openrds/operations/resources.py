@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
@@ -95,10 +96,13 @@ class Resources:
         (node,) = (node for node in self.nodes(instance_id) if node["id"] == node_id)
         return self.server(self.instance(instance_id), node)
 
+    def changed(self, server: Server, **changes: Any) -> Server:
+        """The same server as it would be if its node were otherwise."""
+        return self.engines[server.node.installation.engine].server(replace(server.node, **changes))
+
     def out_of_reach(self, server: Server) -> Server:
         """The same server where clients cannot connect: it listens on no address."""
-        engine = self.engines[server.node.installation.engine]
-        return engine.server(replace(server.node, address=""))
+        return self.changed(server, address="")
 
     def _spec(self, instance: Row, node: Row) -> NodeSpec:
         flavor = flavor_of(instance)

@@ -1,0 +1,120 @@
+"""How a standby takes its primary's place, and the primary the standby's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from openrds.engines.protocol import EngineError, Server
+from openrds.operations.addresses import where_clients_come
+from openrds.operations.replication import build_standby, give_own_address, note_new_primary, turn_replicas
+from openrds.operations.resources import Resources
+from openrds.store.database import Row, Writer
+from openrds.tasks.operation import StepFailed
+
+#: A standby that lacks more than this would keep clients waiting for long.
+_MOST_LAG_BYTES = 64 * 2**20
+#: Seconds that clients wait at most for the standby to catch up, before the old primary serves again.
+_CATCH_UP_SECONDS = 10.0
+
+
+def what_hinders(standby: Server) -> str:
+    """Why a standby cannot take over without loss, and soon; empty where it can."""
+    try:
+        state = standby.replication.state()
+    except EngineError as error:
+        return f"the standby does not answer: {error}"
+    if not state.streaming:
+        return "the standby does not stream from the primary"
+    if state.lag_bytes > _MOST_LAG_BYTES:
+        return f"the standby has {state.lag_bytes} bytes still to apply"
+    return ""
+
+
+def is_promoted(server: Server) -> bool:
+    return server.is_running() and not server.replication.state().is_standby
+
+
+def _nothing_more(_connection: Writer) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Takeover:
+    """Two nodes of an instance that change their roles. `note` writes what else the store shall know from then on."""
+
+    resources: Resources
+    instance_id: str
+    old_node_id: str
+    new_node_id: str
+    note: Callable[[Writer], None] = _nothing_more
+
+    @property
+    def old(self) -> Server:
+        return self.resources.node_server(self.instance_id, self.old_node_id)
+
+    @property
+    def new(self) -> Server:
+        return self.resources.node_server(self.instance_id, self.new_node_id)
+
+    @property
+    def is_done(self) -> bool:
+        return bool(self.resources.primary(self.instance_id)["id"] == self.new_node_id)
+
+    def hand_over(self) -> None:
+        """The old primary ends, and the standby gets the last of what it wrote.
+
+        Raises:
+            StepFailed: it does not get that.
+        """
+        try:
+            position = self.old.replication.retire()
+            self.new.replication.await_position(position, _CATCH_UP_SECONDS)
+        except EngineError as error:
+            raise StepFailed(str(error)) from error
+
+    def change_roles(self, hand_over: Callable[[], None]) -> None:
+        """From the end of the old primary to the endpoint's way to the new one, clients wait: all in one step."""
+        if not self.is_done:
+            new = self.new
+            if not is_promoted(new):
+                hand_over()
+            new.replication.promote()
+            self._note_roles()
+        self._lead_clients()
+
+    def change_roles_back(self) -> None:
+        """Once the new primary is one it stays: the old one serves again only where it came not so far."""
+        if not self.is_done:
+            if is_promoted(self.new):
+                self._note_roles()
+            else:
+                self._serve_again()
+        self._lead_clients()
+
+    def _serve_again(self) -> None:
+        old = self.old
+        if not old.answers():
+            old.stop()  # it may run where no client reaches it
+            old.configure()
+            old.start()
+
+    def _note_roles(self) -> None:
+        with self.resources.store.transaction() as connection:
+            note_new_primary(connection, self.old_node_id, self.new_node_id)
+            self.note(connection)
+
+    def _lead_clients(self) -> None:
+        self.resources.apply_routes(*where_clients_come(self.resources, self.instance_id))
+
+    def give_way(self) -> None:
+        """The old primary is to listen on an address of its own from its next start on."""
+        give_own_address(self.resources, self.resources.instance(self.instance_id), self._old_node())
+
+    def rejoin(self) -> None:
+        """The old primary becomes the standby, and read replicas follow the new primary."""
+        build_standby(self.resources, self.instance_id, self.old)
+        turn_replicas(self.resources, self.instance_id)
+
+    def _old_node(self) -> Row:
+        nodes = self.resources.nodes(self.instance_id)
+        (node,) = (node for node in nodes if node["id"] == self.old_node_id)
+        return node
