@@ -11,9 +11,11 @@ import psutil
 import psycopg
 import pytest
 
+from openrds.domain.capacity import GB
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.processes import RECORD, find
 from openrds.hosts.user import ServerUser
+from support.means import WHY_NO_CGROUPS, limits_of
 from support.service import ServiceUnderTest, fresh, running_service, wait_for
 from support.writer import Writer, connect
 
@@ -29,6 +31,10 @@ HA = {
     "availability_zone": "local-1a,local-1a",
     "ha": {"mode": "Ha", "replication_mode": "sync"},
 }
+
+
+#: Which node has all that is acknowledged.
+_CONFIRMING = "select application_name from pg_stat_replication where sync_state in ('sync', 'quorum')"
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +151,43 @@ def test_a_switchover_loses_nothing_and_cuts_who_is_connected(
         before.execute("create table stray (x int)")
     assert not writer.lost()
     assert service.instance(instance["id"])["private_ips"] == instance["private_ips"]
+
+
+def test_another_flavor_cuts_writers_off_once_and_loses_nothing(
+    service: ServiceUnderTest, instance: dict[str, Any]
+) -> None:
+    """Larger and smaller again, with a read replica that is as small as both at first."""
+    replica = service.create(
+        name="small-copy",
+        replica_of_id=instance["id"],
+        flavor_ref="rds.pg.n1.medium.2.rr",
+        availability_zone="local-1a",
+    )
+    for flavor, connections, limits in (
+        ("rds.pg.n1.large.2.ha", "409", ["200000", str(4 * GB)]),
+        ("rds.pg.n1.medium.2.ha", "204", ["100000", str(2 * GB)]),
+    ):
+        standby = role(service, instance, "slave")
+        with Writer(instance) as writer:
+            writer.wait_for_one_after(0)
+            action = {"resize_flavor": {"spec_code": flavor}}
+            answer = service.call("POST", f"instances/{instance['id']}/action", action, headers=fresh())
+            assert service.completed(answer.json()["job_id"])["name"] == "ResizePostgresqlFlavor"
+            writer.wait_for_one_after(time.monotonic())
+        assert writer.connections == 2
+        assert not writer.lost()
+        assert role(service, instance, "master") == standby
+        assert service.instance(instance["id"])["flavor_ref"] == flavor
+        with connect(instance) as primary, connect(replica) as copy:
+            count = primary.execute("select count(*) from written").fetchone()
+            wait_for(lambda c=copy, n=count: c.execute("select count(*) from written").fetchone() == n)
+            for connection in (primary, copy):
+                assert connection.execute("show max_connections").fetchone() == (connections,)
+            (follower,) = primary.execute(_CONFIRMING).fetchall()
+        assert follower == (role(service, instance, "slave"),)
+        for node in instance["nodes"]:
+            assert WHY_NO_CGROUPS or limits_of(node["id"]) == limits
+    service.delete(replica["id"])
 
 
 def test_a_killed_primary_is_replaced_and_comes_back(
