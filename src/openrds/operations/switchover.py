@@ -71,26 +71,24 @@ def require_standby(instance: Row) -> None:
         )
 
 
-def check_standby(context: Context) -> None:
-    """Before anything is cut off."""
-    takeover = _takeover(context)
-    if context.parameters.force or takeover.is_done:
-        return
-    problem = what_hinders(takeover.new)
-    if problem:
-        raise StepFailed(f"{problem}; `force` makes it the primary all the same")
-
-
 def change_roles(context: Context) -> None:
     takeover = _takeover(context)
     if context.parameters.force:
         takeover.change_roles(lambda: _take_over(context, takeover.old, takeover.new))
     else:
-        takeover.change_roles(takeover.hand_over)
+        takeover.change_roles(lambda: _hand_over(takeover))
 
 
 def change_roles_back(context: Context) -> None:
     _takeover(context).change_roles_back()
+
+
+def _hand_over(takeover: Takeover) -> None:
+    """Before anything is cut off, see that it is not for long."""
+    problem = what_hinders(takeover.new)
+    if problem:
+        raise StepFailed(f"{problem}; `force` makes it the primary all the same")
+    takeover.hand_over()
 
 
 def _take_over(context: Context, old: Server, new: Server) -> None:
@@ -120,9 +118,6 @@ def rejoin_old(context: Context) -> None:
     takeover = _takeover(context)
     takeover.give_way()
     takeover.rejoin()
-
-
-def confirm_writes(context: Context) -> None:
     restore_confirmation(context.resources, context.instance_id)
 
 
@@ -140,10 +135,8 @@ SWITCHOVER: Operation[Resources, Parameters] = Operation(
     key="switchover",
     parameters=Parameters,
     steps=(
-        Step("check standby", check_standby, expected=0.01),
         Step("change roles", change_roles, undo=change_roles_back, expected=0.15),
         Step("rejoin old primary", rejoin_old, expected=0.3),
-        Step("confirm writes", confirm_writes, expected=0.05),
     ),
     on_completed=completed,
     on_failed=settle_by_looking,
