@@ -115,13 +115,14 @@ def test_a_standby_takes_over_with_room_for_less_and_the_others_follow_it(trial)
     changed(trial, one, confirmed_by=(two.node.node_id,)).replication.await_confirmation(10)
     trial.query(one, "INSERT INTO kept VALUES (2)")
     state = heir.replication.state()
-    assert (state.is_standby, state.streaming) == (True, True)
+    assert (state.is_standby, state.streaming, heir.replication.is_primary()) == (True, True, False)
 
     for server in (heir, two):  # whoever asks, with whatever settings
         server.replication.await_position(one.replication.retire(), 10)
     heir.replication.promote()
     heir.replication.promote()
 
+    assert heir.replication.is_primary()
     assert trial.query(heir, trial.dialect.connections) == 204
     follower = changed(trial, one, upstream=replace(heir.node, upstream=None, takes_over=False))
     assert follower.replication.rejoin() == "attached"

@@ -127,6 +127,9 @@ class Replication(Protocol):
     def promote(self) -> None:
         """Make a standby a primary."""
 
+    def is_primary(self) -> bool:
+        """Whether the data is a primary's: one that was promoted, or never followed. Cheap: no connection is made."""
+
     def state(self) -> StandbyState: ...
 
     def followers(self) -> tuple[Follower, ...]: ...

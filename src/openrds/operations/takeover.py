@@ -30,7 +30,8 @@ def what_hinders(standby: Server) -> str:
 
 
 def is_promoted(server: Server) -> bool:
-    return server.is_running() and not server.replication.state().is_standby
+    """One that died since has served nobody, and counts for nothing."""
+    return server.is_running() and server.replication.is_primary()
 
 
 def _nothing_more(_connection: Writer) -> None:

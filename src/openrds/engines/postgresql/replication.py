@@ -296,11 +296,14 @@ class PostgreSQLReplication:
         wait_until(lambda: not self._server.is_closed(), _PROMOTION_SECONDS, every=0.001)
         with sessions.superuser_session(self._node) as connection:
 
-            def is_primary() -> bool:
+            def has_ended_recovery() -> bool:
                 return connection.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)
 
-            if not wait_until(is_primary, _PROMOTION_SECONDS, every=0.001):
+            if not wait_until(has_ended_recovery, _PROMOTION_SECONDS, every=0.001):
                 raise EngineError(f"{self._node.node_id} does not become a primary.")
+
+    def is_primary(self) -> bool:
+        return not configuration.standby_signal(self._node).exists()
 
     def state(self) -> StandbyState:
         if self._server.is_closed():
