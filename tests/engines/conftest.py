@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -105,15 +106,29 @@ def pytest_sessionfinish() -> None:
         shutil.rmtree(home())
 
 
+@cache
+def fresh_data(name: str, installation: Installation) -> Path:
+    """A data directory that has never run."""
+    data_dir = (
+        FolderVolumes(home() / f"{name}-fresh", ServerUser.choose()).create(installation.version, 40) / "data"
+    )
+    engine_of(name).initialise(installation, data_dir)
+    return data_dir
+
+
 @dataclass
 class Trial:
-    """An installation under test, and what a test makes of it. Everything is in `folder`."""
+    """An installation under test, and what a test makes of it. Everything is in `folder`.
+
+    Data directories are copies of one, unless they are not to be `copies`: to make one takes a second.
+    """
 
     dialect: PostgreSQLDialect
     installation: Installation
     engine: Engine
     folder: Path
     user: ServerUser
+    copies: bool = True
 
     def node(self, **changes: Any) -> NodeSpec:
         name = f"n{secrets.token_hex(3)}"
@@ -133,7 +148,11 @@ class Trial:
 
     def initialised(self, **changes: Any) -> Server:
         node = self.node(**changes)
-        self.engine.initialise(self.installation, node.data_dir)
+        if self.copies:
+            source = fresh_data(str(self.engine.name), self.installation)
+            subprocess.run(["cp", "--archive", source, node.data_dir], check=True)
+        else:
+            self.engine.initialise(self.installation, node.data_dir)
         server = self.engine.server(node)
         server.configure()
         return server
@@ -160,7 +179,7 @@ class Trial:
         data_dir.mkdir(mode=0o711)
         engine = self.dialect.build(data_dir, self.user, spares)
         engine.installations = lambda: (self.installation,)  # type: ignore[method-assign] # not of all versions
-        return replace(self, engine=engine)
+        return replace(self, engine=engine, copies=False)
 
 
 @contextlib.contextmanager
