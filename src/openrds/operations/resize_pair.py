@@ -29,7 +29,7 @@ from openrds.operations.resizing import NEWS_SECONDS, Resizing
 from openrds.operations.resources import Resources, set_status, settle_by_looking
 from openrds.operations.takeover import Takeover, what_hinders
 from openrds.store.database import Writer
-from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
+from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 #: Seconds in which a standby that streams must have applied what it missed.
 _FIT_SECONDS = 60.0
@@ -49,10 +49,12 @@ Context = StepContext[Resources, Parameters]
 
 def restart_standby(context: Context) -> None:
     """With the new flavor; no commit waits for it while it is away."""
-    resources, instance_id, resizing = context.resources, context.instance_id, _resizing(context)
+    resources, instance_id, takeover = context.resources, context.instance_id, _takeover(context)
+    resizing = _resizing(context)
+    takeover.keep_serving()
     resizing.widen_replicas()
     end_confirmation(resources, instance_id)
-    standby = resources.changed(_takeover(context).new, **resizing.new, takes_over=True)
+    standby = resources.changed(takeover.new, **resizing.new, takes_over=True)
     standby.stop()
     resources.volumes.make_ready(standby.node.node_id)
     standby.replication.follow()
@@ -65,6 +67,7 @@ def restart_standby_as_before(context: Context) -> None:
     resources, instance_id, takeover = context.resources, context.instance_id, _takeover(context)
     if takeover.is_done:
         return
+    takeover.keep_serving()
     end_confirmation(resources, instance_id)
     takeover.new.stop()
     build_standby(resources, instance_id, takeover.new)
@@ -74,13 +77,7 @@ def restart_standby_as_before(context: Context) -> None:
 
 def change_roles(context: Context) -> None:
     takeover = _takeover(context)
-
-    def hand_over() -> None:
-        if problem := what_hinders(takeover.new):
-            raise StepFailed(problem)
-        takeover.hand_over()
-
-    takeover.change_roles(hand_over)
+    takeover.change_roles(takeover.hand_over)
 
 
 def change_roles_back(context: Context) -> None:
@@ -91,7 +88,7 @@ def restart_old_primary(context: Context) -> None:
     """As the standby, with the new flavor."""
     resources, instance_id, takeover = context.resources, context.instance_id, _takeover(context)
     resizing = _resizing(context)
-    takeover.give_way()
+    takeover.prepare_rejoin()
     if resizing.shrinks:
         with_room = resources.changed(takeover.old, **resizing.both)
         build_standby(resources, instance_id, with_room)

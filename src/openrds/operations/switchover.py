@@ -13,10 +13,10 @@ from openrds.engines.protocol import EngineError, Server
 from openrds.operations.intake import Intake
 from openrds.operations.replication import restore_confirmation
 from openrds.operations.resources import Resources, set_status, settle_by_looking
-from openrds.operations.takeover import Takeover, what_hinders
+from openrds.operations.takeover import Takeover
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
+from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 logger = logging.getLogger(__name__)
 
@@ -76,19 +76,11 @@ def change_roles(context: Context) -> None:
     if context.parameters.force:
         takeover.change_roles(lambda: _take_over(context, takeover.old, takeover.new))
     else:
-        takeover.change_roles(lambda: _hand_over(takeover))
+        takeover.change_roles(lambda: takeover.hand_over("; `force` makes it the primary all the same"))
 
 
 def change_roles_back(context: Context) -> None:
     _takeover(context).change_roles_back()
-
-
-def _hand_over(takeover: Takeover) -> None:
-    """Before anything is cut off, see that it is not for long."""
-    problem = what_hinders(takeover.new)
-    if problem:
-        raise StepFailed(f"{problem}; `force` makes it the primary all the same")
-    takeover.hand_over()
 
 
 def _take_over(context: Context, old: Server, new: Server) -> None:
@@ -116,7 +108,7 @@ def _rescue(old: Server, new: Server) -> None:
 
 def rejoin_old(context: Context) -> None:
     takeover = _takeover(context)
-    takeover.give_way()
+    takeover.prepare_rejoin()
     takeover.rejoin()
     restore_confirmation(context.resources, context.instance_id)
 

@@ -60,15 +60,20 @@ class Takeover:
     def is_done(self) -> bool:
         return bool(self.resources.primary(self.instance_id)["id"] == self.new_node_id)
 
-    def hand_over(self) -> None:
+    def hand_over(self, otherwise: str = "") -> None:
         """The old primary ends, and the standby gets the last of what it wrote.
 
+        Before anything is cut off it is seen that the standby can take over; `otherwise` says what to do if not.
+
         Raises:
-            StepFailed: it does not get that.
+            StepFailed: it cannot, or does not get all.
         """
+        old, new = self.old, self.new
+        if old.is_running() and (problem := what_hinders(new)):
+            raise StepFailed(problem + otherwise)
         try:
-            position = self.old.replication.retire()
-            self.new.replication.await_position(position, _CATCH_UP_SECONDS)
+            position = old.replication.retire()
+            new.replication.await_position(position, _CATCH_UP_SECONDS)
         except EngineError as error:
             raise StepFailed(str(error)) from error
 
@@ -84,19 +89,17 @@ class Takeover:
 
     def change_roles_back(self) -> None:
         """Once the new primary is one it stays: the old one serves again only where it came not so far."""
-        if not self.is_done:
-            if is_promoted(self.new):
-                self._note_roles()
-            else:
-                self._serve_again()
+        if not self.is_done and is_promoted(self.new):
+            self._note_roles()
+        self.keep_serving()
         self._lead_clients()
 
-    def _serve_again(self) -> None:
-        old = self.old
-        if not old.answers():
-            old.stop()  # it may run where no client reaches it
-            old.configure()
-            old.start()
+    def keep_serving(self) -> None:
+        """Whoever is the primary now: nobody else revives one that dies while the task runs."""
+        primary = self.resources.primary_server(self.instance_id)
+        if not primary.answers():
+            primary.stop()  # it may run where no client reaches it
+            self.resources.start(primary)
 
     def _note_roles(self) -> None:
         with self.resources.store.transaction() as connection:
@@ -106,8 +109,9 @@ class Takeover:
     def _lead_clients(self) -> None:
         self.resources.apply_routes(*where_clients_come(self.resources, self.instance_id))
 
-    def give_way(self) -> None:
-        """The old primary is to listen on an address of its own from its next start on."""
+    def prepare_rejoin(self) -> None:
+        """The new primary serves, and the old one is to listen on an address of its own from its next start on."""
+        self.keep_serving()
         give_own_address(self.resources, self.resources.instance(self.instance_id), self._old_node())
 
     def rejoin(self) -> None:

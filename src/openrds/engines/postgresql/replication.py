@@ -98,10 +98,10 @@ class PostgreSQLReplication:
             return
         unfinished = self._node.folder / (_UNFINISHED + secrets.token_hex(4))
         try:
-            if postmaster.running_on(self._upstream) is None:
-                self._copy_stopped(unfinished)
-            else:
+            if self._upstream_runs():
                 self._copy_running(unfinished)
+            else:
+                self._copy_stopped(unfinished)
             unfinished.rename(self._node.data_dir)
         except OSError as error:
             raise EngineError(f"{self._node.data_dir} could not be made: {error}") from error
@@ -159,15 +159,22 @@ class PostgreSQLReplication:
 
     def _comes_to_stream(self) -> bool:
         seconds = _RECOVERY_SECONDS if self._server.is_closed() else _STREAMING_SECONDS
-        wait_until(lambda: self._is_streaming() or not self._server.is_running(), seconds)
+
+        def has_settled() -> bool:
+            return self._is_streaming() or not (self._server.is_running() and self._upstream_runs())
+
+        wait_until(has_settled, seconds)
         return self._is_streaming()
+
+    def _upstream_runs(self) -> bool:
+        return postmaster.running_on(self._upstream) is not None
 
     def rejoin(self) -> str:
         """
         Follow the upstream after having been its equal: what it does not have is dropped.
 
         Raises:
-            EngineError: not even as a new copy does it come to stream.
+            EngineError: not even as a new copy does it come to stream, or the upstream does not answer.
         """
         if self._is_well():
             return _ATTACHED
@@ -199,6 +206,9 @@ class PostgreSQLReplication:
         return self._copy_anew()
 
     def _copy_anew(self) -> str:
+        """What is there is given up only while there is something to copy."""
+        with sessions.superuser_session(self._upstream):
+            pass
         shutil.rmtree(self._node.data_dir, ignore_errors=True)
         self.copy_upstream()
         (self._node.folder / _REWINDING).unlink(missing_ok=True)
