@@ -1,10 +1,32 @@
 """Fixtures for all tests; what they are made of is in `support`."""
 
 from collections.abc import Iterator
+from zlib import crc32
 
 import pytest
 
 from support.service import ServiceUnderTest, running_service
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """The tests of a module run in one worker, which so makes what they share only once.
+
+    Those of a long module that is marked with `grouped_by` are parted by the values of the parameters it names.
+    """
+    for item in items:
+        marker = item.get_closest_marker("grouped_by")
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        values = [repr(parameters.get(name)) for name in (marker.args if marker else ())]
+        group = item.nodeid.partition("::")[0]
+        if values:
+            group += f"-{crc32(' '.join(values).encode()):x}"
+        item.add_marker(pytest.mark.xdist_group(group))
+    yield
+    # pytest-xdist 3.8 writes the group where pytest 9.2 looks no more (pytest-xdist, issue 1386).
+    for item in items:
+        if grouped := vars(item).get("_nodeid"):
+            item._id = type(item._id).parse(grouped)
 
 
 @pytest.fixture(scope="session")
@@ -19,27 +41,3 @@ def own_service() -> Iterator[ServiceUnderTest]:
     """A service for one test alone."""
     with running_service() as running:
         yield running
-
-
-class Grouping:
-    """Which tests share a worker: those of a module with a service of its own, which would else be started on each."""
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        for item in items:
-            module = getattr(item, "module", None)
-            if hasattr(module, "service") and item.get_closest_marker("xdist_group") is None:
-                item.add_marker(pytest.mark.xdist_group(module.__name__))
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Grouping())
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have pytest 9.2 see the groups that pytest-xdist 3.8 writes where it looks no more (pytest-xdist, issue 1386)."""
-    for item in items:
-        grouped = vars(item).get("_nodeid")
-        if grouped is not None:
-            item._id = type(item._id).parse(grouped)

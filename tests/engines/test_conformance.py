@@ -15,6 +15,8 @@ from openrds.hosts.images import ImageVolumes, detach
 from openrds.hosts.volumes import FolderVolumes
 from support.means import needs_images
 
+pytestmark = pytest.mark.grouped_by("installed")
+
 WRONG = psycopg.OperationalError
 
 

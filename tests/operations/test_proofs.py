@@ -4,26 +4,25 @@ Each step may run twice; a failure at each step unwinds to nothing left; each un
 before and after each step is succeeded by another, and the last one finishes the task.
 """
 
-import contextlib
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-import support
 from openrds.domain.instance import InstanceStatus
 from openrds.operations.registry import OPERATIONS
 from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
+from support.mortal_worker import mortal_worker
 from support.prepared import Prepared
 from support.scenarios import SCENARIOS, Scenario
 from support.service import wait_for
 from support.workbench import Footprint, Operations, Workbench
+
+#: The cases of an operation follow one another, so that an instance that was prepared for one serves the next.
+pytestmark = pytest.mark.grouped_by("key")
 
 EVERY_STEP = [
     pytest.param(key, position, id=f"{key}-{step.name.replace(' ', '_')}")
@@ -78,10 +77,11 @@ def test_workers_killed_at_each_step_are_succeeded(
     scenario, task_id = begin(workbench, prepared, key)
     for position in range(len(OPERATIONS[key].steps)):
         for when in ("before", "after"):
-            with worker(workbench, f"{key}:{position}:{when}") as doomed:
-                assert doomed.wait(60) == -signal.SIGKILL
+            with mortal_worker(workbench.brief, f"{key}:{position}:{when}") as doomed:
+                doomed.join(60)
+                assert doomed.exitcode == -signal.SIGKILL
             assert workbench.task(task_id)["status"] == "Running"
-    with worker(workbench):
+    with mortal_worker(workbench.brief):
         wait_for(lambda: workbench.task(task_id)["status"] != "Running", 60, f"the end of {task_id}")
     task = workbench.task(task_id)
     assert task["status"] == "Completed", task["fail_reason"]
@@ -175,24 +175,3 @@ def fail_after(body: Body) -> Body:
         raise StepFailed("on purpose")
 
     return run
-
-
-@contextlib.contextmanager
-def worker(bench: Workbench, death: str = "") -> Iterator[subprocess.Popen[bytes]]:
-    """A worker process as the service starts it; with `death` one that kills itself at that point."""
-    script = Path(support.__file__).with_name("mortal_worker.py")
-    process = subprocess.Popen(
-        [sys.executable, str(script), death],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdin is not None
-    try:
-        process.stdin.write(bench.brief.encode())
-        process.stdin.flush()
-        yield process
-    finally:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
-        process.wait(15)

@@ -22,8 +22,6 @@ from openrds.hosts.processes import RECORD, find
 from support.means import limits_of, needs_cgroups, needs_images
 from support.service import ServiceUnderTest, fresh, running_service, wait_for
 
-pytestmark = pytest.mark.xdist_group("instance_size")
-
 MEDIUM, LARGE, HUGE = "rds.pg.n1.medium.2", "rds.pg.n1.large.2", "rds.pg.n1.8xlarge.8"
 READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
 
@@ -335,7 +333,9 @@ def test_a_server_that_dies_of_a_volume_full_to_the_last_byte_comes_back(on_imag
     with connect(created) as client:
         client.autocommit = True
         client.execute("create table kept as select 7 as x")
-    process.send(signal.SIGSTOP)  # so that nobody makes it read-only before the volume is full
+    # Nobody is to make it read-only, or give it the reserve, before the volume is full.
+    process.send(signal.SIGSTOP)
+    on_images.child("worker_process").suspend()
     with contextlib.suppress(OSError):
         for number, size in enumerate((GB, 2**20, 2**12)):
             for part in range(64):
@@ -345,7 +345,7 @@ def test_a_server_that_dies_of_a_volume_full_to_the_last_byte_comes_back(on_imag
             file.write(b"x" * 4096)
             file.flush()
     process.send(signal.SIGKILL)
-    process.send(signal.SIGCONT)
+    on_images.child("worker_process").resume()
 
     wait_for(
         lambda: on_images.instance(created["id"])["status"] == "STORAGE FULL" and show(created, "port"), 90

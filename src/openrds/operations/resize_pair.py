@@ -1,7 +1,7 @@
 """Give a primary and its standby another flavor. Clients are cut off once, for as long as by a switchover.
 
-The standby is restarted with the new flavor and takes over, and the old primary is restarted as its standby. So no client
-waits for a server to start, and a flavor that none can be started with is found out before anybody is cut off.
+The standby is restarted with the new flavor and takes over, and the old primary is restarted as its standby. So no
+client waits for a server to start, and a flavor that none can be started with is found out before anybody is cut off.
 
 A standby must have room for as many connections as its primary, but only if it lets somebody in:
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from openrds.engines.postgresql import configuration, sessions
-from openrds.engines.postgresql.client_programs import ClientPrograms
+from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import BaseBackup, EngineError, NodeSpec, RestorePoint
 from openrds.hosts.processes import wait_until
@@ -34,7 +34,7 @@ _ENDED_EARLY = "recovery ended before configured recovery target was reached"
 
 @dataclass(frozen=True)
 class PostgreSQLBackups:
-    programs: ClientPrograms
+    programs: Programs
 
     def back_up(self, node: NodeSpec, folder: Path) -> BaseBackup:
         """

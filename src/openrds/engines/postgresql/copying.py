@@ -20,14 +20,14 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from openrds.engines.postgresql import catalog, retitling
-from openrds.engines.postgresql.client_programs import ClientPrograms, environment, last_lines
+from openrds.engines.postgresql.programs import Programs, environment, last_lines
 from openrds.engines.postgresql.sessions import Connection, superuser_session
 from openrds.engines.protocol import Copies, DatabaseCopy, EngineError, NodeSpec, TableCopy
 
 
 @dataclass(frozen=True)
 class PostgreSQLCopying:
-    programs: ClientPrograms
+    programs: Programs
 
     def check_names(self, target: NodeSpec, copies: Copies) -> None:
         """

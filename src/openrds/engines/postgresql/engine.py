@@ -6,7 +6,6 @@ from pathlib import Path
 
 from openrds.domain.engine import EngineName
 from openrds.engines.postgresql.backups import PostgreSQLBackups
-from openrds.engines.postgresql.client_programs import ClientPrograms
 from openrds.engines.postgresql.copying import PostgreSQLCopying
 from openrds.engines.postgresql.datadirs import DataDirectories
 from openrds.engines.postgresql.discovery import find_installations
@@ -37,11 +36,10 @@ class PostgreSQL:
         self._user = user
         self._engine_dirs = tuple(engine_dirs)
         self._limits = limits or NoLimits()
-        self._programs = Programs(self.installations, user)
+        self._programs = Programs(user, self.installations)
         self._data_directories = DataDirectories(data_dir / "pool", user, spare_data_dirs)
-        programs = ClientPrograms(user, self.installations)
-        self.backups = PostgreSQLBackups(programs)
-        self.copying = PostgreSQLCopying(programs)
+        self.backups = PostgreSQLBackups(self._programs)
+        self.copying = PostgreSQLCopying(self._programs)
 
     def installations(self) -> tuple[Installation, ...]:
         """

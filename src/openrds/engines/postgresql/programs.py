@@ -1,80 +1,112 @@
-"""Programs that come with a server and work on a data directory, such as pg_basebackup."""
+"""Programs that come with a server, such as pg_basebackup and pg_dump, run as the user that servers run as."""
 
 import signal
 import subprocess
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openrds.engines.protocol import EngineError, Installation
+from openrds.engines.postgresql.configuration import SUPERUSER
+from openrds.engines.protocol import EngineError, Installation, NodeSpec
 from openrds.hosts import processes
 from openrds.hosts.processes import wait_until
 from openrds.hosts.user import ServerUser
 
-_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
-_COPYING = "pg_basebackup"
-_REWINDING = "pg_rewind"
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
+_LINES = 5
+#: Those that write into a data directory, and how long a killed one may take to be gone.
+_WRITERS = ("pg_basebackup", "pg_rewind")
 _END_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
 class Programs:
-    """`installations` are those of this host: what one lacks, another may have."""
+    """`installations` are those of the host: what one lacks, a newer one may have."""
 
-    installations: Callable[[], Iterable[Installation]]
     user: ServerUser
+    installations: Callable[[], Iterable[Installation]] = tuple
 
-    def copier(self, installation: Installation) -> tuple[Path, int]:
-        """pg_basebackup and its major version; it copies servers of its own version and of older ones.
+    def path(self, name: str, installation: Installation) -> Path:
+        """The program of the installation itself, or of the next newer one that has it.
 
         Raises:
-            EngineError: no installation has it.
+            EngineError: none has it.
         """
-        newer = [found for found in self.installations() if int(found.version) >= int(installation.version)]
-        for found in (installation, *newer):
-            program = found.bin_dir / _COPYING
-            if program.exists():
-                return program, int(found.version)
+        newer = [one for one in self.installations() if int(one.version) > int(installation.version)]
+        for one in (installation, *sorted(newer, key=lambda one: int(one.version))):
+            if (one.bin_dir / name).is_file():
+                return one.bin_dir / name
         raise EngineError(
-            f"No PostgreSQL {installation.version} or newer on this host has {_COPYING}, which copies a server."
+            f"this host has no {name} for PostgreSQL {installation.version}: install the client programs of that "
+            "version or a newer one"
         )
 
-    def rewinder(self, installation: Installation) -> Path | None:
-        """pg_rewind, which works for its own version only."""
-        program = installation.bin_dir / _REWINDING
-        return program if program.exists() else None
+    def works(self, program: Path) -> bool:
+        """Whether a program runs here at all."""
+        try:
+            self.run([program, "--version"])
+        except EngineError:
+            return False
+        return True
 
-    def run(self, command: Iterable[str | Path], folder: Path) -> None:
-        """Run a program to its end as the servers' user. `folder` is the node's, by which `end` finds it again.
+    def run(
+        self, command: Sequence[str | Path], node: NodeSpec | None = None, folder: Path = Path("/")
+    ) -> str:
+        """Run a program to its end and return what it printed.
+
+        With a node, it connects to its server. The folder is where it works, and where `end` finds it again.
 
         Raises:
-            EngineError: it failed; the message ends with its last lines.
+            EngineError: it failed; the message ends with the last lines of what it printed.
         """
-        words = [str(word) for word in command]
+        name = Path(command[0]).name
         try:
             done = subprocess.run(
-                words,
+                [str(word) for word in command],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 cwd=folder,
-                env=_ENVIRONMENT,
+                env=environment(node),
                 check=False,
                 **self.user.identity(),
             )
         except (OSError, subprocess.SubprocessError) as error:
-            raise EngineError(f"Could not run {words[0]}: {error}.") from error
+            raise EngineError(f"{name} could not be run: {error}") from error
         if done.returncode != 0:
-            lines = done.stdout.decode(errors="replace").strip().splitlines()[-5:]
-            raise EngineError(f"{Path(words[0]).name} failed in {folder}: " + "\n".join(lines))
+            said = last_lines(done.stdout) or f"it ended with {done.returncode}"
+            raise EngineError(f"{name} failed: {said}")
+        return done.stdout.decode(errors="replace")
 
     def end(self, folder: Path) -> None:
-        """End what a worker that was killed left at work on a node."""
+        """End what a worker that was killed left at work on a node.
+
+        Raises:
+            EngineError: it does not die.
+        """
 
         def at_work() -> list[processes.Process]:
-            return [found for name in (_COPYING, _REWINDING) for found in processes.working_in(folder, name)]
+            return [found for name in _WRITERS for found in processes.working_in(folder, name)]
 
         for process in at_work():
             process.send(signal.SIGKILL)
         if not wait_until(lambda: not at_work(), _END_SECONDS):
             raise EngineError(f"A program at work in {folder} does not die.")
+
+
+def environment(node: NodeSpec | None, name: str = "openrds") -> dict[str, str]:
+    """What leads a program to a node's server as the superuser; nothing of our own environment."""
+    if node is None:
+        return _ENVIRONMENT
+    return {
+        **_ENVIRONMENT,
+        "PGHOST": str(node.socket_dir),
+        "PGPORT": str(node.port),
+        "PGUSER": SUPERUSER,
+        "PGAPPNAME": name,
+        "PGOPTIONS": "-c log_statement=none -c default_transaction_read_only=off -c statement_timeout=0",
+    }
+
+
+def last_lines(output: bytes) -> str:
+    return "\n".join(output.decode(errors="replace").strip().splitlines()[-_LINES:])

@@ -110,16 +110,16 @@ class PostgreSQLReplication:
         make_durable(self._node.folder)
 
     def _copy_running(self, unfinished: Path) -> None:
-        program, version = self._programs.copier(self._node.installation)
+        program = self._programs.path("pg_basebackup", self._node.installation)
         self._make_slot()
         options = ["--checkpoint=fast", "--wal-method=stream", "--no-password"]
-        if version >= _WITH_MANIFEST:
+        if configuration.major_version(self._node) >= _WITH_MANIFEST:
             options.append("--no-manifest")
         slot = configuration.slot_name(self._node.node_id)
         source = configuration.conninfo(self._upstream)
         self._programs.run(
             (program, f"--pgdata={unfinished}", f"--dbname={source}", f"--slot={slot}", *options),
-            self._node.folder,
+            folder=self._node.folder,
         )
 
     def _copy_stopped(self, unfinished: Path) -> None:
@@ -127,9 +127,10 @@ class PostgreSQLReplication:
         source = self._upstream.data_dir
         if not ControlFile.read(source).is_shut_down:
             raise EngineError(f"{self._upstream.node_id} does not run, and was not shut down cleanly.")
-        self._programs.run(("cp", "--archive", "--reflink=auto", source, unfinished), self._node.folder)
+        folder = self._node.folder
+        self._programs.run(("cp", "--archive", "--reflink=auto", source, unfinished), folder=folder)
         initdb = self._node.installation.bin_dir / "initdb"
-        self._programs.run((initdb, "--sync-only", f"--pgdata={unfinished}"), self._node.folder)
+        self._programs.run((initdb, "--sync-only", f"--pgdata={unfinished}"), folder=folder)
 
     def follow(self) -> None:
         """
@@ -227,8 +228,9 @@ class PostgreSQLReplication:
         return here.timeline in forks and here.checkpoint < parse_position(forks[here.timeline])
 
     def _rewind(self) -> bool:
-        program = self._programs.rewinder(self._node.installation)
-        if program is None:
+        # It works for its own version only.
+        program = self._node.installation.bin_dir / "pg_rewind"
+        if not program.is_file():
             return False
         mark = self._node.folder / _REWINDING
         with sessions.superuser_session(self._upstream) as connection:
@@ -239,7 +241,7 @@ class PostgreSQLReplication:
             mark.touch()
             self._programs.run(
                 (program, f"--target-pgdata={self._node.data_dir}", f"--source-server={source}"),
-                self._node.folder,
+                folder=self._node.folder,
             )
         except EngineError:
             return False

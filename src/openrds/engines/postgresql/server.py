@@ -54,7 +54,7 @@ class PostgreSQLServer:
     ) -> None:
         self.node = node
         self._user = user
-        self._programs = programs or Programs(tuple, user)
+        self._programs = programs or Programs(user)
         self._limits = limits or NoLimits()
         self._start_seconds = start_seconds
         self._record = node.folder / processes.RECORD
