@@ -61,16 +61,12 @@ def test_a_failure_at_each_step_leaves_nothing(
 ) -> None:
     """`before`: the step fails at once; `after`: it has done its work, and fails all the same."""
     fail = fail_before if when == "before" else fail_after
-    prove_unwinding(
-        workbench, prepared, key, position, lambda step: replace(step, do=fail(step.do)), lambda undo: undo
-    )
+    prove_unwinding(workbench, prepared, key, position, fail, lambda undo: undo)
 
 
 @pytest.mark.parametrize(("key", "position"), EVERY_STEP)
 def test_each_undo_may_run_twice(workbench: Workbench, prepared: Prepared, key: str, position: int) -> None:
-    prove_unwinding(
-        workbench, prepared, key, position, lambda step: replace(step, do=fail_after(step.do)), twice
-    )
+    prove_unwinding(workbench, prepared, key, position, fail_after, twice)
 
 
 @pytest.mark.parametrize("key", OPERATIONS)
@@ -99,7 +95,7 @@ def prove_unwinding(
     prepared: Prepared,
     key: str,
     position: int,
-    fail: Callable[[Step[Any, Any]], Step[Any, Any]],
+    fail: Callable[[Body], Body],
     wrap_undo: Callable[[Body], Body],
 ) -> None:
     scenario = SCENARIOS[key]
@@ -109,12 +105,13 @@ def prove_unwinding(
 
     def change(step: Step[Any, Any], place: int) -> Step[Any, Any]:
         step = replace(step, undo=wrap_undo(step.undo))
-        return fail(step) if place == position else step
+        return replace(step, do=fail(step.do)) if place == position else step
 
     task = bench.run(task_id, changed(key, change))
     assert task["status"] == "Failed"
     assert "on purpose" in task["fail_reason"]
-    if came_too_far(scenario, key, position):
+    last_done = position - 1 if fail is fail_before else position
+    if came_too_far(scenario, key, last_done):
         check_halted(bench, task["instance_id"])
         prepared.clean_up()
     else:
@@ -139,10 +136,10 @@ def check_halted(bench: Workbench, instance_id: str) -> None:
     assert instance["status"] in (InstanceStatus.ACTIVE, InstanceStatus.FAILED)
 
 
-def came_too_far(scenario: Scenario, key: str, position: int) -> bool:
-    """Whether the step from which there is no way back was begun."""
+def came_too_far(scenario: Scenario, key: str, last_done: int) -> bool:
+    """Whether the step from which there is no way back did something."""
     names = [step.name for step in OPERATIONS[key].steps]
-    return scenario.no_way_back is not None and position >= names.index(scenario.no_way_back)
+    return scenario.no_way_back is not None and last_done >= names.index(scenario.no_way_back)
 
 
 def begin(bench: Workbench, prepared: Prepared, key: str) -> tuple[Scenario, UUID]:

@@ -3,7 +3,6 @@
 from typing import Any
 
 import psycopg
-import pytest
 
 from openrds.hosts.addresses import is_answering
 from support.service import PASSWORD, ServiceUnderTest, fresh, running_service, wait_for
@@ -119,21 +118,3 @@ def test_after_seven_days_it_is_started_in_its_window() -> None:
         service.start()
         wait_for(lambda: service.instance(due["id"])["status"] == "ACTIVE", what="it is started")
         assert service.instance(early["id"])["status"] == "SHUTDOWN"
-
-
-def test_read_replicas_go_with_their_primary() -> None:
-    """The store says that one copies the other, which is all that stopping and starting ask."""
-    with running_service() as service:
-        primary, replica = service.create(name="primary-db"), service.create(name="replica-db")
-        with store_of(service) as store:
-            store.execute("update instance set replica_of = %s where id = %s", [primary["id"], replica["id"]])
-        for what, status in (("shutdown", "SHUTDOWN"), ("startup", "ACTIVE")):
-            code, answer = act(service, replica["id"], what)
-            assert (code, answer["error_code"]) == (409, "DBS.280406")
-            assert primary["id"] in answer["error_msg"]
-            done(service, primary["id"], what)
-            for instance in (primary, replica):
-                wait_for(lambda i=instance, s=status: service.instance(i["id"])["status"] == s, what=status)
-                assert answers(instance) == (status == "ACTIVE")
-        with store_of(service) as store:
-            store.execute("update instance set replica_of = null")
