@@ -19,6 +19,7 @@ from openrds.operations import restoring
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources, set_status, settle_by_looking
 from openrds.operations.restore_source import RestoreSource, Source, check_not_a_source, find_source
+from openrds.operations.servers import check_endpoint
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
@@ -106,7 +107,7 @@ def stop_server(context: Context) -> None:
 def start_server(context: Context) -> None:
     server = _server(context)
     context.resources.start(server)
-    restoring.check_answers(server)
+    check_endpoint(context.resources, context.instance_id)
 
 
 def swap_data(context: Context) -> None:

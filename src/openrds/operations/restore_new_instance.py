@@ -9,10 +9,9 @@ from openrds.domain.instance import InstanceStatus
 from openrds.domain.task import TaskName
 from openrds.engines.passwords import seal_password
 from openrds.engines.protocol import Server
-from openrds.operations import restoring
-from openrds.operations.addresses import listen_on, release_addresses, take_endpoint
+from openrds.operations import creating, restoring
 from openrds.operations.create_request import CreateInstance, Datastore
-from openrds.operations.creation import NewInstance, plan_instance, write_instance
+from openrds.operations.instance_plan import NewInstance, plan_instance, write_instance
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources, set_status
 from openrds.operations.restore_source import RestoreSource, Source, find_source
@@ -78,25 +77,6 @@ def _check_fits(planned: NewInstance, backup: Row) -> None:
         )
 
 
-def allocate_address(context: Context) -> Output:
-    address = take_endpoint(context.resources, context.resources.instance(context.instance_id))
-    listen_on(context.resources, _node(context), address)
-    return {"address": address}
-
-
-def release_address(context: Context) -> None:
-    release_addresses(context.resources, context.instance_id)
-
-
-def create_volume(context: Context) -> None:
-    size = context.resources.instance(context.instance_id)["volume_size"]
-    context.resources.volumes.create(_node(context)["id"], size)
-
-
-def remove_volume(context: Context) -> None:
-    context.resources.remove_folders(_node(context)["id"])
-
-
 def restore_data(context: Context) -> None:
     resources, server = context.resources, _server(context)
     if not server.node.data_dir.exists():
@@ -115,11 +95,11 @@ def start_server(context: Context) -> None:
     context.resources.start(server)
     if parameters.sealed_password:
         server.set_administrator(parameters.administrator, parameters.sealed_password)
-    restoring.check_answers(server)
+    creating.check_endpoint(context)
 
 
 def stop_server(context: Context) -> None:
-    _server(context).stop()
+    creating.stop_servers(context)
     context.resources.backups.remove_archive(context.instance_id)
 
 
@@ -128,27 +108,19 @@ def completed(context: Context, connection: Writer) -> Output:
     return {}
 
 
-def failed(context: Context, connection: Writer) -> None:
-    set_status(connection, context.instance_id, InstanceStatus.CREATE_FAIL)
-
-
-def _node(context: Context) -> Row:
-    return context.resources.primary(context.instance_id)
-
-
 def _server(context: Context) -> Server:
-    return context.resources.server(context.resources.instance(context.instance_id), _node(context))
+    return context.resources.primary_server(context.instance_id)
 
 
 RESTORE_NEW_INSTANCE: Operation[Resources, Parameters] = Operation(
     key="restore_new_instance",
     parameters=Parameters,
     steps=(
-        Step("allocate address", allocate_address, undo=release_address, expected=0.01),
-        Step("create volume", create_volume, undo=remove_volume, expected=0.01),
+        creating.ALLOCATE_ADDRESS,
+        creating.CREATE_VOLUME,
         Step("restore data", restore_data, undo=remove_data, expected=2.0),
         Step("start server", start_server, undo=stop_server, expected=0.2),
     ),
     on_completed=completed,
-    on_failed=failed,
+    on_failed=creating.failed,
 )
