@@ -102,17 +102,28 @@ def test_a_table_that_is_not_given_in_full_is_a_usage_problem(call: Caller, word
     assert call.sent("POST") == []
 
 
-def test_a_new_instance_takes_after_its_source(call: Caller) -> None:
+@pytest.mark.parametrize(
+    ("options", "ha", "flavor"),
+    [
+        ((), None, "rds.pg.n1.large.4"),
+        (("--ha", "sync"), {"mode": "Ha", "replication_mode": "sync"}, "rds.pg.n1.large.4.ha"),
+    ],
+)
+def test_a_new_instance_takes_after_its_source(
+    call: Caller, options: tuple[str, ...], ha: object, flavor: str
+) -> None:
     listed = {"flavor_ref": "rds.pg.n1.large.4", "volume": {"size": 80}, "datastore": BACKUP["datastore"]}
     call.api.answer("instances", {"instances": [{"id": INSTANCE_ID, **listed}]})
     offer_everything(call.api)
     words = ("instance", "restore", "new", "again", "--from", INSTANCE_ID, "--time", "5", "--no-wait")
-    assert call(*words).code == 0
+    assert call(*words, *options).code == 0
     ((path, body),) = call.sent("POST")
     assert path == "instances"
     assert body["restore_point"] == {"instance_id": INSTANCE_ID, "type": "timestamp", "restore_time": 5}
-    assert (body["flavor_ref"], body["volume"]["size"]) == ("rds.pg.n1.large.4", 80)
+    assert (body["flavor_ref"], body["volume"]["size"]) == (flavor, 80)
     assert "password" not in body and "datastore" not in body
+    assert body.get("ha") == ha
+    assert body["availability_zone"].count(",") == (0 if ha is None else 1)
 
 
 def test_a_backup_of_an_instance_that_is_gone_is_restored(call: Caller) -> None:

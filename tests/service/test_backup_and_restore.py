@@ -360,7 +360,7 @@ def test_a_moment_is_restored_to_a_new_instance(
         ({"restore_time": "yesterday"}, {}, (400, "DBS.200001")),
         ({"database_name": {"a": "b"}, "restore_time": 1}, {}, (400, "DBS.200001")),
         ({}, {"datastore": {"type": "PostgreSQL", "version": "16"}}, (400, "DBS.200001")),
-        ({}, {"ha": {"mode": "Ha", "replication_mode": "async"}}, (400, "DBS.200001")),
+        ({}, {"ha": {"mode": "Ha", "replication_mode": "async"}}, (400, "DBS.280244")),
     ],
 )
 def test_what_is_wrong_with_a_restore_is_said(

@@ -7,6 +7,7 @@ import datetime as dt
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -91,9 +92,15 @@ def bound_instance(bench: Workbench) -> str:
 def ha_request(bench: Workbench, mode: str = "sync") -> CreateInstance:
     if not bench.resources.forwarder.name:
         pytest.skip(bench.resources.forwarder.refusal)
-    return bench.create_request(
-        flavor_ref="rds.pg.n1.medium.2.ha", availability_zone="local-1a,local-1a", ha=Ha("Ha", mode)
-    )
+    return bench.create_request(**ha_fields(mode))
+
+
+def ha_fields(mode: str = "sync") -> dict[str, Any]:
+    return {
+        "flavor_ref": "rds.pg.n1.medium.2.ha",
+        "availability_zone": "local-1a,local-1a",
+        "ha": Ha("Ha", mode),
+    }
 
 
 def ha_instance(bench: Workbench) -> str:
@@ -346,6 +353,14 @@ def check_backup(bench: Workbench, instance_id: str) -> None:
 
 
 def check_restored(bench: Workbench, instance_id: str) -> None:
+    if bench.resources.forwarder.name:
+        check_ha(bench, instance_id)
+    else:
+        check_active(bench, instance_id)
+    read_back(bench, instance_id, "written_down")
+
+
+def check_restored_onto(bench: Workbench, instance_id: str) -> None:
     check_active(bench, instance_id)
     read_back(bench, instance_id, "written_down")
 
@@ -367,9 +382,11 @@ def submit_backup(intake: Intake, instance_id: str | None, _bench: Workbench) ->
 
 
 def submit_restore_new(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    """With a standby, where the machine has the means."""
     point = {"instance_id": instance_id, "type": "timestamp", "restore_time": now()}
+    pair = ha_fields() if bench.resources.forwarder.name else {}
     _, task_id = restore_new_instance.submit(
-        intake, bench.create_request(restore_point=point, datastore=None)
+        intake, bench.create_request(restore_point=point, datastore=None, **pair)
     )
     assert task_id is not None
     return task_id
@@ -423,7 +440,7 @@ SCENARIOS = {
     "restore_instance": Scenario(
         restore_target,
         submit_restore_onto,
-        check_restored,
+        check_restored_onto,
         InstanceStatus.ACTIVE,
         no_way_back="remove old data",
     ),

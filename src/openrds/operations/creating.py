@@ -62,7 +62,9 @@ def confirm_writes(context: StepContext[Resources, P]) -> None:
 
 
 def pass_on_endpoint(context: StepContext[Resources, P]) -> None:
-    context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
+    """To the primary of several; a single server listens on it itself."""
+    if context.resources.standbys(context.instance_id):
+        context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
 
 
 def check_endpoint(context: StepContext[Resources, P]) -> None:
