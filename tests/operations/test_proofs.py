@@ -129,6 +129,7 @@ def check_unwound(bench: Workbench, scenario: Scenario, instance_id: str, before
     assert before.locks == 0
     assert instance["status"] == scenario.failed_status
     assert not instance["deleting"]
+    scenario.check_failed(bench, instance_id)
 
 
 def check_halted(bench: Workbench, instance_id: str) -> None:

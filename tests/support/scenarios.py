@@ -55,7 +55,8 @@ class Scenario:
     """`prepare` gives the instance that the operation runs on, if it needs one; `submit` asks for the operation.
 
     `gone` says whether the instance is gone after success, `no_way_back` names the first step that cannot be
-    undone, `failed_status` is the status after a failure from which everything could be undone.
+    undone, `failed_status` is the status after a failure from which everything could be undone, and `check_failed`
+    what else must hold of the instance then.
     """
 
     prepare: Callable[[Workbench], str | None]
@@ -63,6 +64,7 @@ class Scenario:
     check: Callable[[Workbench, str], None]
     failed_status: InstanceStatus
     no_way_back: str | None = None
+    check_failed: Callable[[Workbench, str], None] = lambda _bench, _instance_id: None
 
 
 def active_instance(bench: Workbench) -> str:
@@ -283,6 +285,19 @@ def submit_replica(intake: Intake, instance_id: str | None, bench: Workbench) ->
     return task_id
 
 
+def check_followed(bench: Workbench, instance_id: str) -> None:
+    """By each node and replica that it has, all of which serve; with `sync` its standby confirms."""
+    check_active(bench, instance_id)
+    resources = bench.resources
+    standbys = {node["id"] for node in resources.standbys(instance_id)}
+    (replica,) = (row for row in bench.instances() if row["replica_of"] == instance_id)
+    assert replica["status"] == "ACTIVE"
+    followers = resources.primary_server(instance_id).replication.followers()
+    assert {one.node_id for one in followers} == {*standbys, resources.primary(replica["id"])["id"]}
+    assert {one.node_id for one in followers if one.confirms} == standbys
+    assert all(node["confirmation"] == "yes" for node in resources.standbys(instance_id))
+
+
 def check_follows(bench: Workbench, instance_id: str) -> None:
     check_active(bench, instance_id)
     replica = bench.resources.primary_server(instance_id)
@@ -329,9 +344,10 @@ def backed_up_instance(bench: Workbench) -> str:
 
 
 def restore_target(bench: Workbench) -> str:
-    """An instance to restore onto; beside it is one to restore from."""
+    """One to restore onto, with a read replica, and a standby where there can be one; and one to restore from."""
     backed_up_instance(bench)
-    return active_instance(bench)
+    target = ha_instance(bench) if bench.resources.forwarder.name else active_instance(bench)
+    return done(bench, target, bench.submit(lambda intake: submit_replica(intake, target, bench)))
 
 
 def write_down(bench: Workbench, instance_id: str) -> None:
@@ -361,8 +377,10 @@ def check_restored(bench: Workbench, instance_id: str) -> None:
 
 
 def check_restored_onto(bench: Workbench, instance_id: str) -> None:
-    check_active(bench, instance_id)
-    read_back(bench, instance_id, "written_down")
+    check_followed(bench, instance_id)
+    (replica,) = (row["id"] for row in bench.instances() if row["replica_of"] == instance_id)
+    for one in (instance_id, replica):
+        read_back(bench, one, "written_down")
 
 
 def check_restored_table(bench: Workbench, instance_id: str) -> None:
@@ -394,7 +412,7 @@ def submit_restore_new(intake: Intake, instance_id: str | None, bench: Workbench
 
 def submit_restore_onto(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
     assert instance_id is not None
-    (source,) = (row["id"] for row in bench.instances() if row["id"] != instance_id)
+    source, *_ = (row["id"] for row in bench.instances() if row["id"] != instance_id)
     request = restore_instance.RestoreInstance(
         RestoreSource(source, restore_time=now()), restore_instance.RestoreTarget(instance_id)
     )
@@ -442,7 +460,8 @@ SCENARIOS = {
         submit_restore_onto,
         check_restored_onto,
         InstanceStatus.ACTIVE,
-        no_way_back="remove old data",
+        no_way_back="replace old data",
+        check_failed=check_followed,
     ),
     "restore_tables": Scenario(
         backed_up_instance,
