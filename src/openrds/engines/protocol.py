@@ -105,7 +105,8 @@ class Replication(Protocol):
     def rejoin(self) -> str:
         """Follow the upstream after having been its equal: what it does not have is dropped.
 
-        Returns by which means: `attached`, `rewound` or `copied`.
+        What led to it of its log, and was not archived, is archived first. Returns by which means: `attached`,
+        `rewound` or `copied`.
         """
 
     def retire(self) -> str:
@@ -221,6 +222,9 @@ class Backups(Protocol):
         Raises:
             EngineError: the server does not archive; the message says what it reports.
         """
+
+    def is_archived_since(self, archive: Path, log_position: str) -> bool:
+        """Whether the archive has all from a position on to its end, so that each moment between can be reached."""
 
     def prune_archive(self, archive: Path, log_position: str | None) -> None:
         """Remove what comes before a position. Without one all may go, but for what was archived just now."""

@@ -117,6 +117,12 @@ where backup.instance_id = instance.id and instance.id = %s and backup.type = 'a
                          and newer.end_time > backup.end_time)))
   and not exists (select from task where task.status = 'Running' and parameters ->> 'backup_id' = backup.id)
 
+-- name: bases
+select id, log_position from backup where instance_id = %s and status = 'COMPLETED' and continuous
+
+-- name: end_continuity_of
+update backup set continuous = false where id = %s
+
 -- name: oldest_base
 select log_position from backup
 where instance_id = %s and status = 'COMPLETED' and continuous order by begin_time limit 1
