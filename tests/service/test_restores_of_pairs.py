@@ -1,4 +1,4 @@
-"""Restores of instances with a standby and read replicas, through the API. One test goes on from the other."""
+"""Restores of instances with a standby and read replicas, through the API."""
 
 import os
 import signal
@@ -113,7 +113,6 @@ def test_the_log_goes_on_over_the_death_of_a_primary(
     job = restore_tables(service, tables_of(pair["id"], after_death, ("orders", "orders_after")))
     assert job["status"] == "Completed", job
     assert (rows(pair, "orders_after"), rows(pair, "orders")) == (200, 0)
-    back_up(service, pair["id"], "after-the-change")
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +132,7 @@ def test_a_moment_is_restored_to_a_new_pair(service: ServiceUnderTest, restored:
 def test_moments_that_lost_log_leads_to_are_claimed_no_more(
     service: ServiceUnderTest, pair: dict[str, Any], restored: dict[str, Any], death: Death
 ) -> None:
+    back_up(service, pair["id"], "after-the-change")
     times = f"instances/{pair['id']}/restore-time"
     begin = service.get(times)["restore_time"][0]["start_time"]
     death.log.unlink()
