@@ -161,7 +161,10 @@ def replace_old_data(context: Context) -> None:
     _remove(before)
     restoring.remove_apart(resources, _primary(context), str(context.task_id))
     resources.backups.forget_aside(context.instance_id)
-    _start_all(context)
+    try:
+        _start_all(context)
+    except EngineError as error:
+        raise EngineError(f"The data is restored, but {error}") from error
 
 
 def _remove(place: Path) -> None:
@@ -202,7 +205,7 @@ def _start_all(context: Context) -> None:
         try:
             build_standby(resources, id_, resources.primary(id_)["id"])
         except EngineError as error:
-            failures.append(f"read replica {id_}: {error}")
+            failures.append(f"read replica {id_} cannot follow: {error}")
     if failures:
         raise EngineError("; ".join(failures))
 
