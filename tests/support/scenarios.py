@@ -56,7 +56,7 @@ class Scenario:
 
     `gone` says whether the instance is gone after success, `no_way_back` names the first step that cannot be
     undone, `failed_status` is the status after a failure from which everything could be undone, and `check_failed`
-    what else must hold of the instance then.
+    what else must hold of the instance then. `repeatable` says that the same can be asked for again after success.
     """
 
     prepare: Callable[[Workbench], str | None]
@@ -65,6 +65,7 @@ class Scenario:
     failed_status: InstanceStatus
     no_way_back: str | None = None
     check_failed: Callable[[Workbench, str], None] = lambda _bench, _instance_id: None
+    repeatable: bool = False
 
 
 def active_instance(bench: Workbench) -> str:
@@ -462,6 +463,7 @@ SCENARIOS = {
         InstanceStatus.ACTIVE,
         no_way_back="replace old data",
         check_failed=check_followed,
+        repeatable=True,
     ),
     "restore_tables": Scenario(
         backed_up_instance,
