@@ -66,11 +66,12 @@ def test_each_step_may_run_twice(workbench: Workbench, prepared: Prepared, key: 
     prepared.clean_up()
 
 
-def test_an_instance_is_on_a_mount_of_its_own(workbench: Workbench) -> None:
+def test_an_instance_is_on_a_mount_of_its_own(workbench: Workbench, prepared: Prepared) -> None:
+    prepared.clean_up()
     instance_id = active_instance(workbench)
     node = workbench.resources.primary(instance_id)["id"]
 
     assert mounted_at(workbench.resources.volumes.path(node)) is not None
     footprint = workbench.footprint()
     assert (footprint.mounts, footprint.images) == ({node}, {f"{node}.xfs"})
-    Prepared(workbench).clean_up()
+    prepared.clean_up()

@@ -342,7 +342,9 @@ def test_a_server_that_dies_of_a_volume_full_to_the_last_byte_comes_back(on_imag
     with connect(created) as client:
         client.autocommit = True
         client.execute("create table kept as select 7 as x")
-    process.send(signal.SIGSTOP)  # so that nobody makes it read-only before the volume is full
+    # Nobody is to make it read-only, or give it the reserve, before the volume is full.
+    process.send(signal.SIGSTOP)
+    on_images.child("worker_process").suspend()
     with contextlib.suppress(OSError):
         for number, size in enumerate((GB, 2**20, 2**12)):
             for part in range(64):
@@ -352,7 +354,7 @@ def test_a_server_that_dies_of_a_volume_full_to_the_last_byte_comes_back(on_imag
             file.write(b"x" * 4096)
             file.flush()
     process.send(signal.SIGKILL)
-    process.send(signal.SIGCONT)
+    on_images.child("worker_process").resume()
 
     wait_for(
         lambda: on_images.instance(created["id"])["status"] == "STORAGE FULL" and show(created, "port"), 90

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import datetime as dt
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +15,10 @@ import pytest
 import uvloop
 from test_tasks import nothing, operation, submit
 
+from openrds.hosts.processes import RECORD, find
+from openrds.hosts.user import ServerUser
 from openrds.operations.intake import NoParameters
+from openrds.service.private_store import open_private_store
 from openrds.tasks import worker as worker_module
 from openrds.tasks.operation import Operation, Step
 from openrds.tasks.runner import Runner
@@ -48,7 +53,7 @@ def running_worker(bench: Workbench, work: Operation[Any, NoParameters] = NOOP) 
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
-    thread = threading.Thread(target=work_until_cancelled)
+    thread = threading.Thread(target=work_until_cancelled, daemon=True)
     thread.start()
     try:
         wait_for(lambda: listeners(bench), SOON, "the worker listens")
@@ -128,6 +133,28 @@ def test_a_worker_whose_listening_connection_is_cut_hears_again(workbench: Workb
             workbench.store.rows(b"select pg_terminate_backend(%s)", [pid])
         wait_for(lambda: set(listeners(workbench)) - set(old), SOON, "it listens again")
         await_end(workbench, submit(workbench, NOOP))
+
+
+def test_a_worker_lives_on_when_the_store_has_been_away(
+    workbench: Workbench, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = workbench.resources.settings
+    with running_worker(workbench):
+        store = find(settings.data_dir / "store" / RECORD)
+        assert store is not None
+        store.send(signal.SIGKILL)
+        wait_for(lambda: caplog.text.count("are announced was lost") > 1, SOON, "a vain try to listen again")
+        open_private_store(settings, ServerUser.choose())
+
+        wait_for(lambda: listeners(workbench), SOON, "it listens again")
+        await_end(workbench, submit(workbench, NOOP))
+        began = heartbeat(workbench)
+        wait_for(lambda: heartbeat(workbench) > began, SOON, "its next heartbeat")
+
+
+def heartbeat(bench: Workbench) -> dt.datetime:
+    (row,) = bench.store.rows(b"select max(last_heartbeat) as last from procrastinate_workers")
+    return row["last"]
 
 
 def test_a_step_that_the_watchdog_returns_is_taken_at_once(workbench: Workbench) -> None:

@@ -51,7 +51,10 @@ class Worker:
 
     async def run(self) -> None:
         """Work until cancelled. The queue's own worker ends when the store restarts, so it is begun anew."""
-        while True:
+        this = asyncio.current_task()
+        assert this is not None
+        # Its leave-taking may fail too, and an error in it would hide the cancellation.
+        while not this.cancelling():
             try:
                 await asyncio.to_thread(self._queue.return_jobs_of_host, self._store, self._host)
                 async with self._app.open_async():
