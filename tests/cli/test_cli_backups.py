@@ -53,6 +53,12 @@ def test_a_backup_that_fails_ends_with_1_and_its_reason(call: Caller) -> None:
     assert "the disk is full" in result.err
 
 
+def test_a_backup_is_stopped(call: Caller) -> None:
+    call.api.answer(f"instances/{INSTANCE_ID}/backups/stop", {"job_id": "task-1"})
+    result = call("backup", "stop", INSTANCE_ID)
+    assert (result.code, "task-1" in result.out) == (0, True)
+
+
 def test_backups_are_listed_and_deleted(call: Caller) -> None:
     call.api.answer("backups", {"backups": [BACKUP], "total_count": 1})
     call.api.answer(f"backups/{BACKUP_ID}", {})

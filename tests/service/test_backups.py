@@ -93,7 +93,7 @@ def test_what_is_wrong_with_a_backup_is_said(
     assert service.instance(orders["id"])["status"] == "ACTIVE"
 
 
-def test_one_backup_at_a_time(service: ServiceUnderTest, orders: dict[str, Any]) -> None:
+def test_one_backup_at_a_time_which_may_be_stopped(service: ServiceUnderTest, orders: dict[str, Any]) -> None:
     worker = service.child("worker_process")
     worker.suspend()
     try:
@@ -102,13 +102,19 @@ def test_one_backup_at_a_time(service: ServiceUnderTest, orders: dict[str, Any])
         second = {"instance_id": orders["id"], "name": "second-backup"}
         assert refusal(service, "POST", "backups", second)[:2] == (409, "DBS.201205")
         assert refusal(service, "DELETE", f"backups/{made['id']}")[:2] == (409, "DBS.201205")
+        stopped = post(service, f"instances/{orders['id']}/backups/stop", None)["job_id"]
         action = {"restart": {}}
         assert refusal(service, "POST", f"instances/{orders['id']}/action", action)[:2] == (409, "DBS.200019")
     finally:
         worker.resume()
-    task = service.get(f"tasklist?instance_id={orders['id']}&limit=1")["tasks"][0]
-    service.completed(task["id"])
+    job = service.ended(stopped)
+    assert (job["name"], job["status"]) == ("BackupPostgresqlInInstance", "Failed")
+    assert "it was stopped" in job["fail_reason"]
     assert service.instance(orders["id"])["status"] == "ACTIVE"
+    (listed,) = backups(service, orders["id"], backup_id=made["id"])
+    assert listed["status"] == "FAILED"
+    path = f"instances/{orders['id']}/backups/stop"
+    assert refusal(service, "POST", path)[:2] == (400, "DBS.200086")
     post(service, "backups/batch-delete", {"backup_ids": [made["id"]]})
     assert backups(service, orders["id"], backup_id=made["id"]) == []
 

@@ -216,6 +216,9 @@ class Backups(Protocol):
             EngineError: this host has no program for it, or the copy failed.
         """
 
+    def break_off(self, folder: Path) -> None:
+        """Have `back_up` into this folder fail, where it is at work."""
+
     def archive_log(self, node: NodeSpec) -> None:
         """Return once everything that is committed by now is in the archive, with a later commit behind it.
 

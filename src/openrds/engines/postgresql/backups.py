@@ -49,10 +49,20 @@ class PostgreSQLBackups:
         self.programs.run(
             [program, "-D", data, "--wal-method=stream", "--checkpoint=fast", "--no-password", "--no-sync"],
             node,
+            folder,
         )
         end = _now(node)
         self._verify(node, data)
         return BaseBackup(begin, end, _first_segment(data), _size(data))
+
+    def break_off(self, folder: Path) -> None:
+        """
+        Have `back_up` into this folder fail, where it still copies.
+
+        Raises:
+            EngineError: the program that copies does not die.
+        """
+        self.programs.end(folder)
 
     def archive_log(self, node: NodeSpec) -> None:
         """
