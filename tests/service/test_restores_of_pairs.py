@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
-from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.processes import RECORD, find
-from openrds.hosts.user import ServerUser
 from support.backups import (
     back_up,
     folder,
@@ -24,15 +22,11 @@ from support.backups import (
     rows,
     tables_of,
 )
+from support.means import needs_forwarding
 from support.service import ServiceUnderTest, fresh, wait_for
 from support.writer import connect
 
-_CANNOT_PASS_ON = choose_forwarder("auto", Path("/tmp/x"), ServerUser.choose()).refusal
-
-pytestmark = [
-    pytest.mark.xdist_group("backups"),
-    pytest.mark.skipif(bool(_CANNOT_PASS_ON), reason=_CANNOT_PASS_ON),
-]
+pytestmark = [pytest.mark.xdist_group("backups"), needs_forwarding]
 
 HA = {
     "flavor_ref": "rds.pg.n1.medium.2.ha",
