@@ -1,10 +1,26 @@
 """Fixtures for all tests; what they are made of is in `support`."""
 
 from collections.abc import Iterator
+from zlib import crc32
 
 import pytest
 
 from support.service import ServiceUnderTest, running_service
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a module run in one worker, which so makes what they share only once.
+
+    Those of a long module that is marked with `grouped_by` are parted by the values of the parameters it names.
+    """
+    for item in items:
+        marker = item.get_closest_marker("grouped_by")
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        values = [repr(parameters.get(name)) for name in (marker.args if marker else ())]
+        group = item.nodeid.partition("::")[0]
+        if values:
+            group += f"-{crc32(' '.join(values).encode()):x}"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,8 @@ STEPS = int(os.environ.get("OPENRDS_CHAOS_STEPS", "60"))
 RUNS = int(os.environ.get("OPENRDS_CHAOS_RUNS", "4"))
 FIRST_SEED = int(os.environ.get("OPENRDS_CHAOS_SEED", "1"))
 
+pytestmark = pytest.mark.grouped_by("number")
+
 _MOST_PRIMARIES = 3
 _MOST_REPLICAS = 2
 _FLAVORS = ("rds.pg.n1.medium.2", "rds.pg.n1.medium.4", "rds.pg.n1.large.2")

@@ -10,6 +10,8 @@ import pytest
 from conftest import trial_of
 from openrds.engines.protocol import DatabaseCopy, EngineError, RestorePoint, TableCopy
 
+pytestmark = pytest.mark.grouped_by("installed")
+
 #: A scratch server serves one restore: tests that share one take a mark each, and each other tables.
 MARK, OTHER_MARK, THIRD_MARK = (digit * 32 for digit in "012")
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import tempfile
 import threading
 from pathlib import Path
 
@@ -14,6 +13,9 @@ from openrds.engines.postgresql import configuration, discovery, passwords
 from openrds.engines.postgresql.datadirs import DataDirectories
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.hosts.user import ServerUser
+from support.folders import short_folder
+
+pytestmark = pytest.mark.grouped_by("installed")
 
 
 @pytest.fixture
@@ -167,8 +169,7 @@ def found_in(folders, copies):
 
 @pytest.fixture
 def open_folder():
-    folder = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
-    folder.chmod(0o711)
+    folder = short_folder()
     yield folder
     shutil.rmtree(folder)
 

@@ -6,6 +6,8 @@ import pytest
 
 from openrds.engines.protocol import EngineError
 
+pytestmark = pytest.mark.grouped_by("installed")
+
 
 def standby_of(trial, primary):
     server = trial.engine.server(trial.node(upstream=primary.node))

@@ -1,5 +1,4 @@
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +6,7 @@ import pytest
 
 from openrds.hosts.processes import records_below, stop_recorded
 from openrds.hosts.user import ServerUser
+from support.folders import short_folder
 
 
 @pytest.fixture
@@ -17,8 +17,7 @@ def user() -> ServerUser:
 @pytest.fixture
 def folder(user: ServerUser) -> Iterator[Path]:
     """A folder that the server user can pass through; servers recorded in it are stopped."""
-    path = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
-    path.chmod(0o711)
+    path = short_folder()
     yield path
     for record in records_below(path):
         stop_recorded(record, 5)

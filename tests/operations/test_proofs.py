@@ -25,6 +25,9 @@ from support.scenarios import SCENARIOS, Scenario
 from support.service import wait_for
 from support.workbench import Footprint, Operations, Workbench
 
+#: The cases of an operation follow one another, so that an instance that was prepared for one serves the next.
+pytestmark = pytest.mark.grouped_by("key")
+
 EVERY_STEP = [
     pytest.param(key, position, id=f"{key}-{step.name.replace(' ', '_')}")
     for key, operation in OPERATIONS.items()

@@ -19,8 +19,6 @@ from test_instances import connect
 from openrds.hosts.processes import RECORD, find
 from support.service import PASSWORD, ServiceUnderTest, private_cidr, running_service, wait_for
 
-pytestmark = pytest.mark.xdist_group("faults")
-
 #: Seconds within which the death of a server must be noticed.
 NOTICED = 5.0
 UNKNOWN_INSTANCE = "0123456789abcdef" * 2 + "in03"

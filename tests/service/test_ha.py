@@ -19,10 +19,7 @@ from support.writer import Writer, connect
 
 _CANNOT_PASS_ON = choose_forwarder("auto", Path("/tmp/x"), ServerUser.choose()).refusal
 
-pytestmark = [
-    pytest.mark.xdist_group("ha"),
-    pytest.mark.skipif(bool(_CANNOT_PASS_ON), reason=_CANNOT_PASS_ON),
-]
+pytestmark = pytest.mark.skipif(bool(_CANNOT_PASS_ON), reason=_CANNOT_PASS_ON)
 
 HA = {
     "flavor_ref": "rds.pg.n1.medium.2.ha",

@@ -22,8 +22,6 @@ from openrds.hosts.processes import RECORD, find
 from support.means import needs_cgroups, needs_images
 from support.service import ServiceUnderTest, fresh, running_service, wait_for
 
-pytestmark = pytest.mark.xdist_group("instance_size")
-
 MEDIUM, LARGE, HUGE = "rds.pg.n1.medium.2", "rds.pg.n1.large.2", "rds.pg.n1.8xlarge.8"
 READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
 

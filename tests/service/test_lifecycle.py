@@ -7,7 +7,6 @@ import shutil
 import socket
 import stat
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,8 @@ from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.hosts.processes import RECORD, find
 from openrds.hosts.user import ServerUser
 from openrds.service.private_store import private_store, start_private_store
+from support.folders import short_folder
 from support.service import PASSWORD, ServiceUnderTest, free_port, running_service, wait_for
-
-pytestmark = pytest.mark.xdist_group("lifecycle")
 
 #: Seconds in which a service must have ended after SIGTERM.
 STOP_SECONDS = 5.0
@@ -94,8 +92,7 @@ def failed_serve(data_dir: Path, listen: str = "", **environment: str) -> str:
 @pytest.fixture
 def short_dir() -> Iterator[Path]:
     """A folder with a short path, which the user that servers run as can reach."""
-    root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
-    root.chmod(0o711)
+    root = short_folder()
     yield root
     shutil.rmtree(root)
 

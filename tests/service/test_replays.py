@@ -10,8 +10,6 @@ import pytest
 
 from support.service import ServiceUnderTest
 
-pytestmark = pytest.mark.xdist_group("replays")
-
 #: So many at the same moment.
 AT_ONCE = 8
 

@@ -15,7 +15,7 @@ from openrds.hosts.volumes import FolderVolumes
 
 def _why_no_images() -> str:
     try:
-        with tempfile.TemporaryDirectory(prefix="ords-", dir="/tmp") as folder:
+        with tempfile.TemporaryDirectory(prefix="ords-") as folder:
             Path(folder).chmod(0o711)
             try_images(Path(folder), FolderVolumes(Path(folder) / "nodes", ServerUser.choose()))
     except HostError as error:

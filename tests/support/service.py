@@ -11,7 +11,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from openrds.domain.signature import sign
 from openrds.engines.postgresql.configuration import SUPERUSER
 from openrds.hosts.addresses import claim_listening
 from openrds.service import places
+from support.folders import short_folder
 
 PASSWORD = "Sup3rS3cret-"
 START_SECONDS = 60.0
@@ -278,8 +278,7 @@ def _cidr(first: int) -> str:
 def running_service(start: bool = True, **options: str) -> Iterator[ServiceUnderTest]:
     """A service on a fresh data directory; at the end everything of it is stopped and removed."""
     # A short path, which the user that servers run as can reach.
-    root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
-    root.chmod(0o711)
+    root = short_folder()
     defaults = {
         "listen": f"127.0.0.1:{free_port()}",
         "private_cidr": private_cidr(),

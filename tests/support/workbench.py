@@ -2,10 +2,8 @@
 
 import contextlib
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +31,7 @@ from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation
 from openrds.tasks.queue import Queue
 from openrds.tasks.runner import Runner
+from support.folders import short_folder
 from support.service import left_running, private_cidr, public_cidr, wait_for
 
 PASSWORD = "Sup3rS3cret-"
@@ -147,7 +146,7 @@ class Workbench:
 @contextlib.contextmanager
 def running_workbench(**changes: Any) -> Iterator[Workbench]:
     """`changes` are settings."""
-    root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
+    root = short_folder()
     settings = Settings(
         data_dir=root / "d",
         private_cidr=private_cidr(),
@@ -159,7 +158,6 @@ def running_workbench(**changes: Any) -> Iterator[Workbench]:
         **changes,
     )
     user = ServerUser.choose()
-    root.chmod(0o711)
     places.prepare(settings.data_dir, user)
     socket_root = places.socket_root(settings.data_dir)
     engine = PostgreSQL(settings.data_dir, user, spare_data_dirs=0)
