@@ -53,6 +53,12 @@ def test_a_backup_that_fails_ends_with_1_and_its_reason(call: Caller) -> None:
     assert "the disk is full" in result.err
 
 
+def test_a_backup_is_stopped(call: Caller) -> None:
+    call.api.answer(f"instances/{INSTANCE_ID}/backups/stop", {"job_id": "task-1"})
+    result = call("backup", "stop", INSTANCE_ID)
+    assert (result.code, "task-1" in result.out) == (0, True)
+
+
 def test_backups_are_listed_and_deleted(call: Caller) -> None:
     call.api.answer("backups", {"backups": [BACKUP], "total_count": 1})
     call.api.answer(f"backups/{BACKUP_ID}", {})
@@ -102,17 +108,28 @@ def test_a_table_that_is_not_given_in_full_is_a_usage_problem(call: Caller, word
     assert call.sent("POST") == []
 
 
-def test_a_new_instance_takes_after_its_source(call: Caller) -> None:
+@pytest.mark.parametrize(
+    ("options", "ha", "flavor"),
+    [
+        ((), None, "rds.pg.n1.large.4"),
+        (("--ha", "sync"), {"mode": "Ha", "replication_mode": "sync"}, "rds.pg.n1.large.4.ha"),
+    ],
+)
+def test_a_new_instance_takes_after_its_source(
+    call: Caller, options: tuple[str, ...], ha: object, flavor: str
+) -> None:
     listed = {"flavor_ref": "rds.pg.n1.large.4", "volume": {"size": 80}, "datastore": BACKUP["datastore"]}
     call.api.answer("instances", {"instances": [{"id": INSTANCE_ID, **listed}]})
     offer_everything(call.api)
     words = ("instance", "restore", "new", "again", "--from", INSTANCE_ID, "--time", "5", "--no-wait")
-    assert call(*words).code == 0
+    assert call(*words, *options).code == 0
     ((path, body),) = call.sent("POST")
     assert path == "instances"
     assert body["restore_point"] == {"instance_id": INSTANCE_ID, "type": "timestamp", "restore_time": 5}
-    assert (body["flavor_ref"], body["volume"]["size"]) == ("rds.pg.n1.large.4", 80)
+    assert (body["flavor_ref"], body["volume"]["size"]) == (flavor, 80)
     assert "password" not in body and "datastore" not in body
+    assert body.get("ha") == ha
+    assert body["availability_zone"].count(",") == (0 if ha is None else 1)
 
 
 def test_a_backup_of_an_instance_that_is_gone_is_restored(call: Caller) -> None:

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkrds.v3 import RdsClient
 from huaweicloudsdkrds.v3 import model as m
 from test_huawei_sdk import connected
 
+from support.means import WHY_NO_FORWARDING
 from support.service import PASSWORD, ServiceUnderTest, wait_for
 
 pytestmark = pytest.mark.clients
@@ -68,6 +70,9 @@ def test_what_is_backed_up_is_restored(client: RdsClient, service: ServiceUnderT
     assert finished.size > 1024
     assert finished.datastore.type == "PostgreSQL"
     wait_for(lambda: shown(client, source["id"]).status == "ACTIVE")
+    with pytest.raises(ClientRequestException) as none_runs:
+        client.stop_backup(m.StopBackupRequest(instance_id=source["id"]))
+    assert none_runs.value.error_code == "DBS.200086"
     with psycopg.connect(
         f"host={source['private_ips'][0]} user=root dbname=postgres", password=PASSWORD
     ) as connection:
@@ -124,13 +129,16 @@ def test_what_is_backed_up_is_restored(client: RdsClient, service: ServiceUnderT
     completed(client, recovery.job_id)
     assert rows(shown(client, target["id"]), "orders") == 10
 
-    # To a new one
-    body = service.create_body(name="sdk-restored")
+    # To a new one, which has a standby where there can be one
+    pair = {"flavor_ref": "rds.pg.n1.medium.2.ha", "availability_zone": "local-1a,local-1a"}
+    ha = None if WHY_NO_FORWARDING else m.Ha(mode="Ha", replication_mode="async")
+    body = service.create_body(name="sdk-restored", **(pair if ha else {}))
     created = client.create_restore_instance(
         m.CreateRestoreInstanceRequest(
             body=m.CreateRestoreInstanceRequestBody(
                 name=body["name"],
                 flavor_ref=body["flavor_ref"],
+                ha=ha,
                 volume=m.Volume(type="CLOUDSSD", size=40),
                 region=body["region"],
                 availability_zone=body["availability_zone"],
@@ -142,7 +150,8 @@ def test_what_is_backed_up_is_restored(client: RdsClient, service: ServiceUnderT
         )
     )
     completed(client, created.job_id)
-    assert shown(client, created.instance.id).status == "ACTIVE"
+    restored = shown(client, created.instance.id)
+    assert (restored.status, len(restored.nodes)) == ("ACTIVE", 2 if ha else 1)
 
     for instance_id in (source["id"], target["id"], created.instance.id):
         service.delete(instance_id)

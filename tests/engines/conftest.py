@@ -64,9 +64,15 @@ class PostgreSQLDialect:
     def close_log_segment(self, node: NodeSpec) -> str:
         """Write something, and return the name of the log file that is then complete."""
         with superuser_session(node) as connection:
-            connection.execute("CREATE TABLE public.written AS SELECT 1 AS x")
+            connection.execute("CREATE TABLE IF NOT EXISTS public.written AS SELECT 1 AS x")
+            connection.execute("UPDATE public.written SET x = x + 1")
             row = connection.execute("SELECT pg_walfile_name(pg_switch_wal())").fetchone()
             return row[0]
+
+    def hold_archiver(self, pid: int) -> None:
+        """Have a server archive nothing any more."""
+        (archiver,) = (one for one in psutil.Process(pid).children() if "archiver" in " ".join(one.cmdline()))
+        archiver.suspend()
 
     def break_data(self, node: NodeSpec) -> None:
         os.truncate(node.data_dir / "global" / "pg_control", 100)
@@ -162,6 +168,11 @@ class Trial:
 
     def query(self, server: Server, statement: str, **options: Any) -> Any:
         return self.dialect.query(server.node, statement, **options)
+
+    def pid(self, server: Server) -> int:
+        process = find(server.node.folder / RECORD)
+        assert process is not None
+        return process.pid
 
     def kill(self, server: Server) -> int:
         """As a crash does, and only the main process; returns its pid."""

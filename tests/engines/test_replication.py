@@ -148,8 +148,20 @@ def test_a_standby_that_lacks_something_is_noticed(trial, pair):
         standby.replication.await_position(position, 0.1)
 
 
+def has_all(primary):
+    (follower,) = primary.replication.followers()
+    return follower.streaming and follower.lag_bytes == 0
+
+
 def test_a_killed_primary_comes_back_as_standby_of_its_successor(trial, pair, eventually):
+    """And brings the log that it had not archived, so far as its successor goes on from it."""
     primary, standby = pair
+    archive, backups = primary.node.archive, trial.engine.backups
+    first = trial.dialect.close_log_segment(primary.node)
+    eventually((archive / first).exists)
+    trial.dialect.hold_archiver(trial.pid(primary))
+    second, third = (trial.dialect.close_log_segment(primary.node) for _ in range(2))
+    eventually(lambda: has_all(primary))
     standby.stop()
     trial.query(primary, "INSERT INTO kept VALUES (2)")  # which its successor has not
     trial.kill(primary)
@@ -159,8 +171,13 @@ def test_a_killed_primary_comes_back_as_standby_of_its_successor(trial, pair, ev
     trial.query(standby, "CREATE TABLE after_all AS SELECT 1 AS x")
 
     follower = changed(trial, primary, upstream=replace(standby.node, upstream=None))
+    assert not (archive / second).exists()
     assert follower.replication.rejoin() in ("rewound", "copied")
 
+    assert (archive / third).exists() and backups.is_archived_since(archive, first)
+    (archive / second).unlink()
+    assert not backups.is_archived_since(archive, first)
+    assert backups.is_archived_since(archive, third)
     assert count(trial, follower) == 1
     eventually(lambda: trial.query(follower, "SELECT count(*) FROM after_all") == 1)
 

@@ -1,16 +1,20 @@
 """Automatic backups as policies ask for them, and what is let go of, on a real instance."""
 
 import datetime as dt
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from openrds.operations import delete_instance
+from openrds.hosts import processes
+from openrds.operations import back_up, delete_instance
 from openrds.operations.backup_schedule import backup_is_due, look_after_backups, tidy_backups
 from openrds.store.database import Row
 from support.scenarios import active_instance, run_backup
+from support.service import wait_for
 from support.workbench import Workbench
 
 NOW = dt.datetime(2026, 2, 3, 12, 0, tzinfo=dt.UTC)
@@ -101,6 +105,31 @@ def test_one_automatic_backup_is_begun_and_no_second(workbench: Workbench, insta
     look_after_backups(workbench.resources, workbench.queue)
     (made,) = backups(workbench, instance_id)
     assert (made["type"], made["status"], made["continuous"]) == ("auto", "COMPLETED", True)
+
+
+def test_a_backup_that_is_stopped_breaks_off(workbench: Workbench, instance_id: str) -> None:
+    """While it copies: the program that does is held until it was asked to stop."""
+    request = back_up.CreateBackup(instance_id, "not-wanted")
+    backup, task_id = workbench.submit(lambda intake: back_up.submit(intake, request))
+    with ThreadPoolExecutor(1) as threads:
+        task = threads.submit(workbench.run, task_id)
+        hold(lambda: workbench.resources.backups.unfinished(instance_id, backup["id"]))
+        assert workbench.submit(lambda intake: back_up.stop(intake, instance_id)) == task_id
+        look_after_backups(workbench.resources, workbench.queue)
+        assert (task.result(30)["status"], "was stopped" in task.result()["fail_reason"]) == ("Failed", True)
+    assert backups(workbench, instance_id)[0]["status"] == "FAILED"
+    assert workbench.resources.backups.unfinished(instance_id, backup["id"]) == []
+    change(workbench, "delete from backup where id = %s", backup["id"])
+
+
+def hold(folders: Callable[[], list[Path]]) -> None:
+    """Stop the program that copies into one of the folders, once it is there."""
+
+    def found() -> list[processes.Process]:
+        return [one for folder in folders() for one in processes.working_in(folder, "pg_basebackup")]
+
+    (copying,) = wait_for(found, what="a program that copies")
+    copying.send(signal.SIGSTOP)
 
 
 def test_what_is_older_than_it_is_kept_goes_once_there_is_a_newer(

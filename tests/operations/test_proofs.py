@@ -51,7 +51,7 @@ def test_each_step_may_run_twice(workbench: Workbench, prepared: Prepared, key: 
     task = workbench.run(task_id, operations)
     assert task["status"] == "Completed", task["fail_reason"]
     scenario.check(workbench, task["instance_id"])
-    prepared.clean_up()
+    leave(prepared, scenario, task["instance_id"])
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -87,7 +87,7 @@ def test_workers_killed_at_each_step_are_succeeded(
     assert task["status"] == "Completed", task["fail_reason"]
     assert {step["attempts"] for step in workbench.steps(task_id)} == {3}
     scenario.check(workbench, task["instance_id"])
-    prepared.clean_up()
+    leave(prepared, scenario, task["instance_id"])
 
 
 def prove_unwinding(
@@ -112,11 +112,18 @@ def prove_unwinding(
     assert "on purpose" in task["fail_reason"]
     last_done = position - 1 if fail is fail_before else position
     if came_too_far(scenario, key, last_done):
-        check_halted(bench, task["instance_id"])
-        prepared.clean_up()
+        check_halted(bench, scenario, task["instance_id"])
+        leave(prepared, scenario, task["instance_id"])
     else:
         check_unwound(bench, scenario, task["instance_id"], before)
         prepared.give_back(scenario.prepare, instance_id, left=task["instance_id"])
+
+
+def leave(prepared: Prepared, scenario: Scenario, instance_id: str) -> None:
+    if scenario.repeatable:
+        prepared.give_back(scenario.prepare, instance_id, left=instance_id)
+    else:
+        prepared.clean_up()
 
 
 def check_unwound(bench: Workbench, scenario: Scenario, instance_id: str, before: Footprint) -> None:
@@ -126,14 +133,17 @@ def check_unwound(bench: Workbench, scenario: Scenario, instance_id: str, before
     assert before.locks == 0
     assert instance["status"] == scenario.failed_status
     assert not instance["deleting"]
+    scenario.check_failed(bench, instance_id)
 
 
-def check_halted(bench: Workbench, instance_id: str) -> None:
+def check_halted(bench: Workbench, scenario: Scenario, instance_id: str) -> None:
     """From a step behind which there is no way back the instance comes out whole, or says that it is not."""
     instance = bench.instance(instance_id)
     assert instance is not None
     assert bench.footprint().locks == 0
     assert instance["status"] in (InstanceStatus.ACTIVE, InstanceStatus.FAILED)
+    if instance["status"] == InstanceStatus.ACTIVE:
+        scenario.check_failed(bench, instance_id)
 
 
 def came_too_far(scenario: Scenario, key: str, last_done: int) -> bool:

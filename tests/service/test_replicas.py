@@ -9,10 +9,8 @@ import psycopg
 import pytest
 from test_instances import connect
 
-from openrds.engines.postgresql.configuration import SUPERUSER
 from openrds.hosts.addresses import is_answering
 from openrds.hosts.processes import RECORD, Process, find
-from openrds.service import places
 from support.service import PASSWORD, ServiceUnderTest, fresh, running_service, wait_for
 
 FLAVOR = "rds.pg.n1.medium.2.rr"
@@ -179,7 +177,8 @@ def test_a_replica_that_lost_touch_is_made_to_follow_again(
     node = replica["nodes"][0]["id"]
     process = find(service.data_dir / "nodes" / node / RECORD)
     assert process is not None
-    with superuser(service, primary) as connection, held_still(process):
+    primary_node = primary["nodes"][0]["id"]
+    with service.superuser(primary_node, primary["port"]) as connection, held_still(process):
         connection.execute("select pg_terminate_backend(pid) from pg_stat_replication")
         drop = "select pg_drop_replication_slot(slot_name) from pg_replication_slots where not active"
         wait_for(lambda: connection.execute(drop).rowcount, what="its slot to be free")
@@ -221,14 +220,6 @@ def replica_count(replica: dict[str, Any]) -> int:
         return count(replica)
     except psycopg.OperationalError:
         return -1
-
-
-def superuser(service: ServiceUnderTest, instance: dict[str, Any]) -> psycopg.Connection:
-    """openrds' own session on the server of an instance."""
-    socket = places.socket_root(service.data_dir) / instance["nodes"][0]["id"]
-    return psycopg.connect(
-        host=str(socket), port=instance["port"], user=SUPERUSER, dbname="postgres", autocommit=True
-    )
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import pytest
 
 from openrds.hosts.cgroups import find_cgroups
 from openrds.hosts.errors import HostError
+from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.images import try_images
 from openrds.hosts.mounts import mounts
 from openrds.hosts.user import ServerUser
@@ -33,6 +34,7 @@ def _why_no_cgroups() -> str:
 
 WHY_NO_IMAGES = _why_no_images()
 WHY_NO_CGROUPS = _why_no_cgroups()
+WHY_NO_FORWARDING = choose_forwarder("auto", Path("/tmp/x"), ServerUser.choose()).refusal
 
 
 def limits_of(node_id: str) -> list[str]:
@@ -47,4 +49,5 @@ def limits_of(node_id: str) -> list[str]:
 
 
 needs_images = pytest.mark.skipif(bool(WHY_NO_IMAGES), reason=f"no volumes as images here: {WHY_NO_IMAGES}")
+needs_forwarding = pytest.mark.skipif(bool(WHY_NO_FORWARDING), reason=WHY_NO_FORWARDING)
 needs_cgroups = pytest.mark.skipif(bool(WHY_NO_CGROUPS), reason=f"no control groups here: {WHY_NO_CGROUPS}")

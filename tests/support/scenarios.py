@@ -7,6 +7,7 @@ import datetime as dt
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -55,7 +56,8 @@ class Scenario:
     """`prepare` gives the instance that the operation runs on, if it needs one; `submit` asks for the operation.
 
     `gone` says whether the instance is gone after success, `no_way_back` names the first step that cannot be
-    undone, `failed_status` is the status after a failure from which everything could be undone.
+    undone, `failed_status` is the status after a failure from which everything could be undone, and `check_failed`
+    what else must hold of the instance then. `repeatable` says that the same can be asked for again after success.
     """
 
     prepare: Callable[[Workbench], str | None]
@@ -63,6 +65,8 @@ class Scenario:
     check: Callable[[Workbench, str], None]
     failed_status: InstanceStatus
     no_way_back: str | None = None
+    check_failed: Callable[[Workbench, str], None] = lambda _bench, _instance_id: None
+    repeatable: bool = False
 
 
 def active_instance(bench: Workbench) -> str:
@@ -92,7 +96,11 @@ def bound_instance(bench: Workbench) -> str:
 def ha_request(bench: Workbench, flavor: str = SMALL_PAIR) -> CreateInstance:
     if not bench.resources.forwarder.name:
         pytest.skip(bench.resources.forwarder.refusal)
-    return bench.create_request(flavor_ref=flavor, availability_zone="local-1a,local-1a", ha=Ha("Ha", "sync"))
+    return bench.create_request(**ha_fields(flavor))
+
+
+def ha_fields(flavor: str = SMALL_PAIR) -> dict[str, Any]:
+    return {"flavor_ref": flavor, "availability_zone": "local-1a,local-1a", "ha": Ha("Ha", "sync")}
 
 
 def ha_instance(bench: Workbench, flavor: str = SMALL_PAIR) -> str:
@@ -294,6 +302,19 @@ def submit_replica(intake: Intake, instance_id: str | None, bench: Workbench) ->
     return task_id
 
 
+def check_followed(bench: Workbench, instance_id: str) -> None:
+    """By each node and replica that it has, all of which serve; with `sync` its standby confirms."""
+    check_active(bench, instance_id)
+    resources = bench.resources
+    standbys = {node["id"] for node in resources.standbys(instance_id)}
+    (replica,) = (row for row in bench.instances() if row["replica_of"] == instance_id)
+    assert replica["status"] == "ACTIVE"
+    followers = resources.primary_server(instance_id).replication.followers()
+    assert {one.node_id for one in followers} == {*standbys, resources.primary(replica["id"])["id"]}
+    assert {one.node_id for one in followers if one.confirms} == standbys
+    assert all(node["confirmation"] == "yes" for node in resources.standbys(instance_id))
+
+
 def check_follows(bench: Workbench, instance_id: str) -> None:
     check_active(bench, instance_id)
     replica = bench.resources.primary_server(instance_id)
@@ -340,9 +361,10 @@ def backed_up_instance(bench: Workbench) -> str:
 
 
 def restore_target(bench: Workbench) -> str:
-    """An instance to restore onto; beside it is one to restore from."""
+    """One to restore onto, with a read replica, and a standby where there can be one; and one to restore from."""
     backed_up_instance(bench)
-    return active_instance(bench)
+    target = ha_instance(bench) if bench.resources.forwarder.name else active_instance(bench)
+    return done(bench, target, bench.submit(lambda intake: submit_replica(intake, target, bench)))
 
 
 def write_down(bench: Workbench, instance_id: str) -> None:
@@ -364,8 +386,18 @@ def check_backup(bench: Workbench, instance_id: str) -> None:
 
 
 def check_restored(bench: Workbench, instance_id: str) -> None:
-    check_active(bench, instance_id)
+    if bench.resources.forwarder.name:
+        check_ha(bench, instance_id)
+    else:
+        check_active(bench, instance_id)
     read_back(bench, instance_id, "written_down")
+
+
+def check_restored_onto(bench: Workbench, instance_id: str) -> None:
+    check_followed(bench, instance_id)
+    (replica,) = (row["id"] for row in bench.instances() if row["replica_of"] == instance_id)
+    for one in (instance_id, replica):
+        read_back(bench, one, "written_down")
 
 
 def check_restored_table(bench: Workbench, instance_id: str) -> None:
@@ -385,9 +417,11 @@ def submit_backup(intake: Intake, instance_id: str | None, _bench: Workbench) ->
 
 
 def submit_restore_new(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    """With a standby, where the machine has the means."""
     point = {"instance_id": instance_id, "type": "timestamp", "restore_time": now()}
+    pair = ha_fields() if bench.resources.forwarder.name else {}
     _, task_id = restore_new_instance.submit(
-        intake, bench.create_request(restore_point=point, datastore=None)
+        intake, bench.create_request(restore_point=point, datastore=None, **pair)
     )
     assert task_id is not None
     return task_id
@@ -395,7 +429,7 @@ def submit_restore_new(intake: Intake, instance_id: str | None, bench: Workbench
 
 def submit_restore_onto(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
     assert instance_id is not None
-    (source,) = (row["id"] for row in bench.instances() if row["id"] != instance_id)
+    source, *_ = (row["id"] for row in bench.instances() if row["id"] != instance_id)
     request = restore_instance.RestoreInstance(
         RestoreSource(source, restore_time=now()), restore_instance.RestoreTarget(instance_id)
     )
@@ -441,9 +475,11 @@ SCENARIOS = {
     "restore_instance": Scenario(
         restore_target,
         submit_restore_onto,
-        check_restored,
+        check_restored_onto,
         InstanceStatus.ACTIVE,
-        no_way_back="remove old data",
+        no_way_back="replace old data",
+        check_failed=check_followed,
+        repeatable=True,
     ),
     "restore_tables": Scenario(
         backed_up_instance,

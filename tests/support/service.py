@@ -20,6 +20,7 @@ from typing import Any
 
 import httpx
 import psutil
+import psycopg
 
 from openrds.domain.signature import sign
 from openrds.engines.postgresql.configuration import SUPERUSER
@@ -84,6 +85,13 @@ class ServiceUnderTest:
         """Of its private store, which root and the user of the servers may reach."""
         socket = places.socket_root(self.data_dir) / "store"
         return f"host={socket} port=5432 user={SUPERUSER} dbname=postgres"
+
+    def superuser(self, node_id: str, port: int) -> psycopg.Connection[Any]:
+        """openrds' own session on the server of a node."""
+        socket = places.socket_root(self.data_dir) / node_id
+        return psycopg.connect(
+            host=str(socket), port=port, user=SUPERUSER, dbname="postgres", autocommit=True
+        )
 
     @property
     def project_id(self) -> str:

@@ -8,6 +8,7 @@ from litestar import Response, delete, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from openrds.api.changes import change
+from openrds.api.instance_bodies import JobIdAnswer
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.errors import ErrorCode, Refusal
@@ -185,6 +186,23 @@ async def remove_several(
     return await change(request, work)
 
 
+@post(
+    "/v3/{project_id:str}/instances/{instance_id:str}/backups/stop",
+    status_code=200,
+    responses=refusals(ErrorCode.INSTANCE_ID_FORMAT, ErrorCode.INSTANCE_NOT_FOUND, ErrorCode.STATUS_FORBIDS),
+    tags=_TAGS,
+)
+async def stop(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> Response[JobIdAnswer]:
+    """Stop the running backup of an instance. The answer names its task, which is Failed then, as the backup is."""
+
+    def work(intake: Intake) -> JobIdAnswer:
+        return JobIdAnswer(str(back_up.stop(intake, instance_id)))
+
+    return await change(request, work)
+
+
 def _listed(row: Row) -> ListedBackup:
     return ListedBackup(
         id=row["id"],
@@ -223,4 +241,4 @@ def _moment(field: str, text: str) -> dt.datetime:
     return moment
 
 
-HANDLERS = [create, list_backups, remove, remove_several]
+HANDLERS = [create, list_backups, remove, remove_several, stop]

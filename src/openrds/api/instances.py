@@ -19,7 +19,7 @@ from openrds.domain.instance import InstanceType
 from openrds.domain.task import format_time
 from openrds.operations import create_instance, create_replica, delete_instance, restore_new_instance
 from openrds.operations.create_request import CreateInstance
-from openrds.operations.creation import NewInstance
+from openrds.operations.instance_plan import NewInstance
 from openrds.operations.intake import Intake
 from openrds.store.database import Row
 from openrds.store.queries import Queries

@@ -1,4 +1,4 @@
-"""`openrds backup`: make, list and delete backups of instances."""
+"""`openrds backup`: make, stop, list and delete backups of instances."""
 
 from typing import Annotated
 
@@ -39,6 +39,14 @@ def create(
             raise CommandError(f"Backup {name} failed: {job.get('fail_reason')}")
         backup = find_backup(client, id_, backup["id"])
     session.output.said({"backup": backup}, f"Backup {name} ({backup['id']}) is {backup['status']}")
+
+
+@client_command(app, "stop")
+def stop(session: Session, instance: IdOrName) -> None:
+    """Stop the backup of an instance that is running; it is FAILED then."""
+    id_ = lookups.find_instance_id(session.client, instance)
+    answer = session.client.post(f"instances/{id_}/backups/stop", {})
+    session.output.said(answer, f"The backup of {instance} is being stopped: task {answer['job_id']}")
 
 
 @client_command(app, "list")

@@ -25,6 +25,13 @@ PasswordStdin: TypeAlias = Annotated[
     ),
 ]
 Wait: TypeAlias = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the task to its end.")]
+Zone: TypeAlias = Annotated[
+    str | None, typer.Option(help="Availability zone, or two, PRIMARY,STANDBY. Default: the first.")
+]
+Standby: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="MODE", help="With a standby: async or sync; for MySQL async or semisync."),
+]
 Tags: TypeAlias = Annotated[
     list[str] | None, typer.Option("--tag", metavar="KEY=VALUE", help="May be given several times.")
 ]
@@ -60,13 +67,8 @@ def create(
     volume_type: str = "CLOUDSSD",
     size: Annotated[int, typer.Option(help="Of the volume, in GB.")] = 40,
     port: Annotated[int | None, typer.Option(help="Default: the engine's own.")] = None,
-    zone: Annotated[
-        str | None, typer.Option(help="Availability zone, or two, PRIMARY,STANDBY. Default: the first.")
-    ] = None,
-    ha: Annotated[
-        str | None,
-        typer.Option(metavar="MODE", help="With a standby: async or sync; for MySQL async or semisync."),
-    ] = None,
+    zone: Zone = None,
+    ha: Standby = None,
     tag: Tags = None,
     password_stdin: PasswordStdin = False,
     wait: Wait = True,
@@ -165,7 +167,6 @@ def password(session: Session, instance: IdOrName, password_stdin: PasswordStdin
 def create_instance(client: Client, order: Order) -> Json:
     """Order an instance in the project's network; the answer of `POST instances`."""
     version = order.version or lookups.newest_version(client, order.engine)
-    zone = order.zone or lookups.first_zone(client, order.engine)
     ha = order.replication_mode
     body: dict[str, Any] = {
         "name": order.name,
@@ -173,14 +174,16 @@ def create_instance(client: Client, order: Order) -> Json:
         "flavor_ref": order.flavor or lookups.default_flavor(order.engine, with_standby=ha is not None),
         "volume": {"type": order.volume_type, "size": order.size},
         "region": client.credentials.region,
-        "availability_zone": zone if ha is None or "," in zone else f"{zone},{zone}",
+        "availability_zone": lookups.choose_zones(
+            client, order.engine, order.zone, with_standby=ha is not None
+        ),
         "password": order.password,
         **lookups.default_network(client),
     }
     optional = {
         "port": None if order.port is None else str(order.port),
         "tags": list(order.tags) or None,
-        "ha": None if ha is None else {"mode": "Ha", "replication_mode": ha},
+        "ha": lookups.standby(ha),
     }
     return client.post(
         "instances", body | {name: value for name, value in optional.items() if value is not None}

@@ -50,6 +50,17 @@ def default_flavor(engine: EngineName, *, with_standby: bool = False) -> str:
     return f"rds.{RULES[engine].flavor_token}.n1.medium.2{'.ha' if with_standby else ''}"
 
 
+def choose_zones(client: Client, engine: EngineName, zone: str | None, *, with_standby: bool) -> str:
+    """What was asked for, or the first zone there is; a standby is in the same one where only one is named."""
+    zone = zone or first_zone(client, engine)
+    return f"{zone},{zone}" if with_standby and "," not in zone else zone
+
+
+def standby(replication_mode: str | None) -> Json | None:
+    """The field `ha` of a new instance that has a standby."""
+    return None if replication_mode is None else {"mode": "Ha", "replication_mode": replication_mode}
+
+
 def first_zone(client: Client, engine: EngineName) -> str:
     """
     Raises:

@@ -10,12 +10,13 @@ from openrds.cli import lookups
 from openrds.cli.backups import find_backup
 from openrds.cli.client import Client, Json
 from openrds.cli.errors import CommandError, UsageError
-from openrds.cli.instances import PasswordStdin, Wait
+from openrds.cli.instances import PasswordStdin, Standby, Wait, Zone
 from openrds.cli.passwords import choose_password
 from openrds.cli.session import Session, client_command
 from openrds.cli.tasks import milliseconds
 from openrds.domain.engine import EngineName
-from openrds.domain.instance import is_instance_id
+from openrds.domain.flavor import counterpart
+from openrds.domain.instance import InstanceType, is_instance_id
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Restore what was backed up.")
 
@@ -56,7 +57,8 @@ def new(
     flavor: Annotated[str | None, typer.Option(help="Default: that of the source.")] = None,
     size: Annotated[int | None, typer.Option(help="Of the volume, in GB. Default: as the source.")] = None,
     port: int | None = None,
-    zone: Annotated[str | None, typer.Option(help="Availability zone. Default: the first.")] = None,
+    zone: Zone = None,
+    ha: Standby = None,
     password_stdin: PasswordStdin = False,
     wait: Wait = True,
 ) -> None:
@@ -70,13 +72,17 @@ def new(
     body: dict[str, Any] = {
         "name": name,
         "restore_point": _restore_point(client, source_id, backup, time),
-        "flavor_ref": flavor or origin.get("flavor_ref") or lookups.default_flavor(engine),
+        "flavor_ref": flavor or _flavor(origin, engine, with_standby=ha is not None),
         "volume": {"type": "CLOUDSSD", "size": size or origin.get("volume", {}).get("size", 40)},
         "region": client.credentials.region,
-        "availability_zone": zone or lookups.first_zone(client, engine),
+        "availability_zone": lookups.choose_zones(client, engine, zone, with_standby=ha is not None),
         **lookups.default_network(client),
     }
-    optional = {"password": password, "port": None if port is None else str(port)}
+    optional = {
+        "password": password,
+        "port": None if port is None else str(port),
+        "ha": lookups.standby(ha),
+    }
     given = {field: value for field, value in optional.items() if value is not None}
     session.finish(client.post("instances", body | given), wait=wait)
 
@@ -179,6 +185,13 @@ def _origin(client: Client, source_id: str, backup: str | None) -> Json:
     if backup is None:
         raise CommandError(f"There is no instance {source_id}; of one that is gone, name a --backup.")
     return find_backup(client, source_id, backup)
+
+
+def _flavor(origin: Json, engine: EngineName, *, with_standby: bool) -> str:
+    """The source's, of the kind that is for the new one; the smallest where the source is not known any more."""
+    kind = InstanceType.HA if with_standby else InstanceType.SINGLE
+    found = counterpart(engine, origin.get("flavor_ref", ""), kind)
+    return found.spec_code if found else lookups.default_flavor(engine, with_standby=with_standby)
 
 
 def _table(word: str) -> Json:

@@ -108,7 +108,8 @@ class Replication(Protocol):
     def rejoin(self) -> str:
         """Follow the upstream after having been its equal: what it does not have is dropped.
 
-        Returns by which means: `attached`, `rewound` or `copied`.
+        What led to it of its log, and was not archived, is archived first. Returns by which means: `attached`,
+        `rewound` or `copied`.
         """
 
     def retire(self) -> str:
@@ -228,12 +229,18 @@ class Backups(Protocol):
             EngineError: this host has no program for it, or the copy failed.
         """
 
+    def break_off(self, folder: Path) -> None:
+        """Have `back_up` into this folder fail, where it is at work."""
+
     def archive_log(self, node: NodeSpec) -> None:
         """Return once everything that is committed by now is in the archive, with a later commit behind it.
 
         Raises:
             EngineError: the server does not archive; the message says what it reports.
         """
+
+    def is_archived_since(self, archive: Path, log_position: str) -> bool:
+        """Whether the archive has all from a position on to its end, so that each moment between can be reached."""
 
     def prune_archive(self, archive: Path, log_position: str | None) -> None:
         """Remove what comes before a position. Without one all may go, but for what was archived just now."""

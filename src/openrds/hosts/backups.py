@@ -49,6 +49,10 @@ class BackupFolders:
         self.user.make_folder(unfinished)
         return unfinished
 
+    def unfinished(self, instance_id: str, backup_id: str) -> list[Path]:
+        """The folders that a base backup is, or was, made in."""
+        return list((self.root / instance_id).glob(f"{_UNFINISHED}{backup_id}-*"))
+
     def finish(self, instance_id: str, backup_id: str, unfinished: Path) -> Path:
         """Give a base backup its name, once all of it is on disk."""
         finished = self.backup(instance_id, backup_id)
@@ -111,7 +115,7 @@ class BackupFolders:
         return self.root / instance_id / f".{_ARCHIVE}{_SET_ASIDE}{mark}"
 
     def _remove_unfinished(self, instance_id: str, backup_id: str) -> None:
-        for unfinished in (self.root / instance_id).glob(f"{_UNFINISHED}{backup_id}-*"):
+        for unfinished in self.unfinished(instance_id, backup_id):
             _remove(unfinished)
 
 

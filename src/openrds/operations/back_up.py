@@ -1,6 +1,7 @@
 """Back up an instance: a base backup, asked for by a caller, or due by the instance's policy."""
 
 import datetime as dt
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -22,7 +23,7 @@ from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources, set_status, settle_by_looking
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
 
 _instances = Queries("instances")
 _sql = Queries("backups")
@@ -75,6 +76,18 @@ def submit_automatic(intake: Intake, instance_id: str, now: dt.datetime) -> tupl
     return _accept(intake, instance, BackupType.AUTO, automatic_name(instance["name"], now))
 
 
+def stop(intake: Intake, instance_id: str) -> UUID:
+    """Say that the running backup of an instance is not wanted any more; the id of its task, which fails then."""
+    instance = intake.instance(instance_id)
+    backup = intake.connection.execute(_sql.running_backup, [instance["id"]]).fetchone()
+    if backup is None:
+        raise Refusal(ErrorCode.STATUS_FORBIDS, "No backup of the instance is running.")
+    intake.connection.execute(_sql.stop_backup, [backup["id"]])
+    (task,) = intake.connection.execute(_sql.task_making_backup, [instance["id"]]).fetchall()
+    task_id: UUID = task["id"]
+    return task_id
+
+
 def _accept(
     intake: Intake, instance: Row, type_: BackupType, name: str, description: str = ""
 ) -> tuple[Row, UUID]:
@@ -112,11 +125,29 @@ def copy_data(context: Context) -> Output:
     finished = resources.backups.backup(context.instance_id, backup_id) / _FACTS
     if not finished.exists():
         unfinished = resources.backups.begin(context.instance_id, backup_id)
-        node = _primary(context)
-        made = resources.engine(context.instance_id).backups.back_up(node, unfinished)
+        made = _back_up(context, unfinished)
         resources.backups.user.write(unfinished / _FACTS, _facts(made).decode())
         resources.backups.finish(context.instance_id, backup_id, unfinished)
     return {"facts": msgspec.json.decode(finished.read_bytes())}
+
+
+def _back_up(context: Context, folder: Path) -> BaseBackup:
+    _check_wanted(context)
+    try:
+        made = context.resources.engine(context.instance_id).backups.back_up(_primary(context), folder)
+    finally:
+        _check_wanted(context)
+    return made
+
+
+def _check_wanted(context: Context) -> None:
+    """
+    Raises:
+        StepFailed: the backup was stopped.
+    """
+    (backup,) = context.resources.store.rows(_sql.backup_by_id, [context.parameters.backup_id])
+    if backup["stopping"]:
+        raise StepFailed("it was stopped, as was asked for")
 
 
 def remove_copy(context: Context) -> None:

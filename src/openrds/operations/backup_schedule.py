@@ -24,7 +24,10 @@ _RETRY = dt.timedelta(hours=1)
 
 
 def look_after_backups(resources: Resources, queue: Queue) -> None:
-    """One round: begin the backups that are due on this host, and remove the files of those that were deleted."""
+    """One round: stop the backups that are not wanted any more, begin those that are due on this host, and remove the
+    files of those that were deleted.
+    """
+    stop_unwanted(resources)
     for row in resources.store.rows(_sql.backup_candidates, [resources.settings.host]):
         if backup_is_due(row, row["now"], resources.settings.first_backup_after):
             _begin(resources, queue, row)
@@ -41,6 +44,16 @@ def backup_is_due(row: Row, now: dt.datetime, first_after: float) -> bool:
         return True
     rested = now - row["updated_at"] >= dt.timedelta(seconds=first_after)
     return not row["has_base"] and rested and (last is None or now - last >= _RETRY)
+
+
+def stop_unwanted(resources: Resources) -> None:
+    """The step that makes one notices by itself why it fails."""
+    for row in resources.store.rows(_sql.backups_to_stop, [resources.settings.host]):
+        for folder in resources.backups.unfinished(row["instance_id"], row["id"]):
+            try:
+                resources.engines[EngineName(row["engine"])].backups.break_off(folder)
+            except EngineError:
+                logger.warning("backup %s could not be stopped", row["id"], exc_info=True)
 
 
 def remove_deleted(resources: Resources) -> None:

@@ -5,14 +5,13 @@ from uuid import UUID
 from openrds.domain import rules
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceStatus, InstanceType, new_instance_id
+from openrds.domain.instance import InstanceType, new_instance_id
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import Server
-from openrds.operations.addresses import listen_on, release_addresses, take_endpoint
-from openrds.operations.create_instance import aim_of, resource_ids
+from openrds.operations import creating
 from openrds.operations.create_request import CreateInstance
-from openrds.operations.creation import (
+from openrds.operations.instance_plan import (
     NewInstance,
     check_flavor,
     check_offered,
@@ -24,10 +23,10 @@ from openrds.operations.creation import (
 )
 from openrds.operations.intake import Intake, NoParameters
 from openrds.operations.replication import forget_follower
-from openrds.operations.resources import Resources, set_status
-from openrds.store.database import Row, Writer
+from openrds.operations.resources import Resources
+from openrds.store.database import Row
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Operation, Step, StepContext
 
 _sql = Queries("instances")
 
@@ -58,7 +57,7 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
     if request.dry_run:
         return planned, None
     instance = write_instance(intake, planned)
-    entities = {"instance": aim_of(instance)}
+    entities = {"instance": creating.aim_of(instance)}
     return planned, intake.accept(instance, CREATE_REPLICA, TaskName.CREATE_REPLICA, entities=entities)
 
 
@@ -112,66 +111,17 @@ def _plan(intake: Intake, request: CreateInstance, primary: Row) -> NewInstance:
     return NewInstance(engine, RULES[engine].administrator, node["host"], columns)
 
 
-def allocate_address(context: Context) -> Output:
-    address = take_endpoint(context.resources, _instance(context))
-    listen_on(context.resources, _node(context), address)
-    return {"address": address}
-
-
-def release_address(context: Context) -> None:
-    release_addresses(context.resources, context.instance_id)
-
-
-def create_volume(context: Context) -> None:
-    context.resources.volumes.create(_node(context)["id"], _instance(context)["volume_size"])
-
-
-def remove_volume(context: Context) -> None:
-    context.resources.remove_folders(_node(context)["id"])
-
-
 def copy_primary(context: Context) -> None:
     _server(context).replication.copy_upstream()
 
 
 def forget_copy(context: Context) -> None:
-    forget_follower(context.resources, _instance(context)["replica_of"], _node(context)["id"])
+    primary_id = creating.instance_of(context)["replica_of"]
+    forget_follower(context.resources, primary_id, _server(context).node.node_id)
 
 
 def follow_primary(context: Context) -> None:
     _server(context).replication.follow()
-
-
-def stop_server(context: Context) -> None:
-    _server(context).stop()
-
-
-def check_endpoint(context: Context) -> None:
-    server = _server(context)
-    if not server.answers():
-        raise RuntimeError(f"the server does not answer on {server.node.address}:{server.node.port}")
-
-
-def completed(context: Context, connection: Writer) -> Output:
-    instance = _instance(context)
-    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    endpoint = f"{context.outputs['allocate address']['address']}:{instance['port']}"
-    return {
-        "instance": {"endpoint": endpoint, **aim_of(instance)},
-        "resource_ids": resource_ids(context.instance_id),
-    }
-
-
-def failed(context: Context, connection: Writer) -> None:
-    set_status(connection, context.instance_id, InstanceStatus.CREATE_FAIL)
-
-
-def _instance(context: Context) -> Row:
-    return context.resources.instance(context.instance_id)
-
-
-def _node(context: Context) -> Row:
-    return context.resources.primary(context.instance_id)
 
 
 def _server(context: Context) -> Server:
@@ -182,12 +132,12 @@ CREATE_REPLICA: Operation[Resources, NoParameters] = Operation(
     key="create_replica",
     parameters=NoParameters,
     steps=(
-        Step("allocate address", allocate_address, undo=release_address, expected=0.01),
-        Step("create volume", create_volume, undo=remove_volume, expected=0.01),
+        creating.ALLOCATE_ADDRESS,
+        creating.CREATE_VOLUME,
         Step("copy primary", copy_primary, undo=forget_copy, expected=0.6),
-        Step("follow primary", follow_primary, undo=stop_server, expected=0.2),
-        Step("check endpoint", check_endpoint, expected=0.02),
+        Step("follow primary", follow_primary, undo=creating.stop_servers, expected=0.2),
+        Step("check endpoint", creating.check_endpoint, expected=0.02),
     ),
-    on_completed=completed,
-    on_failed=failed,
+    on_completed=creating.completed,
+    on_failed=creating.failed,
 )

@@ -43,7 +43,7 @@ class UnchangeableParam(msgspec.Struct):
 
 
 class CreateInstance(msgspec.Struct):
-    """Unknown fields are ignored; what is known is checked in `creation`."""
+    """Unknown fields are ignored; what is known is checked in `instance_plan`."""
 
     name: str
     flavor_ref: str

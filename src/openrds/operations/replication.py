@@ -13,6 +13,7 @@ from openrds.store.queries import Queries
 logger = logging.getLogger(__name__)
 
 _sql = Queries("instances")
+_backups = Queries("backups")
 
 SYNCHRONOUS = "sync"
 #: Seconds in which a standby must come to confirm what the primary commits.
@@ -34,6 +35,16 @@ def build_standby(resources: Resources, instance_id: str, standby: Server) -> No
     resources.volumes.create(standby.node.node_id, resources.instance(instance_id)["volume_size"])
     means = standby.replication.rejoin()
     logger.info("instance %s: its standby %s was %s", instance_id, standby.node.node_id, means)
+    _note_lost_log(resources, instance_id)
+
+
+def _note_lost_log(resources: Resources, instance_id: str) -> None:
+    """Claim no moment any more that cannot be reached: what a dead primary did not archive may be gone with it."""
+    archive, backups = resources.backups.archive(instance_id), resources.engine(instance_id).backups
+    for row in resources.store.rows(_backups.bases, [instance_id]):
+        if not backups.is_archived_since(archive, row["log_position"]):
+            logger.warning("instance %s: log after its backup %s is lost", instance_id, row["id"])
+            resources.store.rows(_backups.end_continuity_of, [row["id"]])
 
 
 def start_confirmation(resources: Resources, instance_id: str) -> None:

@@ -9,7 +9,7 @@ from openrds.domain.engine import EngineName
 from openrds.domain.instance import InstanceStatus, SwitchStrategy
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.operations.creation import check_replication_mode
+from openrds.operations.instance_plan import check_replication_mode
 from openrds.operations.intake import Intake
 from openrds.operations.replication import (
     SYNCHRONOUS,

@@ -221,10 +221,14 @@ def settle_by_looking(context: StepContext[Resources, P], connection: Writer) ->
 
     A standby that is missing is the monitor's to bring back.
     """
-    resources = context.resources
-    instance, node = resources.instance(context.instance_id), resources.primary(context.instance_id)
+    settle(context.resources, connection, context.instance_id)
+
+
+def settle(resources: Resources, connection: Writer, instance_id: str) -> None:
+    """The same of any instance."""
+    instance, node = resources.instance(instance_id), resources.primary(instance_id)
     serving = is_serving(resources, instance, node)
-    set_status(connection, context.instance_id, InstanceStatus.ACTIVE if serving else InstanceStatus.FAILED)
+    set_status(connection, instance_id, InstanceStatus.ACTIVE if serving else InstanceStatus.FAILED)
 
 
 def is_serving(resources: Resources, instance: Row, node: Row) -> bool:

@@ -1,10 +1,12 @@
 """Restore a backup, or another instance as it was at a moment, onto an existing instance. Source: operations.md 5.2.
 
-The data is made beside the present one, which serves meanwhile. The present one is kept until the restored one serves.
+The data is made beside the present one, which serves meanwhile. The present one is kept until the restored one serves;
+so are the standby and the read replicas, at rest, which then copy the restored one.
 """
 
-import contextlib
+import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -17,11 +19,15 @@ from openrds.domain.task import TaskName
 from openrds.engines.protocol import EngineError, Server
 from openrds.operations import restoring
 from openrds.operations.intake import Intake
-from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.operations.replication import build_standby, end_confirmation
+from openrds.operations.resources import Resources, set_status, settle
 from openrds.operations.restore_source import RestoreSource, Source, check_not_a_source, find_source
+from openrds.operations.servers import check_endpoint, start_servers, stop_servers
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+logger = logging.getLogger(__name__)
 
 _sql = Queries("backups")
 _instances = Queries("instances")
@@ -52,28 +58,29 @@ def submit(intake: Intake, request: RestoreInstance) -> UUID:
     target = intake.instance(request.target.instance_id)
     source, backup = find_source(intake, request.source)
     _check_fits(target, backup)
-    _check_followed_by_none(intake, target)
     intake.check(target, Action.RESTORE_ONTO)
     check_not_a_source(intake, target["id"])
-    task_id = intake.accept(target, RESTORE_INSTANCE, TaskName.RESTORE_ONTO, source)
-    intake.set_status(target, InstanceStatus.RESTORING)
+    replicas = list(_replicas_of(intake, target))
+    held = [replica["id"] for replica in replicas]
+    task_id = intake.accept(target, RESTORE_INSTANCE, TaskName.RESTORE_ONTO, source, also_held=held)
+    for one in (target, *replicas):
+        intake.set_status(one, InstanceStatus.RESTORING)
     return task_id
 
 
-def _check_followed_by_none(intake: Intake, target: Row) -> None:
-    replicas = intake.connection.execute(_instances.replicas_of_instance, [target["id"]]).fetchall()
-    if replicas:
-        names = ", ".join(replica["name"] for replica in replicas)
-        raise Refusal(
-            ErrorCode.INSTANCE_TYPE, f"Read replicas follow the target ({names}); delete them first."
-        )
+def _replicas_of(intake: Intake, target: Row) -> Iterator[Row]:
+    """Locked, as the target is; one that was never made has nothing to be replaced."""
+    for row in intake.connection.execute(_instances.replicas_of_instance, [target["id"]]).fetchall():
+        replica = intake.instance(row["id"])
+        if replica["status"] != InstanceStatus.CREATE_FAIL:
+            yield replica
 
 
 def _check_fits(target: Row, backup: Row) -> None:
-    if target["type"] != InstanceType.SINGLE:
+    if target["type"] == InstanceType.REPLICA:
         raise Refusal(
             ErrorCode.INSTANCE_TYPE,
-            f"The target is {target['type']}; only a single instance can be restored onto. Restore to a new one.",
+            f"A read replica has the data of its primary; restore onto that, {target['replica_of']}.",
         )
     if (target["engine"], target["version"]) != (backup["engine"], backup["version"]):
         raise Refusal(
@@ -90,82 +97,143 @@ def _check_fits(target: Row, backup: Row) -> None:
 
 
 def restore_data(context: Context) -> None:
-    node = _server(context).node
-    restoring.archive_source_log(context.resources, context.parameters)
-    restoring.restore_apart(context.resources, context.parameters, node, str(context.task_id))
+    resources, node = context.resources, _primary(context).node
+    restoring.archive_source_log(resources, context.parameters)
+    restoring.restore_apart(resources, context.parameters, node, str(context.task_id))
 
 
 def remove_restored(context: Context) -> None:
-    restoring.remove_apart(context.resources, _server(context), str(context.task_id))
-
-
-def stop_server(context: Context) -> None:
-    _server(context).stop()
-
-
-def start_server(context: Context) -> None:
-    server = _server(context)
-    context.resources.start(server)
-    restoring.check_answers(server)
+    restoring.remove_apart(context.resources, _primary(context), str(context.task_id))
 
 
 def swap_data(context: Context) -> None:
-    """The archive begins anew too: the log to come has nothing to do with the log that was."""
-    stop_server(context)
-    node = _server(context).node
-    before, restored = node.folder / _BEFORE, restoring.restored_data(node)
+    """The archive begins anew too: the log to come has nothing to do with the log that was.
+
+    Who follows is at rest meanwhile: with the data of before it might take the new log for the old one's.
+    """
+    resources, node = context.resources, _primary(context).node
+    _stop_all(context)
+    end_confirmation(resources, context.instance_id)
+    restored, old = restoring.restored_data(node), _old_data(context)
     if restored.exists():
-        if not (before / node.data_dir.name).exists() and node.data_dir.exists():
-            context.resources.backups.user.make_folder(before)
-            node.data_dir.rename(before / node.data_dir.name)
+        if not old.exists():
+            _set_aside(resources, node.data_dir, old)
         restored.rename(node.data_dir)
-    context.resources.backups.set_archive_aside(context.instance_id, _mark(context))
+    resources.backups.set_archive_aside(context.instance_id, _mark(context))
+    resources.start(_primary(context))
+    check_endpoint(resources, context.instance_id)
+
+
+def _set_aside(resources: Resources, data: Path, old: Path) -> None:
+    """An instance that is broken may have no data."""
+    resources.backups.user.make_folder(old.parent)
+    if data.exists():
+        data.rename(old)
+    else:
+        resources.backups.user.make_folder(old)
 
 
 def swap_back(context: Context) -> None:
     """One that was broken before the restore may be broken still."""
-    node = _server(context).node
-    before = node.folder / _BEFORE / node.data_dir.name
-    if before.exists():
-        shutil.rmtree(node.data_dir, ignore_errors=True)
-        before.rename(node.data_dir)
-        before.parent.rmdir()
-        context.resources.backups.bring_archive_back(context.instance_id, _mark(context))
-    with contextlib.suppress(EngineError):
-        start_server(context)
+    resources, old = context.resources, _old_data(context)
+    if old.parent.exists():
+        _stop_all(context)
+        if old.exists():
+            data = _primary(context).node.data_dir
+            shutil.rmtree(data, ignore_errors=True)
+            old.rename(data)
+        resources.backups.bring_archive_back(context.instance_id, _mark(context))
+        old.parent.rmdir()
+    try:
+        _start_all(context)
+    except EngineError:
+        logger.warning("not all of instance %s serves as before", context.instance_id, exc_info=True)
 
 
-def remove_old_data(context: Context) -> None:
-    """Hidden before it is removed: data that is only half there is not swapped back."""
+def replace_old_data(context: Context) -> None:
+    """Whoever follows copies the restored data. While the primary's old data is there, nobody has done so yet."""
+    resources, before = context.resources, _old_data(context).parent
     # No log leads from the backups of before to what is to come.
-    context.resources.store.rows(_sql.break_continuity, [context.instance_id])
-    folder = _server(context).node.folder
-    for place in (folder / _BEFORE, folder / _REMOVED):
-        _remove(place, folder / _REMOVED)
-    restoring.remove_apart(context.resources, _server(context), str(context.task_id))
-    context.resources.backups.forget_aside(context.instance_id)
+    resources.store.rows(_sql.break_continuity, [context.instance_id])
+    if before.exists():
+        for follower in _followers(context):
+            _remove(follower.node.data_dir)
+    _remove(before)
+    restoring.remove_apart(resources, _primary(context), str(context.task_id))
+    resources.backups.forget_aside(context.instance_id)
+    try:
+        _start_all(context)
+    except EngineError as error:
+        raise EngineError(f"The data is restored, but {error}") from error
 
 
-def _remove(place: Path, hidden: Path) -> None:
+def _remove(place: Path) -> None:
+    """Hidden before it is removed: data that is only half there is not swapped back, and not started."""
+    hidden = place.with_name(_REMOVED)
+    if hidden.exists():
+        shutil.rmtree(hidden)
     if place.exists():
-        if place != hidden:
-            shutil.rmtree(hidden, ignore_errors=True)
-            place.rename(hidden)
+        place.rename(hidden)
         shutil.rmtree(hidden)
 
 
 def completed(context: Context, connection: Writer) -> Output:
-    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
+    for id_ in _held(context):
+        set_status(connection, id_, InstanceStatus.ACTIVE)
     return {}
+
+
+def failed(context: Context, connection: Writer) -> None:
+    for id_ in _held(context):
+        settle(context.resources, connection, id_)
+
+
+def _stop_all(context: Context) -> None:
+    """The primary first: who follows has then heard of the last change."""
+    for id_ in _held(context):
+        stop_servers(context.resources, id_)
+
+
+def _start_all(context: Context) -> None:
+    """
+    Raises:
+        EngineError: not each of them serves. A standby that is missing is the monitor's to bring back.
+    """
+    resources, failures = context.resources, []
+    start_servers(resources, context.instance_id)
+    for id_ in _held(context)[1:]:
+        try:
+            build_standby(resources, id_, resources.primary(id_)["id"])
+        except EngineError as error:
+            failures.append(f"read replica {id_} cannot follow: {error}")
+    if failures:
+        raise EngineError("; ".join(failures))
+
+
+def _held(context: Context) -> list[str]:
+    """The instance, and its read replicas that are restored with it."""
+    replicas = context.resources.store.rows(_instances.replicas_of_instance, [context.instance_id])
+    restored = [row["id"] for row in replicas if row["status"] == InstanceStatus.RESTORING]
+    return [context.instance_id, *restored]
+
+
+def _followers(context: Context) -> list[Server]:
+    resources = context.resources
+    pairs = [(resources.instance(id_), node) for id_ in _held(context) for node in resources.nodes(id_)]
+    return [resources.server(instance, node) for instance, node in pairs[1:]]
+
+
+def _primary(context: Context) -> Server:
+    return context.resources.primary_server(context.instance_id)
+
+
+def _old_data(context: Context) -> Path:
+    node = _primary(context).node
+    return node.folder / _BEFORE / node.data_dir.name
 
 
 def _mark(context: Context) -> str:
     return context.task_id.hex
-
-
-def _server(context: Context) -> Server:
-    resources = context.resources
-    return resources.server(resources.instance(context.instance_id), resources.primary(context.instance_id))
 
 
 RESTORE_INSTANCE: Operation[Resources, Source] = Operation(
@@ -173,11 +241,10 @@ RESTORE_INSTANCE: Operation[Resources, Source] = Operation(
     parameters=Source,
     steps=(
         Step("restore data", restore_data, undo=remove_restored, expected=2.0),
-        Step("swap data", swap_data, undo=swap_back, expected=0.1),
-        Step("start server", start_server, undo=stop_server, expected=0.2),
+        Step("swap data", swap_data, undo=swap_back, expected=0.3),
         # From here on there is no way back: what was before is gone.
-        Step("remove old data", remove_old_data, expected=0.1),
+        Step("replace old data", replace_old_data, expected=0.1),
     ),
     on_completed=completed,
-    on_failed=settle_by_looking,
+    on_failed=failed,
 )

@@ -1,4 +1,7 @@
-"""Restore a backup, or an instance as it was at a moment, to a new instance. Source: operations.md 5.1."""
+"""Restore a backup, or an instance as it was at a moment, to a new instance. Source: operations.md 5.1.
+
+A standby of the new instance is a copy of the restored primary.
+"""
 
 from uuid import UUID
 
@@ -8,11 +11,9 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.task import TaskName
 from openrds.engines.passwords import seal_password
-from openrds.engines.protocol import Server
-from openrds.operations import restoring
-from openrds.operations.addresses import listen_on, release_addresses, take_endpoint
+from openrds.operations import creating, restoring
 from openrds.operations.create_request import CreateInstance, Datastore
-from openrds.operations.creation import NewInstance, plan_instance, write_instance
+from openrds.operations.instance_plan import NewInstance, plan_instance, write_instance
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources, set_status
 from openrds.operations.restore_source import RestoreSource, Source, find_source
@@ -55,10 +56,10 @@ def _restore_point(request: CreateInstance) -> RestoreSource:
 
 def _completed_request(request: CreateInstance, backup: Row) -> CreateInstance:
     """The datastore may be left out: it is the source's."""
-    if request.ha is not None or request.replica_of_id:
+    if request.replica_of_id:
         raise Refusal(
             ErrorCode.PARAMETER,
-            "A restore makes a single instance; leave out ha and replica_of_id, and make it HA afterwards.",
+            "A restore makes an instance of its own; leave out replica_of_id, and create replicas of it afterwards.",
         )
     datastore = request.datastore or Datastore(backup["engine"], backup["version"])
     return msgspec.structs.replace(request, restore_point=None, datastore=datastore)
@@ -78,48 +79,40 @@ def _check_fits(planned: NewInstance, backup: Row) -> None:
         )
 
 
-def allocate_address(context: Context) -> Output:
-    address = take_endpoint(context.resources, context.resources.instance(context.instance_id))
-    listen_on(context.resources, _node(context), address)
-    return {"address": address}
-
-
-def release_address(context: Context) -> None:
-    release_addresses(context.resources, context.instance_id)
-
-
-def create_volume(context: Context) -> None:
-    size = context.resources.instance(context.instance_id)["volume_size"]
-    context.resources.volumes.create(_node(context)["id"], size)
-
-
-def remove_volume(context: Context) -> None:
-    context.resources.remove_folders(_node(context)["id"])
-
-
 def restore_data(context: Context) -> None:
-    resources, server = context.resources, _server(context)
+    """A standby is copied while the restored primary is at rest, which is fastest."""
+    resources, (server, *standbys) = context.resources, creating.servers_of(context)
     if not server.node.data_dir.exists():
         restoring.archive_source_log(resources, context.parameters)
         data = restoring.restore_apart(resources, context.parameters, server.node, str(context.task_id))
         data.rename(server.node.data_dir)
     restoring.remove_apart(resources, server, str(context.task_id))
+    for standby in standbys:
+        standby.replication.copy_upstream()
 
 
 def remove_data(context: Context) -> None:
-    restoring.remove_apart(context.resources, _server(context), str(context.task_id))
+    server = context.resources.primary_server(context.instance_id)
+    restoring.remove_apart(context.resources, server, str(context.task_id))
 
 
-def start_server(context: Context) -> None:
-    server, parameters = _server(context), context.parameters
-    context.resources.start(server)
+def start_servers(context: Context) -> None:
+    creating.start_servers(context)
+    _set_administrator(context)
+    creating.confirm_writes(context)
+    creating.pass_on_endpoint(context)
+    creating.check_endpoint(context)
+
+
+def _set_administrator(context: Context) -> None:
+    parameters = context.parameters
     if parameters.sealed_password:
+        server = context.resources.primary_server(context.instance_id)
         server.set_administrator(parameters.administrator, parameters.sealed_password)
-    restoring.check_answers(server)
 
 
-def stop_server(context: Context) -> None:
-    _server(context).stop()
+def stop_servers(context: Context) -> None:
+    creating.stop_servers(context)
     context.resources.backups.remove_archive(context.instance_id)
 
 
@@ -128,27 +121,15 @@ def completed(context: Context, connection: Writer) -> Output:
     return {}
 
 
-def failed(context: Context, connection: Writer) -> None:
-    set_status(connection, context.instance_id, InstanceStatus.CREATE_FAIL)
-
-
-def _node(context: Context) -> Row:
-    return context.resources.primary(context.instance_id)
-
-
-def _server(context: Context) -> Server:
-    return context.resources.server(context.resources.instance(context.instance_id), _node(context))
-
-
 RESTORE_NEW_INSTANCE: Operation[Resources, Parameters] = Operation(
     key="restore_new_instance",
     parameters=Parameters,
     steps=(
-        Step("allocate address", allocate_address, undo=release_address, expected=0.01),
-        Step("create volume", create_volume, undo=remove_volume, expected=0.01),
+        creating.ALLOCATE_ADDRESS,
+        creating.CREATE_VOLUME,
         Step("restore data", restore_data, undo=remove_data, expected=2.0),
-        Step("start server", start_server, undo=stop_server, expected=0.2),
+        Step("start server", start_servers, undo=stop_servers, expected=0.2),
     ),
     on_completed=completed,
-    on_failed=failed,
+    on_failed=creating.failed,
 )

@@ -88,11 +88,6 @@ def remove_scratch(resources: Resources, scratch: NodeSpec) -> None:
         resources.settings.scratch_dir.rmdir()
 
 
-def check_answers(server: Server) -> None:
-    if not server.answers():
-        raise RuntimeError(f"the server does not answer on {server.node.address}:{server.node.port}")
-
-
 def _scratch(resources: Resources, node: NodeSpec, folder: Path, name: str) -> NodeSpec:
     return replace(
         node,

@@ -36,6 +36,16 @@ def _start_standbys(resources: Resources, instance_id: str) -> None:
         end_confirmation(resources, instance_id)
 
 
+def check_endpoint(resources: Resources, instance_id: str) -> None:
+    """
+    Raises:
+        RuntimeError: clients would not reach the server.
+    """
+    server = resources.primary_server(instance_id)
+    if not server.answers():
+        raise RuntimeError(f"the server does not answer on {server.node.address}:{server.node.port}")
+
+
 def any_server_runs(resources: Resources, instance_id: str) -> bool:
     """Also one whose binaries the host no longer has."""
     folders = [resources.volumes.path(node["id"]) for node in resources.nodes(instance_id)]

@@ -11,8 +11,8 @@ from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole, Swit
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.addresses import release_node_address
-from openrds.operations.create_instance import aim_of, resource_ids
-from openrds.operations.creation import check_forwarding, check_room, check_zone, write_node
+from openrds.operations.creating import aim_of, resource_ids
+from openrds.operations.instance_plan import check_forwarding, check_room, check_zone, write_node
 from openrds.operations.intake import Intake
 from openrds.operations.replication import build_standby, give_own_address
 from openrds.operations.resources import Resources, set_status, settle_by_looking

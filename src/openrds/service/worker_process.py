@@ -52,7 +52,7 @@ _STARTING_INTERVAL = 60.0
 _SCHEDULE_INTERVAL = 10.0
 _REPLICATION_INTERVAL = 5.0
 _TIDYING_INTERVAL = 3600.0
-_BACKUP_INTERVAL = 10.0
+_BACKUP_INTERVAL = 5.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.

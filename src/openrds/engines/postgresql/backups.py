@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from openrds.engines.postgresql import configuration, sessions
+from openrds.engines.postgresql.archive import SEGMENT, TIMELINE_DIGITS, goes_on_from
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import BaseBackup, EngineError, NodeSpec, RestorePoint
@@ -26,9 +27,7 @@ _RESTORE_SECONDS = 7 * 86400.0
 #: Where nothing has to be reached again, only what was just archived is spared: its server may be looking at it.
 _SPARED_SECONDS = 3600.0
 
-_SEGMENT = re.compile(r"[0-9A-F]{24}")
 _LABEL = re.compile(r"^START WAL LOCATION: \S+ \(file ([0-9A-F]{24})\)$", re.MULTILINE)
-_TIMELINE_DIGITS = 8
 _ENDED_EARLY = "recovery ended before configured recovery target was reached"
 
 
@@ -50,10 +49,20 @@ class PostgreSQLBackups:
         self.programs.run(
             [program, "-D", data, "--wal-method=stream", "--checkpoint=fast", "--no-password", "--no-sync"],
             node,
+            folder,
         )
         end = _now(node)
         self._verify(node, data)
         return BaseBackup(begin, end, _first_segment(data), _size(data))
+
+    def break_off(self, folder: Path) -> None:
+        """
+        Have `back_up` into this folder fail, where it still copies.
+
+        Raises:
+            EngineError: the program that copies does not die.
+        """
+        self.programs.end(folder)
 
     def archive_log(self, node: NodeSpec) -> None:
         """
@@ -76,15 +85,18 @@ class PostgreSQLBackups:
             "see its log and whether the disk is full"
         )
 
+    def is_archived_since(self, archive: Path, log_position: str) -> bool:
+        return goes_on_from(archive, log_position)
+
     def prune_archive(self, archive: Path, log_position: str | None) -> None:
         """Remove the segments before the named one, whatever their timeline; histories of timelines stay."""
         for path in archive.glob("*"):
-            if not _SEGMENT.match(path.name):
+            if not SEGMENT.match(path.name):
                 continue
             if log_position is None:
                 passed = time.time() - path.stat().st_mtime > _SPARED_SECONDS
             else:
-                passed = path.name[_TIMELINE_DIGITS:24] < log_position[_TIMELINE_DIGITS:]
+                passed = path.name[TIMELINE_DIGITS:24] < log_position[TIMELINE_DIGITS:]
             if passed:
                 path.unlink(missing_ok=True)
 

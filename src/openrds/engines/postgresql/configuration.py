@@ -18,7 +18,10 @@ _KEPT_FOR_FOLLOWERS = "4GB"
 
 #: Kept for a follower that has no slot yet on a primary that was promoted just now.
 _KEPT_FOR_NEWCOMERS_MB = 64
+
+#: Of the write-ahead log, as initdb makes it.
 _SEGMENT_MB = 16
+SEGMENT_BYTES = _SEGMENT_MB * 2**20
 
 _IDENT_MAP = "openrds"
 _KB = 1024

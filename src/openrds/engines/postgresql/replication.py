@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from openrds.engines.postgresql import configuration, postmaster, sessions
-from openrds.engines.postgresql.control import ControlFile, format_position, parse_position
+from openrds.engines.postgresql.archive import Forks, archive_remains, read_history
+from openrds.engines.postgresql.control import ControlFile, format_position
 from openrds.engines.postgresql.datadirs import is_data_directory, make_durable
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.protocol import EngineError, Follower, NodeSpec, StandbyState
@@ -180,6 +181,7 @@ class PostgreSQLReplication:
         if self._is_well():
             return _ATTACHED
         self._server.stop()
+        self._archive_remains()
         means = self._make_fit()
         try:
             self.follow()
@@ -197,8 +199,18 @@ class PostgreSQLReplication:
             return False
         return self.state().is_standby and self._is_streaming()
 
+    def _archive_remains(self) -> None:
+        """A primary that was killed may be the only one that has the log it did not archive."""
+        was_primary = self._is_whole() and not configuration.standby_signal(self._node).exists()
+        if was_primary:
+            _, forks = self._upstream_history()
+            archive_remains(self._node, forks, self._programs)
+
+    def _is_whole(self) -> bool:
+        return is_data_directory(self._node.data_dir) and not (self._node.folder / _REWINDING).exists()
+
     def _make_fit(self) -> str:
-        if is_data_directory(self._node.data_dir) and not (self._node.folder / _REWINDING).exists():
+        if self._is_whole():
             # What was a standby has nothing of its own; whether the upstream still has what comes next will show.
             if configuration.standby_signal(self._node).exists() or self._is_behind():
                 return _ATTACHED
@@ -218,14 +230,17 @@ class PostgreSQLReplication:
     def _is_behind(self) -> bool:
         """Whether all that the stopped server has is in the upstream's history: then it has only to go on."""
         here = ControlFile.read(self._node.data_dir)
+        timeline, forks = self._upstream_history()
+        if not here.is_shut_down or here.timeline == timeline:
+            return here.is_shut_down
+        return here.timeline in forks and here.checkpoint < forks[here.timeline]
+
+    def _upstream_history(self) -> tuple[int, Forks]:
+        """Its timeline, and where it left those before."""
         with sessions.superuser_session(self._upstream) as connection:
             row = connection.execute(_HISTORY).fetchone()
         assert row is not None
-        if not here.is_shut_down or here.timeline == int(row[0], 16):
-            return here.is_shut_down
-        # Each line of a history: a timeline, and where the next one leaves it.
-        forks = {int(words[0]): words[1] for words in map(str.split, (row[1] or "").splitlines()) if words}
-        return here.timeline in forks and here.checkpoint < parse_position(forks[here.timeline])
+        return int(row[0], 16), read_history(row[1] or "")
 
     def _rewind(self) -> bool:
         # It works for its own version only.

@@ -16,6 +16,16 @@ select * from backup where id = %(id)s and project_id = %(project_id)s and statu
 -- name: running_backup
 select id, name from backup where instance_id = %s and status = 'BUILDING'
 
+-- name: stop_backup
+update backup set stopping = true where id = %s
+
+-- name: backups_to_stop
+select id, instance_id, engine from backup where host = %s and status = 'BUILDING' and stopping
+
+-- name: task_making_backup
+select task.id from instance_lock join task on task.id = instance_lock.task_id
+where instance_lock.instance_id = %s and operation = 'back_up'
+
 -- name: complete_backup
 update backup set status = 'COMPLETED', size_kb = %(size_kb)s, end_time = %(end_time)s, continuous = true,
                   log_position = %(log_position)s
@@ -116,6 +126,12 @@ where backup.instance_id = instance.id and instance.id = %s and backup.type = 'a
                        where newer.instance_id = instance.id and newer.status = 'COMPLETED'
                          and newer.end_time > backup.end_time)))
   and not exists (select from task where task.status = 'Running' and parameters ->> 'backup_id' = backup.id)
+
+-- name: bases
+select id, log_position from backup where instance_id = %s and status = 'COMPLETED' and continuous
+
+-- name: end_continuity_of
+update backup set continuous = false where id = %s
 
 -- name: oldest_base
 select log_position from backup

@@ -1,0 +1,78 @@
+"""The archive of an instance's write-ahead log: a folder of segments, where each primary in turn puts its own.
+
+A server that is promoted begins a timeline, whose history says where it left the ones before. What counts of those is
+what comes before the segment where they were left: the new timeline has that one too, under its own name.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from openrds.engines.postgresql.configuration import SEGMENT_BYTES, archive_command
+from openrds.engines.postgresql.control import parse_position
+from openrds.engines.postgresql.programs import Programs
+from openrds.engines.protocol import NodeSpec
+
+SEGMENT = re.compile(r"[0-9A-F]{24}")
+TIMELINE_DIGITS = 8
+_HISTORY = re.compile(r"([0-9A-F]{8})\.history")
+_SEGMENTS_OF_A_LOG = 2**32 // SEGMENT_BYTES
+
+#: Of each timeline before the present one, the position where the next left it.
+Forks = Mapping[int, int]
+
+
+def read_history(text: str) -> Forks:
+    """The forks that a history file tells of: in each line a timeline, and where the next one leaves it."""
+    lines = [words for words in map(str.split, text.splitlines()) if words and not words[0].startswith("#")]
+    return {int(words[0]): parse_position(words[1]) for words in lines}
+
+
+def archive_remains(node: NodeSpec, forks: Forks, programs: Programs) -> None:
+    """Put what a stopped server has not archived of the log that led to the present one where it would have put it.
+
+    Raises:
+        EngineError: it cannot be put there.
+    """
+    for path in sorted((node.data_dir / "pg_wal").iterdir()):
+        if _leads_on(path.name, forks) and not (node.archive / path.name).exists():
+            programs.run(("sh", "-c", _archive_command(node.archive, path.name)), folder=node.data_dir)
+
+
+def _archive_command(archive: Path, name: str) -> str:
+    """As the server itself would run it, in its data directory."""
+    words = {"%%": "%", "%f": name, "%p": f"pg_wal/{name}"}
+    return re.sub("%[%fp]", lambda match: words[match[0]], archive_command(archive))
+
+
+def goes_on_from(archive: Path, position: str) -> bool:
+    """Whether the archive has each segment from one on to the newest there is, along the newest timeline's history."""
+    names = (
+        {path.name for path in archive.iterdir() if SEGMENT.fullmatch(path.name)}
+        if archive.exists()
+        else set()
+    )
+    newest = max(names, default=position)
+    history = archive / f"{newest[:TIMELINE_DIGITS]}.history"
+    forks = read_history(history.read_text()) if history.exists() else {}
+    wanted = range(_number(position), _number(newest) + 1) if names else ()
+    return all(_name(number, forks, int(newest[:TIMELINE_DIGITS], 16)) in names for number in wanted)
+
+
+def _leads_on(name: str, forks: Forks) -> bool:
+    """Whether a file is a whole segment from before a fork, or the history of a timeline that was left."""
+    if match := _HISTORY.fullmatch(name):
+        return int(match[1], 16) in forks
+    timeline = int(name[:TIMELINE_DIGITS], 16) if SEGMENT.fullmatch(name) else 0
+    return timeline in forks and _number(name) < forks[timeline] // SEGMENT_BYTES
+
+
+def _number(name: str) -> int:
+    """The how-manieth segment it is, whatever its timeline."""
+    return int(name[8:16], 16) * _SEGMENTS_OF_A_LOG + int(name[16:24], 16)
+
+
+def _name(number: int, forks: Forks, newest: int) -> str:
+    timeline = min((one for one, fork in forks.items() if number < fork // SEGMENT_BYTES), default=newest)
+    log, segment = divmod(number, _SEGMENTS_OF_A_LOG)
+    return f"{timeline:08X}{log:08X}{segment:08X}"
