@@ -160,13 +160,17 @@ class PostgreSQLReplication:
             self._drop_idle_slots()
 
     def _comes_to_stream(self) -> bool:
+        """Seen once is enough: it streams for a moment on a timeline that has ended, before it goes over to the next."""
         seconds = _RECOVERY_SECONDS if self._server.is_closed() else _STREAMING_SECONDS
+        streams = False
 
         def has_settled() -> bool:
-            return self._is_streaming() or not (self._server.is_running() and self._upstream_runs())
+            nonlocal streams
+            streams = self._is_streaming()
+            return streams or not (self._server.is_running() and self._upstream_runs())
 
         wait_until(has_settled, seconds)
-        return self._is_streaming()
+        return streams
 
     def _upstream_runs(self) -> bool:
         return postmaster.running_on(self._upstream) is not None
