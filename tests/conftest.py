@@ -8,12 +8,16 @@ import pytest
 from support.service import ServiceUnderTest, running_service
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of a module run in one worker, which so makes what they share only once.
 
-    Those of a long module that is marked with `grouped_by` are parted by the values of the parameters it names.
+    Those of a long module that is marked with `grouped_by` are parted by the values of the parameters it names, and
+    modules that share something are marked with an `xdist_group` of theirs.
     """
     for item in items:
+        if item.get_closest_marker("xdist_group"):
+            continue
         marker = item.get_closest_marker("grouped_by")
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         values = [repr(parameters.get(name)) for name in (marker.args if marker else ())]
