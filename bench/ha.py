@@ -1,4 +1,4 @@
-"""Instances with a standby: made, switched over and failed over, beside the same done by hand.
+"""Instances with a standby: made, switched over, given another flavor and failed over, beside the same done by hand.
 
 By hand: a ready data directory, start, pg_basebackup, start of the standby; and for the switchover a fast stop of the
 primary, pg_promote and a look each millisecond. Outages are seen by a client that keeps inserting rows.
@@ -32,7 +32,9 @@ from support.writer import Writer
 
 CREATIONS = 5
 SWITCHOVERS = 9
+CLASS_CHANGES = 10
 FAILOVERS = 20
+SMALL, LARGE = "rds.pg.n1.medium.2.ha", "rds.pg.n1.large.2.ha"
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 _ADDRESSES = ("127.126.1.1", "127.126.1.2")
 _SETTINGS = "wal_retrieve_retry_interval = '100ms'\nmax_connections = 200\nshared_buffers = '512MB'\n"
@@ -43,6 +45,7 @@ def measure() -> Iterator[Figure]:
         installation = PostgreSQL(service.data_dir, ServerUser.choose()).installations()[-1]
         yield from _creation(service, installation)
         yield from _switchover(service, installation)
+        yield from _class_change(service)
         yield from _failover(service)
 
 
@@ -78,6 +81,24 @@ def _switchover(service: ServiceUnderTest, installation: Installation) -> Iterat
     yield Figure("write outage of a switchover, longest", max(ours), 1, " s", detail=spread(ours))
 
 
+def _class_change(service: ServiceUnderTest) -> Iterator[Figure]:
+    """To the larger flavor and back to the smaller one, each time after a switchover of the same pair."""
+    changes, switchovers = [], []
+    instance = service.instance(_create(service, "bench-class-change", "async"))
+    for flavor in itertools.islice(itertools.cycle((LARGE, SMALL)), CLASS_CHANGES):
+        switchovers.append(_outage(instance, lambda: _switch(service, instance)))
+        changes.append(_outage(instance, lambda wanted=flavor: _resize(service, instance, wanted)))
+    service.delete(instance["id"])
+    ratio = statistics.median(one / other for one, other in zip(changes, switchovers, strict=True))
+    detail = (
+        f"larger {spread(changes[::2])}; smaller {spread(changes[1::2])}; switchover {spread(switchovers)}"
+    )
+    yield Figure("class change of a pair: write outage / of a switchover", ratio, 1.5, detail=detail)
+    yield Figure(
+        "class change of a pair: write outage, longest", max(changes), 1, " s", detail=spread(changes)
+    )
+
+
 def _failover(service: ServiceUnderTest) -> Iterator[Figure]:
     instance = service.instance(_create(service, "bench-failover", "sync"))
     outages, lost = [], 0
@@ -104,7 +125,7 @@ def _compared(name: str, ours: list[float], theirs: list[float], limit: float) -
 def _create(service: ServiceUnderTest, name: str, mode: str) -> str:
     body = service.create_body(
         name=name,
-        flavor_ref="rds.pg.n1.medium.2.ha",
+        flavor_ref=SMALL,
         availability_zone="local-1a,local-1a",
         ha={"mode": "Ha", "replication_mode": mode},
     )
@@ -129,6 +150,12 @@ def _outage(instance: dict[str, Any], act: Callable[[], None], lost: list[int] |
 def _switch(service: ServiceUnderTest, instance: dict[str, Any]) -> None:
     answer = service.call("PUT", f"instances/{instance['id']}/failover", {}, headers=fresh()).json()
     service.completed(answer["workflowId"])
+
+
+def _resize(service: ServiceUnderTest, instance: dict[str, Any], flavor: str) -> None:
+    action = {"resize_flavor": {"spec_code": flavor}}
+    answer = service.call("POST", f"instances/{instance['id']}/action", action, headers=fresh()).json()
+    service.completed(answer["job_id"])
 
 
 def _kill(service: ServiceUnderTest, instance: dict[str, Any]) -> None:

@@ -582,6 +582,7 @@ def test_actions_that_are_not_understood(subject: Subject, body: dict[str, Any])
         ("POST", "/password", {"db_user_pwd": "An0ther-Secret"}),
         ("POST", "/tags/action", {"action": "create", "tags": []}),
         ("GET", "/tags", None),
+        ("GET", "/replication/status", None),
     ],
 )
 def test_instances_that_do_not_exist(service: ServiceUnderTest, method: str, path: str, body: Any) -> None:

@@ -105,6 +105,38 @@ def test_roles_change_without_loss_and_back(trial, pair, eventually):
     eventually(lambda: count(trial, two) == 5)
 
 
+def test_a_standby_takes_over_with_room_for_less_and_the_others_follow_it(trial):
+    """It is told to while it still follows, when it may not have less room; so it lets nobody in until then."""
+    large, small = {"memory_mb": 4096, "vcpus": 16}, {"memory_mb": 2048, "vcpus": 1}
+    one = trial.started(**large)
+    trial.query(one, "CREATE TABLE kept AS SELECT 1 AS x")
+    two = standby_of(trial, one)
+    two.stop()
+    heir = changed(trial, two, **small, takes_over=True)
+    heir.replication.follow()
+    changed(trial, one, confirmed_by=(two.node.node_id,)).replication.await_confirmation(10)
+    trial.query(one, "INSERT INTO kept VALUES (2)")
+    state = heir.replication.state()
+    assert (state.is_standby, state.streaming, heir.replication.is_primary()) == (True, True, False)
+
+    for server in (heir, two):  # whoever asks, with whatever settings
+        server.replication.await_position(one.replication.retire(), 10)
+    heir.replication.promote()
+    heir.replication.promote()
+
+    assert heir.replication.is_primary()
+    assert trial.query(heir, trial.dialect.connections) == 204
+    follower = changed(trial, one, upstream=replace(heir.node, upstream=None, takes_over=False))
+    assert follower.replication.rejoin() == "attached"
+    trial.query(heir, "INSERT INTO kept VALUES (3)")
+    follower.replication.catch_up(10)
+    assert count(trial, follower) == 3
+    follower.stop()
+    follower = changed(trial, follower, **small)
+    follower.replication.follow()
+    assert trial.query(follower, trial.dialect.connections) == 204
+
+
 def test_a_standby_that_lacks_something_is_noticed(trial, pair):
     primary, standby = pair
     standby.stop()

@@ -4,22 +4,18 @@ Each step may run twice; a failure at each step unwinds to nothing left; each un
 before and after each step is succeeded by another, and the last one finishes the task.
 """
 
-import contextlib
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-import support
 from openrds.domain.instance import InstanceStatus
 from openrds.operations.registry import OPERATIONS
 from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
+from support.mortal_worker import mortal_worker
 from support.prepared import Prepared
 from support.scenarios import SCENARIOS, Scenario
 from support.service import wait_for
@@ -65,16 +61,12 @@ def test_a_failure_at_each_step_leaves_nothing(
 ) -> None:
     """`before`: the step fails at once; `after`: it has done its work, and fails all the same."""
     fail = fail_before if when == "before" else fail_after
-    prove_unwinding(
-        workbench, prepared, key, position, lambda step: replace(step, do=fail(step.do)), lambda undo: undo
-    )
+    prove_unwinding(workbench, prepared, key, position, fail, lambda undo: undo)
 
 
 @pytest.mark.parametrize(("key", "position"), EVERY_STEP)
 def test_each_undo_may_run_twice(workbench: Workbench, prepared: Prepared, key: str, position: int) -> None:
-    prove_unwinding(
-        workbench, prepared, key, position, lambda step: replace(step, do=fail_after(step.do)), twice
-    )
+    prove_unwinding(workbench, prepared, key, position, fail_after, twice)
 
 
 @pytest.mark.parametrize("key", OPERATIONS)
@@ -85,10 +77,11 @@ def test_workers_killed_at_each_step_are_succeeded(
     scenario, task_id = begin(workbench, prepared, key)
     for position in range(len(OPERATIONS[key].steps)):
         for when in ("before", "after"):
-            with worker(workbench, f"{key}:{position}:{when}") as doomed:
-                assert doomed.wait(60) == -signal.SIGKILL
+            with mortal_worker(workbench.brief, f"{key}:{position}:{when}") as doomed:
+                doomed.join(60)
+                assert doomed.exitcode == -signal.SIGKILL
             assert workbench.task(task_id)["status"] == "Running"
-    with worker(workbench):
+    with mortal_worker(workbench.brief):
         wait_for(lambda: workbench.task(task_id)["status"] != "Running", 60, f"the end of {task_id}")
     task = workbench.task(task_id)
     assert task["status"] == "Completed", task["fail_reason"]
@@ -102,7 +95,7 @@ def prove_unwinding(
     prepared: Prepared,
     key: str,
     position: int,
-    fail: Callable[[Step[Any, Any]], Step[Any, Any]],
+    fail: Callable[[Body], Body],
     wrap_undo: Callable[[Body], Body],
 ) -> None:
     scenario = SCENARIOS[key]
@@ -112,12 +105,13 @@ def prove_unwinding(
 
     def change(step: Step[Any, Any], place: int) -> Step[Any, Any]:
         step = replace(step, undo=wrap_undo(step.undo))
-        return fail(step) if place == position else step
+        return replace(step, do=fail(step.do)) if place == position else step
 
     task = bench.run(task_id, changed(key, change))
     assert task["status"] == "Failed"
     assert "on purpose" in task["fail_reason"]
-    if came_too_far(scenario, key, position):
+    last_done = position - 1 if fail is fail_before else position
+    if came_too_far(scenario, key, last_done):
         check_halted(bench, scenario, task["instance_id"])
         leave(prepared, scenario, task["instance_id"])
     else:
@@ -152,10 +146,10 @@ def check_halted(bench: Workbench, scenario: Scenario, instance_id: str) -> None
         scenario.check_failed(bench, instance_id)
 
 
-def came_too_far(scenario: Scenario, key: str, position: int) -> bool:
-    """Whether the step from which there is no way back was begun."""
+def came_too_far(scenario: Scenario, key: str, last_done: int) -> bool:
+    """Whether the step from which there is no way back did something."""
     names = [step.name for step in OPERATIONS[key].steps]
-    return scenario.no_way_back is not None and position >= names.index(scenario.no_way_back)
+    return scenario.no_way_back is not None and last_done >= names.index(scenario.no_way_back)
 
 
 def begin(bench: Workbench, prepared: Prepared, key: str) -> tuple[Scenario, UUID]:
@@ -191,24 +185,3 @@ def fail_after(body: Body) -> Body:
         raise StepFailed("on purpose")
 
     return run
-
-
-@contextlib.contextmanager
-def worker(bench: Workbench, death: str = "") -> Iterator[subprocess.Popen[bytes]]:
-    """A worker process as the service starts it; with `death` one that kills itself at that point."""
-    script = Path(support.__file__).with_name("mortal_worker.py")
-    process = subprocess.Popen(
-        [sys.executable, str(script), death],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    assert process.stdin is not None
-    try:
-        process.stdin.write(bench.brief.encode())
-        process.stdin.flush()
-        yield process
-    finally:
-        with contextlib.suppress(BrokenPipeError):
-            process.stdin.close()
-        process.wait(15)

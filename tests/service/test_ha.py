@@ -11,9 +11,11 @@ import psutil
 import psycopg
 import pytest
 
+from openrds.domain.capacity import GB
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.processes import RECORD, find
 from openrds.hosts.user import ServerUser
+from support.means import WHY_NO_CGROUPS, limits_of
 from support.service import ServiceUnderTest, fresh, running_service, wait_for
 from support.writer import Writer, connect
 
@@ -28,6 +30,10 @@ HA = {
 }
 
 
+#: Which node has all that is acknowledged.
+_CONFIRMING = "select application_name from pg_stat_replication where sync_state in ('sync', 'quorum')"
+
+
 @pytest.fixture(scope="module")
 def service() -> Iterator[ServiceUnderTest]:
     """Of their own: the tests kill servers, and look at all tasks."""
@@ -36,8 +42,18 @@ def service() -> Iterator[ServiceUnderTest]:
 
 
 @pytest.fixture(scope="module")
-def instance(service: ServiceUnderTest) -> dict[str, Any]:
-    return service.create(name="pair", **HA)
+def answer(service: ServiceUnderTest) -> dict[str, Any]:
+    """To the call that made the pair, after one that only asked whether it might."""
+    body = service.create_body(name="pair", **HA, dry_run=True)
+    assert service.call("POST", "instances", body, headers=fresh()).status_code == 202
+    answer = service.call("POST", "instances", {**body, "dry_run": False}, headers=fresh()).json()
+    service.completed(answer["job_id"])
+    return answer
+
+
+@pytest.fixture(scope="module")
+def instance(service: ServiceUnderTest, answer: dict[str, Any]) -> dict[str, Any]:
+    return service.instance(answer["instance"]["id"])
 
 
 def role(service: ServiceUnderTest, instance: dict[str, Any], wanted: str) -> str:
@@ -96,15 +112,9 @@ def test_a_pair_is_created(service: ServiceUnderTest, instance: dict[str, Any]) 
         assert connection.execute("select pg_is_in_recovery()").fetchone() == (False,)
 
 
-def test_the_answer_names_the_mode(service: ServiceUnderTest) -> None:
-    body = service.create_body(name="dry-pair", **HA, dry_run=True)
-    assert service.call("POST", "instances", body, headers=fresh()).status_code == 202
-    answer = service.call("POST", "instances", {**body, "dry_run": False}, headers=fresh()).json()
+def test_the_answer_names_the_mode(answer: dict[str, Any]) -> None:
     assert answer["instance"]["ha"] == {"mode": "Ha", "replication_mode": "sync"}
     assert answer["instance"]["availability_zone"] == "local-1a,local-1a"
-    service.completed(answer["job_id"])
-    service.delete(answer["instance"]["id"])
-    assert service.get(f"instances?id={answer['instance']['id']}")["total_count"] == 0
 
 
 @pytest.mark.parametrize(
@@ -142,6 +152,63 @@ def test_a_switchover_loses_nothing_and_cuts_who_is_connected(
         before.execute("create table stray (x int)")
     assert not writer.lost()
     assert service.instance(instance["id"])["private_ips"] == instance["private_ips"]
+
+
+def test_another_flavor_cuts_writers_off_once_and_loses_nothing(
+    service: ServiceUnderTest, instance: dict[str, Any]
+) -> None:
+    """Larger and smaller again, with a read replica that is as small as both at first."""
+    replica = service.create(
+        name="small-copy",
+        replica_of_id=instance["id"],
+        flavor_ref="rds.pg.n1.medium.2.rr",
+        availability_zone="local-1a",
+    )
+    for flavor, connections, limits in (
+        ("rds.pg.n1.large.2.ha", "409", ["200000", str(4 * GB)]),
+        ("rds.pg.n1.medium.2.ha", "204", ["100000", str(2 * GB)]),
+    ):
+        standby = role(service, instance, "slave")
+        with Writer(instance) as writer:
+            writer.wait_for_one_after(0)
+            action = {"resize_flavor": {"spec_code": flavor}}
+            answer = service.call("POST", f"instances/{instance['id']}/action", action, headers=fresh())
+            assert service.completed(answer.json()["job_id"])["name"] == "ResizePostgresqlFlavor"
+            writer.wait_for_one_after(time.monotonic())
+        assert writer.connections == 2
+        assert not writer.lost()
+        assert role(service, instance, "master") == standby
+        assert service.instance(instance["id"])["flavor_ref"] == flavor
+        with connect(instance) as primary, connect(replica) as copy:
+            count = primary.execute("select count(*) from written").fetchone()
+            wait_for(lambda c=copy, n=count: c.execute("select count(*) from written").fetchone() == n)
+            for connection in (primary, copy):
+                assert connection.execute("show max_connections").fetchone() == (connections,)
+            (follower,) = primary.execute(_CONFIRMING).fetchall()
+        assert follower == (role(service, instance, "slave"),)
+        for node in instance["nodes"]:
+            assert WHY_NO_CGROUPS or limits_of(node["id"]) == limits
+    service.delete(replica["id"])
+
+
+@pytest.mark.skipif(psutil.virtual_memory().total > 60 * GB, reason="this machine has memory for any flavor")
+def test_a_flavor_that_no_server_starts_with_cuts_nobody_off(
+    service: ServiceUnderTest, instance: dict[str, Any]
+) -> None:
+    before = service.instance(instance["id"])
+    with Writer(instance) as writer:
+        writer.wait_for_one_after(0)
+        action = {"resize_flavor": {"spec_code": "rds.pg.n1.8xlarge.8.ha"}}
+        answer = service.call("POST", f"instances/{instance['id']}/action", action, headers=fresh())
+        job = service.ended(answer.json()["job_id"])
+        writer.wait_for_one_after(time.monotonic())
+    assert job["status"] == "Failed"
+    assert job["fail_reason"].startswith("restart standby failed: ")
+    assert writer.connections == 1
+    assert service.instance(instance["id"]) == {
+        **before,
+        "updated": service.instance(instance["id"])["updated"],
+    }
 
 
 def test_a_killed_primary_is_replaced_and_comes_back(
@@ -278,6 +345,7 @@ def test_a_service_that_was_down_brings_both_back(
 
 def test_a_single_instance_gets_a_standby_while_it_serves(service: ServiceUnderTest) -> None:
     single = service.create(name="alone")
+    check_refusals_without_standby(service, single)
     with Writer(single) as writer:
         writer.wait_for_one_after(0)
         with connect(single) as connection:
@@ -302,8 +370,7 @@ def test_a_single_instance_gets_a_standby_while_it_serves(service: ServiceUnderT
     service.delete(single["id"])
 
 
-def test_what_needs_a_standby_is_refused_without_one(service: ServiceUnderTest) -> None:
-    single = service.create(name="still-alone")
+def check_refusals_without_standby(service: ServiceUnderTest, single: dict[str, Any]) -> None:
     for path, body in (
         ("failover", {}),
         ("failover/mode", {"mode": "sync"}),
@@ -314,11 +381,3 @@ def test_what_needs_a_standby_is_refused_without_one(service: ServiceUnderTest) 
     body = {"single_to_ha": {"az_code_new_node": "nowhere"}}
     answer = service.call("POST", f"instances/{single['id']}/action", body, headers=fresh())
     assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200025")
-    service.delete(single["id"])
-
-
-def test_without_means_to_pass_on_there_are_no_pairs() -> None:
-    with running_service(forwarding="none") as service:
-        answer = service.call("POST", "instances", service.create_body(**HA), headers=fresh())
-        assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200051")
-        assert "HAProxy" in answer.json()["error_msg"]

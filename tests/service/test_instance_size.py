@@ -19,7 +19,7 @@ from test_instances import connect
 from openrds.domain.capacity import GB
 from openrds.hosts.mounts import mounts
 from openrds.hosts.processes import RECORD, find
-from support.means import needs_cgroups, needs_images
+from support.means import limits_of, needs_cgroups, needs_images
 from support.service import ServiceUnderTest, fresh, running_service, wait_for
 
 MEDIUM, LARGE, HUGE = "rds.pg.n1.medium.2", "rds.pg.n1.large.2", "rds.pg.n1.8xlarge.8"
@@ -274,14 +274,7 @@ def test_the_machine_holds_a_server_to_its_flavor(
 
     for member in (psutil.Process(process.pid), *psutil.Process(process.pid).children()):
         assert f"/{node}" in Path(f"/proc/{member.pid}/cgroup").read_text()
-    limits = [
-        file.read_text().split()[0]
-        for mount in mounts()
-        if mount.kind in ("cgroup", "cgroup2")
-        for name in ("cpu.cfs_quota_us", "memory.limit_in_bytes", "cpu.max", "memory.max")
-        for file in mount.point.glob(f"**/openrds/*/{node}/{name}")
-    ]
-    assert limits == ["200000", str(4 * GB)]
+    assert limits_of(node) == ["200000", str(4 * GB)]
     done(service, instance["id"], {"resize_flavor": {"spec_code": MEDIUM}})
 
 

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from test_instances import connect
 
+from openrds.hosts.addresses import is_answering
 from openrds.hosts.processes import RECORD, Process, find
 from support.service import PASSWORD, ServiceUnderTest, fresh, running_service, wait_for
 
@@ -186,6 +187,32 @@ def test_a_replica_that_lost_touch_is_made_to_follow_again(
     wait_for(lambda: replica_count(replica) == count(primary), 60, "the replica to follow again")
     tasks = service.get(f"tasklist?instance_id={replica['id']}")["tasks"]
     assert "RebuildPostgresqlSlave" in {task["name"] for task in tasks}
+
+
+def test_it_follows_its_primary_to_another_port_and_stops_and_starts_with_it(
+    service: ServiceUnderTest, primary: dict[str, Any], replica: dict[str, Any]
+) -> None:
+    answer = service.call("PUT", f"instances/{primary['id']}/port", {"port": 5433}, headers=fresh())
+    service.completed(answer.json()["workflowId"])
+    primary = service.instance(primary["id"])
+    write_and_wait(primary, replica)
+
+    for what, status in (("shutdown", "SHUTDOWN"), ("startup", "ACTIVE")):
+        answer = service.call("POST", f"instances/{replica['id']}/action/{what}", headers=fresh())
+        assert (answer.status_code, answer.json()["error_code"]) == (409, "DBS.280406")
+        assert primary["id"] in answer.json()["error_msg"]
+        answer = service.call("POST", f"instances/{primary['id']}/action/{what}", headers=fresh())
+        service.completed(answer.json()["job_id"])
+        for one in (primary, replica):
+            wait_for(lambda i=one, s=status: service.instance(i["id"])["status"] == s, what=status)
+            assert is_answering(one["private_ips"][0], one["port"]) == (status == "ACTIVE")
+    write_and_wait(primary, replica)
+
+
+def write_and_wait(primary: dict[str, Any], replica: dict[str, Any]) -> None:
+    with connect(primary) as connection:
+        connection.execute("insert into orders values (0)")
+    wait_for(lambda: replica_count(replica) == count(primary), 60, "the replica to have it")
 
 
 def replica_count(replica: dict[str, Any]) -> int:

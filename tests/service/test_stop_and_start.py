@@ -3,7 +3,6 @@
 from typing import Any
 
 import psycopg
-import pytest
 
 from openrds.hosts.addresses import is_answering
 from support.service import PASSWORD, ServiceUnderTest, fresh, running_service, wait_for
@@ -103,40 +102,19 @@ def test_several_are_stopped_at_once(service: ServiceUnderTest) -> None:
     assert (refused.status_code, refused.json()["error_code"]) == (400, "DBS.200001")
 
 
-@pytest.mark.parametrize("window_is_open", [False, True])
-def test_after_seven_days_it_is_started_in_its_window(window_is_open: bool) -> None:
+def test_after_seven_days_it_is_started_in_its_window() -> None:
     with running_service() as service:
-        instance = service.create(name="oversleeping")
-        done(service, instance["id"], "shutdown")
-        with store_of(service) as store:
-            store.execute(
-                "update instance set stopped_at = now() - interval '8 days', "
-                "maintenance_window = to_char(now() at time zone 'UTC' + %s * interval '1 hour', 'HH24:MI-') "
-                "|| to_char(now() at time zone 'UTC' + %s * interval '1 hour', 'HH24:MI')",
-                [-1, 3] if window_is_open else [2, 6],
-            )
+        due, early = service.create(name="oversleeping"), service.create(name="not-yet")
+        for instance, begin, end in ((due, -1, 3), (early, 2, 6)):
+            done(service, instance["id"], "shutdown")
+            with store_of(service) as store:
+                store.execute(
+                    "update instance set stopped_at = now() - interval '8 days', "
+                    "maintenance_window = to_char(now() at time zone 'UTC' + %s * interval '1 hour', 'HH24:MI-') "
+                    "|| to_char(now() at time zone 'UTC' + %s * interval '1 hour', 'HH24:MI') where id = %s",
+                    [begin, end, instance["id"]],
+                )
         service.stop()
         service.start()
-        if window_is_open:
-            wait_for(lambda: service.instance(instance["id"])["status"] == "ACTIVE", what="it is started")
-        else:
-            service.create(name="awake")
-            assert service.instance(instance["id"])["status"] == "SHUTDOWN"
-
-
-def test_read_replicas_go_with_their_primary() -> None:
-    """The store says that one copies the other, which is all that stopping and starting ask."""
-    with running_service() as service:
-        primary, replica = service.create(name="primary-db"), service.create(name="replica-db")
-        with store_of(service) as store:
-            store.execute("update instance set replica_of = %s where id = %s", [primary["id"], replica["id"]])
-        for what, status in (("shutdown", "SHUTDOWN"), ("startup", "ACTIVE")):
-            code, answer = act(service, replica["id"], what)
-            assert (code, answer["error_code"]) == (409, "DBS.280406")
-            assert primary["id"] in answer["error_msg"]
-            done(service, primary["id"], what)
-            for instance in (primary, replica):
-                wait_for(lambda i=instance, s=status: service.instance(i["id"])["status"] == s, what=status)
-                assert answers(instance) == (status == "ACTIVE")
-        with store_of(service) as store:
-            store.execute("update instance set replica_of = null")
+        wait_for(lambda: service.instance(due["id"])["status"] == "ACTIVE", what="it is started")
+        assert service.instance(early["id"])["status"] == "SHUTDOWN"

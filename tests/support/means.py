@@ -9,6 +9,7 @@ from openrds.hosts.cgroups import find_cgroups
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.images import try_images
+from openrds.hosts.mounts import mounts
 from openrds.hosts.user import ServerUser
 from openrds.hosts.volumes import FolderVolumes
 
@@ -34,6 +35,18 @@ def _why_no_cgroups() -> str:
 WHY_NO_IMAGES = _why_no_images()
 WHY_NO_CGROUPS = _why_no_cgroups()
 WHY_NO_FORWARDING = choose_forwarder("auto", Path("/tmp/x"), ServerUser.choose()).refusal
+
+
+def limits_of(node_id: str) -> list[str]:
+    """The microseconds of CPU in a tenth of a second, and the bytes of memory, to which the machine holds a node."""
+    return [
+        file.read_text().split()[0]
+        for mount in mounts()
+        if mount.kind in ("cgroup", "cgroup2")
+        for name in ("cpu.cfs_quota_us", "memory.limit_in_bytes", "cpu.max", "memory.max")
+        for file in mount.point.glob(f"**/openrds/*/{node_id}/{name}")
+    ]
+
 
 needs_images = pytest.mark.skipif(bool(WHY_NO_IMAGES), reason=f"no volumes as images here: {WHY_NO_IMAGES}")
 needs_forwarding = pytest.mark.skipif(bool(WHY_NO_FORWARDING), reason=WHY_NO_FORWARDING)

@@ -48,6 +48,7 @@ from support.workbench import PASSWORD, Workbench
 NEW_PASSWORD = "An0ther-Secret"
 NEW_FLAVOR = "rds.pg.n1.large.2"
 NEW_PORT = 5433
+SMALL_PAIR, LARGE_PAIR = "rds.pg.n1.medium.2.ha", "rds.pg.n1.large.2.ha"
 
 
 @dataclass(frozen=True)
@@ -92,25 +93,25 @@ def bound_instance(bench: Workbench) -> str:
     return done(bench, instance_id, bench.submit(lambda intake: submit_bind(intake, instance_id, bench)))
 
 
-def ha_request(bench: Workbench, mode: str = "sync") -> CreateInstance:
+def ha_request(bench: Workbench, flavor: str = SMALL_PAIR) -> CreateInstance:
     if not bench.resources.forwarder.name:
         pytest.skip(bench.resources.forwarder.refusal)
-    return bench.create_request(**ha_fields(mode))
+    return bench.create_request(**ha_fields(flavor))
 
 
-def ha_fields(mode: str = "sync") -> dict[str, Any]:
-    return {
-        "flavor_ref": "rds.pg.n1.medium.2.ha",
-        "availability_zone": "local-1a,local-1a",
-        "ha": Ha("Ha", mode),
-    }
+def ha_fields(flavor: str = SMALL_PAIR) -> dict[str, Any]:
+    return {"flavor_ref": flavor, "availability_zone": "local-1a,local-1a", "ha": Ha("Ha", "sync")}
 
 
-def ha_instance(bench: Workbench) -> str:
+def ha_instance(bench: Workbench, flavor: str = SMALL_PAIR) -> str:
     """A primary and a standby that confirms what it commits."""
-    _, task_id = bench.submit(lambda intake: create_instance.submit(intake, ha_request(bench)))
+    _, task_id = bench.submit(lambda intake: create_instance.submit(intake, ha_request(bench, flavor)))
     assert task_id is not None
     return done(bench, str(bench.task(task_id)["instance_id"]), task_id)
+
+
+def large_ha_instance(bench: Workbench) -> str:
+    return ha_instance(bench, LARGE_PAIR)
 
 
 def done(bench: Workbench, instance_id: str, task_id: UUID) -> str:
@@ -254,6 +255,15 @@ def check_ha(bench: Workbench, instance_id: str) -> None:
     assert standby["confirmation"] == ("yes" if synchronous else "no")
 
 
+def check_smaller_pair(bench: Workbench, instance_id: str) -> None:
+    """Neither of both allows more than its flavor does."""
+    check_ha(bench, instance_id)
+    assert bench.resources.instance(instance_id)["flavor_ref"] == SMALL_PAIR
+    for node in bench.resources.nodes(instance_id):
+        with connected(bench, instance_id, address=str(node["address"])) as connection:
+            assert connection.execute("show max_connections").fetchone() == ("204",)
+
+
 def check_async(bench: Workbench, instance_id: str) -> None:
     check_ha(bench, instance_id)
     assert bench.resources.instance(instance_id)["replication_mode"] == "async"
@@ -277,6 +287,12 @@ def submit_enlarge(intake: Intake, instance_id: str | None, _bench: Workbench) -
 def submit_resize(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
     assert instance_id is not None
     return resize_flavor.submit(intake, instance_id, resize_flavor.ResizeFlavor(NEW_FLAVOR))
+
+
+def submit_smaller(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    """A standby has to allow as much as its primary, which makes this the harder way."""
+    assert instance_id is not None
+    return resize_flavor.submit(intake, instance_id, resize_flavor.ResizeFlavor(SMALL_PAIR))
 
 
 def submit_replica(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
@@ -484,6 +500,13 @@ SCENARIOS = {
     ),
     "enlarge_volume": Scenario(active_instance, submit_enlarge, check_enlarged, InstanceStatus.ACTIVE),
     "resize_flavor": Scenario(active_instance, submit_resize, check_resized, InstanceStatus.ACTIVE),
+    "resize_pair": Scenario(
+        large_ha_instance,
+        submit_smaller,
+        check_smaller_pair,
+        InstanceStatus.ACTIVE,
+        no_way_back="change roles",
+    ),
     "stop_instance": Scenario(
         active_instance, submit_with(stop_instance), check_stopped, InstanceStatus.ACTIVE
     ),

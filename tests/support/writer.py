@@ -26,17 +26,21 @@ def connect(instance: dict[str, Any], **options: Any) -> psycopg.Connection[Any]
 
 
 class Writer:
-    """`acknowledged` are the numbers that were committed, as the server said, each with the moment it did."""
+    """`acknowledged` are the numbers that were committed, as the server said, each with the moment it did.
+
+    They are of this writer alone. `connections` is how often it was let in.
+    """
 
     def __init__(self, instance: dict[str, Any]) -> None:
         self._instance = instance
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self.acknowledged: dict[int, float] = {}
+        self.connections = 0
 
     def __enter__(self) -> "Writer":
         with connect(self._instance) as connection:
-            connection.execute("create table if not exists written (number int)")
+            connection.execute("create table if not exists written (number bigint)")
         self._thread.start()
         return self
 
@@ -57,9 +61,10 @@ class Writer:
         return set(self.acknowledged) - kept
 
     def _run(self) -> None:
-        numbers = itertools.count()
+        numbers = itertools.count(time.time_ns())
         while not self._stopping.is_set():
             with contextlib.suppress(psycopg.Error), connect(self._instance) as connection:
+                self.connections += 1
                 while not self._stopping.is_set():
                     # What became of one that is not acknowledged nobody knows; it is not tried again.
                     number = next(numbers)

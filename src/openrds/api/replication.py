@@ -4,6 +4,7 @@ import msgspec
 from litestar import get
 from litestar.params import FromPath
 
+from openrds.api.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.task import format_time
@@ -36,13 +37,14 @@ class ReplicationAnswer(msgspec.Struct):
 
 @get(
     "/v3/{project_id:str}/instances/{instance_id:str}/replication/status",
-    responses=refusals(),
+    responses=refusals(instance=True),
     tags=["Instances"],
 )
 async def show_replication(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
 ) -> ReplicationAnswer:
     """Whether the standby and the read replicas of an instance, or it itself as a replica, follow; and their lag."""
+    await find_instance(request, project_id, instance_id)
     rows = await service_of(request).reads.rows(
         _sql.replication_of_instance, {"id": instance_id, "project_id": project_id}
     )

@@ -37,7 +37,9 @@ class NodeSpec:
     is a short path for its Unix socket. `archive` is the folder where the instance's log is put: it is the same for
     all nodes of an instance. `memory_mb` and `vcpus` are the flavor's. `upstream` is the node
     that this one is a copy of and follows, None for a primary. `confirmed_by` are the ids of followers: what is
-    committed is acknowledged once one of them has it on disk; with none, nobody is waited for.
+    committed is acknowledged once one of them has it on disk; with none, nobody is waited for. A follower that
+    `takes_over` is soon to be what its upstream is, and has the settings of its own flavor, also where no follower
+    can have them that lets anybody in: until it is promoted even we may not ask it.
     With `read_only` clients can change nothing, because the volume is full.
     """
 
@@ -54,6 +56,7 @@ class NodeSpec:
     read_only: bool = False
     upstream: "NodeSpec | None" = None
     confirmed_by: tuple[str, ...] = ()
+    takes_over: bool = False
 
     @property
     def data_dir(self) -> Path:
@@ -113,10 +116,20 @@ class Replication(Protocol):
         """End the service of a primary: clients are cut, nothing more is written. Returns its last position."""
 
     def await_position(self, position: str, seconds: float) -> None:
-        """Wait until a standby has applied all up to a position of its upstream."""
+        """Wait until a standby has applied all up to a position of its upstream.
+
+        One that lets nobody in (`node.takes_over`) is not waited for. What it has confirmed it has on disk, and
+        applies before it is promoted.
+        """
+
+    def catch_up(self, seconds: float) -> None:
+        """Wait until a standby that can be asked has applied all that its upstream had on disk by now."""
 
     def promote(self) -> None:
         """Make a standby a primary."""
+
+    def is_primary(self) -> bool:
+        """Whether the data is a primary's: one that was promoted, or never followed. Cheap: no connection is made."""
 
     def state(self) -> StandbyState: ...
 

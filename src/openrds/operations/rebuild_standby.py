@@ -46,7 +46,7 @@ def bring_back(context: Context) -> None:
     (node,) = (node for node in resources.nodes(context.instance_id) if node["id"] == standby_id)
     if node["role"] == NodeRole.SLAVE:
         give_own_address(resources, instance, node)
-    build_standby(resources, context.instance_id, standby_id)
+    build_standby(resources, context.instance_id, resources.node_server(context.instance_id, standby_id))
 
 
 def confirm_writes(context: Context) -> None:

@@ -20,6 +20,7 @@ from openrds.operations.rebuild_standby import REBUILD_STANDBY
 from openrds.operations.replication_mode import CHANGE_REPLICATION_MODE
 from openrds.operations.reset_password import RESET_PASSWORD
 from openrds.operations.resize_flavor import RESIZE_FLAVOR
+from openrds.operations.resize_pair import RESIZE_PAIR
 from openrds.operations.restart_instance import RESTART_INSTANCE
 from openrds.operations.restore_databases import RESTORE_DATABASES
 from openrds.operations.restore_instance import RESTORE_INSTANCE
@@ -41,6 +42,7 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     RESET_PASSWORD,
     ENLARGE_VOLUME,
     RESIZE_FLAVOR,
+    RESIZE_PAIR,
     BACK_UP,
     RESTORE_NEW_INSTANCE,
     RESTORE_INSTANCE,

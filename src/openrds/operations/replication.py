@@ -4,7 +4,7 @@ import logging
 from contextlib import suppress
 
 from openrds.domain.instance import Confirmation, InstanceType
-from openrds.engines.protocol import EngineError
+from openrds.engines.protocol import EngineError, Server
 from openrds.operations.addresses import listen_on, take_node_address
 from openrds.operations.resources import Resources
 from openrds.store.database import Row, Writer
@@ -26,15 +26,15 @@ def give_own_address(resources: Resources, instance: Row, node: Row) -> None:
         listen_on(resources, node, take_node_address(resources, instance, node))
 
 
-def build_standby(resources: Resources, instance_id: str, node_id: str) -> None:
+def build_standby(resources: Resources, instance_id: str, standby: Server) -> None:
     """Have a standby that streams, whatever there is of it: a stopped one is attached or rewound, else it is copied.
 
     Raises:
         EngineError: it does not come to stream.
     """
-    resources.volumes.create(node_id, resources.instance(instance_id)["volume_size"])
-    means = resources.node_server(instance_id, node_id).replication.rejoin()
-    logger.info("instance %s: its standby %s was %s", instance_id, node_id, means)
+    resources.volumes.create(standby.node.node_id, resources.instance(instance_id)["volume_size"])
+    means = standby.replication.rejoin()
+    logger.info("instance %s: its standby %s was %s", instance_id, standby.node.node_id, means)
     _note_lost_log(resources, instance_id)
 
 
@@ -98,10 +98,7 @@ def turn_replicas(resources: Resources, instance_id: str) -> None:
                     server.replication.follow()
             except EngineError:
                 logger.warning(
-                    "replica %s does not follow the new primary of %s",
-                    replica["id"],
-                    instance_id,
-                    exc_info=True,
+                    "replica %s does not follow its primary %s", replica["id"], instance_id, exc_info=True
                 )
 
 

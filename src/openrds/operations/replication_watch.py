@@ -27,9 +27,8 @@ class Seen(msgspec.Struct, frozen=True):
 def watch_replication(resources: Resources) -> None:
     """Note what each follower of this host says of itself."""
     for row in resources.store.rows(_sql.followers_to_watch, [resources.settings.host]):
-        node = {"id": row["node_id"], "address": row["node_address"], "role": row["node_role"]}
         try:
-            state = resources.server(row, node).replication.state()
+            state = resources.node_server(row["id"], row["node_id"]).replication.state()
             seen = Seen(state.streaming, state.lag_bytes, state.lag_seconds)
         except (EngineError, StepFailed) as error:
             seen = Seen(streaming=False, problem=str(error))

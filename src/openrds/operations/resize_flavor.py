@@ -1,6 +1,9 @@
-"""Give an instance another flavor: its servers are restarted with other settings, under other limits."""
+"""Give an instance another flavor: its server is restarted with other settings, under other limits.
 
-import logging
+One that has a standby is not away for that long: see `resize_pair`.
+"""
+
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -8,24 +11,21 @@ import msgspec
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import InstanceStatus, InstanceType
 from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.engines.protocol import Server
-from openrds.hosts.processes import wait_until
+from openrds.operations import resize_pair
 from openrds.operations.intake import Intake
+from openrds.operations.resize_pair import RESIZE_PAIR
+from openrds.operations.resizing import Resizing, restart
 from openrds.operations.resources import Resources, flavor_of, set_status, settle_by_looking
 from openrds.operations.scheduling import schedule
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
-logger = logging.getLogger(__name__)
-
 _sql = Queries("instances")
-
-_NEWS_SECONDS = 10.0
 
 
 class ResizeFlavor(msgspec.Struct):
@@ -56,24 +56,34 @@ def submit(intake: Intake, instance_id: str, request: ResizeFlavor) -> UUID:
             intake, instance, ScheduledName.RESIZE_FLAVOR, TaskName.RESIZE_FLAVOR, now, target_config=target
         )
     replicas = intake.connection.execute(_sql.replicas_of_instance, [instance_id]).fetchall()
+    operation, parameters = _operation_on(intake, instance, flavor)
     task_id = intake.accept(
         instance,
-        RESIZE_FLAVOR,
+        operation,
         TaskName.RESIZE_FLAVOR,
-        Parameters(instance["flavor_ref"], flavor.spec_code),
+        parameters,
         also_held=[replica["id"] for replica in replicas],
     )
     intake.set_status(instance, InstanceStatus.MODIFYING)
     return task_id
 
 
-def restart_servers(context: Context) -> None:
+def _operation_on(
+    intake: Intake, instance: Row, flavor: Flavor
+) -> tuple[Operation[Resources, Any], msgspec.Struct]:
+    if instance["type"] != InstanceType.HA:
+        return RESIZE_FLAVOR, Parameters(instance["flavor_ref"], flavor.spec_code)
+    old, new, *_ = intake.connection.execute(_sql.nodes_of_instance, [instance["id"]]).fetchall()
+    return RESIZE_PAIR, resize_pair.Parameters(instance["flavor_ref"], flavor.spec_code, old["id"], new["id"])
+
+
+def restart_server(context: Context) -> None:
     """With the new flavor."""
-    _change(context, context.parameters.old, context.parameters.new)
+    _restart(_resizing(context))
 
 
-def restart_servers_as_before(context: Context) -> None:
-    _change(context, context.parameters.new, context.parameters.old)
+def restart_server_as_before(context: Context) -> None:
+    _restart(_resizing(context).reversed)
 
 
 def completed(context: Context, connection: Writer) -> Output:
@@ -81,53 +91,18 @@ def completed(context: Context, connection: Writer) -> Output:
     return {}
 
 
-def _change(context: Context, before: str, after: str) -> None:
-    """Whoever follows must allow as many connections as whom it follows: it grows first, and shrinks last."""
-    resources = context.resources
+def _restart(resizing: Resizing) -> None:
+    resources = resizing.resources
+    resizing.widen_replicas()
     with resources.store.transaction() as connection:
-        connection.execute(_sql.set_flavor, {"id": context.instance_id, "flavor": after})
-    instance = resources.instance(context.instance_id)
-    servers = [(instance, node) for node in resources.nodes(context.instance_id)]
-    servers += [
-        pair for pair in _running_replicas(resources, instance) if _is_concerned(pair[0], before, after)
-    ]
-    engine = EngineName(instance["engine"])
-    grows = _memory(engine, after) >= _memory(engine, before)
-    for row, node in reversed(servers) if grows else servers:
-        server = resources.server(row, node)
-        if not grows and server.node.upstream is not None:
-            _await_news(server)
-        server.stop()
-        resources.start(server)
+        resizing.note(connection)
+    restart(resources, resources.primary_server(resizing.instance_id))
+    resizing.narrow_replicas()
 
 
-def _await_news(follower: Server) -> None:
-    """It has to have heard that whom it follows allows less, before it may."""
-
-    def heard() -> bool:
-        state = follower.replication.state()
-        return state.streaming and state.lag_bytes == 0
-
-    if not wait_until(heard, _NEWS_SECONDS, every=0.05):
-        logger.warning("%s does not stream", follower.node.node_id)
-
-
-def _running_replicas(resources: Resources, instance: Row) -> list[tuple[Row, Row]]:
-    replicas = resources.store.rows(_sql.replicas_of_instance, [instance["id"]])
-    pairs = [(replica, resources.primary(replica["id"])) for replica in replicas]
-    return [pair for pair in pairs if pair[0]["status"] == InstanceStatus.ACTIVE]
-
-
-def _is_concerned(replica: Row, before: str, after: str) -> bool:
-    """One that is larger than its primary was and will be stays as it is."""
-    engine = EngineName(replica["engine"])
-    return max(_memory(engine, before), _memory(engine, after)) > flavor_of(replica).memory_gb
-
-
-def _memory(engine: EngineName, spec_code: str) -> int:
-    flavor = find_flavor(engine, spec_code)
-    assert flavor is not None, "an instance was accepted with a flavor that does not exist"
-    return flavor.memory_gb
+def _resizing(context: Context) -> Resizing:
+    parameters = context.parameters
+    return Resizing(context.resources, context.instance_id, parameters.old, parameters.new)
 
 
 def _check_flavor(instance: Row, spec_code: str) -> Flavor:
@@ -150,7 +125,7 @@ def _check_flavor(instance: Row, spec_code: str) -> Flavor:
 RESIZE_FLAVOR: Operation[Resources, Parameters] = Operation(
     key="resize_flavor",
     parameters=Parameters,
-    steps=(Step("restart server", restart_servers, undo=restart_servers_as_before, expected=0.2),),
+    steps=(Step("restart server", restart_server, undo=restart_server_as_before, expected=0.2),),
     on_completed=completed,
     on_failed=settle_by_looking,
 )

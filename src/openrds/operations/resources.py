@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, TypedDict
 
 from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
@@ -26,6 +27,13 @@ from openrds.tasks.operation import P, StepContext, StepFailed
 logger = logging.getLogger(__name__)
 
 _sql = Queries("instances")
+
+
+class Size(TypedDict):
+    """What of a `NodeSpec` the flavor decides."""
+
+    memory_mb: int
+    vcpus: int
 
 
 @dataclass(frozen=True)
@@ -95,13 +103,15 @@ class Resources:
         (node,) = (node for node in self.nodes(instance_id) if node["id"] == node_id)
         return self.server(self.instance(instance_id), node)
 
+    def changed(self, server: Server, **changes: Any) -> Server:
+        """The same server as it would be if its node were otherwise."""
+        return self.engines[server.node.installation.engine].server(replace(server.node, **changes))
+
     def out_of_reach(self, server: Server) -> Server:
         """The same server where clients cannot connect: it listens on no address."""
-        engine = self.engines[server.node.installation.engine]
-        return engine.server(replace(server.node, address=""))
+        return self.changed(server, address="")
 
     def _spec(self, instance: Row, node: Row) -> NodeSpec:
-        flavor = flavor_of(instance)
         return NodeSpec(
             node_id=node["id"],
             installation=self.installation(EngineName(instance["engine"]), instance["version"]),
@@ -110,8 +120,7 @@ class Resources:
             archive=self.backups.archive(instance["id"]),
             address=str(node["address"]) if node["address"] else "",
             port=instance["port"],
-            memory_mb=flavor.memory_gb * 1024,
-            vcpus=flavor.vcpus,
+            **size_of(flavor_of(instance)),
             time_zone=instance["time_zone"],
             read_only=instance["storage_full"],
         )
@@ -139,7 +148,7 @@ class Resources:
         Raises:
             HostError: not all of it is in place.
         """
-        if self.routes() or not self._is_idle.is_set():
+        if not self._is_idle.is_set() or self.routes():
             self.apply_routes()
 
     def apply_routes(self, *addresses: str) -> None:
@@ -195,6 +204,10 @@ def flavor_of(instance: Row) -> Flavor:
     flavor = find_flavor(EngineName(instance["engine"]), instance["flavor_ref"])
     assert flavor is not None, "an instance was accepted with a flavor that does not exist"
     return flavor
+
+
+def size_of(flavor: Flavor) -> Size:
+    return Size(memory_mb=flavor.memory_gb * 1024, vcpus=flavor.vcpus)
 
 
 def set_status(

@@ -203,7 +203,7 @@ def _start_all(context: Context) -> None:
     start_servers(resources, context.instance_id)
     for id_ in _held(context)[1:]:
         try:
-            build_standby(resources, id_, resources.primary(id_)["id"])
+            build_standby(resources, id_, resources.primary_server(id_))
         except EngineError as error:
             failures.append(f"read replica {id_} cannot follow: {error}")
     if failures:

@@ -28,7 +28,7 @@ def _start_standbys(resources: Resources, instance_id: str) -> None:
     standbys = resources.standbys(instance_id)
     try:
         for node in standbys:
-            build_standby(resources, instance_id, node["id"])
+            build_standby(resources, instance_id, resources.node_server(instance_id, node["id"]))
         if standbys:
             restore_confirmation(resources, instance_id)
     except EngineError:

@@ -72,9 +72,11 @@ def release_address(context: Context) -> None:
 
 
 def build(context: Context) -> None:
+    resources, instance_id = context.resources, context.instance_id
     # An instance from before this version does not let standbys in yet.
-    context.resources.primary_server(context.instance_id).reload()
-    build_standby(context.resources, context.instance_id, context.parameters.standby_id)
+    resources.primary_server(instance_id).reload()
+    standby = resources.node_server(instance_id, context.parameters.standby_id)
+    build_standby(resources, instance_id, standby)
 
 
 def remove_standby(context: Context) -> None:

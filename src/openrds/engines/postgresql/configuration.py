@@ -94,33 +94,53 @@ def _network(node: NodeSpec) -> dict[str, str]:
 
 
 def _resources(node: NodeSpec) -> dict[str, str]:
-    """A quarter of the memory for the buffers; the rest is the page cache's, and the sessions'.
-
-    A standby does not start where it has less room for connections or workers than its upstream.
-    """
-    leader = node.upstream or node
-    connections = max_connections(max(node.memory_mb, leader.memory_mb))
-    work_mem = max(4 * _KB, node.memory_mb * _KB // 4 // connections)
+    """A quarter of the memory for the buffers; the rest is the page cache's, and the sessions'."""
+    room = _room(node)
+    work_mem = max(4 * _KB, node.memory_mb * _KB // 4 // room["max_connections"])
     return {
-        "max_connections": str(connections),
+        **{name: str(value) for name, value in room.items()},
         "shared_buffers": f"{node.memory_mb // 4}MB",
         "effective_cache_size": f"{node.memory_mb * 3 // 4}MB",
         "maintenance_work_mem": f"{max(16, min(2048, node.memory_mb // 16))}MB",
         "work_mem": f"{work_mem}kB",
         "huge_pages": "off",
-        "max_worker_processes": str(max(8, node.vcpus, leader.vcpus)),
         "max_parallel_workers": str(node.vcpus),
     }
 
 
+def _room(node: NodeSpec) -> dict[str, int]:
+    """Of what a standby may not have less than its upstream, where it lets anybody in."""
+    if node.upstream is None or node.takes_over:
+        return _room_of(node)
+    return _room_of(node, node.upstream)
+
+
+def _room_of(*nodes: NodeSpec) -> dict[str, int]:
+    """Room for what each of them may have."""
+    return {
+        "max_connections": max_connections(max(node.memory_mb for node in nodes)),
+        "max_worker_processes": max(8, *(node.vcpus for node in nodes)),
+    }
+
+
+def _lets_in(node: NodeSpec) -> bool:
+    """PostgreSQL asks for room like the upstream's only of a standby that lets somebody in, as it does by default."""
+    return node.upstream is None or _room(node) == _room_of(node, node.upstream)
+
+
 def _write_ahead_log(node: NodeSpec) -> dict[str, str]:
-    """A standby looks for lost WAL each 100 ms: with the default of 5 s some failovers took as long."""
+    """A standby looks for lost WAL each 100 ms: with the default of 5 s some failovers took as long.
+
+    It says each second how far it is: since version 16 a primary sometimes does not notice that it has something to
+    send before it hears from the standby, and with the default of 10 s commits that wait for it took as long.
+    """
     return {
         "wal_level": "replica",
-        "hot_standby": "on",
+        "hot_standby": "on" if _lets_in(node) else "off",
         "archive_mode": "on",
         "archive_command": archive_command(node.archive),
         "archive_timeout": "300s",
+        "wal_receiver_status_interval": "1s",
         "wal_retrieve_retry_interval": "100ms",
     }
 

@@ -2,9 +2,8 @@
 
 import secrets
 import shutil
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, LiteralString
 
 from openrds.engines.postgresql import configuration, postmaster, sessions
 from openrds.engines.postgresql.archive import Forks, archive_remains, read_history
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from openrds.engines.postgresql.server import PostgreSQLServer
 
 _STREAMING_SECONDS = 30.0
+#: One that lets nobody in counts as started before it has recovered what it had received.
+_RECOVERY_SECONDS = 600.0
 _PROMOTION_SECONDS = 60.0
 _RELOADS_UPSTREAM = 13
 _WITH_MANIFEST = 13
@@ -33,6 +34,12 @@ SELECT pg_is_in_recovery(),
        CASE WHEN pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()
             THEN coalesce(extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()), 0) ELSE 0
        END::float
+"""
+#: What a primary knows of a standby that cannot be asked.
+_STATE_FROM_OUTSIDE = """
+SELECT true, state = 'streaming', greatest(coalesce(pg_wal_lsn_diff(flush_lsn, replay_lsn), 0), 0)::bigint,
+       coalesce(extract(epoch FROM replay_lag), 0)::float
+FROM pg_stat_replication WHERE application_name = %s
 """
 _FOLLOWERS = """
 SELECT application_name, state = 'streaming', sync_state IN ('sync', 'quorum'),
@@ -92,10 +99,10 @@ class PostgreSQLReplication:
             return
         unfinished = self._node.folder / (_UNFINISHED + secrets.token_hex(4))
         try:
-            if postmaster.running_on(self._upstream) is None:
-                self._copy_stopped(unfinished)
-            else:
+            if self._upstream_runs():
                 self._copy_running(unfinished)
+            else:
+                self._copy_stopped(unfinished)
             unfinished.rename(self._node.data_dir)
         except OSError as error:
             raise EngineError(f"{self._node.data_dir} could not be made: {error}") from error
@@ -145,20 +152,33 @@ class PostgreSQLReplication:
                 self._server.stop()
             self._server.configure()
             self._server.start()
-        if not wait_until(self._is_streaming, _STREAMING_SECONDS):
+        if not self._comes_to_stream():
             raise EngineError(
                 f"{self._node.node_id} does not stream from {self._upstream.node_id}.\n{log.last_lines()}"
             )
-        self._drop_idle_slots()
+        if not self._server.is_closed():
+            self._drop_idle_slots()
+
+    def _comes_to_stream(self) -> bool:
+        seconds = _RECOVERY_SECONDS if self._server.is_closed() else _STREAMING_SECONDS
+
+        def has_settled() -> bool:
+            return self._is_streaming() or not (self._server.is_running() and self._upstream_runs())
+
+        wait_until(has_settled, seconds)
+        return self._is_streaming()
+
+    def _upstream_runs(self) -> bool:
+        return postmaster.running_on(self._upstream) is not None
 
     def rejoin(self) -> str:
         """
         Follow the upstream after having been its equal: what it does not have is dropped.
 
         Raises:
-            EngineError: not even as a new copy does it come to stream.
+            EngineError: not even as a new copy does it come to stream, or the upstream does not answer.
         """
-        if self._server.is_running() and self.state().is_standby and self._is_streaming():
+        if self._is_well():
             return _ATTACHED
         self._server.stop()
         self._archive_remains()
@@ -175,13 +195,18 @@ class PostgreSQLReplication:
 
     def _archive_remains(self) -> None:
         """A primary that was killed may be the only one that has the log it did not archive."""
-        was_primary = self._is_whole() and not configuration.standby_signal(self._node).exists()
-        if was_primary:
+        if self._is_whole() and self.is_primary():
             _, forks = self._upstream_history()
             archive_remains(self._node, forks, self._programs)
 
     def _is_whole(self) -> bool:
         return is_data_directory(self._node.data_dir) and not (self._node.folder / _REWINDING).exists()
+
+    def _is_well(self) -> bool:
+        server = self._server
+        if not server.is_running() or server.is_closed():
+            return False
+        return self.state().is_standby and self._is_streaming()
 
     def _make_fit(self) -> str:
         if self._is_whole():
@@ -193,6 +218,9 @@ class PostgreSQLReplication:
         return self._copy_anew()
 
     def _copy_anew(self) -> str:
+        """What is there is given up only while there is something to copy."""
+        with sessions.superuser_session(self._upstream):
+            pass
         shutil.rmtree(self._node.data_dir, ignore_errors=True)
         self.copy_upstream()
         (self._node.folder / _REWINDING).unlink(missing_ok=True)
@@ -251,22 +279,35 @@ class PostgreSQLReplication:
         """
         Wait until the record at a position, the last of a primary that was shut down, has been applied.
 
+        A standby that lets nobody in is not waited for.
+
         Raises:
             EngineError: it was not within this time.
         """
-        deadline = time.monotonic() + seconds
+        if not self._server.is_closed():
+            self._await_applied("SELECT pg_last_wal_replay_lsn() > %s::pg_lsn", position, seconds)
+
+    def catch_up(self, seconds: float) -> None:
+        """
+        Wait until all that the upstream has on disk by now has been applied.
+
+        Raises:
+            EngineError: it was not within this time.
+        """
+        with sessions.superuser_session(self._upstream) as connection:
+            (position,) = connection.execute("SELECT pg_current_wal_flush_lsn()").fetchone() or (None,)
+        self._await_applied("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", position, seconds)
+
+    def _await_applied(self, question: LiteralString, position: Any, seconds: float) -> None:
         with sessions.superuser_session(self._node) as connection:
-            while True:
-                row = connection.execute(
-                    "SELECT pg_last_wal_replay_lsn() > %s::pg_lsn", [position]
-                ).fetchone()
-                if row == (True,):
-                    return
-                if time.monotonic() > deadline:
-                    raise EngineError(
-                        f"{self._node.node_id} has not all that its primary wrote, up to {position}."
-                    )
-                time.sleep(0.001)
+
+            def has_applied() -> bool:
+                return connection.execute(question, [position]).fetchone() == (True,)
+
+            if not wait_until(has_applied, seconds, every=0.001):
+                raise EngineError(
+                    f"{self._node.node_id} has not all that its primary wrote, up to {position}."
+                )
 
     def promote(self) -> None:
         """
@@ -275,23 +316,37 @@ class PostgreSQLReplication:
         Raises:
             EngineError: it does not become one.
         """
+        if not self.state().is_standby:
+            return
+        self._server.ask_for_promotion()
+        wait_until(lambda: not self._server.is_closed(), _PROMOTION_SECONDS, every=0.001)
         with sessions.superuser_session(self._node) as connection:
 
-            def is_primary() -> bool:
+            def has_ended_recovery() -> bool:
                 return connection.execute("SELECT pg_is_in_recovery()").fetchone() == (False,)
 
-            if is_primary():
-                return
-            # Its own waiting looks only each 100 ms.
-            connection.execute("SELECT pg_promote(false)")
-            if not wait_until(is_primary, _PROMOTION_SECONDS, every=0.001):
+            if not wait_until(has_ended_recovery, _PROMOTION_SECONDS, every=0.001):
                 raise EngineError(f"{self._node.node_id} does not become a primary.")
 
+    def is_primary(self) -> bool:
+        return not configuration.standby_signal(self._node).exists()
+
     def state(self) -> StandbyState:
+        if self._server.is_closed():
+            return self._state_from_outside()
         with sessions.superuser_session(self._node) as connection:
             row = connection.execute(_STATE).fetchone()
         assert row is not None
         return StandbyState(*row)
+
+    def _state_from_outside(self) -> StandbyState:
+        """Of a standby that lets nobody in."""
+        try:
+            with sessions.superuser_session(self._upstream) as connection:
+                row = connection.execute(_STATE_FROM_OUTSIDE, [self._node.node_id]).fetchone()
+        except EngineError:
+            row = None
+        return StandbyState(*(row or (True, False, 0, 0.0)))
 
     def followers(self) -> tuple[Follower, ...]:
         with sessions.superuser_session(self._node) as connection:

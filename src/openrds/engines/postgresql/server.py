@@ -29,6 +29,9 @@ _LOG_DAYS = 7
 _CONNECT_SECONDS = 5.0
 _SOCKET_PATH_BYTES = 107
 
+#: The status of a standby that lets nobody in.
+_CLOSED = "standby"
+
 #: Nothing of our own environment, which may hold secrets; the archive command needs a path.
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
 
@@ -37,7 +40,7 @@ class PostgreSQLServer:
     """`start_seconds` is how long a start may take; the recovery after a crash can be long."""
 
     #: Which of the statuses that it writes mean that it is up.
-    _up: tuple[str, ...] = ("ready", "standby")
+    _up: tuple[str, ...] = ("ready", _CLOSED)
     #: Whether its configuration is to survive a power cut.
     _durable = True
 
@@ -129,6 +132,24 @@ class PostgreSQLServer:
 
     def is_running(self) -> bool:
         return self._process() is not None
+
+    def is_closed(self) -> bool:
+        """Whether it runs as a standby that lets nobody in, not even us."""
+        process = self._process()
+        return process is not None and postmaster.status_of(self.node, process) == _CLOSED
+
+    def ask_for_promotion(self) -> None:
+        """
+        As `pg_ctl promote` does, which needs no session.
+
+        Raises:
+            EngineError: it does not run.
+        """
+        process = self._process()
+        if process is None:
+            raise self._error("it does not run, and cannot be promoted.")
+        self._user.write(self.node.data_dir / "promote", "")
+        process.send(signal.SIGUSR1)
 
     def answers(self) -> bool:
         try:

@@ -118,6 +118,8 @@ def _connect(node: NodeSpec) -> Connection:
     first, second = _DATABASES
     try:
         return _connect_to(node, first)
+    except psycopg.errors.ConnectionTimeout:
+        raise
     except psycopg.OperationalError:
         return _connect_to(node, second)
 

@@ -86,7 +86,7 @@ select * from instance where replica_of = %s order by id
 delete from instance where replica_of = %s
 
 -- name: followers_to_watch
-select instance.*, node.id as node_id, host(node.address) as node_address, node.role as node_role
+select instance.id, node.id as node_id
 from node join instance on instance.id = node.instance_id
 where node.host = %s and node.role <> 'master' and instance.status not in ('BUILD', 'CREATE FAIL', 'SHUTDOWN')
 
