@@ -8,13 +8,16 @@ import pytest
 from support.service import ServiceUnderTest, running_service
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+@pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in the same hook
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of a module run in one worker, which so makes what they share only once.
 
-    Those of a long module that is marked with `grouped_by` are parted by the values of the parameters it names.
+    Those of a long module that is marked with `grouped_by` are parted by the values of the parameters it names, and
+    modules that share something are marked with an `xdist_group` of theirs.
     """
     for item in items:
+        if item.get_closest_marker("xdist_group"):
+            continue
         marker = item.get_closest_marker("grouped_by")
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         values = [repr(parameters.get(name)) for name in (marker.args if marker else ())]
@@ -22,11 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
         if values:
             group += f"-{crc32(' '.join(values).encode()):x}"
         item.add_marker(pytest.mark.xdist_group(group))
-    yield
-    # pytest-xdist 3.8 writes the group where pytest 9.2 looks no more (pytest-xdist, issue 1386).
-    for item in items:
-        if grouped := vars(item).get("_nodeid"):
-            item._id = type(item._id).parse(grouped)
 
 
 @pytest.fixture(scope="session")

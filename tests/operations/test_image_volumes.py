@@ -50,9 +50,7 @@ def position_of(key: str, name: str) -> int:
 def test_a_failure_leaves_nothing(
     workbench: Workbench, prepared: Prepared, key: str, name: str, fail: Callable[[Body], Body]
 ) -> None:
-    prove_unwinding(
-        workbench, prepared, key, position_of(key, name), lambda step: replace(step, do=fail(step.do)), twice
-    )
+    prove_unwinding(workbench, prepared, key, position_of(key, name), fail, twice)
 
 
 @pytest.mark.parametrize("key", ["create_instance", "enlarge_volume", "restart_instance", "delete_instance"])

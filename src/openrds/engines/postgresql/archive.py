@@ -34,7 +34,7 @@ def archive_remains(node: NodeSpec, forks: Forks, programs: Programs) -> None:
     Raises:
         EngineError: it cannot be put there.
     """
-    for path in sorted((node.data_dir / "pg_wal").iterdir()):
+    for path in sorted((node.data_dir / "pg_wal").glob("*")):
         if _leads_on(path.name, forks) and not (node.archive / path.name).exists():
             programs.run(("sh", "-c", _archive_command(node.archive, path.name)), folder=node.data_dir)
 

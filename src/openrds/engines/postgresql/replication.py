@@ -197,21 +197,20 @@ class PostgreSQLReplication:
             self.follow()
         return means
 
-    def _is_well(self) -> bool:
-        server = self._server
-        if not server.is_running() or server.is_closed():
-            return False
-        return self.state().is_standby and self._is_streaming()
-
     def _archive_remains(self) -> None:
         """A primary that was killed may be the only one that has the log it did not archive."""
-        was_primary = self._is_whole() and not configuration.standby_signal(self._node).exists()
-        if was_primary:
+        if self._is_whole() and self.is_primary():
             _, forks = self._upstream_history()
             archive_remains(self._node, forks, self._programs)
 
     def _is_whole(self) -> bool:
         return is_data_directory(self._node.data_dir) and not (self._node.folder / _REWINDING).exists()
+
+    def _is_well(self) -> bool:
+        server = self._server
+        if not server.is_running() or server.is_closed():
+            return False
+        return self.state().is_standby and self._is_streaming()
 
     def _make_fit(self) -> str:
         if self._is_whole():
