@@ -214,6 +214,13 @@ def end_all(folder: Path) -> list[psutil.Process]:
     return left
 
 
+@pytest.fixture(scope="module")
+def module_trial(installed: tuple[str, Installation]) -> Iterator[Trial]:
+    """For what the tests of a module share."""
+    with trial_of(*installed) as trial:
+        yield trial
+
+
 @pytest.fixture
 def trial(installed: tuple[str, Installation]) -> Iterator[Trial]:
     with trial_of(*installed) as trial:
@@ -221,10 +228,9 @@ def trial(installed: tuple[str, Installation]) -> Iterator[Trial]:
 
 
 @pytest.fixture(scope="module")
-def shared(installed: tuple[str, Installation]) -> Iterator[tuple[Trial, Server]]:
+def shared(module_trial: Trial) -> tuple[Trial, Server]:
     """A running server for tests that change nothing another one sees."""
-    with trial_of(*installed) as trial:
-        yield trial, trial.started()
+    return module_trial, module_trial.started()
 
 
 def processes_naming(folder: Path) -> list[psutil.Process]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from conftest import trial_of
 from openrds.engines.protocol import DatabaseCopy, EngineError, RestorePoint, TableCopy
 
 pytestmark = pytest.mark.grouped_by("installed")
@@ -190,18 +189,18 @@ CREATE TABLE parts (id serial PRIMARY KEY);
 
 
 @pytest.fixture(scope="module")
-def accident(installed):
+def accident(module_trial):
     """A trial with a server, what is left of it at a moment before, and a scratch server of that moment."""
-    with trial_of(*installed) as trial:
-        server = trial.started()
-        folder, _ = backed_up(trial, server)
-        trial.query(server, ACCIDENT)
-        then = moment(trial, server)
-        trial.query(server, "SET ROLE keeper; DELETE FROM orders WHERE id > 10")
-        trial.engine.backups.archive_log(server.node)
-        scratch = scratch_of(trial, server)
-        trial.engine.backups.restore(scratch, RestorePoint(folder, server.node.archive, then))
-        yield trial, server, scratch
+    trial = module_trial
+    server = trial.started()
+    folder, _ = backed_up(trial, server)
+    trial.query(server, ACCIDENT)
+    then = moment(trial, server)
+    trial.query(server, "SET ROLE keeper; DELETE FROM orders WHERE id > 10")
+    trial.engine.backups.archive_log(server.node)
+    scratch = scratch_of(trial, server)
+    trial.engine.backups.restore(scratch, RestorePoint(folder, server.node.archive, then))
+    return trial, server, scratch
 
 
 def test_a_database_comes_back_under_a_new_name(accident):

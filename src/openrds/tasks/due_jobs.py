@@ -61,8 +61,8 @@ class DueJobs(JobManager):
                     for channel in channels:
                         await connection.execute(sql.SQL("listen {}").format(sql.Identifier(channel)))
                     await self._pass_on(connection, channels[0], on_notification)
-            except psycopg.OperationalError:
-                logger.warning("the connection on which due steps are announced was lost")
+            except Exception as error:
+                logger.warning("the connection on which due steps are announced was lost: %r", error)
             await asyncio.sleep(_RECONNECT_DELAY)
 
     async def update_heartbeat(self, worker_id: int) -> None:
