@@ -8,10 +8,15 @@ from typing import Any
 
 import psutil
 import psycopg
+from holdings import Holdings, Host
 from psycopg.rows import dict_row
 
-from openrds.hosts import processes
+from openrds.hosts.forwarding import Route
+from support.backups import now
 from support.service import PASSWORD, ServiceUnderTest, fresh, wait_for
+
+Listed = dict[str, dict[str, Any]]
+StoreConnection = psycopg.Connection[dict[str, Any]]
 
 FLAVOR = "rds.pg.n1.medium.2"
 #: Seconds in which a task must have ended though its worker is killed, on a machine that is busy.
@@ -20,9 +25,13 @@ TASK_SECONDS = 120.0
 SETTLE_SECONDS = 60.0
 
 
-@dataclass
+@dataclass(eq=False)
 class Expected:
-    """One instance as it must be. `rows` is how many rows its table has, None for a replica: as many as its primary."""
+    """One instance as it must be.
+
+    `rows` is how many rows its table has; a replica has as many as its primary. `moments` says how many it had when, in
+    milliseconds.
+    """
 
     id: str
     name: str
@@ -35,19 +44,42 @@ class Expected:
     port: int = 5432
     public_ip: str | None = None
     primary: "Expected | None" = None
+    moments: dict[int, int] = field(default_factory=dict)
 
     @property
     def is_replica(self) -> bool:
         return self.primary is not None
 
 
+@dataclass(frozen=True)
+class Backup:
+    """`rows` and `size` are what its instance had then; it may be gone. `leads_on`: to later moments too."""
+
+    id: str
+    of: Expected
+    rows: int
+    size: int
+    leads_on: bool = True
+
+
 @dataclass
 class Fleet:
     service: ServiceUnderTest
     instances: list[Expected] = field(default_factory=list)
+    backups: list[Backup] = field(default_factory=list)
     created: int = 0
-    operations: int = 0
     log: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.host = Host(self.service)
+
+    @property
+    def operations(self) -> int:
+        return len(self.log)
+
+    def new_name(self) -> str:
+        self.created += 1
+        return f"chaos-{self.created}"
 
     def call(self, method: str, path: str, body: Any = None, *, status: int) -> dict[str, Any]:
         answer = self.service.call(method, path, body, headers=fresh())
@@ -58,14 +90,18 @@ class Fleet:
         self, what: str, method: str, path: str, body: Any, *, status: int, kill: float | None
     ) -> dict[str, Any]:
         """Ask for an operation, kill the worker so many seconds later, and wait for its end, which must be good."""
-        self.operations += 1
-        self.log.append(what if kill is None else f"{what}, the worker is killed after {kill:.2f} s")
+        self.note(what, kill)
         answer = self.call(method, path, body, status=status)
         with self.killed_worker(kill):
-            job_id = answer.get("job_id") or answer["workflowId"]
+            (asked,) = answer.get("restore_result", [answer])
+            job_id = asked.get("job_id") or asked["workflowId"]
             job = self.service.completed(job_id, TASK_SECONDS)
         assert job["process"] == "" and "fail_reason" not in job
         return answer
+
+    def note(self, what: str, kill: float | None = None) -> None:
+        """It is counted, and told when the run has ended."""
+        self.log.append(what if kill is None else f"{what}, the worker is killed after {kill:.2f} s")
 
     @contextlib.contextmanager
     def killed_worker(self, after: float | None) -> Iterator[None]:
@@ -88,22 +124,27 @@ class Fleet:
 
     def check(self) -> None:
         """Every status is true, the data is there, each endpoint leads to it, and nothing is left over."""
-        wait_for(self._all_settled, SETTLE_SECONDS, "all instances to be as they must be")
-        for one in self.instances:
-            self._check_data(one)
-        self._check_host()
+        with psycopg.connect(self.service.store_dsn, row_factory=dict_row, autocommit=True) as store:
+            listed: Listed = wait_for(
+                lambda: self._settled(store), SETTLE_SECONDS, "all instances to be as they must be"
+            )
+            for one in self.instances:
+                self._check_data(one, listed[one.id])
+            found = self.host.holdings(store)
+            differences = found.differences(self._expected_holdings(listed, store, found.routes))
+        assert not differences, "\n".join(differences)
 
-    def _all_settled(self) -> bool:
+    def _settled(self, store: StoreConnection) -> Listed | None:
         """Nothing is being mended any more, as the standby that died with a primary is."""
         listed = {found["id"]: found for found in self.service.get("instances")["instances"]}
         if listed.keys() != {one.id for one in self.instances}:
-            return False
-        return all(_is_as_expected(one, listed[one.id]) for one in self.instances) and self._locks() == []
+            return None
+        if not all(_is_as_expected(one, listed[one.id]) for one in self.instances):
+            return None
+        return listed if store.execute("select from instance_lock").rowcount == 0 else None
 
-    def _check_data(self, one: Expected) -> None:
-        listed = self.service.instance(one.id)
-        (private,) = listed["private_ips"]
-        addresses = [private, *listed["public_ips"]]
+    def _check_data(self, one: Expected, listed: dict[str, Any]) -> None:
+        addresses = [*listed["private_ips"], *listed["public_ips"]]
         if one.status == "SHUTDOWN":
             for address in addresses:
                 assert not _answers(address, one.port), f"{one.name} is stopped, and {address} answers"
@@ -115,6 +156,9 @@ class Fleet:
                 )
             else:
                 self._write(one, address)
+        if not one.is_replica:
+            # The next row comes later than the millisecond that has begun.
+            one.moments[now() + 1] = one.rows
 
     def _write(self, one: Expected, address: str) -> None:
         """All rows that were acknowledged are there; one more is written."""
@@ -132,29 +176,43 @@ class Fleet:
         except psycopg.Error:
             return -1
 
-    def _check_host(self) -> None:
-        """Processes, folders and addresses are those of the instances, and no others."""
-        nodes = {node["id"] for one in self.instances for node in self.service.instance(one.id)["nodes"]}
-        root = self.service.data_dir / "nodes"
-        assert {path.name for path in root.iterdir()} == nodes if root.exists() else not nodes
-        stopped = {
-            node["id"]
-            for one in self.instances
-            if one.status == "SHUTDOWN"
-            for node in self.service.instance(one.id)["nodes"]
-        }
-        running = {record.parent.name for record in processes.records_below(root) if processes.find(record)}
-        assert running == nodes - stopped
-        ids = {one.id for one in self.instances}
-        assert {row["instance_id"] for row in self._rows("select instance_id from address")} <= ids
-        assert {row["id"] for row in self._rows("select id from instance")} == ids
+    def _expected_holdings(
+        self, listed: Listed, store: StoreConnection, passed_on: frozenset[Route]
+    ) -> Holdings:
+        """Which addresses its nodes have is openrds' own affair, so it is asked."""
+        rows = store.execute(b"select *, host(address) as listens_on from node").fetchall()
+        nodes = frozenset(node["id"] for found in listed.values() for node in found["nodes"])
+        assert {row["id"] for row in rows} == nodes
+        ids = store.execute(b"select id from instance").fetchall()
+        assert {row["id"] for row in ids} == listed.keys()
+        stopped = [listed[one.id]["nodes"] for one in self.instances if one.status == "SHUTDOWN"]
+        running = nodes - {node["id"] for of_one in stopped for node in of_one}
+        endpoints = {address for found in listed.values() for address in found["private_ips"]}
+        return Holdings(
+            folders=nodes,
+            sockets=nodes,
+            processes=running,
+            mounts=nodes if self.host.has_images else frozenset(),
+            images=nodes if self.host.has_images else frozenset(),
+            limited=nodes if self.host.has_limits else frozenset(),
+            routes=frozenset(self._expected_routes(listed, rows, passed_on)),
+            addresses=frozenset(endpoints | {row["listens_on"] for row in rows if row["listens_on"]}),
+            public_addresses=frozenset(one.public_ip for one in self.instances if one.public_ip),
+            backups=frozenset(f"{backup.of.id}/{backup.id}" for backup in self.backups),
+            scratch=frozenset(),
+        )
 
-    def _locks(self) -> list[dict[str, Any]]:
-        return self._rows("select * from instance_lock")
-
-    def _rows(self, statement: str) -> list[dict[str, Any]]:
-        with psycopg.connect(self.service.store_dsn, row_factory=dict_row, autocommit=True) as connection:
-            return connection.execute(statement.encode()).fetchall()
+    def _expected_routes(
+        self, listed: Listed, nodes: list[dict[str, Any]], passed_on: frozenset[Route]
+    ) -> Iterator[Route]:
+        """To the node that serves, from wherever else its clients come; to a stopped one for some seconds yet."""
+        serving = {node["instance_id"]: node["listens_on"] for node in nodes if node["role"] != "slave"}
+        for one in self.instances:
+            (endpoint,) = listed[one.id]["private_ips"]
+            for address in {endpoint, one.public_ip} - {None, serving[one.id]}:
+                route = Route(address, one.port, serving[one.id], one.port)
+                if one.status != "SHUTDOWN" or route in passed_on:
+                    yield route
 
 
 def connect(address: str, port: int) -> psycopg.Connection[Any]:
