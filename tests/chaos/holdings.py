@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 
 from openrds.hosts import processes
@@ -70,7 +71,7 @@ class Host:
                 mount.point.name for mount in mounts() if nodes.resolve() in mount.point.parents
             ),
             images=frozenset(name.removesuffix(".xfs") for name in _names(self._root / "images")),
-            limited=frozenset(getattr(self._limits, "names", list)()),
+            limited=frozenset(filter(_is_no_trial, getattr(self._limits, "names", list)())),
             routes=self._forwarder.routes(),
             addresses=_column(store, "select host(address) as found from address"),
             public_addresses=_column(store, "select host(address) as found from public_address"),
@@ -79,6 +80,12 @@ class Host:
             ),
             scratch=_names(self._root / "scratch") | _foreign(nodes),
         )
+
+
+def _is_no_trial(group: str) -> bool:
+    """A worker that is being started tries whether there can be groups, in one with its pid."""
+    _, trial, pid = group.rpartition(".trial-")
+    return not trial or not psutil.pid_exists(int(pid))
 
 
 def _names(folder: Path) -> frozenset[str]:
