@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psutil
@@ -23,6 +23,8 @@ FLAVOR = "rds.pg.n1.medium.2"
 TASK_SECONDS = 120.0
 #: Seconds in which what is not a task must have come about: a replica that catches up, a server that is replaced.
 SETTLE_SECONDS = 60.0
+
+_NODES = b"select *, host(address) as listens_on from node"
 
 
 @dataclass(eq=False)
@@ -61,12 +63,17 @@ class Backup:
     size: int
     leads_on: bool = True
 
+    @property
+    def path(self) -> str:
+        return f"{self.of.id}/{self.id}"
+
 
 @dataclass
 class Fleet:
     service: ServiceUnderTest
     instances: list[Expected] = field(default_factory=list)
     backups: list[Backup] = field(default_factory=list)
+    deleted_backups: set[Backup] = field(default_factory=set)
     created: int = 0
     log: list[str] = field(default_factory=list)
 
@@ -130,9 +137,33 @@ class Fleet:
             )
             for one in self.instances:
                 self._check_data(one, listed[one.id])
-            found = self.host.holdings(store)
-            differences = found.differences(self._expected_holdings(listed, store, found.routes))
+            differences = self._differences(listed, store, lenient=True)
         assert not differences, "\n".join(differences)
+
+    def check_in_the_end(self) -> None:
+        """What openrds tidies up within seconds is gone too."""
+        with psycopg.connect(self.service.store_dsn, row_factory=dict_row, autocommit=True) as store:
+            listed = self._settled(store)
+            wait_for(
+                lambda: not self._differences(listed, store, lenient=False),
+                SETTLE_SECONDS,
+                "the files of deleted backups and the routes to what is stopped to go",
+            )
+
+    def _differences(self, listed: Listed, store: StoreConnection, *, lenient: bool) -> list[str]:
+        """What the host has and must not have, and what is missing.
+
+        If lenient, it may still have the files of deleted backups, and pass on to servers that are stopped.
+        """
+        found = self.host.holdings(store)
+        wanted = self._expected_holdings(listed, store)
+        if lenient:
+            deleted = {backup.id for backup in self.deleted_backups}
+            late = {path for path in found.backups if any(id_ in path for id_ in deleted)}
+            stopped = {one.id for one in self.instances if one.status == "SHUTDOWN"}
+            idle = found.routes & frozenset(self._routes(listed, store, stopped))
+            wanted = replace(wanted, backups=wanted.backups | late, routes=wanted.routes | idle)
+        return found.differences(wanted)
 
     def _settled(self, store: StoreConnection) -> Listed | None:
         """Nothing is being mended any more, as the standby that died with a primary is."""
@@ -176,43 +207,41 @@ class Fleet:
         except psycopg.Error:
             return -1
 
-    def _expected_holdings(
-        self, listed: Listed, store: StoreConnection, passed_on: frozenset[Route]
-    ) -> Holdings:
+    def _expected_holdings(self, listed: Listed, store: StoreConnection) -> Holdings:
         """Which addresses its nodes have is openrds' own affair, so it is asked."""
-        rows = store.execute(b"select *, host(address) as listens_on from node").fetchall()
+        rows = store.execute(_NODES).fetchall()
         nodes = frozenset(node["id"] for found in listed.values() for node in found["nodes"])
         assert {row["id"] for row in rows} == nodes
         ids = store.execute(b"select id from instance").fetchall()
         assert {row["id"] for row in ids} == listed.keys()
-        stopped = [listed[one.id]["nodes"] for one in self.instances if one.status == "SHUTDOWN"]
-        running = nodes - {node["id"] for of_one in stopped for node in of_one}
+        up = {one.id for one in self.instances if one.status != "SHUTDOWN"}
         endpoints = {address for found in listed.values() for address in found["private_ips"]}
         return Holdings(
             folders=nodes,
             sockets=nodes,
-            processes=running,
+            processes=frozenset(row["id"] for row in rows if row["instance_id"] in up),
             mounts=nodes if self.host.has_images else frozenset(),
             images=nodes if self.host.has_images else frozenset(),
             limited=nodes if self.host.has_limits else frozenset(),
-            routes=frozenset(self._expected_routes(listed, rows, passed_on)),
+            routes=frozenset(self._routes(listed, store, up)),
             addresses=frozenset(endpoints | {row["listens_on"] for row in rows if row["listens_on"]}),
             public_addresses=frozenset(one.public_ip for one in self.instances if one.public_ip),
-            backups=frozenset(f"{backup.of.id}/{backup.id}" for backup in self.backups),
+            backups=frozenset(backup.path for backup in self.backups),
             scratch=frozenset(),
         )
 
-    def _expected_routes(
-        self, listed: Listed, nodes: list[dict[str, Any]], passed_on: frozenset[Route]
-    ) -> Iterator[Route]:
-        """To the node that serves, from wherever else its clients come; to a stopped one for some seconds yet."""
-        serving = {node["instance_id"]: node["listens_on"] for node in nodes if node["role"] != "slave"}
+    def _routes(self, listed: Listed, store: StoreConnection, ids: set[str]) -> Iterator[Route]:
+        """To the nodes that serve these instances, from wherever else their clients come."""
+        serving = {
+            node["instance_id"]: node["listens_on"]
+            for node in store.execute(_NODES)
+            if node["role"] != "slave"
+        }
         for one in self.instances:
-            (endpoint,) = listed[one.id]["private_ips"]
-            for address in {endpoint, one.public_ip} - {None, serving[one.id]}:
-                route = Route(address, one.port, serving[one.id], one.port)
-                if one.status != "SHUTDOWN" or route in passed_on:
-                    yield route
+            if one.id in ids:
+                (endpoint,) = listed[one.id]["private_ips"]
+                for address in {endpoint, one.public_ip} - {None, serving[one.id]}:
+                    yield Route(address, one.port, serving[one.id], one.port)
 
 
 def connect(address: str, port: int) -> psycopg.Connection[Any]:
