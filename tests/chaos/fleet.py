@@ -132,9 +132,7 @@ class Fleet:
     def check(self) -> None:
         """Every status is true, the data is there, each endpoint leads to it, and nothing is left over."""
         with psycopg.connect(self.service.store_dsn, row_factory=dict_row, autocommit=True) as store:
-            listed: Listed = wait_for(
-                lambda: self._settled(store), SETTLE_SECONDS, "all instances to be as they must be"
-            )
+            listed = self._wait_until_settled(store)
             for one in self.instances:
                 self._check_data(one, listed[one.id])
             differences = self._differences(listed, store, lenient=True)
@@ -143,7 +141,7 @@ class Fleet:
     def check_in_the_end(self) -> None:
         """What openrds tidies up within seconds is gone too."""
         with psycopg.connect(self.service.store_dsn, row_factory=dict_row, autocommit=True) as store:
-            listed = self._settled(store)
+            listed = self._wait_until_settled(store)
             wait_for(
                 lambda: not self._differences(listed, store, lenient=False),
                 SETTLE_SECONDS,
@@ -165,14 +163,32 @@ class Fleet:
             wanted = replace(wanted, backups=wanted.backups | late, routes=wanted.routes | idle)
         return found.differences(wanted)
 
-    def _settled(self, store: StoreConnection) -> Listed | None:
+    def _wait_until_settled(self, store: StoreConnection) -> Listed:
         """Nothing is being mended any more, as the standby that died with a primary is."""
-        listed = {found["id"]: found for found in self.service.get("instances")["instances"]}
+        listed: Listed = {}
+        unsettled: list[str] = []
+
+        def look() -> bool:
+            listed.clear()
+            listed.update((found["id"], found) for found in self.service.get("instances")["instances"])
+            unsettled[:] = self._unsettled(listed, store)
+            return not unsettled
+
+        try:
+            wait_for(look, SETTLE_SECONDS, "all instances to be as they must be")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {'; '.join(unsettled)}") from None
+        return listed
+
+    def _unsettled(self, listed: Listed, store: StoreConnection) -> list[str]:
         if listed.keys() != {one.id for one in self.instances}:
-            return None
-        if not all(_is_as_expected(one, listed[one.id]) for one in self.instances):
-            return None
-        return listed if store.execute("select from instance_lock").rowcount == 0 else None
+            return [f"there are {sorted(found['name'] for found in listed.values())}"]
+        wrong = [
+            f"{one.name} is {listed[one.id]}"
+            for one in self.instances
+            if not _is_as_expected(one, listed[one.id])
+        ]
+        return wrong or [f"locked: {row}" for row in store.execute("select * from instance_lock")]
 
     def _check_data(self, one: Expected, listed: dict[str, Any]) -> None:
         addresses = [*listed["private_ips"], *listed["public_ips"]]
