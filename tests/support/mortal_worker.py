@@ -19,7 +19,7 @@ from openrds.service import child, worker_process
 from openrds.tasks.operation import Step, StepContext
 
 _forking = multiprocessing.get_context("forkserver")
-_forking.set_forkserver_preload([__name__])
+_forking.set_forkserver_preload([worker_process.__name__])
 
 
 @contextlib.contextmanager

@@ -160,7 +160,7 @@ class PostgreSQLReplication:
             self._drop_idle_slots()
 
     def _comes_to_stream(self) -> bool:
-        """Seen once is enough: it streams for a moment on a timeline that has ended, before it goes over to the next."""
+        """Seen once is enough: it streams for a moment on a timeline that has ended, before it goes to the next."""
         seconds = _RECOVERY_SECONDS if self._server.is_closed() else _STREAMING_SECONDS
         streams = False
 
