@@ -194,7 +194,8 @@ class Fleet:
         addresses = [*listed["private_ips"], *listed["public_ips"]]
         if one.status == "SHUTDOWN":
             for address in addresses:
-                assert not _answers(address, one.port), f"{one.name} is stopped, and {address} answers"
+                answer = _answer(address, one.port)
+                assert "refused" in answer, f"{one.name} is stopped, and {address}:{one.port} says {answer}"
             return
         for address in addresses:
             if one.is_replica:
@@ -272,12 +273,13 @@ def connect(address: str, port: int) -> psycopg.Connection[Any]:
     )
 
 
-def _answers(address: str, port: int) -> bool:
+def _answer(address: str, port: int) -> str:
+    """What is said to whoever connects."""
     try:
-        connect(address, port).close()
+        with connect(address, port) as connection:
+            return str(connection.execute("select inet_server_addr(), pg_postmaster_start_time()").fetchone())
     except psycopg.OperationalError as error:
-        return "refused" not in str(error)
-    return True
+        return str(error)
 
 
 def _is_as_expected(one: Expected, listed: dict[str, Any]) -> bool:
