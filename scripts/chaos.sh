@@ -3,11 +3,16 @@
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
+. scripts/memory.sh
 seed=${SEED:-$RANDOM}
-export OPENRDS_CHAOS_RUNS=1 OPENRDS_CHAOS_STEPS=${OPERATIONS:-100}
+export OPENRDS_CHAOS_RUNS=1 OPENRDS_CHAOS_OPERATIONS=${OPERATIONS:-100}
+trap 'echo "chaos: stopped in the run of SEED=$seed"; exit 130' INT TERM
 while true; do
-    echo "chaos: a run of $OPENRDS_CHAOS_STEPS operations, SEED=$seed"
-    OPENRDS_CHAOS_SEED=$seed scripts/run.sh pytest -n 0 -x -s tests/chaos
+    echo "chaos: a run of $OPENRDS_CHAOS_OPERATIONS operations, SEED=$seed"
+    OPENRDS_CHAOS_SEED=$seed scripts/run.sh pytest -n 0 -x -s tests/chaos || {
+        echo "chaos: failed; again: make chaos SEED=$seed OPERATIONS=$OPENRDS_CHAOS_OPERATIONS" >&2
+        exit 1
+    }
     [[ -z ${SEED:-} ]] || break
     seed=$((seed + 1))
 done

@@ -3,15 +3,20 @@
 import contextlib
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psutil
 import psycopg
+from holdings import Holdings, Host
 from psycopg.rows import dict_row
 
-from openrds.hosts import processes
+from openrds.hosts.forwarding import Route
+from support.backups import now
 from support.service import PASSWORD, ServiceUnderTest, fresh, wait_for
+
+Listed = dict[str, dict[str, Any]]
+StoreConnection = psycopg.Connection[dict[str, Any]]
 
 FLAVOR = "rds.pg.n1.medium.2"
 #: Seconds in which a task must have ended though its worker is killed, on a machine that is busy.
@@ -19,10 +24,16 @@ TASK_SECONDS = 120.0
 #: Seconds in which what is not a task must have come about: a replica that catches up, a server that is replaced.
 SETTLE_SECONDS = 60.0
 
+_NODES = b"select *, host(address) as listens_on from node"
 
-@dataclass
+
+@dataclass(eq=False)
 class Expected:
-    """One instance as it must be. `rows` is how many rows its table has, None for a replica: as many as its primary."""
+    """One instance as it must be.
+
+    `rows` is how many rows its table has; a replica has as many as its primary. `moments` says how many it had when, in
+    milliseconds.
+    """
 
     id: str
     name: str
@@ -35,19 +46,47 @@ class Expected:
     port: int = 5432
     public_ip: str | None = None
     primary: "Expected | None" = None
+    moments: dict[int, int] = field(default_factory=dict)
 
     @property
     def is_replica(self) -> bool:
         return self.primary is not None
 
 
+@dataclass(frozen=True)
+class Backup:
+    """`rows` and `size` are what its instance had then; it may be gone. `leads_on`: to later moments too."""
+
+    id: str
+    of: Expected
+    rows: int
+    size: int
+    leads_on: bool = True
+
+    @property
+    def path(self) -> str:
+        return f"{self.of.id}/{self.id}"
+
+
 @dataclass
 class Fleet:
     service: ServiceUnderTest
     instances: list[Expected] = field(default_factory=list)
+    backups: list[Backup] = field(default_factory=list)
+    deleted_backups: set[Backup] = field(default_factory=set)
     created: int = 0
-    operations: int = 0
     log: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.host = Host(self.service)
+
+    @property
+    def operations(self) -> int:
+        return len(self.log)
+
+    def new_name(self) -> str:
+        self.created += 1
+        return f"chaos-{self.created}"
 
     def call(self, method: str, path: str, body: Any = None, *, status: int) -> dict[str, Any]:
         answer = self.service.call(method, path, body, headers=fresh())
@@ -58,14 +97,18 @@ class Fleet:
         self, what: str, method: str, path: str, body: Any, *, status: int, kill: float | None
     ) -> dict[str, Any]:
         """Ask for an operation, kill the worker so many seconds later, and wait for its end, which must be good."""
-        self.operations += 1
-        self.log.append(what if kill is None else f"{what}, the worker is killed after {kill:.2f} s")
+        self.note(what, kill)
         answer = self.call(method, path, body, status=status)
         with self.killed_worker(kill):
-            job_id = answer.get("job_id") or answer["workflowId"]
+            (asked,) = answer.get("restore_result", [answer])
+            job_id = asked.get("job_id") or asked["workflowId"]
             job = self.service.completed(job_id, TASK_SECONDS)
         assert job["process"] == "" and "fail_reason" not in job
         return answer
+
+    def note(self, what: str, kill: float | None = None) -> None:
+        """It is counted, and told when the run has ended."""
+        self.log.append(what if kill is None else f"{what}, the worker is killed after {kill:.2f} s")
 
     @contextlib.contextmanager
     def killed_worker(self, after: float | None) -> Iterator[None]:
@@ -88,25 +131,71 @@ class Fleet:
 
     def check(self) -> None:
         """Every status is true, the data is there, each endpoint leads to it, and nothing is left over."""
-        wait_for(self._all_settled, SETTLE_SECONDS, "all instances to be as they must be")
-        for one in self.instances:
-            self._check_data(one)
-        self._check_host()
+        with psycopg.connect(self.service.store_dsn, row_factory=dict_row, autocommit=True) as store:
+            listed = self._wait_until_settled(store)
+            for one in self.instances:
+                self._check_data(one, listed[one.id])
+            differences = self._differences(listed, store, lenient=True)
+        assert not differences, "\n".join(differences)
 
-    def _all_settled(self) -> bool:
+    def check_in_the_end(self) -> None:
+        """What openrds tidies up within seconds is gone too."""
+        with psycopg.connect(self.service.store_dsn, row_factory=dict_row, autocommit=True) as store:
+            listed = self._wait_until_settled(store)
+            wait_for(
+                lambda: not self._differences(listed, store, lenient=False),
+                SETTLE_SECONDS,
+                "the files of deleted backups and the routes to what is stopped to go",
+            )
+
+    def _differences(self, listed: Listed, store: StoreConnection, *, lenient: bool) -> list[str]:
+        """What the host has and must not have, and what is missing.
+
+        If lenient, it may still have the files of deleted backups, and pass on to servers that are stopped.
+        """
+        found = self.host.holdings(store)
+        wanted = self._expected_holdings(listed, store)
+        if lenient:
+            deleted = {backup.id for backup in self.deleted_backups}
+            late = {path for path in found.backups if any(id_ in path for id_ in deleted)}
+            stopped = {one.id for one in self.instances if one.status == "SHUTDOWN"}
+            idle = found.routes & frozenset(self._routes(listed, store, stopped))
+            wanted = replace(wanted, backups=wanted.backups | late, routes=wanted.routes | idle)
+        return found.differences(wanted)
+
+    def _wait_until_settled(self, store: StoreConnection) -> Listed:
         """Nothing is being mended any more, as the standby that died with a primary is."""
-        listed = {found["id"]: found for found in self.service.get("instances")["instances"]}
-        if listed.keys() != {one.id for one in self.instances}:
-            return False
-        return all(_is_as_expected(one, listed[one.id]) for one in self.instances) and self._locks() == []
+        listed: Listed = {}
+        unsettled: list[str] = []
 
-    def _check_data(self, one: Expected) -> None:
-        listed = self.service.instance(one.id)
-        (private,) = listed["private_ips"]
-        addresses = [private, *listed["public_ips"]]
+        def look() -> bool:
+            listed.clear()
+            listed.update((found["id"], found) for found in self.service.get("instances")["instances"])
+            unsettled[:] = self._unsettled(listed, store)
+            return not unsettled
+
+        try:
+            wait_for(look, SETTLE_SECONDS, "all instances to be as they must be")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {'; '.join(unsettled)}") from None
+        return listed
+
+    def _unsettled(self, listed: Listed, store: StoreConnection) -> list[str]:
+        if listed.keys() != {one.id for one in self.instances}:
+            return [f"there are {sorted(found['name'] for found in listed.values())}"]
+        wrong = [
+            f"{one.name} is {listed[one.id]}"
+            for one in self.instances
+            if not _is_as_expected(one, listed[one.id])
+        ]
+        return wrong or [f"locked: {row}" for row in store.execute("select * from instance_lock")]
+
+    def _check_data(self, one: Expected, listed: dict[str, Any]) -> None:
+        addresses = [*listed["private_ips"], *listed["public_ips"]]
         if one.status == "SHUTDOWN":
             for address in addresses:
-                assert not _answers(address, one.port), f"{one.name} is stopped, and {address} answers"
+                answer = _answer(address, one.port)
+                assert "refused" in answer, f"{one.name} is stopped, and {address}:{one.port} says {answer}"
             return
         for address in addresses:
             if one.is_replica:
@@ -115,6 +204,9 @@ class Fleet:
                 )
             else:
                 self._write(one, address)
+        if not one.is_replica:
+            # The next row comes later than the millisecond that has begun.
+            one.moments[now() + 1] = one.rows
 
     def _write(self, one: Expected, address: str) -> None:
         """All rows that were acknowledged are there; one more is written."""
@@ -132,29 +224,41 @@ class Fleet:
         except psycopg.Error:
             return -1
 
-    def _check_host(self) -> None:
-        """Processes, folders and addresses are those of the instances, and no others."""
-        nodes = {node["id"] for one in self.instances for node in self.service.instance(one.id)["nodes"]}
-        root = self.service.data_dir / "nodes"
-        assert {path.name for path in root.iterdir()} == nodes if root.exists() else not nodes
-        stopped = {
-            node["id"]
-            for one in self.instances
-            if one.status == "SHUTDOWN"
-            for node in self.service.instance(one.id)["nodes"]
+    def _expected_holdings(self, listed: Listed, store: StoreConnection) -> Holdings:
+        """Which addresses its nodes have is openrds' own affair, so it is asked."""
+        rows = store.execute(_NODES).fetchall()
+        nodes = frozenset(node["id"] for found in listed.values() for node in found["nodes"])
+        assert {row["id"] for row in rows} == nodes
+        ids = store.execute(b"select id from instance").fetchall()
+        assert {row["id"] for row in ids} == listed.keys()
+        up = {one.id for one in self.instances if one.status != "SHUTDOWN"}
+        endpoints = {address for found in listed.values() for address in found["private_ips"]}
+        return Holdings(
+            folders=nodes,
+            sockets=nodes,
+            processes=frozenset(row["id"] for row in rows if row["instance_id"] in up),
+            mounts=nodes if self.host.has_images else frozenset(),
+            images=nodes if self.host.has_images else frozenset(),
+            limited=nodes if self.host.has_limits else frozenset(),
+            routes=frozenset(self._routes(listed, store, up)),
+            addresses=frozenset(endpoints | {row["listens_on"] for row in rows if row["listens_on"]}),
+            public_addresses=frozenset(one.public_ip for one in self.instances if one.public_ip),
+            backups=frozenset(backup.path for backup in self.backups),
+            scratch=frozenset(),
+        )
+
+    def _routes(self, listed: Listed, store: StoreConnection, ids: set[str]) -> Iterator[Route]:
+        """To the nodes that serve these instances, from wherever else their clients come."""
+        serving = {
+            node["instance_id"]: node["listens_on"]
+            for node in store.execute(_NODES)
+            if node["role"] != "slave"
         }
-        running = {record.parent.name for record in processes.records_below(root) if processes.find(record)}
-        assert running == nodes - stopped
-        ids = {one.id for one in self.instances}
-        assert {row["instance_id"] for row in self._rows("select instance_id from address")} <= ids
-        assert {row["id"] for row in self._rows("select id from instance")} == ids
-
-    def _locks(self) -> list[dict[str, Any]]:
-        return self._rows("select * from instance_lock")
-
-    def _rows(self, statement: str) -> list[dict[str, Any]]:
-        with psycopg.connect(self.service.store_dsn, row_factory=dict_row, autocommit=True) as connection:
-            return connection.execute(statement.encode()).fetchall()
+        for one in self.instances:
+            if one.id in ids:
+                (endpoint,) = listed[one.id]["private_ips"]
+                for address in {endpoint, one.public_ip} - {None, serving[one.id]}:
+                    yield Route(address, one.port, serving[one.id], one.port)
 
 
 def connect(address: str, port: int) -> psycopg.Connection[Any]:
@@ -169,12 +273,13 @@ def connect(address: str, port: int) -> psycopg.Connection[Any]:
     )
 
 
-def _answers(address: str, port: int) -> bool:
+def _answer(address: str, port: int) -> str:
+    """What is said to whoever connects."""
     try:
-        connect(address, port).close()
+        with connect(address, port) as connection:
+            return str(connection.execute("select inet_server_addr(), pg_postmaster_start_time()").fetchone())
     except psycopg.OperationalError as error:
-        return "refused" not in str(error)
-    return True
+        return str(error)
 
 
 def _is_as_expected(one: Expected, listed: dict[str, Any]) -> bool:

@@ -116,6 +116,16 @@ def test_all_groups_of_a_data_directory_go_and_no_others(folder):
     assert others.names() == []
 
 
+@needs_cgroups
+def test_what_a_trial_that_was_killed_left_goes_with_the_next(groups, folder):
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    for parent in groups.parents.values():
+        (parent / f".trial-{ended.pid}").mkdir(parents=True)
+    find_cgroups(folder)
+    assert groups.names() == []
+
+
 def test_a_server_that_is_not_admitted_does_not_begin(folder, user):
     user.own(folder)
 

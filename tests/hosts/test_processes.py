@@ -117,6 +117,14 @@ def test_a_zombie_is_dead():
         assert Process.of(child.pid) is None
 
 
+def test_a_zombie_keeps_its_pid_until_it_is_reaped():
+    with subprocess.Popen(["true"]) as child:
+        assert processes.wait_until(lambda: processes.Process.of(child.pid) is None, 10)
+        assert not processes.pid_is_free(child.pid, 0.01)
+        child.wait()
+        assert processes.pid_is_free(child.pid, 10)
+
+
 def test_ended_servers_are_reaped(start):
     process = start("true")
 

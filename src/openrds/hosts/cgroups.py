@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from openrds.hosts.errors import HostError
 from openrds.hosts.limits import Limit
 from openrds.hosts.mounts import Mount, mounts
@@ -24,6 +26,7 @@ _PERIOD = 100_000
 _EMPTY_SECONDS = 5.0
 _MAKING_ATTEMPTS = 5
 _CONTROLLERS = ("cpu", "memory")
+_TRIAL = ".trial-"
 _OWN_GROUPS = Path("/proc/self/cgroup")
 
 
@@ -153,8 +156,11 @@ def _hand_down(group: Path) -> bool:
 
 
 def _try(groups: ControlGroups) -> None:
-    """With a process that waits for its end, which is at once."""
-    name = f".trial-{os.getpid()}"
+    """With a process that waits for its end, which is at once. One of us that was killed meanwhile left its own."""
+    for left in groups.names():
+        if left.startswith(_TRIAL) and not psutil.pid_exists(int(left.removeprefix(_TRIAL))):
+            groups.remove(left)
+    name = f"{_TRIAL}{os.getpid()}"
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
         try:
             groups.admit(name, Limit(1, 1024), process.pid)

@@ -141,6 +141,18 @@ def wait_for_death(processes: Iterable[Process], seconds: float) -> bool:
         return bool(deaths.poll(seconds * 1000))
 
 
+def pid_is_free(pid: int, seconds: float) -> bool:
+    """Whether no process has this pid. A dead one has it until its parent has taken note, which is waited for."""
+
+    def is_noted() -> bool:
+        _reap()
+        found = _state(pid)
+        return found is None or found[0] not in "ZX"
+
+    wait_until(is_noted, seconds)
+    return _state(pid) is None
+
+
 def spawn(
     argv: Iterable[str | Path],
     record: Path,

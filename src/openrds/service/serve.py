@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import logging
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -35,8 +36,8 @@ _CHILDREN = {"worker": "openrds.service.worker_process", "api": "openrds.service
 _STOP_TIMEOUT = 4.0
 _START_TIMEOUT = 60.0
 _ROUND = 1.0
-#: A child that ends is started again, and waits longer each time it ends soon after.
-_RESTART_DELAYS = (0.0, 0.2, 1.0, 5.0)
+#: A child that ends is started again. One that keeps ending soon waits for so long, from its last start on.
+_RESTART_DELAYS = (0.0, 0.2, 1.0, 2.0)
 _STABLE_AFTER = 30.0
 
 
@@ -75,8 +76,12 @@ class Supervisor:
         self._brief: child.Brief | None = None
         self._lock = places.Lock(settings.data_dir)
         self._claim: socket.socket | None = None
+        # A signal is written to the second by the interpreter, which wakes who reads the first.
+        self._bell, self._rope = socket.socketpair()
 
     def run(self) -> None:
+        self._rope.setblocking(False)
+        signal.set_wakeup_fd(self._rope.fileno())
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._prepare()
@@ -86,12 +91,27 @@ class Supervisor:
             self._await_ready()
             if not self._stop.is_set():
                 print(f"openrds ready on http://{self._settings.listen}", flush=True)
-            while not self._stop.wait(_ROUND):
+            while self._wait():
                 self._keep_store_running()
                 for one in list(self._children.values()):
                     self._keep_running(one)
         finally:
             self._stop_children()
+
+    def _wait(self) -> bool:
+        """Until a child ends or is due to be started again, a round at most; whether to go on."""
+        children = list(self._children.values())
+        due = [one.restart_at - time.monotonic() for one in children if one.restart_at is not None]
+        with contextlib.ExitStack() as stack:
+            events = select.poll()
+            events.register(self._bell, select.POLLIN)
+            for one in children:
+                if one.restart_at is None:
+                    descriptor = os.pidfd_open(one.process.pid)
+                    stack.callback(os.close, descriptor)
+                    events.register(descriptor, select.POLLIN)
+            events.poll(1000 * max(0.0, min([_ROUND, *due])))
+        return not self._stop.is_set()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop.set()
@@ -177,7 +197,7 @@ class Supervisor:
             lived = time.monotonic() - one.started_at
             one.failures = 0 if lived > _STABLE_AFTER else one.failures + 1
             delay = _RESTART_DELAYS[min(one.failures, len(_RESTART_DELAYS)) - 1] if one.failures else 0.0
-            one.restart_at = time.monotonic() + delay
+            one.restart_at = one.started_at + delay
             logger.error("the %s process ended (%s) and is started again", one.name, code)
         if time.monotonic() >= one.restart_at:
             _clean_up_after(one.process)

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openrds.engines.protocol import NodeSpec
-from openrds.hosts.processes import Process
+from openrds.hosts.processes import Process, pid_is_free
 
 PROGRAM = "postgres"
 _STATUS_LINE = 7
 _TAIL_BYTES = 64 * 1024
+#: Within which whoever started a server must have taken note of its end.
+_FREE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -48,14 +50,14 @@ def running_on(node: NodeSpec) -> Process | None:
 
 def forget_dead(node: NodeSpec) -> None:
     """
-    Remove the lock files of a server that is dead where its pid has gone to another process.
+    Remove the lock files of a server that is dead where its pid has gone to another process, or does not get free.
 
-    PostgreSQL would take that one for the server and refuse to start. Where the pid is free it finds out
-    for itself, and also looks after the shared memory of the dead server.
+    PostgreSQL would take whatever has the pid for the server, a zombie too, and refuse to start. Where the pid is free
+    it finds out for itself, and also looks after the shared memory of the dead server.
     """
     for path in (lock_path(node), node.socket_dir / f".s.PGSQL.{node.port}.lock"):
         lock = LockFile.read(path)
-        if lock is not None and Process.of(lock.pid) is not None:
+        if lock is not None and not pid_is_free(lock.pid, _FREE_SECONDS):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
 
