@@ -55,7 +55,8 @@ class Store:
         """The rows of one statement in a transaction of its own; none for a statement that returns none."""
         with self.transaction() as connection:
             cursor = connection.execute(statement, parameters)
-            return cursor.fetchall() if cursor.description else []
+            # Empty, and not None, for rows without columns.
+            return cursor.fetchall() if cursor.description is not None else []
 
 
 class Reads:
