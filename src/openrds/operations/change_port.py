@@ -15,11 +15,11 @@ from openrds.hosts.errors import HostError
 from openrds.operations.addresses import where_clients_come
 from openrds.operations.intake import Intake
 from openrds.operations.replication import turn_replicas
-from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.operations.resources import Resources, become_active, settle_by_looking
 from openrds.operations.servers import start_servers, stop_servers
-from openrds.store.database import Row, Writer
+from openrds.store.database import Row
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Operation, Step, StepContext
 
 _sql = Queries("instances")
 
@@ -87,11 +87,6 @@ def _set_port(resources: Resources, instance_id: str, port: int) -> None:
     resources.apply_routes(*where_clients_come(resources, instance_id))
 
 
-def completed(context: Context, connection: Writer) -> Output:
-    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    return {}
-
-
 CHANGE_PORT: Operation[Resources, Parameters] = Operation(
     key="change_port",
     parameters=Parameters,
@@ -100,6 +95,6 @@ CHANGE_PORT: Operation[Resources, Parameters] = Operation(
         Step("set port", set_port, undo=set_old_port, expected=0.02),
         Step("start server", start_server, undo=stop_server, expected=0.1),
     ),
-    on_completed=completed,
+    on_completed=become_active,
     on_failed=settle_by_looking,
 )

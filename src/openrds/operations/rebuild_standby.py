@@ -43,7 +43,7 @@ def release_writes(context: Context) -> None:
 def bring_back(context: Context) -> None:
     resources, standby_id = context.resources, context.parameters.standby_id
     instance = resources.instance(context.instance_id)
-    (node,) = (node for node in resources.nodes(context.instance_id) if node["id"] == standby_id)
+    node = resources.node(context.instance_id, standby_id)
     if node["role"] == NodeRole.SLAVE:
         give_own_address(resources, instance, node)
     build_standby(resources, context.instance_id, resources.node_server(context.instance_id, standby_id))

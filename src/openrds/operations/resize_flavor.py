@@ -19,11 +19,11 @@ from openrds.operations import resize_pair
 from openrds.operations.intake import Intake
 from openrds.operations.resize_pair import RESIZE_PAIR
 from openrds.operations.resizing import Resizing, restart
-from openrds.operations.resources import Resources, flavor_of, set_status, settle_by_looking
+from openrds.operations.resources import Resources, become_active, flavor_of, settle_by_looking
 from openrds.operations.scheduling import schedule
-from openrds.store.database import Row, Writer
+from openrds.store.database import Row
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Operation, Step, StepContext
 
 _sql = Queries("instances")
 
@@ -86,11 +86,6 @@ def restart_server_as_before(context: Context) -> None:
     _restart(_resizing(context).reversed)
 
 
-def completed(context: Context, connection: Writer) -> Output:
-    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    return {}
-
-
 def _restart(resizing: Resizing) -> None:
     resources = resizing.resources
     resizing.widen_replicas()
@@ -126,6 +121,6 @@ RESIZE_FLAVOR: Operation[Resources, Parameters] = Operation(
     key="resize_flavor",
     parameters=Parameters,
     steps=(Step("restart server", restart_server, undo=restart_server_as_before, expected=0.2),),
-    on_completed=completed,
+    on_completed=become_active,
     on_failed=settle_by_looking,
 )

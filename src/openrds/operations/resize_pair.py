@@ -17,7 +17,6 @@ acknowledged is on its disk when the primary is stopped, also where it cannot be
 
 import msgspec
 
-from openrds.domain.instance import InstanceStatus
 from openrds.hosts.processes import wait_until
 from openrds.operations.replication import (
     build_standby,
@@ -26,10 +25,9 @@ from openrds.operations.replication import (
     start_confirmation,
 )
 from openrds.operations.resizing import NEWS_SECONDS, Resizing
-from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.operations.resources import Resources, become_active, settle_by_looking
 from openrds.operations.takeover import Takeover, what_hinders
-from openrds.store.database import Writer
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Operation, Step, StepContext
 
 #: Seconds in which a standby that streams must have applied what it missed.
 _FIT_SECONDS = 60.0
@@ -99,11 +97,6 @@ def restart_old_primary(context: Context) -> None:
     resizing.narrow_replicas()
 
 
-def completed(context: Context, connection: Writer) -> Output:
-    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    return {}
-
-
 def _resizing(context: Context) -> Resizing:
     parameters = context.parameters
     return Resizing(context.resources, context.instance_id, parameters.old, parameters.new)
@@ -128,6 +121,6 @@ RESIZE_PAIR: Operation[Resources, Parameters] = Operation(
         Step("change roles", change_roles, undo=change_roles_back, expected=0.15),
         Step("restart old primary", restart_old_primary, expected=0.5),
     ),
-    on_completed=completed,
+    on_completed=become_active,
     on_failed=settle_by_looking,
 )

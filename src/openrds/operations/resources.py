@@ -22,7 +22,7 @@ from openrds.hosts.limits import Limits, NoLimits
 from openrds.hosts.volumes import Volumes
 from openrds.store.database import Row, Store, Writer
 from openrds.store.queries import Queries
-from openrds.tasks.operation import P, StepContext, StepFailed
+from openrds.tasks.operation import Output, P, StepContext, StepFailed
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +64,10 @@ class Resources:
         """The nodes of an instance, its standby last."""
         return self.store.rows(_sql.nodes_of_instance, [instance_id])
 
+    def node(self, instance_id: str, node_id: str) -> Row:
+        (node,) = (node for node in self.nodes(instance_id) if node["id"] == node_id)
+        return node
+
     def primary(self, instance_id: str) -> Row:
         """The node that serves the instance's clients."""
         return self.nodes(instance_id)[0]
@@ -100,8 +104,7 @@ class Resources:
 
     def node_server(self, instance_id: str, node_id: str) -> Server:
         """The server of one node of an instance."""
-        (node,) = (node for node in self.nodes(instance_id) if node["id"] == node_id)
-        return self.server(self.instance(instance_id), node)
+        return self.server(self.instance(instance_id), self.node(instance_id, node_id))
 
     def changed(self, server: Server, **changes: Any) -> Server:
         """The same server as it would be if its node were otherwise."""
@@ -214,6 +217,12 @@ def set_status(
     connection: Writer, instance_id: str, status: InstanceStatus, *, deleting: bool = False
 ) -> None:
     connection.execute(_sql.set_status, {"id": instance_id, "status": status, "deleting": deleting})
+
+
+def become_active(context: StepContext[Resources, P], connection: Writer) -> Output:
+    """After a success of which there is nothing more to say."""
+    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
+    return {}
 
 
 def settle_by_looking(context: StepContext[Resources, P], connection: Writer) -> None:

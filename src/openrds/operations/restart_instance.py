@@ -10,10 +10,9 @@ from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations import servers
 from openrds.operations.intake import Intake, NoParameters
-from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.operations.resources import Resources, become_active, settle_by_looking
 from openrds.operations.scheduling import schedule
-from openrds.store.database import Writer
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Operation, Step, StepContext
 
 
 class Restart(msgspec.Struct):
@@ -46,11 +45,6 @@ def start_server(context: Context) -> None:
     servers.start_servers(context.resources, context.instance_id)
 
 
-def completed(context: Context, connection: Writer) -> Output:
-    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    return {}
-
-
 RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(
     key="restart_instance",
     parameters=NoParameters,
@@ -58,6 +52,6 @@ RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(
         Step("stop server", stop_server, undo=start_server, expected=0.05),
         Step("start server", start_server, expected=0.1),
     ),
-    on_completed=completed,
+    on_completed=become_active,
     on_failed=settle_by_looking,
 )

@@ -13,7 +13,7 @@ from openrds.domain.task import TaskName
 from openrds.engines.protocol import DatabaseCopy
 from openrds.operations import restoring_copies
 from openrds.operations.intake import Intake
-from openrds.operations.resources import Resources, settle_by_looking
+from openrds.operations.resources import Resources, become_active, settle_by_looking
 from openrds.tasks.operation import Operation
 
 
@@ -67,6 +67,6 @@ RESTORE_DATABASES: Operation[Resources, Parameters] = Operation(
     key="restore_databases",
     parameters=Parameters,
     steps=restoring_copies.STEPS,
-    on_completed=restoring_copies.completed,
+    on_completed=become_active,
     on_failed=settle_by_looking,
 )

@@ -8,17 +8,16 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceStatus
 from openrds.domain.task import TaskName
 from openrds.engines.passwords import seal_password
 from openrds.operations import creating, restoring
 from openrds.operations.create_request import CreateInstance, Datastore
 from openrds.operations.instance_plan import NewInstance, plan_instance, write_instance
 from openrds.operations.intake import Intake
-from openrds.operations.resources import Resources, set_status
+from openrds.operations.resources import Resources, become_active
 from openrds.operations.restore_source import RestoreSource, Source, find_source
-from openrds.store.database import Row, Writer
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.store.database import Row
+from openrds.tasks.operation import Operation, Step, StepContext
 
 
 class Parameters(Source, frozen=True):
@@ -116,11 +115,6 @@ def stop_servers(context: Context) -> None:
     context.resources.backups.remove_archive(context.instance_id)
 
 
-def completed(context: Context, connection: Writer) -> Output:
-    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    return {}
-
-
 RESTORE_NEW_INSTANCE: Operation[Resources, Parameters] = Operation(
     key="restore_new_instance",
     parameters=Parameters,
@@ -130,6 +124,6 @@ RESTORE_NEW_INSTANCE: Operation[Resources, Parameters] = Operation(
         Step("restore data", restore_data, undo=remove_data, expected=2.0),
         Step("start server", start_servers, undo=stop_servers, expected=0.2),
     ),
-    on_completed=completed,
+    on_completed=become_active,
     on_failed=creating.failed,
 )

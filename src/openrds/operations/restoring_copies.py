@@ -6,15 +6,15 @@ from typing import Any
 import msgspec
 
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.instance import InstanceType
 from openrds.domain.statuses import Action
 from openrds.engines.protocol import Copies, Copying, Engine, NodeSpec
 from openrds.operations import restoring
 from openrds.operations.intake import Intake
-from openrds.operations.resources import Resources, set_status
+from openrds.operations.resources import Resources
 from openrds.operations.restore_source import Source, source_at
-from openrds.store.database import Row, Writer
-from openrds.tasks.operation import Output, Step, StepContext
+from openrds.store.database import Row
+from openrds.tasks.operation import Step, StepContext
 
 _LONGEST_NAME = 63
 _MOST_COPIES = 2000
@@ -95,11 +95,6 @@ def discard(context: Context) -> None:
 
 def publish(context: Context) -> None:
     _copying(context).publish(_target(context), context.parameters.copies, _mark(context))
-
-
-def completed(context: Context, connection: Writer) -> Output:
-    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    return {}
 
 
 STEPS: tuple[Step[Resources, Any], ...] = (

@@ -10,12 +10,12 @@ from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.addresses import where_clients_come
 from openrds.operations.intake import Intake, NoParameters
-from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.operations.resources import Resources, become_active, set_status, settle_by_looking
 from openrds.operations.servers import any_server_runs, start_servers, stop_servers
 from openrds.operations.stop_instance import check_is_primary
 from openrds.store.database import Row, Store, Writer
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Operation, Step, StepContext
 from openrds.tasks.queue import Queue
 
 logger = logging.getLogger(__name__)
@@ -64,11 +64,6 @@ def pass_connections_on(context: Context) -> None:
     context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
 
 
-def completed(context: Context, connection: Writer) -> Output:
-    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    return {}
-
-
 def failed(context: Context, connection: Writer) -> None:
     """It is stopped as before, unless even that failed."""
     if any_server_runs(context.resources, context.instance_id):
@@ -84,6 +79,6 @@ START_INSTANCE: Operation[Resources, NoParameters] = Operation(
         Step("start server", start_server, undo=stop_server, expected=0.1),
         Step("pass connections on", pass_connections_on, expected=0.05),
     ),
-    on_completed=completed,
+    on_completed=become_active,
     on_failed=failed,
 )

@@ -12,11 +12,11 @@ from openrds.domain.task import TaskName
 from openrds.engines.protocol import EngineError, Server
 from openrds.operations.intake import Intake
 from openrds.operations.replication import restore_confirmation
-from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.operations.resources import Resources, become_active, settle_by_looking
 from openrds.operations.takeover import Takeover
-from openrds.store.database import Row, Writer
+from openrds.store.database import Row
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Operation, Step, StepContext
 
 logger = logging.getLogger(__name__)
 
@@ -113,11 +113,6 @@ def rejoin_old(context: Context) -> None:
     restore_confirmation(context.resources, context.instance_id)
 
 
-def completed(context: Context, connection: Writer) -> Output:
-    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    return {}
-
-
 def _takeover(context: Context) -> Takeover:
     parameters = context.parameters
     return Takeover(context.resources, context.instance_id, parameters.old_node_id, parameters.new_node_id)
@@ -130,6 +125,6 @@ SWITCHOVER: Operation[Resources, Parameters] = Operation(
         Step("change roles", change_roles, undo=change_roles_back, expected=0.15),
         Step("rejoin old primary", rejoin_old, expected=0.3),
     ),
-    on_completed=completed,
+    on_completed=become_active,
     on_failed=settle_by_looking,
 )

@@ -7,7 +7,7 @@ from openrds.engines.protocol import EngineError, Server
 from openrds.operations.addresses import where_clients_come
 from openrds.operations.replication import build_standby, give_own_address, note_new_primary, turn_replicas
 from openrds.operations.resources import Resources
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
 from openrds.tasks.operation import StepFailed
 
 #: A standby that lacks more than this would keep clients waiting for long.
@@ -112,14 +112,11 @@ class Takeover:
     def prepare_rejoin(self) -> None:
         """The new primary serves, and the old one is to listen on an address of its own from its next start on."""
         self.keep_serving()
-        give_own_address(self.resources, self.resources.instance(self.instance_id), self._old_node())
+        resources, instance_id = self.resources, self.instance_id
+        node = resources.node(instance_id, self.old_node_id)
+        give_own_address(resources, resources.instance(instance_id), node)
 
     def rejoin(self) -> None:
         """The old primary becomes the standby, and read replicas follow the new primary."""
         build_standby(self.resources, self.instance_id, self.old)
         turn_replicas(self.resources, self.instance_id)
-
-    def _old_node(self) -> Row:
-        nodes = self.resources.nodes(self.instance_id)
-        (node,) = (node for node in nodes if node["id"] == self.old_node_id)
-        return node
