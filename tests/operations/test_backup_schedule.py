@@ -11,7 +11,7 @@ import pytest
 
 from openrds.hosts import processes
 from openrds.operations import back_up, delete_instance
-from openrds.operations.backup_schedule import backup_is_due, look_after_backups, tidy_backups
+from openrds.operations.backup_schedule import backup_is_due, look_after_backups, stop_unwanted, tidy_backups
 from openrds.store.database import Row
 from support.scenarios import active_instance, run_backup
 from support.service import wait_for
@@ -115,7 +115,7 @@ def test_a_backup_that_is_stopped_breaks_off(workbench: Workbench, instance_id: 
         task = threads.submit(workbench.run, task_id)
         hold(lambda: workbench.resources.backups.unfinished(instance_id, backup["id"]))
         assert workbench.submit(lambda intake: back_up.stop(intake, instance_id)) == task_id
-        look_after_backups(workbench.resources, workbench.queue)
+        stop_unwanted(workbench.resources)
         assert (task.result(30)["status"], "was stopped" in task.result()["fail_reason"]) == ("Failed", True)
     assert backups(workbench, instance_id)[0]["status"] == "FAILED"
     assert workbench.resources.backups.unfinished(instance_id, backup["id"]) == []

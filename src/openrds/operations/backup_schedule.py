@@ -24,10 +24,7 @@ _RETRY = dt.timedelta(hours=1)
 
 
 def look_after_backups(resources: Resources, queue: Queue) -> None:
-    """One round: stop the backups that are not wanted any more, begin those that are due on this host, and remove the
-    files of those that were deleted.
-    """
-    stop_unwanted(resources)
+    """One round: begin the backups that are due on this host, and remove the files of those that were deleted."""
     for row in resources.store.rows(_sql.backup_candidates, [resources.settings.host]):
         if backup_is_due(row, row["now"], resources.settings.first_backup_after):
             _begin(resources, queue, row)
@@ -47,7 +44,10 @@ def backup_is_due(row: Row, now: dt.datetime, first_after: float) -> bool:
 
 
 def stop_unwanted(resources: Resources) -> None:
-    """The step that makes one notices by itself why it fails."""
+    """One round: stop the backups of this host that are not wanted any more.
+
+    The step that makes one notices by itself why it fails.
+    """
     for row in resources.store.rows(_sql.backups_to_stop, [resources.settings.host]):
         for folder in resources.backups.unfinished(row["instance_id"], row["id"]):
             try:

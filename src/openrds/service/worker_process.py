@@ -17,7 +17,7 @@ from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.user import ServerUser
-from openrds.operations.backup_schedule import look_after_backups, tidy_backups
+from openrds.operations.backup_schedule import look_after_backups, stop_unwanted, tidy_backups
 from openrds.operations.monitor import Monitor, tidy_servers
 from openrds.operations.registry import OPERATIONS, SCHEDULED
 from openrds.operations.replication_watch import watch_replication
@@ -52,11 +52,12 @@ _STARTING_INTERVAL = 60.0
 _SCHEDULE_INTERVAL = 10.0
 _REPLICATION_INTERVAL = 5.0
 _TIDYING_INTERVAL = 3600.0
-_BACKUP_INTERVAL = 5.0
+_BACKUP_INTERVAL = 10.0
+_STOPPING_INTERVAL = 5.0
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.
-_SPARE_THREADS = 12
+_SPARE_THREADS = 13
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
@@ -146,6 +147,7 @@ async def work(brief: child.Brief) -> None:
             _repeat(_SCHEDULE_INTERVAL, Scheduler(store, queue, settings, SCHEDULED).start_due),
             _repeat(_TIDYING_INTERVAL, lambda: _tidy(resources)),
             _repeat(_BACKUP_INTERVAL, lambda: look_after_backups(resources, queue)),
+            _repeat(_STOPPING_INTERVAL, lambda: stop_unwanted(resources)),
             _repeat(_POOL_DELAY, lambda: _keep_pools_full(resources)),
         )
 
