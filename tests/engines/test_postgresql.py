@@ -1,6 +1,7 @@
 """What is PostgreSQL's alone."""
 
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -12,6 +13,7 @@ import pytest
 from openrds.engines.postgresql import configuration, discovery, passwords
 from openrds.engines.postgresql.datadirs import DataDirectories
 from openrds.engines.postgresql.sessions import superuser_session
+from openrds.hosts import processes
 from openrds.hosts.user import ServerUser
 from support.folders import short_folder
 
@@ -26,7 +28,6 @@ def server(trial):
 def test_a_pid_given_to_another_process_does_not_stop_the_start(trial, server):
     """PostgreSQL would take any process of its user with the pid in its lock files for the dead server."""
     pid = trial.kill(server)
-    server.stop()
     with subprocess.Popen(["sleep", "600"], **trial.user.identity()) as stranger:
         for lock in (server.node.data_dir / "postmaster.pid", server.node.socket_dir / ".s.PGSQL.5432.lock"):
             lock.write_text(lock.read_text().replace(str(pid), str(stranger.pid), 1))
@@ -37,6 +38,29 @@ def test_a_pid_given_to_another_process_does_not_stop_the_start(trial, server):
         finally:
             stranger.kill()
     assert server.answers()
+
+
+def test_a_killed_server_leaves_no_shared_memory_once_it_is_stopped(trial, server):
+    process = processes.find(server.node.folder / processes.RECORD)
+    assert process is not None
+    maps = Path(f"/proc/{process.pid}/maps").read_text()
+    files = {Path(found) for found in re.findall(r"/dev/shm/PostgreSQL\.\d+", maps)}
+    assert files
+    segment = (server.node.data_dir / "postmaster.pid").read_text().splitlines()[6].split()[1]
+    assert segment in segments()
+
+    trial.kill(server)
+    server.stop()
+
+    assert not [file for file in files if file.exists()]
+    assert segment not in segments()
+    server.start()
+    assert server.answers()
+
+
+def segments() -> list[str]:
+    lines = Path("/proc/sysvipc/shm").read_text().splitlines()
+    return [line.split()[1] for line in lines]
 
 
 def test_a_server_without_its_record_is_found_by_its_lock_file(server):

@@ -1,5 +1,6 @@
 """One PostgreSQL server."""
 
+import logging
 import os
 import pwd
 import signal
@@ -19,6 +20,8 @@ from openrds.hosts.errors import HostError
 from openrds.hosts.limits import Limit, Limits, NoLimits
 from openrds.hosts.processes import Process, wait_until
 from openrds.hosts.user import ServerUser
+
+logger = logging.getLogger(__name__)
 
 #: A fast shutdown, then an immediate one, which leaves the next start to recover.
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
@@ -129,6 +132,7 @@ class PostgreSQLServer:
         except HostError as error:
             raise self._error(str(error)) from error
         self._end_orphans()
+        self._free_shared_memory()
 
     def is_running(self) -> bool:
         return self._process() is not None
@@ -249,6 +253,21 @@ class PostgreSQLServer:
             orphan.send(signal.SIGKILL)
         if not wait_until(self._is_deserted, _ORPHAN_SECONDS):
             raise self._error("processes of the killed server do not die.")
+
+    def _free_shared_memory(self) -> None:
+        """
+        Give back what a killed server held of the machine's shared memory: the next start would, but it may not come.
+
+        PostgreSQL's own check of a configuration takes shared memory as a start does, and frees what is in its way.
+        """
+        if not postmaster.lock_path(self.node).exists() or self._process() is not None:
+            return
+        postmaster.forget_dead(self.node)
+        program = self.node.installation.bin_dir / postmaster.PROGRAM
+        try:
+            self._programs.run([program, "--check", "-D", self.node.data_dir, "-c", "shared_buffers=128kB"])
+        except EngineError as error:
+            logger.warning("shared memory of the killed server on %s is left: %s", self.node.data_dir, error)
 
     def _is_deserted(self) -> bool:
         return not processes.working_in(self.node.data_dir, postmaster.PROGRAM)
