@@ -40,7 +40,7 @@ from openrds.tasks.retention import forget_expired
 from support.service import ServiceUnderTest, free_port, private_cidr
 
 TASKS = int(os.environ.get("OPENRDS_BENCH_TASKS") or 10_000_000)
-QUESTIONS = 1200
+QUESTIONS = 3000
 LIST_ROUNDS = 5
 PLAIN_QUESTIONS = 60
 ROUNDS = 7
@@ -151,8 +151,9 @@ def _sample(service: ServiceUnderTest, count: int) -> list[tuple[Any, ...]]:
     with psycopg.connect(_dsn(service)) as connection:
         share = min(100.0, 400 * count / TASKS * (10 if str(TASKS // 10) in str(service.data_dir) else 1))
         return connection.execute(
-            "select id, instance_id, order_id, name, status, created_at from task tablesample bernoulli (%s) "
-            "where project_id = %s and created_at > now() - %s order by random() limit %s",
+            "select id, instance_id, order_id, name, status, created_at from task "
+            "tablesample bernoulli (%s) repeatable (1) "
+            "where project_id = %s and created_at > now() - %s order by md5(id::text) limit %s",
             [share, service.project_id, RETENTION - dt.timedelta(hours=1), count],
         ).fetchall()
 
