@@ -3,6 +3,7 @@
 import concurrent.futures
 import multiprocessing
 import os
+import signal
 import socket
 import time
 from dataclasses import replace
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 
 from openrds.engines.protocol import EngineError
+from openrds.hosts import processes
 from openrds.hosts.images import ImageVolumes, detach
 from openrds.hosts.volumes import FolderVolumes
 from support.means import needs_images
@@ -133,6 +135,22 @@ def test_is_running_and_answers_tell_the_truth(trial):
     server.start()
     server.stop()
     assert (server.is_running(), server.answers()) == (False, False)
+
+
+def test_a_stopped_process_hangs_until_it_is_killed(trial):
+    server = trial.initialised()
+    assert not server.hangs()
+    server.start()
+    assert not server.hangs()
+    process = processes.find(server.node.folder / processes.RECORD)
+    process.send(signal.SIGSTOP)
+    assert server.hangs()
+    assert server.is_running()
+    server.kill()
+    assert not server.is_running()
+    assert not server.hangs()
+    server.start()
+    assert server.answers()
 
 
 def test_committed_data_survives_a_kill(trial):

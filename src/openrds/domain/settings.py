@@ -30,6 +30,7 @@ class Settings:
     heartbeat_interval: float = 2.0
     worker_timeout: float = 6.0
     monitor_interval: float = 2.0
+    hang_timeout: float = 60.0
     first_backup_after: float = 300.0
     log_level: str = "INFO"
 

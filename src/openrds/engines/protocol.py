@@ -172,6 +172,16 @@ class Server(Protocol):
     def answers(self) -> bool:
         """Whether the server answers a query on its own socket and accepts connections on its address."""
 
+    def hangs(self) -> bool:
+        """Whether it runs, and who connects waits in vain for any answer. One that refuses does not hang."""
+
+    def kill(self) -> None:
+        """End the server's process as a crash would.
+
+        Raises:
+            EngineError: it does not die.
+        """
+
     def set_read_only(self, read_only: bool) -> None:
         """Keep clients from changing anything from now on, or let them again; the node's own word is not asked.
 

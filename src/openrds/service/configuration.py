@@ -20,7 +20,7 @@ _CHOICES = {
     "limits": ("auto", "cgroup", "none"),
 }
 _ABOVE_ZERO = ("worker_concurrency", "heartbeat_interval", "worker_timeout", "monitor_interval")
-_NOT_NEGATIVE = ("instance_quota", "spare_data_dirs", "min_free_mb", "first_backup_after")
+_NOT_NEGATIVE = ("instance_quota", "spare_data_dirs", "min_free_mb", "hang_timeout", "first_backup_after")
 #: Also part of the name of a file.
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

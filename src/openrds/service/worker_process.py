@@ -18,6 +18,7 @@ from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.user import ServerUser
 from openrds.operations.backup_schedule import look_after_backups, stop_unwanted, tidy_backups
+from openrds.operations.hang_watch import HangWatch
 from openrds.operations.monitor import Monitor, tidy_servers
 from openrds.operations.registry import OPERATIONS, SCHEDULED
 from openrds.operations.replication_watch import watch_replication
@@ -54,10 +55,12 @@ _REPLICATION_INTERVAL = 5.0
 _TIDYING_INTERVAL = 3600.0
 _BACKUP_INTERVAL = 10.0
 _STOPPING_INTERVAL = 5.0
+#: Looks in a `hang_timeout`, for one that fails to mean little.
+_LOOKS_BEFORE_KILL = 4
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.
-_SPARE_THREADS = 13
+_SPARE_THREADS = 14
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
@@ -137,6 +140,7 @@ async def work(brief: child.Brief) -> None:
         await asyncio.gather(
             worker.run(),
             _repeat(0, Monitor(resources, queue).look_and_wait),
+            _look_for_hanging(resources),
             _repeat(_ROUTES_INTERVAL, lambda: _keep_routes(resources)),
             _repeat(settings.monitor_interval, VolumeWatch(resources).look_after_volumes),
             _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
@@ -150,6 +154,12 @@ async def work(brief: child.Brief) -> None:
             _repeat(_STOPPING_INTERVAL, lambda: stop_unwanted(resources)),
             _repeat(_POOL_DELAY, lambda: _keep_pools_full(resources)),
         )
+
+
+async def _look_for_hanging(resources: Resources) -> None:
+    timeout = resources.settings.hang_timeout
+    if timeout:
+        await _repeat(timeout / _LOOKS_BEFORE_KILL, HangWatch(resources).look_after_servers)
 
 
 async def _repeat(seconds: float, round_: Callable[[], None]) -> None:

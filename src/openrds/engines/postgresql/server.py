@@ -164,6 +164,26 @@ class PostgreSQLServer:
         except (EngineError, OSError):
             return False
 
+    def hangs(self) -> bool:
+        try:
+            return self.is_running() and not sessions.is_greeted(self.node)
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """
+        End the postmaster; its sessions see that and end too, and what does not is ended before the next start.
+
+        Raises:
+            EngineError: it does not die.
+        """
+        process = self._process()
+        try:
+            if process is not None:
+                process.stop()
+        except HostError as error:
+            raise self._error(str(error)) from error
+
     def tidy(self, keep_days: int) -> None:
         """
         Remove logs that are older than so many days and a week.

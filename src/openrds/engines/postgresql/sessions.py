@@ -1,5 +1,7 @@
 """Sessions of openrds' own superuser, over the Unix socket."""
 
+import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -27,6 +29,9 @@ _OPTIONS = " ".join(
     )
 )
 _CONNECT_SECONDS = 10
+_GREETING_SECONDS = 5.0
+#: Its length, and the number that stands for it: PostgreSQL's documentation, "Message Formats".
+_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _RELOAD_SECONDS = 10.0
 _MEMBERSHIPS = ("pg_monitor", "pg_signal_backend")
 
@@ -53,6 +58,26 @@ def superuser_session(node: NodeSpec, database: str | None = None) -> Iterator[C
         # Not the full text: it may quote the statement.
         reason = error.diag.message_primary or str(error).strip()
         raise EngineError(f"PostgreSQL {node.node_id} on {node.address}:{node.port}: {reason}") from None
+
+
+def is_greeted(node: NodeSpec) -> bool:
+    """
+    Whether the server says anything within 5 s to who connects: no session is made, and nothing is logged.
+
+    It is asked whether it would encrypt, which it answers before it knows who asks, also while it recovers.
+
+    Raises:
+        OSError: it refuses, or has no socket.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_GREETING_SECONDS)
+        try:
+            connection.connect(str(node.socket_dir / f".s.PGSQL.{node.port}"))
+            connection.sendall(_SSL_REQUEST)
+            connection.recv(1)
+        except (TimeoutError, BlockingIOError):  # the latter where as many wait already as may
+            return False
+    return True
 
 
 def reload_configuration(connection: Connection) -> None:

@@ -1,0 +1,51 @@
+"""The host agent's eye on servers that live and serve nobody: one that hangs for long is killed.
+
+Its death is then the monitor's: a standby takes over, or the server is started again.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+
+from openrds.engines.protocol import EngineError, Server
+from openrds.operations.monitor import MAX_REVIVALS
+from openrds.operations.resources import Resources
+from openrds.store.database import Row
+from openrds.store.queries import Queries
+from openrds.tasks.operation import StepFailed
+
+logger = logging.getLogger(__name__)
+
+_sql = Queries("instances")
+
+
+class HangWatch:
+    """Looks at the servers of one host, round after round; there must be several rounds in a `hang_timeout`."""
+
+    def __init__(self, resources: Resources, clock: Callable[[], float] = time.monotonic) -> None:
+        self._resources = resources
+        self._clock = clock
+        self._hangs_since: dict[str, float] = {}
+
+    def look_after_servers(self) -> None:
+        resources = self._resources
+        before, self._hangs_since = self._hangs_since, {}
+        wanted = {"host": resources.settings.host, "most": MAX_REVIVALS}
+        for row in resources.store.rows(_sql.nodes_to_watch, wanted):
+            try:
+                begun = self._clock()
+                server = resources.node_server(row["id"], row["node_id"])
+                if server.hangs():
+                    self._hangs_since[row["node_id"]] = before.get(row["node_id"], begun)
+                    self._kill_after_timeout(row, server)
+            except (StepFailed, EngineError):
+                logger.warning("instance %s could not be looked after", row["id"], exc_info=True)
+
+    def _kill_after_timeout(self, row: Row, server: Server) -> None:
+        hung = self._clock() - self._hangs_since[row["node_id"]]
+        if hung < self._resources.settings.hang_timeout:
+            return
+        with self._resources.store.transaction() as connection:
+            if connection.execute(_sql.instance_at_rest, [row["id"]]).fetchone():
+                logger.error("a server of instance %s has hung for %.0f s and is killed", row["id"], hung)
+                server.kill()
