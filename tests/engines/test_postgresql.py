@@ -58,6 +58,25 @@ def test_a_killed_server_leaves_no_shared_memory_once_it_is_stopped(trial, serve
     assert server.answers()
 
 
+def test_nothing_unfinished_is_ever_in_the_data_directory(trial):
+    """A worker that is killed would leave it there, and no copy or backup of the directory would succeed again."""
+    server = trial.initialised()
+    before = set(server.node.data_dir.iterdir())
+    seen, stop = set(), threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            seen.update(server.node.data_dir.iterdir())
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    for _ in range(100):
+        server.configure()
+    stop.set()
+    looking.join()
+    assert seen == before
+
+
 def segments() -> list[str]:
     lines = Path("/proc/sysvipc/shm").read_text().splitlines()
     return [line.split()[1] for line in lines]

@@ -123,9 +123,22 @@ class ServerUser:
             raise HostError(f"Cannot make the folder {path}: {error.strerror}.") from error
         self.require_reach(path)
 
-    def write(self, path: Path, text: str, mode: int = 0o600, *, durable: bool = True) -> None:
-        """Write a file of the user's: whoever reads sees the old text or the new; `durable`, after a power cut too."""
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    def write(
+        self,
+        path: Path,
+        text: str,
+        mode: int = 0o600,
+        *,
+        durable: bool = True,
+        drafts: Path | None = None,
+    ) -> None:
+        """
+        Write a file of the user's: whoever reads sees the old text or the new; `durable`, after a power cut too.
+
+        It is drafted in the folder `drafts` of the same file system, else beside the path. Until it is whole it is
+        ours, and if we are killed it stays: no place for it where the user must be able to read whatever there is.
+        """
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=drafts or path.parent)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -77,9 +77,9 @@ class PostgreSQLServer:
             ("pg_hba.conf", configuration.pg_hba_conf()),
             ("pg_ident.conf", configuration.pg_ident_conf(os_users)),
         ):
-            self._user.write(self.node.data_dir / name, text, durable=self._durable)
+            self._write(self.node.data_dir / name, text, durable=self._durable)
         if self.node.upstream is not None:
-            self._user.write(configuration.standby_signal(self.node), "")
+            self._write(configuration.standby_signal(self.node), "")
 
     def reload(self) -> None:
         """
@@ -152,7 +152,7 @@ class PostgreSQLServer:
         process = self._process()
         if process is None:
             raise self._error("it does not run, and cannot be promoted.")
-        self._user.write(self.node.data_dir / "promote", "")
+        self._write(self.node.data_dir / "promote", "")
         process.send(signal.SIGUSR1)
 
     def answers(self) -> bool:
@@ -291,6 +291,10 @@ class PostgreSQLServer:
 
     def _is_deserted(self) -> bool:
         return not processes.working_in(self.node.data_dir, postmaster.PROGRAM)
+
+    def _write(self, path: Path, text: str, *, durable: bool = True) -> None:
+        """A file of the data directory, in which a copy or a backup finds nothing that the server may not read."""
+        self._user.write(path, text, durable=durable, drafts=self.node.folder)
 
     def _require_data(self) -> None:
         if not is_data_directory(self.node.data_dir):
