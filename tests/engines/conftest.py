@@ -23,6 +23,7 @@ from openrds.hosts.addresses import port_is_free
 from openrds.hosts.processes import RECORD, find, records_below, stop_recorded, wait_until
 from openrds.hosts.user import ServerUser
 from openrds.hosts.volumes import FolderVolumes
+from support.children import child_named
 from support.folders import short_folder
 
 PASSWORD = "Secret#Word_1"
@@ -71,8 +72,7 @@ class PostgreSQLDialect:
 
     def hold_archiver(self, pid: int) -> None:
         """Have a server archive nothing any more."""
-        (archiver,) = (one for one in psutil.Process(pid).children() if "archiver" in " ".join(one.cmdline()))
-        archiver.suspend()
+        child_named(pid, "archiver").suspend()
 
     def break_data(self, node: NodeSpec) -> None:
         os.truncate(node.data_dir / "global" / "pg_control", 100)

@@ -15,6 +15,7 @@ from openrds.domain.capacity import GB
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.processes import RECORD, find
 from openrds.hosts.user import ServerUser
+from support.children import child_named
 from support.means import WHY_NO_CGROUPS, limits_of
 from support.service import ServiceUnderTest, fresh, running_service, wait_for
 from support.writer import Writer, connect
@@ -274,9 +275,7 @@ def test_what_an_asynchronous_primary_wrote_last_is_rescued(
     primary, standby = role(service, instance, "master"), role(service, instance, "slave")
     server = find(service.data_dir / "nodes" / standby / RECORD)
     assert server is not None
-    (receiver,) = (
-        child for child in psutil.Process(server.pid).children() if "walreceiver" in " ".join(child.cmdline())
-    )
+    receiver = child_named(server.pid, "walreceiver")
     before = len(tasks(service, instance, "SwitchoverPostgresqlInstance"))
     receiver.suspend()
     try:

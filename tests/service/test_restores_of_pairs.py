@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
 import pytest
 
 from openrds.hosts.processes import RECORD, find
@@ -22,6 +21,7 @@ from support.backups import (
     rows,
     tables_of,
 )
+from support.children import child_named
 from support.means import needs_forwarding
 from support.service import ServiceUnderTest, fresh, wait_for
 from support.writer import connect
@@ -60,7 +60,7 @@ def death(service: ServiceUnderTest, pair: dict[str, Any]) -> Death:
     primary = nodes(service, pair)["master"]
     server = find(service.data_dir / "nodes" / primary / RECORD)
     assert server is not None
-    archiver(server.pid).suspend()
+    child_named(server.pid, "archiver").suspend()
     with connect(pair) as connection:
         connection.execute("create table orders as select generate_series(1, 100) as id")
         moment = between_commits()
@@ -83,11 +83,6 @@ def death(service: ServiceUnderTest, pair: dict[str, Any]) -> Death:
 def nodes(service: ServiceUnderTest, pair: dict[str, Any]) -> dict[str, str]:
     """The ids of the nodes by their roles."""
     return {node["role"]: node["id"] for node in service.instance(pair["id"])["nodes"]}
-
-
-def archiver(pid: int) -> psutil.Process:
-    (found,) = (one for one in psutil.Process(pid).children() if "archiver" in " ".join(one.cmdline()))
-    return found
 
 
 def between_commits() -> int:

@@ -26,6 +26,7 @@ from openrds.domain.signature import sign
 from openrds.engines.postgresql.configuration import SUPERUSER
 from openrds.hosts.addresses import claim_listening
 from openrds.service import places
+from support.children import child_named
 from support.folders import short_folder
 
 PASSWORD = "Sup3rS3cret-"
@@ -150,9 +151,7 @@ class ServiceUnderTest:
     def child(self, module: str) -> psutil.Process:
         """One of the service's processes: `worker_process` or `api_process`."""
         assert self.process is not None
-        parent = psutil.Process(self.process.pid)
-        (found,) = (one for one in parent.children() if any(module in part for part in one.cmdline()))
-        return found
+        return child_named(self.process.pid, module)
 
     def call(
         self,
