@@ -293,7 +293,13 @@ class PostgreSQLServer:
         return not processes.working_in(self.node.data_dir, postmaster.PROGRAM)
 
     def _write(self, path: Path, text: str, *, durable: bool = True) -> None:
-        """A file of the data directory, in which a copy or a backup finds nothing that the server may not read."""
+        """
+        A file of the data directory, in which a copy or a backup finds nothing that the server may not read.
+
+        Only who has the instance's lock writes, so what else was drafted is of a worker that died.
+        """
+        for remains in self.node.folder.glob(f".{path.name}.*"):
+            remains.unlink(missing_ok=True)
         self._user.write(path, text, durable=durable, drafts=self.node.folder)
 
     def _require_data(self) -> None:
