@@ -5,6 +5,7 @@
 
 import contextlib
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,6 +41,8 @@ _FLAVORS = ("rds.pg.n1.medium.2", "rds.pg.n1.medium.4", "rds.pg.n1.large.2")
 #: Seconds after which the worker is killed; most operations run undisturbed.
 kills = st.one_of(st.none(), st.none(), st.floats(0.0, 0.8))
 picks = st.integers(0, 999)
+#: What a server may suffer: it dies, or it hangs until it is killed.
+faults = st.sampled_from((signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP))
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,9 @@ class Chaos(RuleBasedStateMachine):
     def service_fleet(self) -> Fleet:
         """The service is started by the first rule that needs it: a run of nothing costs nothing."""
         if self.fleet is None:
-            self.fleet = Fleet(self._stack.enter_context(running_service(volumes=self.volumes)))
+            self.fleet = Fleet(
+                self._stack.enter_context(running_service(volumes=self.volumes, hang_timeout="6"))
+            )
         return self.fleet
 
     @property
@@ -370,15 +375,15 @@ class Chaos(RuleBasedStateMachine):
 
     # --- faults ---
 
-    @operation(lambda self: self.matching(status="ACTIVE"), pick=picks)
-    def kill_server(self, pick: int) -> None:
+    @operation(lambda self: self.matching(status="ACTIVE"), pick=picks, fault=faults)
+    def lose_server(self, pick: int, fault: signal.Signals) -> None:
         """It is restarted, or replaced by its standby; what was acknowledged is there."""
         fleet, one = self.service_fleet(), self.some(pick, status="ACTIVE")
-        fleet.note(f"kill the primary server of {one.name}")
+        fleet.note(f"{fault.name} for the primary server of {one.name}")
         node = fleet.service.instance(one.id)["nodes"][0]["id"]
         process = processes.find(fleet.service.data_dir / "nodes" / node / processes.RECORD)
         assert process is not None
-        process.send(9)
+        process.send(fault)
         wait_for(lambda: not process.is_alive(), SETTLE_SECONDS, "its death")
         (address,) = fleet.service.instance(one.id)["private_ips"]
         wait_for(lambda: self.serves(address, one.port), SETTLE_SECONDS, f"{one.name} to serve again")
