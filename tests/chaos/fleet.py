@@ -44,6 +44,7 @@ class Expected:
     flavor: str = FLAVOR
     size: int = 40
     port: int = 5432
+    deaths: int = 0
     public_ip: str | None = None
     primary: "Expected | None" = None
     moments: dict[int, int] = field(default_factory=dict)

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 from openrds.hosts import processes
+from openrds.operations.monitor import MAX_REVIVALS
 from support.backups import tables_of
 from support.means import WHY_NO_IMAGES, needs_forwarding
 from support.service import fresh, running_service, wait_for
@@ -375,10 +376,16 @@ class Chaos(RuleBasedStateMachine):
 
     # --- faults ---
 
-    @operation(lambda self: self.matching(status="ACTIVE"), pick=picks, fault=faults)
+    def mortals(self) -> list[Expected]:
+        """Those whose server is not given up if it dies once more."""
+        return [one for one in self.matching(status="ACTIVE") if one.deaths < MAX_REVIVALS]
+
+    @operation(lambda self: self.mortals(), pick=picks, fault=faults)
     def lose_server(self, pick: int, fault: signal.Signals) -> None:
         """It is restarted, or replaced by its standby; what was acknowledged is there."""
-        fleet, one = self.service_fleet(), self.some(pick, status="ACTIVE")
+        fleet, mortals = self.service_fleet(), self.mortals()
+        one = mortals[pick % len(mortals)]
+        one.deaths += 1
         fleet.note(f"{fault.name} for the primary server of {one.name}")
         node = fleet.service.instance(one.id)["nodes"][0]["id"]
         process = processes.find(fleet.service.data_dir / "nodes" / node / processes.RECORD)
