@@ -302,9 +302,10 @@ class Chaos(RuleBasedStateMachine):
         backup = self.backups[pick % len(self.backups)]
         point, rows = self.point(backup, moment)
         what = f"restore {backup.of.name} with {rows} rows {mode}"
-        volume = {"type": "CLOUDSSD", "size": backup.size}
+        size = self.room_for(backup)
+        volume = {"type": "CLOUDSSD", "size": size}
         one = self.make(what, mode, kill, datastore=None, volume=volume, restore_point=point)
-        one.rows, one.size = rows, backup.size
+        one.rows, one.size = rows, size
 
     @operation(lambda self: self.targets(), weight=1, pick=picks, moment=picks, kill=kills)
     def restore_onto(self, pick: int, moment: int, kill: float | None) -> None:
@@ -320,6 +321,10 @@ class Chaos(RuleBasedStateMachine):
             replace(one, leads_on=one.leads_on and one.of is not target) for one in fleet.backups
         ]
 
+    def room_for(self, backup: Backup) -> int:
+        """In GB. A moment may be restored from a later backup, which may be of a larger volume."""
+        return max(other.size for other in self.backups if other.of is backup.of)
+
     def targets(self) -> list[tuple[Backup, Expected]]:
         """What can be restored onto what."""
         primaries = self.matching(is_replica=False, status="ACTIVE")
@@ -327,7 +332,7 @@ class Chaos(RuleBasedStateMachine):
             (backup, one)
             for backup in self.backups
             for one in primaries
-            if one is not backup.of and one.size >= backup.size
+            if one is not backup.of and one.size >= self.room_for(backup)
         ]
 
     @operation(lambda self: self.continuous(), weight=1, pick=picks, moment=picks, kill=kills)
