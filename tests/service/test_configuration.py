@@ -91,6 +91,7 @@ def test_there_must_be_a_data_directory() -> None:
         ({"INSTANCE_QUOTA": "-1"}, "instance_quota"),
         ({"SPARE_DATA_DIRS": "-1"}, "spare_data_dirs"),
         ({"MONITOR_INTERVAL": "0"}, "monitor_interval"),
+        ({"HANG_TIMEOUT": "-1"}, "hang_timeout"),
         ({"WORKER_TIMEOUT": "1", "HEARTBEAT_INTERVAL": "2"}, "worker_timeout"),
         ({"PROJECTS": "one,two,one"}, "projects"),
         ({"PROJECTS": "../escape"}, "projects"),

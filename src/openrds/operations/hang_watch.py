@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from openrds.engines.protocol import EngineError, Server
-from openrds.operations.monitor import MAX_REVIVALS
+from openrds.operations.monitor import nodes_to_watch
 from openrds.operations.resources import Resources
 from openrds.store.database import Row
 from openrds.store.queries import Queries
@@ -30,8 +30,7 @@ class HangWatch:
     def look_after_servers(self) -> None:
         resources = self._resources
         before, self._hangs_since = self._hangs_since, {}
-        wanted = {"host": resources.settings.host, "most": MAX_REVIVALS}
-        for row in resources.store.rows(_sql.nodes_to_watch, wanted):
+        for row in nodes_to_watch(resources):
             try:
                 begun = self._clock()
                 server = resources.node_server(row["id"], row["node_id"])

@@ -54,10 +54,8 @@ class Monitor:
 
     def look_after_servers(self) -> None:
         """Bring the status of every instance on this host in line with its servers."""
-        resources = self._resources
         self._living = []
-        wanted = {"host": resources.settings.host, "most": MAX_REVIVALS}
-        for _, nodes in groupby(resources.store.rows(_sql.nodes_to_watch, wanted), lambda row: row["id"]):
+        for _, nodes in groupby(nodes_to_watch(self._resources), lambda row: row["id"]):
             self._look_after(list(nodes))
         self._adopting = False
         self._rounds += 1
@@ -170,11 +168,15 @@ class Monitor:
         return Intake(connection, self._queue, self._resources.settings, row["project_id"])
 
 
+def nodes_to_watch(resources: Resources) -> list[Row]:
+    """The nodes of this host whose instances are at rest, instance by instance, the primary first."""
+    wanted = {"host": resources.settings.host, "most": MAX_REVIVALS}
+    return resources.store.rows(_sql.nodes_to_watch, wanted)
+
+
 def tidy_servers(resources: Resources) -> None:
     """Remove what the servers of this host keep for longer than their instances keep backups."""
-    for row in resources.store.rows(
-        _sql.nodes_to_watch, {"host": resources.settings.host, "most": MAX_REVIVALS}
-    ):
+    for row in nodes_to_watch(resources):
         try:
             resources.node_server(row["id"], row["node_id"]).tidy(keep_days=row["backup_keep_days"])
         except (StepFailed, EngineError):

@@ -209,6 +209,11 @@ def standby_signal(node: NodeSpec) -> Path:
     return node.data_dir / "standby.signal"
 
 
+def socket_path(node: NodeSpec) -> Path:
+    """Where the server listens beside its address; PostgreSQL says how it is named."""
+    return node.socket_dir / f".s.PGSQL.{node.port}"
+
+
 def log_folder(node: NodeSpec) -> Path:
     return node.folder / "log"
 

@@ -4,6 +4,7 @@ import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from openrds.engines.postgresql.configuration import socket_path
 from openrds.engines.protocol import NodeSpec
 from openrds.hosts.processes import Process, pid_is_free
 
@@ -55,7 +56,7 @@ def forget_dead(node: NodeSpec) -> None:
     PostgreSQL would take whatever has the pid for the server, a zombie too, and refuse to start. Where the pid is free
     it finds out for itself, and also looks after the shared memory of the dead server.
     """
-    for path in (lock_path(node), node.socket_dir / f".s.PGSQL.{node.port}.lock"):
+    for path in (lock_path(node), Path(f"{socket_path(node)}.lock")):
         lock = LockFile.read(path)
         if lock is not None and not pid_is_free(lock.pid, _FREE_SECONDS):
             with contextlib.suppress(FileNotFoundError):

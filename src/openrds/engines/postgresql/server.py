@@ -262,12 +262,8 @@ class PostgreSQLServer:
         self._await_up(winner, log)  # another start was faster than ours
 
     def _end_orphans(self) -> None:
-        """
-        End what a killed server left: its sessions hold the shared memory, and no new one could start.
-
-        A server that ended by itself has removed its lock file, and has left nothing.
-        """
-        if not postmaster.lock_path(self.node).exists() or self._process() is not None:
+        """End what a killed server left: its sessions hold the shared memory, and no new one could start."""
+        if not self._was_killed():
             return
         for orphan in processes.working_in(self.node.data_dir, postmaster.PROGRAM):
             orphan.send(signal.SIGKILL)
@@ -280,7 +276,7 @@ class PostgreSQLServer:
 
         PostgreSQL's own check of a configuration takes shared memory as a start does, and frees what is in its way.
         """
-        if not postmaster.lock_path(self.node).exists() or self._process() is not None:
+        if not self._was_killed():
             return
         postmaster.forget_dead(self.node)
         program = self.node.installation.bin_dir / postmaster.PROGRAM
@@ -288,6 +284,10 @@ class PostgreSQLServer:
             self._programs.run([program, "--check", "-D", self.node.data_dir, "-c", "shared_buffers=128kB"])
         except EngineError as error:
             logger.warning("shared memory of the killed server on %s is left: %s", self.node.data_dir, error)
+
+    def _was_killed(self) -> bool:
+        """A server that ended by itself has removed its lock file, and has left nothing."""
+        return postmaster.lock_path(self.node).exists() and self._process() is None
 
     def _is_deserted(self) -> bool:
         return not processes.working_in(self.node.data_dir, postmaster.PROGRAM)
@@ -307,7 +307,7 @@ class PostgreSQLServer:
             raise self._error(f"there is no data directory in {self.node.data_dir}.")
 
     def _make_folders(self) -> None:
-        path = self.node.socket_dir / f".s.PGSQL.{self.node.port}"
+        path = configuration.socket_path(self.node)
         if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
             raise self._error(f"the path of its socket is longer than {_SOCKET_PATH_BYTES} bytes: {path}")
         try:

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from openrds.engines.postgresql.configuration import SUPERUSER
+from openrds.engines.postgresql.configuration import SUPERUSER, socket_path
 from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts.processes import wait_until
 
@@ -72,7 +72,7 @@ def is_greeted(node: NodeSpec) -> bool:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_GREETING_SECONDS)
         try:
-            connection.connect(str(node.socket_dir / f".s.PGSQL.{node.port}"))
+            connection.connect(str(socket_path(node)))
             connection.sendall(_SSL_REQUEST)
             connection.recv(1)
         except (TimeoutError, BlockingIOError):  # the latter where as many wait already as may
