@@ -315,9 +315,10 @@ def test_tasks_older_than_a_month_are_forgotten(fresh: Workbench) -> None:
         running = insert_task(
             connection, fresh.project_id, random.Random(1), now - RETENTION + dt.timedelta(hours=1)
         )
+        # More than a week from the running one and from the floor: its whole week is below, whatever day it is.
         ended = insert_task(connection, fresh.project_id, random.Random(1), now - dt.timedelta(days=20))
         connection.execute("update task set status = 'Completed', ended_at = now() where id = %s", [ended])
-    later = now + dt.timedelta(days=15)
+    later = now + dt.timedelta(days=20)
     with snapshot(fresh) as reads:
         kept = [
             row for row in all_tasks(reads, fresh.project_id) if row["id"] >= lowest_id_at(later - RETENTION)
