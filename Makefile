@@ -7,7 +7,7 @@ TASKS ?= 10000000
 export ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test chaos lint bench bench-tasks lock clean
+.PHONY: help setup demo test test-dates chaos lint bench bench-tasks lock clean
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -25,6 +25,10 @@ test: ## Lint, then run every test on real servers
 	@scripts/setup.sh dev embedded
 	@scripts/lint.sh
 	@scripts/test.sh
+
+test-dates: ## What touches time, with the clock at each of many dates (needs faketime)
+	@scripts/setup.sh dev embedded
+	@scripts/test-dates.sh
 
 chaos: ## Random operations with random kills, until Ctrl-C (OPERATIONS=N: in a run; SEED=N: that run, once)
 	@scripts/setup.sh dev embedded

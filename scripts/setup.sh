@@ -189,6 +189,18 @@ provide_xfs() {
         say "LEFT OUT: xfsprogs, so volumes cannot have a hard limit here (volumes = xfs). It is for root only"
 }
 
+# --- Another clock, for tests ---
+
+provide_faketime() {
+    local tried=$stamps/faketime
+    [[ $profile == dev && ! -e $tried ]] || return 0
+    has faketime && return
+    touch "$tried"
+    { may_apt && apt_install faketime; } ||
+        say "LEFT OUT: faketime, so no test runs at another date here; on Debian and Ubuntu, as root:" \
+            "apt-get install faketime"
+}
+
 # --- Passing connections on: nftables for root, HAProxy for everybody ---
 
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
@@ -240,3 +252,4 @@ fi
 provide_postgresql
 provide_xfs
 provide_forwarding
+provide_faketime

@@ -1,0 +1,114 @@
+"""What touches time, at other dates: in `make test` a short form, in `make test-dates` all of it at each date."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.dates import Date, find_library
+
+ROOT = Path(__file__).parents[2]
+ALL = os.environ.get("OPENRDS_TEST_DATES") == "all"
+LIBRARY = find_library()
+
+#: Written out, for machines that know no names of zones.
+CENTRAL_EUROPE = "CET-1CEST,M3.5.0,M10.5.0/3"
+LORD_HOWE = "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0"
+NEW_ZEALAND = "NZST-12NZDT,M9.5.0,M4.1.0/3"
+
+#: A Sunday, so that it is also the end of a week of tasks.
+SUNDAY_29_FEBRUARY = Date("a minute before the end of a week, a month, 29 February", "2032-02-29 23:59:00")
+BACK_TO_WINTER = Date("the hour that comes twice", "2027-10-31 00:30:00", CENTRAL_EUROPE)
+
+DATES = (
+    *(
+        Date(f"a {name}", f"2027-06-{7 + number:02} 12:00:00")
+        for number, name in enumerate(
+            ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+        )
+    ),
+    SUNDAY_29_FEBRUARY,
+    BACK_TO_WINTER,
+    Date("the end of that hour", "2027-10-31 00:59:00", CENTRAL_EUROPE),
+    Date("the hour that does not come", "2027-03-28 00:59:00", CENTRAL_EUROPE),
+    Date("half an hour that comes twice", "2028-04-01 14:59:00", LORD_HOWE),
+    Date("another day than in UTC", "2027-06-30 11:59:00", NEW_ZEALAND),
+    Date("29 February", "2028-02-29 12:00:00"),
+    Date("the end of a month", "2027-04-30 23:59:00"),
+    Date("the end of a year", "2026-12-31 23:59:00"),
+    Date("the first day of a year", "2027-01-01 00:00:30"),
+    Date("a minute before a week ends", "2027-06-13 23:59:00"),
+)
+
+#: In `make test`: what is quick. In `make test-dates`: all that touches time.
+SHORT = (
+    "tests/domain/test_backup.py",
+    "tests/domain/test_schedule.py",
+    "tests/domain/test_signature.py",
+    "tests/domain/test_identity.py",
+    "tests/api/test_authentication.py",
+    "tests/tasks/test_tasks.py",
+    "tests/tasks/test_task_center.py::test_tasks_older_than_a_month_are_forgotten",
+    "tests/tasks/test_task_center.py::test_an_older_store_keeps_its_tasks",
+)
+WHOLE = (
+    "tests/domain",
+    "tests/api",
+    "tests/tasks",
+    "tests/operations/test_backup_schedule.py",
+    "tests/engines/test_backups.py",
+    "tests/engines/test_conformance.py",
+    "tests/service/test_ended_tasks.py",
+    "tests/service/test_instance_backups.py",
+    "tests/service/test_instance_size.py",
+    "tests/service/test_replays.py",
+    "tests/service/test_restores.py",
+    "tests/service/test_scheduled_tasks.py",
+    "tests/service/test_stop_and_start.py",
+    "tests/service/test_task_export.py",
+    "tests/clients/test_huawei_backups.py",
+    "tests/cli",
+)
+
+pytestmark = [
+    pytest.mark.skipif(
+        not LIBRARY,
+        reason="no faketime here, so the clock is left alone; on Debian and Ubuntu, as root: apt-get install faketime",
+    ),
+    pytest.mark.grouped_by("date"),
+    pytest.mark.timeout(3600),
+]
+
+
+@pytest.mark.parametrize(
+    "date", DATES if ALL else (SUNDAY_29_FEBRUARY, BACK_TO_WINTER), ids=lambda date: date.name
+)
+def test_what_touches_time_does_so_on_any_date(date: Date) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", *(WHOLE if ALL else SHORT)],
+        cwd=ROOT,
+        env=date.environment(LIBRARY),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"^\d+ passed", done.stdout, re.MULTILINE | re.ASCII), done.stdout
+
+
+def test_processes_and_servers_take_it_for_that_moment() -> None:
+    """Those that get an environment of their own too."""
+    program = "import subprocess; print(subprocess.check_output(['date', '+%F %R %z'], env={'PATH': '/bin:/usr/bin'}))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=BACK_TO_WINTER.environment(LIBRARY),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "2027-10-31 02:3" in done.stdout
+    assert "+0200" in done.stdout

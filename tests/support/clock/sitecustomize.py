@@ -1,0 +1,34 @@
+"""Makes the clock of a test run reach all that it starts; Python imports this where `PYTHONPATH` leads here.
+
+Which clock, `support/dates.py` says.
+"""
+
+import os
+import select
+import subprocess
+import time
+from typing import Any
+
+_CLOCK = {
+    name: value
+    for name, value in os.environ.items()
+    if name in ("LD_PRELOAD", "TZ") or name.startswith(("FAKETIME", "NO_FAKE"))
+}
+_start = subprocess.Popen.__init__
+
+
+def _start_in_time(self: Any, *arguments: Any, env: Any = None, **options: Any) -> None:
+    """Programs that get an environment of their own, as servers do, get the clock with it."""
+    _start(self, *arguments, env=env if env is None else {**_CLOCK, **env}, **options)
+
+
+def _sleep(seconds: float) -> None:
+    """Libfaketime 0.9.10 cannot wait for a moment of the monotonic clock, as Python does (its issue 426)."""
+    if seconds < 0:
+        raise ValueError("sleep length must be non-negative")
+    select.select((), (), (), seconds)
+
+
+if "FAKETIME" in _CLOCK:
+    subprocess.Popen.__init__ = _start_in_time  # type: ignore[method-assign]
+    time.sleep = _sleep
