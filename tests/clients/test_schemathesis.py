@@ -5,15 +5,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import cast
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
-from litestar import Litestar
 from litestar.routes import HTTPRoute
 from requests.auth import AuthBase
 from schemathesis.checks import not_a_server_error
@@ -26,17 +23,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from openrds.api.app import create_app
-from openrds.api.rates import Rates
-from openrds.api.state import Service
 from openrds.domain.errors import ErrorCode
-from openrds.domain.identity import Accounts
-from openrds.domain.settings import Settings
 from openrds.domain.signature import sign
-from openrds.store.database import Reads, Store
-from openrds.tasks.memory import EndedTasks
-from openrds.tasks.queue import Queue
 from requests import PreparedRequest
+from support.application import unstarted_application
 from support.service import ServiceUnderTest, running_service
 
 pytestmark = pytest.mark.clients
@@ -54,16 +44,7 @@ FUZZED_CASES = 10
 _http = httpx.Client(timeout=30)
 
 
-def application() -> Litestar:
-    """The application, never started: only its routes and its document are looked at."""
-    nowhere = Settings(data_dir=Path("/nonexistent"))
-    return create_app(
-        Service(nowhere, cast(Reads, None), cast(Store, None), Queue(), EndedTasks(""), Rates(1000)),
-        Accounts([]),
-    )
-
-
-APPLICATION = application()
+APPLICATION = unstarted_application()
 DOCUMENT = APPLICATION.openapi_schema.to_schema()
 schema = schemathesis.openapi.from_dict(DOCUMENT)
 schema.config.generation.update(

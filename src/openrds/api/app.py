@@ -41,9 +41,11 @@ from openrds.api.iam import iam_router
 from openrds.api.network import network_router
 from openrds.api.rates import RatesMiddleware
 from openrds.api.state import Service
+from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.identity import Accounts
 
 _UI = "/schema/ui"
+MAX_ADDRESS_BYTES = 8 * 1024
 
 
 def create_app(service: Service, accounts: Accounts) -> Litestar:
@@ -63,6 +65,7 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
         route_handlers=[_rds_router(), iam_router(), network_router(), *health.HANDLERS, _ui_router()],
         middleware=[
             _measure,
+            _refuse_long_addresses,
             DefineMiddleware(AuthenticationMiddleware, authenticator=authenticator),
             DefineMiddleware(RatesMiddleware, rates=service.rates),
         ],
@@ -133,6 +136,17 @@ def _ui_router() -> Router:
     return create_static_files_router(
         path=_UI, directories=[Path(swagger_ui_path)], include_in_schema=False, opt={"public": True}
     )
+
+
+def _refuse_long_addresses(app: ASGIApp) -> ASGIApp:
+    """So bounds every id, filter and name that stands in one."""
+
+    async def bounded(scope: Scope, receive: Receive, send: Send) -> None:
+        if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_ADDRESS_BYTES:
+            raise Refusal(ErrorCode.ADDRESS_TOO_LONG)
+        await app(scope, receive, send)
+
+    return bounded
 
 
 def _measure(app: ASGIApp) -> ASGIApp:

@@ -13,6 +13,7 @@ from litestar.types import ASGIApp, HTTPRequestEvent, HTTPScope, Receive, Scope,
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.identity import Account, Accounts, Caller, Credential, TokenError, TokenScope, read_token
 from openrds.domain.signature import SignatureError, SignedRequest, parse_authorization, signed_at, verify
+from openrds.domain.texts import number_in
 
 MAX_BODY_BYTES = 12 * 1024 * 1024
 CLOCK_WINDOW = dt.timedelta(minutes=15)
@@ -180,8 +181,7 @@ def _has_body(scope: HTTPScope, request: SignedRequest) -> bool:
 
 
 async def _read_body(request: SignedRequest, receive: Receive) -> bytes:
-    announced = request.header("content-length")
-    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
+    if (number_in(request.header("content-length")) or 0) > MAX_BODY_BYTES:
         raise Refusal(ErrorCode.BODY_TOO_LARGE)
     chunks: list[bytes] = []
     size, more = 0, True

@@ -14,6 +14,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, flavors_of, is_sold_out
 from openrds.domain.network import stable_id
 from openrds.domain.rules import VOLUME_TYPES
+from openrds.domain.texts import number_in
 from openrds.store.queries import Queries
 
 _sql = Queries("instances")
@@ -162,7 +163,7 @@ async def _versions(request: ApiRequest, engine: EngineName) -> list[str]:
     found = {
         entry["version"] for host in hosts for entry in host["installations"] if entry["engine"] == engine
     }
-    return sorted(found, key=lambda version: [int(part) for part in version.split(".") if part.isdigit()])
+    return sorted(found, key=lambda version: [number_in(part) or 0 for part in version.split(".")])
 
 
 async def status_of_flavors(request: ApiRequest) -> Callable[[Flavor], dict[str, str]]:

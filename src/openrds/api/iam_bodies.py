@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from openrds.domain.identity import Account, Project, Token, TokenScope, format_time
+from openrds.domain.texts import Several, Text
 
 Unset = msgspec.UnsetType
 
@@ -12,8 +13,8 @@ Unset = msgspec.UnsetType
 class NamedRef(msgspec.Struct):
     """A domain by id or by name."""
 
-    id: str | None = None
-    name: str | None = None
+    id: Text | None = None
+    name: Text | None = None
 
 
 class ProjectRef(NamedRef):
@@ -21,9 +22,9 @@ class ProjectRef(NamedRef):
 
 
 class UserRef(msgspec.Struct):
-    password: str
-    id: str | None = None
-    name: str | None = None
+    password: Text
+    id: Text | None = None
+    name: Text | None = None
     domain: NamedRef | None = None
 
 
@@ -32,13 +33,13 @@ class PasswordMethod(msgspec.Struct):
 
 
 class TokenMethod(msgspec.Struct):
-    id: str
+    id: Text
 
 
 class Identity(msgspec.Struct):
     """What `methods` names must be there beside it."""
 
-    methods: list[str]
+    methods: Several[Text]
     password: PasswordMethod | None = None
     token: TokenMethod | None = None
 

@@ -14,6 +14,7 @@ from openrds.api.instance_bodies import JobIdAnswer
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.texts import Text
 from openrds.operations import enlarge_volume, resize_flavor, restart_instance, single_to_ha
 from openrds.operations.enlarge_volume import EnlargeVolume
 from openrds.operations.intake import Intake
@@ -26,10 +27,10 @@ class InstanceAction(msgspec.Struct):
 
     restart: restart_instance.Restart | UnsetType = UNSET
     enlarge_volume: EnlargeVolume | UnsetType = UNSET
-    reduce_volume: dict[str, Any] | UnsetType = UNSET
+    reduce_volume: dict[Text, Any] | UnsetType = UNSET
     resize_flavor: ResizeFlavor | UnsetType = UNSET
     single_to_ha: SingleToHa | UnsetType = UNSET
-    change_volume: dict[str, Any] | UnsetType = UNSET
+    change_volume: dict[Text, Any] | UnsetType = UNSET
 
 
 #: What each key submits; a key of the contract that is not here is not offered.

@@ -11,6 +11,7 @@ from openrds.api.instance_bodies import JobIdAnswer
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.texts import Several, Text
 from openrds.operations import (
     bind_public_address,
     change_port,
@@ -29,8 +30,8 @@ class SetPublicIp(msgspec.Struct):
     """Both address and id are required to bind."""
 
     is_bind: bool
-    public_ip: str | None = None
-    public_ip_id: str | None = None
+    public_ip: Text | None = None
+    public_ip_id: Text | None = None
 
 
 class WorkflowIdAnswer(msgspec.Struct, rename="camel"):
@@ -38,7 +39,7 @@ class WorkflowIdAnswer(msgspec.Struct, rename="camel"):
 
 
 class StopInstances(msgspec.Struct):
-    instance_ids: list[str]
+    instance_ids: Several[Text]
 
 
 class StopRecord(msgspec.Struct):

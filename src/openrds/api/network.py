@@ -20,6 +20,7 @@ from openrds.api.iam_bodies import Version, VersionAnswer, VersionLink, Versions
 from openrds.api.refusals import refusals
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.network import DefaultNetwork, default_network
+from openrds.domain.texts import number_in
 
 Item = TypeVar("Item", bound=msgspec.Struct)
 
@@ -78,9 +79,10 @@ def _attribute(item: msgspec.Struct, key: str) -> object:
 
 def _number(query: Any, key: str, default: int) -> int:
     value = query.get(key, "")
-    if value and not (value.isascii() and value.isdecimal()):
+    number = number_in(value) if value else default
+    if number is None:
         raise Refusal(ErrorCode.PARAMETER, f"{key}: expected a number that is not negative.")
-    return int(value) if value else default
+    return number
 
 
 def one(items: Sequence[Item], id: str) -> Item:

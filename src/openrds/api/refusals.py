@@ -13,6 +13,7 @@ _ALWAYS = (
     ErrorCode.NO_SUCH_API,
     ErrorCode.METHOD_NOT_ALLOWED,
     ErrorCode.BODY_TOO_LARGE,
+    ErrorCode.ADDRESS_TOO_LONG,
     ErrorCode.INTERNAL,
 )
 _AUTHENTICATED = (

@@ -17,6 +17,7 @@ from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import is_instance_id
+from openrds.domain.texts import day_in
 from openrds.operations import restore_databases, restore_instance, restore_tables
 from openrds.operations.intake import Intake
 from openrds.operations.restore_source import first_millisecond, milliseconds
@@ -154,11 +155,10 @@ def _result(tasks: list[tuple[str, UUID]]) -> RestoreResultAnswer:
 
 def _day(date: str) -> tuple[int, int]:
     """The first and the last millisecond of a day."""
-    try:
-        day = dt.datetime.strptime(date, "%Y-%m-%d").replace(tzinfo=dt.UTC)
-        begin = milliseconds(day)
-    except (ValueError, OverflowError):
-        raise Refusal(ErrorCode.PARAMETER, "date must be yyyy-mm-dd.") from None
+    day = day_in(date)
+    if day is None:
+        raise Refusal(ErrorCode.PARAMETER, "date must be yyyy-mm-dd.")
+    begin = milliseconds(dt.datetime.combine(day, dt.time(), dt.UTC))
     return begin, begin + 86_400_000 - 1
 
 

@@ -12,7 +12,8 @@ from openrds.cli.output import note
 
 VARIABLE = "OPENRDS_PASSWORD"
 
-_CHARACTERS = string.ascii_letters + string.digits
+_KINDS = (string.ascii_uppercase, string.ascii_lowercase, string.digits)
+_CHARACTERS = "".join(_KINDS)
 _LENGTH = 20
 
 
@@ -33,11 +34,7 @@ def generate_password() -> str:
     """Letters of both cases and digits, which every engine takes and no shell or URL has to quote."""
     while True:
         password = "".join(secrets.choice(_CHARACTERS) for _ in range(_LENGTH))
-        if (
-            any(map(str.isupper, password))
-            and any(map(str.islower, password))
-            and any(map(str.isdigit, password))
-        ):
+        if all(any(c in kind for c in password) for kind in _KINDS):
             return password
 
 

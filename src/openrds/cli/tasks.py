@@ -16,6 +16,7 @@ from openrds.cli.session import Session, client_command
 from openrds.cli.watch import Snapshot, follow, take_snapshot
 from openrds.domain.schedule import ScheduleStatus
 from openrds.domain.task import TaskStatus
+from openrds.domain.texts import number_in
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Tasks: the work behind each change.")
 
@@ -152,8 +153,9 @@ def milliseconds(text: str) -> int:
     Raises:
         UsageError: it is no time.
     """
-    if text.isdecimal():
-        return int(text)
+    number = number_in(text)
+    if number is not None:
+        return number
     try:
         return int(dt.datetime.fromisoformat(text).timestamp() * 1000)
     except ValueError:

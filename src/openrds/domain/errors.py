@@ -66,6 +66,7 @@ class ErrorCode(Enum):
     NO_SUCH_API = ("APIGW.0101", 404, "There is no such API.")
     METHOD_NOT_ALLOWED = ("APIGW.0101", 405, "The path does not have this method.")
     BODY_TOO_LARGE = ("APIGW.0201", 413, "The request body is larger than 12 MB.")
+    ADDRESS_TOO_LONG = ("APIGW.0201", 414, "The path and the query are longer than 8 KB.")
     THROTTLED = ("APIGW.0308", 429, "The project sends more requests a second than it may.")
     UNAUTHENTICATED = ("APIGW.0301", 401, "The caller could not be authenticated.")
     PROJECT_MISMATCH = ("APIGW.0306", 403, "The path's project is not the caller's.")

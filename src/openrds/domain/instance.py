@@ -54,7 +54,7 @@ class SwitchStrategy(StrEnum):
     AVAILABILITY = "availability"
 
 
-_INSTANCE_ID = re.compile(r"[0-9a-f]{32}in\d\d")
+_INSTANCE_ID = re.compile(r"[0-9a-f]{32}in\d\d", re.ASCII)
 
 
 def new_instance_id(engine: EngineName) -> str:

@@ -4,6 +4,7 @@ Source: operations.md 3 and reads.md 1.3, unless said otherwise.
 """
 
 import re
+import string
 from collections.abc import Collection, Sequence
 
 from openrds.domain.engine import RULES, EngineName
@@ -13,8 +14,8 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{3,63}")
 _CHINESE = "\u4e00-\u9fff"
 _NAME_MYSQL = re.compile(rf"[A-Za-z{_CHINESE}][A-Za-z0-9_{_CHINESE}-]{{3,63}}")
 _ALIAS = re.compile(rf"[A-Za-z0-9._{_CHINESE}-]{{0,64}}")
-_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
-_TIME_ZONE = re.compile(r"UTC([+-])(\d\d):00")
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+_TIME_ZONE = re.compile(r"UTC([+-])(\d\d):00", re.ASCII)
 
 VOLUME_TYPES = (
     "COMMON",
@@ -51,14 +52,10 @@ def check_alias(alias: str) -> None:
 
 def check_password(password: str, engine: EngineName, *, user: str) -> None:
     specials = RULES[engine].password_specials
-    kinds = (
-        any("A" <= c <= "Z" for c in password),
-        any("a" <= c <= "z" for c in password),
-        any("0" <= c <= "9" for c in password),
-        any(c in specials for c in password),
-    )
-    stray = [c for c in password if not (c.isascii() and c.isalnum()) and c not in specials]
-    if not 8 <= len(password) <= 32 or sum(kinds) < 3 or stray:
+    kinds = (string.ascii_uppercase, string.ascii_lowercase, string.digits, specials)
+    found = sum(any(c in kind for c in password) for kind in kinds)
+    stray = set(password).difference(*kinds)
+    if not 8 <= len(password) <= 32 or found < 3 or stray:
         raise Refusal(
             ErrorCode.PASSWORD,
             "The password must have 8 to 32 characters of at least three kinds: upper-case letters, "

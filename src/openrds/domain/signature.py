@@ -25,13 +25,14 @@ DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 
 _BLANKS = " \t"  # str.strip() would also eat Latin-1 bytes of UTF-8 characters, such as 0xA0
 _AUTHORIZATION = re.compile(
-    rf"{ALGORITHM} +(Access|Credential)=([^,\s]+), *SignedHeaders=([^,\s]+), *Signature=([0-9a-f]{{64}})"
+    rf"{ALGORITHM} +(Access|Credential)=([^,\s]+), *SignedHeaders=([^,\s]+), *Signature=([0-9a-f]{{64}})",
+    re.ASCII,
 )
 _SCOPE = re.compile(r"([^/]+)/(\d{8}/[^/]*/[^/]*/sdk_request)", re.ASCII)
 _DATE = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9_.~/-]*")
 _PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~-]+=[A-Za-z0-9_.~-]*(?:&[A-Za-z0-9_.~-]+=[A-Za-z0-9_.~-]*)*")
-_SPACE = re.compile(r"\s+")
+_SPACE = re.compile(r"\s+", re.ASCII)
 
 
 class SignatureError(Exception):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import psutil
 
+from openrds.domain.texts import number_in
 from openrds.hosts.mounts import mounts
 
 _OWN_GROUPS = Path("/proc/self/cgroup")
@@ -39,7 +40,7 @@ def _own_groups() -> list[Path]:
 
 def _limit(file: Path) -> list[int]:
     try:
-        text = file.read_text().strip()
+        number = number_in(file.read_text().strip())
     except OSError:
         return []
-    return [int(text)] if text.isascii() and text.isdigit() else []
+    return [] if number is None else [number]

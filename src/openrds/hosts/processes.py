@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from openrds.domain.texts import number_in
 from openrds.hosts.errors import HostError
 from openrds.hosts.user import ServerUser
 
@@ -251,7 +252,7 @@ def records_below(folder: Path) -> Iterator[Path]:
 
 def working_in(folder: Path, program: str) -> list[Process]:
     """The living processes of a program whose current folder is this one."""
-    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    pids = filter(None, (number_in(entry.name) for entry in Path("/proc").iterdir()))
     return [process for process in map(Process.of, pids) if process and process.works_in(folder, program)]
 
 

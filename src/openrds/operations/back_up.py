@@ -18,6 +18,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus, InstanceType
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
+from openrds.domain.texts import Several, Text
 from openrds.engines.protocol import BaseBackup, NodeSpec
 from openrds.operations.intake import Intake
 from openrds.operations.quotas import check_backups, check_disk
@@ -34,14 +35,14 @@ _FACTS = "backup.json"
 
 
 class DatabaseToBackUp(msgspec.Struct):
-    name: str
+    name: Text
 
 
 class CreateBackup(msgspec.Struct):
-    instance_id: str
-    name: str
-    description: str = ""
-    databases: list[DatabaseToBackUp] | None = None
+    instance_id: Text
+    name: Text
+    description: Text = ""
+    databases: Several[DatabaseToBackUp] | None = None
     backup_database_individually: bool | None = None
 
 

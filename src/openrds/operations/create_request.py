@@ -4,73 +4,75 @@ from typing import Any
 
 import msgspec
 
+from openrds.domain.texts import ForeignId, Several, Text
+
 
 class Datastore(msgspec.Struct):
-    type: str
-    version: str
+    type: Text
+    version: Text
 
 
 class Ha(msgspec.Struct):
-    mode: str
-    replication_mode: str
+    mode: Text
+    replication_mode: Text
 
 
 class Volume(msgspec.Struct):
-    type: str
+    type: Text
     size: int | None = None
 
 
 class BackupStrategy(msgspec.Struct):
-    start_time: str
+    start_time: Text
     keep_days: int | None = None
 
 
 class ChargeInfo(msgspec.Struct):
-    charge_mode: str = "postPaid"
-    period_type: str | None = None
+    charge_mode: Text = "postPaid"
+    period_type: Text | None = None
     period_num: int | None = None
     is_auto_renew: bool | None = None
     is_auto_pay: bool | None = None
 
 
 class Tag(msgspec.Struct):
-    key: str
-    value: str = ""
+    key: Text
+    value: Text = ""
 
 
 class UnchangeableParam(msgspec.Struct):
-    lower_case_table_names: str | None = None
+    lower_case_table_names: Text | None = None
 
 
 class CreateInstance(msgspec.Struct):
     """Unknown fields are ignored; what is known is checked in `instance_plan`."""
 
-    name: str
-    flavor_ref: str
+    name: Text
+    flavor_ref: Text
     volume: Volume
-    availability_zone: str
-    region: str | None = None
+    availability_zone: Text
+    region: Text | None = None
     datastore: Datastore | None = None
     ha: Ha | None = None
-    vpc_id: str | None = None
-    subnet_id: str | None = None
-    security_group_id: str | None = None
-    password: str | None = None
-    port: str | int | None = None
-    configuration_id: str | None = None
+    vpc_id: Text | None = None
+    subnet_id: Text | None = None
+    security_group_id: Text | None = None
+    password: Text | None = None
+    port: Text | int | None = None
+    configuration_id: Text | None = None
     backup_strategy: BackupStrategy | None = None
-    data_vip: str | None = None
-    disk_encryption_id: str | None = None
-    enterprise_project_id: str | None = None
+    data_vip: Text | None = None
+    disk_encryption_id: Text | None = None
+    enterprise_project_id: ForeignId | None = None
     charge_info: ChargeInfo | None = None
-    time_zone: str | None = None
-    collation: str | None = None
-    tags: list[Tag] | None = None
+    time_zone: Text | None = None
+    collation: Text | None = None
+    tags: Several[Tag] | None = None
     unchangeable_param: UnchangeableParam | None = None
-    restore_point: dict[str, Any] | None = None
-    replica_of_id: str | None = None
+    restore_point: dict[Text, Any] | None = None
+    replica_of_id: Text | None = None
     dry_run: bool = False
     count: int | None = None
-    serverless_info: dict[str, Any] | None = None
+    serverless_info: dict[Text, Any] | None = None
     is_auto_upgrade: bool | None = None
-    dsspool_id: str | None = None
+    dsspool_id: Text | None = None

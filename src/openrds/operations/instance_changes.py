@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 from openrds.domain import rules
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.texts import Several, Text
 from openrds.operations.intake import Intake
 from openrds.operations.scheduling import replan
 from openrds.store.queries import Queries
@@ -17,24 +18,24 @@ _sql = Queries("instances")
 
 
 class Rename(msgspec.Struct):
-    name: str
+    name: Text
 
 
 class SetAlias(msgspec.Struct):
-    alias: str
+    alias: Text
 
 
 class SetMaintenanceWindow(msgspec.Struct):
     """Both `HH:MM`, UTC."""
 
-    start_time: str
-    end_time: str
+    start_time: Text
+    end_time: Text
 
 
 class BackupPolicy(msgspec.Struct):
     keep_days: int
-    start_time: str | None = None
-    period: str | None = None
+    start_time: Text | None = None
+    period: Text | None = None
 
 
 class SetBackupPolicy(msgspec.Struct):
@@ -42,13 +43,13 @@ class SetBackupPolicy(msgspec.Struct):
 
 
 class TagChange(msgspec.Struct):
-    key: str
-    value: str | None = None
+    key: Text
+    value: Text | None = None
 
 
 class ChangeTags(msgspec.Struct):
-    action: str
-    tags: list[TagChange]
+    action: Text
+    tags: Several[TagChange]
 
 
 def rename(intake: Intake, instance_id: str, request: Rename) -> None:

@@ -12,6 +12,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, find_flavor, is_sold_out
 from openrds.domain.instance import InstanceType, NodeRole, SwitchStrategy, new_instance_id, new_node_id
 from openrds.domain.network import default_network
+from openrds.domain.texts import number_in
 from openrds.hosts.addresses import AddressPool
 from openrds.operations.create_request import BackupStrategy, CreateInstance
 from openrds.operations.intake import Intake
@@ -261,11 +262,11 @@ def check_holds(intake: Intake, host: str, flavor: Flavor) -> None:
 def _port(request: CreateInstance, engine: EngineName) -> int:
     if request.port in (None, ""):
         return RULES[engine].default_port
-    text = str(request.port)
-    if not (text.isascii() and text.isdigit() and len(text) <= 5):
+    port = number_in(str(request.port))
+    if port is None:
         raise Refusal(ErrorCode.PARAMETER, "port must be a number.")
-    rules.check_port(int(text), engine)
-    return int(text)
+    rules.check_port(port, engine)
+    return port
 
 
 def tags_of(request: CreateInstance) -> list[dict[str, str]]:

@@ -4,6 +4,7 @@ import msgspec
 
 from openrds.domain.backup import BackupStatus, BackupType
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.texts import Several, Text
 from openrds.operations.intake import Intake
 from openrds.store.queries import Queries
 
@@ -13,7 +14,7 @@ _MOST_AT_ONCE = 50
 
 
 class DeleteBackups(msgspec.Struct):
-    backup_ids: list[str]
+    backup_ids: Several[Text]
 
 
 def delete(intake: Intake, backup_id: str) -> None:

@@ -9,6 +9,7 @@ from openrds.domain.engine import EngineName
 from openrds.domain.instance import InstanceStatus, SwitchStrategy
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
+from openrds.domain.texts import Text
 from openrds.operations.instance_plan import check_replication_mode
 from openrds.operations.intake import Intake
 from openrds.operations.replication import (
@@ -27,11 +28,11 @@ _sql = Queries("instances")
 
 
 class ChangeStrategy(msgspec.Struct, rename="camel"):
-    repair_strategy: str
+    repair_strategy: Text
 
 
 class ChangeMode(msgspec.Struct):
-    mode: str
+    mode: Text
 
 
 class Parameters(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceType
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
+from openrds.domain.texts import Text
 from openrds.engines.passwords import seal_password
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources
@@ -18,7 +19,7 @@ from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 
 class ResetPassword(msgspec.Struct):
-    db_user_pwd: str
+    db_user_pwd: Text
 
 
 class Parameters(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from openrds.domain.instance import InstanceStatus, InstanceType
 from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
+from openrds.domain.texts import Text
 from openrds.operations import resize_pair
 from openrds.operations.instance_plan import check_holds
 from openrds.operations.intake import Intake
@@ -32,7 +33,7 @@ _sql = Queries("instances")
 class ResizeFlavor(msgspec.Struct):
     """Nothing is paid here; with `is_delay` it waits for the maintenance window."""
 
-    spec_code: str
+    spec_code: Text
     is_auto_pay: bool | None = None
     is_delay: bool = False
 

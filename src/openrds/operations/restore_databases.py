@@ -10,6 +10,7 @@ import msgspec
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.task import TaskName
+from openrds.domain.texts import Several, Text
 from openrds.engines.protocol import DatabaseCopy
 from openrds.operations import restoring_copies
 from openrds.operations.intake import Intake
@@ -18,21 +19,21 @@ from openrds.tasks.operation import Operation
 
 
 class Database(msgspec.Struct):
-    old_name: str
-    new_name: str
+    old_name: Text
+    new_name: Text
 
 
 class InstanceDatabases(msgspec.Struct):
     """`restore_time` is in Unix milliseconds."""
 
-    instance_id: str
+    instance_id: Text
     restore_time: int
-    databases: list[Database]
+    databases: Several[Database]
     is_fast_restore: bool | None = None
 
 
 class RestoreDatabases(msgspec.Struct):
-    instances: list[InstanceDatabases]
+    instances: Several[InstanceDatabases]
 
 
 class Parameters(restoring_copies.Wanted, frozen=True):

@@ -16,6 +16,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus, InstanceType
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
+from openrds.domain.texts import Text
 from openrds.engines.protocol import EngineError, Server
 from openrds.operations import restoring
 from openrds.operations.intake import Intake
@@ -38,7 +39,7 @@ _REMOVED = "removed"
 
 
 class RestoreTarget(msgspec.Struct):
-    instance_id: str
+    instance_id: Text
 
 
 class RestoreInstance(msgspec.Struct):

@@ -12,6 +12,7 @@ from openrds.domain.backup import BackupStatus
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import is_instance_id
 from openrds.domain.task import format_time
+from openrds.domain.texts import Text
 from openrds.operations.intake import Intake
 from openrds.store.database import Row
 from openrds.store.queries import Queries
@@ -22,11 +23,11 @@ _sql = Queries("backups")
 class RestoreSource(msgspec.Struct):
     """As a caller writes it. `restore_time` is in Unix milliseconds; `type` is `backup` or `timestamp`."""
 
-    instance_id: str
-    type: str | None = None
-    backup_id: str | None = None
+    instance_id: Text
+    type: Text | None = None
+    backup_id: Text | None = None
     restore_time: int | None = None
-    database_name: dict[str, Any] | None = None
+    database_name: dict[Text, Any] | None = None
     restore_all_database: bool | None = None
 
 

@@ -10,6 +10,7 @@ import msgspec
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.task import TaskName
+from openrds.domain.texts import Several, Text
 from openrds.engines.protocol import TableCopy
 from openrds.operations import restoring_copies
 from openrds.operations.intake import Intake
@@ -18,30 +19,30 @@ from openrds.tasks.operation import Operation
 
 
 class Table(msgspec.Struct):
-    old_name: str
-    new_name: str
+    old_name: Text
+    new_name: Text
 
 
 class Schema(msgspec.Struct):
-    schema: str
-    tables: list[Table]
+    schema: Text
+    tables: Several[Table]
 
 
 class Database(msgspec.Struct):
-    database: str
-    schemas: list[Schema]
+    database: Text
+    schemas: Several[Schema]
 
 
 class InstanceTables(msgspec.Struct):
     """`restore_time` is in Unix milliseconds."""
 
-    instance_id: str
+    instance_id: Text
     restore_time: int
-    databases: list[Database]
+    databases: Several[Database]
 
 
 class RestoreTables(msgspec.Struct):
-    instances: list[InstanceTables]
+    instances: Several[InstanceTables]
 
 
 class Parameters(restoring_copies.Wanted, frozen=True):

@@ -19,6 +19,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.schedule import ScheduledName, next_window
 from openrds.domain.settings import Settings
 from openrds.domain.task import TaskName
+from openrds.domain.texts import uuid_in
 from openrds.operations.intake import Intake
 from openrds.operations.quotas import check_tasks
 from openrds.store.database import Row, Store
@@ -86,10 +87,7 @@ def cancel(intake: Intake, id_: str) -> None:
     Raises:
         Refusal: TASK_NOT_FOUND, or PARAMETER for one that waits no longer.
     """
-    try:
-        key = {"id": UUID(id_), "project_id": intake.project_id}
-    except ValueError:
-        raise Refusal(ErrorCode.TASK_NOT_FOUND) from None
+    key = {"id": uuid_in(id_), "project_id": intake.project_id}
     if intake.connection.execute(_sql.cancel, key).fetchone() is not None:
         return
     found = intake.connection.execute(_sql.find, key).fetchone()

@@ -10,6 +10,7 @@ from openrds.domain.flavor import counterpart
 from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole, SwitchStrategy
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
+from openrds.domain.texts import Text
 from openrds.operations.addresses import release_node_address
 from openrds.operations.creating import aim_of, resource_ids
 from openrds.operations.instance_plan import check_forwarding, check_room, check_zone, write_node
@@ -26,7 +27,7 @@ _sql = Queries("instances")
 class SingleToHa(msgspec.Struct):
     """`password` and what else only SQL Server needs is ignored."""
 
-    az_code_new_node: str
+    az_code_new_node: Text
 
 
 class Parameters(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from openrds.domain.settings import Settings
+from openrds.domain.texts import number_in
 from openrds.hosts.forwarders import FORWARDINGS
 
 _PREFIX = "OPENRDS_"
@@ -102,7 +103,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
 def _checked(settings: Settings) -> Settings:
     """What types do not say."""
     host, _, port = settings.listen.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
+    if not host or not 0 < (number_in(port) or 0) <= 65535:
         raise ValueError(f"listen must be HOST:PORT, not {settings.listen!r}")
     if not settings.availability_zones:
         raise ValueError("availability_zones must have at least one")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from openrds.domain.task import TaskStatus, lowest_id_at
+from openrds.domain.texts import uuid_in
 from openrds.store.database import Reads, Row, Writer
 from openrds.store.queries import Queries
 
@@ -44,7 +45,7 @@ class TaskPage:
 
 async def find_task(reads: Reads, project_id: str, task_id: str) -> Row | None:
     """The task, unless it is unknown, another project's, older than a month, or its record was deleted."""
-    id_ = _parse(task_id)
+    id_ = uuid_in(task_id)
     if id_ is None:
         return None
     return await reads.row(_sql.get_task, {"id": id_, "project_id": project_id})
@@ -52,7 +53,7 @@ async def find_task(reads: Reads, project_id: str, task_id: str) -> Row | None:
 
 async def find_scheduled(reads: Reads, project_id: str, id_: str) -> Row | None:
     """The scheduled task, whether it waits or has become a task."""
-    parsed = _parse(id_)
+    parsed = uuid_in(id_)
     if parsed is None:
         return None
     return await reads.row(_schedule.find, {"id": parsed, "project_id": project_id})
@@ -71,7 +72,7 @@ async def wait_until_ended(reads: Reads, project_id: str, task_id: UUID, seconds
 
 async def find_steps(reads: Reads, project_id: str, task_id: str) -> list[Row]:
     """The steps of a task in their order; empty for a task that `find_task` would not find."""
-    id_ = _parse(task_id)
+    id_ = uuid_in(task_id)
     return [] if id_ is None else await reads.rows(_sql.get_steps, {"id": id_, "project_id": project_id})
 
 
@@ -79,7 +80,7 @@ async def list_tasks(
     reads: Reads, project_id: str, wanted: TaskFilter, *, offset: int, limit: int
 ) -> TaskPage:
     """One page, as it is at one moment. Its cost does not grow with the number of tasks or the offset."""
-    id_ = None if wanted.id is None else _parse(wanted.id)
+    id_ = None if wanted.id is None else uuid_in(wanted.id)
     if wanted.id is not None and id_ is None:
         return TaskPage()
     rows = await reads.rows(
@@ -103,7 +104,7 @@ async def list_tasks(
 
 def delete_record(connection: Writer, project_id: str, task_id: str) -> bool:
     """Delete the record of a task from what is served; a running task goes on. False when there is none."""
-    id_ = _parse(task_id)
+    id_ = uuid_in(task_id)
     if id_ is None:
         return False
     return connection.execute(_sql.hide_task, {"id": id_, "project_id": project_id}).fetchone() is not None
@@ -117,11 +118,3 @@ def percent_done(task: Row) -> int:
         elapsed = (task["now"] - begun).total_seconds()
         share = min(elapsed / max(task["step_expected"].total_seconds(), 0.001), _MOST_OF_A_STEP)
     return max(0, min(99, int(task["progress"] + task["step_share"] * share)))
-
-
-def _parse(task_id: str) -> UUID | None:
-    """Ids are opaque to callers: one that is no UUID is simply unknown."""
-    try:
-        return UUID(task_id)
-    except ValueError:
-        return None

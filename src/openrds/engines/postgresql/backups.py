@@ -27,7 +27,7 @@ _RESTORE_SECONDS = 7 * 86400.0
 #: Where nothing has to be reached again, only what was just archived is spared: its server may be looking at it.
 _SPARED_SECONDS = 3600.0
 
-_LABEL = re.compile(r"^START WAL LOCATION: \S+ \(file ([0-9A-F]{24})\)$", re.MULTILINE)
+_LABEL = re.compile(r"^START WAL LOCATION: \S+ \(file ([0-9A-F]{24})\)$", re.ASCII | re.MULTILINE)
 _ENDED_EARLY = "recovery ended before configured recovery target was reached"
 
 

