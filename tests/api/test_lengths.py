@@ -136,3 +136,26 @@ def test_an_address_has_an_end(place: str) -> None:
     path += f"/{LONG[:9000]}/tags" if place == "path" else f"?name={quote(LONG[:9000])}"
     answer = call("GET", path, **{"x-auth-token": token()})
     assert (answer.status_code, answer.json()["error_code"]) == (414, "APIGW.0201")
+
+
+def numbers_of_queries() -> Iterator[tuple[str, str, list[str]]]:
+    """Path, parameter, and the parameters that must stand beside it."""
+    for path, item in APPLICATION.openapi_schema.to_schema()["paths"].items():
+        parameters = [one for one in item.get("get", {}).get("parameters", ()) if one["in"] == "query"]
+        required = [one["name"] for one in parameters if one["required"]]
+        for one in parameters:
+            kinds = [kind.get("type") for kind in one["schema"].get("oneOf", [one["schema"]])]
+            if "integer" in kinds:
+                yield path.format(**IDS, engine="mysql"), one["name"], required
+
+
+@pytest.mark.parametrize("text", ["\N{ARABIC-INDIC DIGIT ONE}", "1_0", "\N{FULLWIDTH DIGIT ONE}"])
+def test_a_number_of_a_query_is_of_ascii_digits(text: str) -> None:
+    tried = 0
+    for path, name, required in numbers_of_queries():
+        beside = "&".join(f"{other}=x" for other in required)
+        answer = call("GET", f"{path}?{name}={quote(text)}&{beside}", **{"x-auth-token": token()})
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200001"), (path, name)
+        assert name in answer.json()["error_msg"]
+        tried += 1
+    assert tried >= 10

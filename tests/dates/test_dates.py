@@ -43,16 +43,16 @@ DATES = (
     Date("a minute before a week ends", "2027-06-13 23:59:00"),
 )
 
-#: In `make test`: what is quick. In `make test-dates`: all that touches time.
-SHORT = (
+#: In `make test`: what is quick, on two dates. In `make test-dates`: all that touches time, on all of them.
+PURE = (
     "tests/domain/test_backup.py",
     "tests/domain/test_schedule.py",
-    "tests/domain/test_signature.py",
     "tests/domain/test_identity.py",
     "tests/api/test_authentication.py",
+)
+STORED = (
     "tests/tasks/test_tasks.py",
     "tests/tasks/test_task_center.py::test_tasks_older_than_a_month_are_forgotten",
-    "tests/tasks/test_task_center.py::test_an_older_store_keeps_its_tasks",
 )
 WHOLE = (
     "tests/domain",
@@ -83,12 +83,17 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize(
-    "date", DATES if ALL else (SUNDAY_29_FEBRUARY, BACK_TO_WINTER), ids=lambda date: date.name
+RUNS = (
+    [(date, WHOLE) for date in DATES]
+    if ALL
+    else [(SUNDAY_29_FEBRUARY, PURE + STORED), (BACK_TO_WINTER, PURE)]
 )
-def test_what_touches_time_does_so_on_any_date(date: Date) -> None:
+
+
+@pytest.mark.parametrize(("date", "tests"), RUNS, ids=[date.name for date, _ in RUNS])
+def test_what_touches_time_does_so_on_any_date(date: Date, tests: tuple[str, ...]) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", *(WHOLE if ALL else SHORT)],
+        [sys.executable, "-m", "pytest", "-n", "0", "-p", "no:cacheprovider", *tests],
         cwd=ROOT,
         env=date.environment(LIBRARY),
         stdout=subprocess.PIPE,

@@ -110,6 +110,18 @@ CASES: dict[str, tuple[dict[str, Any], int, str, str]] = {
         "00, 15, 30 or 45",
     ),
     "backup window not one": ({"backup_strategy": {"start_time": "night"}}, 400, "DBS.280253", "hh:mm"),
+    "backup window in digits of another script": (
+        {"backup_strategy": {"start_time": "0\N{ARABIC-INDIC DIGIT ONE}:00-02:00"}},
+        400,
+        "DBS.280253",
+        "hh:mm",
+    ),
+    "enterprise project too long": (
+        {"enterprise_project_id": "e" * 65},
+        400,
+        "DBS.200001",
+        "enterprise_project_id",
+    ),
     "backup window missing": ({"backup_strategy": {"keep_days": 3}}, 400, "DBS.200001", "start_time"),
     "backups kept too long": (
         {"backup_strategy": {"start_time": "01:00-02:00", "keep_days": 733}},
@@ -164,6 +176,12 @@ CASES: dict[str, tuple[dict[str, Any], int, str, str]] = {
     # the rest
     "time zone not whole hours": ({"time_zone": "UTC+05:30"}, 400, "DBS.200001", "time_zone"),
     "time zone too far east": ({"time_zone": "UTC+13:00"}, 400, "DBS.200001", "time_zone"),
+    "time zone in digits of another script": (
+        {"time_zone": "UTC+\N{ARABIC-INDIC DIGIT ONE}\N{ARABIC-INDIC DIGIT ONE}:00"},
+        400,
+        "DBS.200001",
+        "time_zone",
+    ),
     "time zone by name": ({"time_zone": "Europe/Paris"}, 400, "DBS.200001", "time_zone"),
 }
 
