@@ -41,6 +41,8 @@ DATES = (
     Date("the end of a year", "2026-12-31 23:59:00"),
     Date("the first day of a year", "2027-01-01 00:00:30"),
     Date("a minute before a week ends", "2027-06-13 23:59:00"),
+    Date("a minute before all backup windows open", "2027-06-10 01:59:00"),
+    Date("within all maintenance windows", "2027-06-10 03:00:00"),
 )
 
 #: In `make test`: what is quick, on two dates. In `make test-dates`: all that touches time, on all of them.
@@ -64,6 +66,7 @@ WHOLE = (
     "tests/service/test_ended_tasks.py",
     "tests/service/test_instance_backups.py",
     "tests/service/test_instance_size.py",
+    "tests/service/test_quotas.py",
     "tests/service/test_replays.py",
     "tests/service/test_restores.py",
     "tests/service/test_scheduled_tasks.py",

@@ -12,16 +12,10 @@ from generated_tables import ROOT, TABLES, drawn, pages, tables_in
 from litestar.routes import HTTPRoute
 
 from openrds.api import health
-from openrds.api.app import create_app
-from openrds.api.rates import Rates
-from openrds.api.state import Service
 from openrds.cli.main import app as cli
-from openrds.domain.identity import Accounts
 from openrds.domain.settings import Settings
-from openrds.store.database import Reads, Store
 from openrds.store.migrate import migrations
-from openrds.tasks.memory import EndedTasks
-from openrds.tasks.queue import Queue
+from support.application import unstarted_application
 
 DOCS = ROOT / "docs"
 PAGES = [str(page.relative_to(ROOT)) for page in pages()]
@@ -91,17 +85,9 @@ def test_every_generated_table_is_in_the_docs() -> None:
 
 
 def routes() -> set[tuple[str, str]]:
-    service = Service(
-        Settings(Path("/nowhere")),
-        Reads("", connections=1),
-        Store("", connections=1),
-        Queue(),
-        EndedTasks(""),
-        Rates(1),
-    )
     return {
         (method, route.path_format)
-        for route in create_app(service, Accounts([])).routes
+        for route in unstarted_application().routes
         if isinstance(route, HTTPRoute)
         for method in route.methods
         if method not in {"OPTIONS", "HEAD"}

@@ -92,6 +92,16 @@ def row(**changes: Any) -> Row:
         ({"last_automatic": NOW - dt.timedelta(minutes=61)}, True),
         ({"has_base": True, "backup_start_time": "11:30-12:30"}, True),
         ({"has_base": True, "backup_start_time": "11:30-12:30", "created_at": NOW}, False),
+        ({"backup_start_time": "12:00-13:00", "created_at": NOW - dt.timedelta(seconds=299)}, False),
+        ({"backup_start_time": "12:00-13:00", "created_at": NOW - dt.timedelta(seconds=301)}, True),
+        (
+            {
+                "has_base": True,
+                "backup_start_time": "12:00-13:00",
+                "created_at": NOW - dt.timedelta(seconds=300),
+            },
+            True,
+        ),
     ],
 )
 def test_the_first_backup_waits_for_rest_and_the_others_for_their_window(

@@ -195,12 +195,10 @@ def test_the_restore_time_begins_with_a_backup_and_ends_now(
     earliest = now() - 3600_000
     (range_,) = service.get(f"instances/{orders['id']}/restore-time")["restore_time"]
     assert earliest < range_["start_time"] < range_["end_time"] <= now() + 1000
-    today = dt.datetime.now(dt.UTC).date()
-    for date, count in ((today, 1), (today - dt.timedelta(days=1), 0), (today + dt.timedelta(days=2), 0)):
-        path = f"instances/{orders['id']}/restore-time?date={date}"
-        assert len(service.get(path)["restore_time"]) == count or range_["start_time"] // 86_400_000 != (
-            range_["end_time"] // 86_400_000
-        )
+    first = dt.datetime.fromtimestamp(range_["start_time"] / 1000, dt.UTC).date()
+    for days, count in ((0, 1), (-1, 0), (3, 0)):
+        path = f"instances/{orders['id']}/restore-time?date={first + dt.timedelta(days=days)}"
+        assert len(service.get(path)["restore_time"]) == count, path
     path = f"instances/{orders['id']}/restore-time?date=today"
     assert refusal(service, "GET", path)[:2] == (400, "DBS.200001")
 

@@ -1,7 +1,6 @@
 """Larger volumes, other flavors, and what the machine holds instances to."""
 
 import contextlib
-import datetime as dt
 import os
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from openrds.hosts.mounts import mounts
 from openrds.hosts.processes import RECORD, find
 from support.means import limits_of, needs_cgroups, needs_images
 from support.service import ServiceUnderTest, fresh, running_service, wait_for
+from support.windows import set_window
 
 MEDIUM, LARGE, HUGE = "rds.pg.n1.medium.2", "rds.pg.n1.large.2", "rds.pg.n1.8xlarge.8"
 READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
@@ -211,9 +211,7 @@ def test_a_flavor_that_cannot_be(
 def test_a_delayed_change_waits_for_the_maintenance_window(
     service: ServiceUnderTest, instance: dict[str, Any]
 ) -> None:
-    hour = dt.datetime.now(dt.UTC).replace(minute=0)
-    begins, ends = (hour + dt.timedelta(hours=hours) for hours in (2, 6))
-    set_window(service, instance, begins, ends)
+    set_window(service, instance, begins_in_hours=2)
     asked = {"resize_flavor": {"spec_code": LARGE, "is_delay": True}}
     id_ = act(service, instance["id"], asked).json()["job_id"]
 
@@ -221,18 +219,10 @@ def test_a_delayed_change_waits_for_the_maintenance_window(
     assert (waiting["id"], waiting["name"], waiting["status"]) == (id_, "RESIZE_FLAVOR", "Pending")
     assert waiting["target_config"] == {"flavor": LARGE, "cpu": "2", "mem": "4"}
     assert service.instance(instance["id"])["flavor_ref"] == MEDIUM
-    set_window(service, instance, hour, hour + dt.timedelta(hours=4))
+    set_window(service, instance, begins_in_hours=0)
     wait_for(lambda: service.instance(instance["id"])["flavor_ref"] == LARGE, 60)
     wait_for(lambda: service.instance(instance["id"])["status"] == "ACTIVE")
     done(service, instance["id"], {"resize_flavor": {"spec_code": MEDIUM}})
-
-
-def set_window(
-    service: ServiceUnderTest, instance: dict[str, Any], begins: dt.datetime, ends: dt.datetime
-) -> None:
-    body = {"start_time": begins.strftime("%H:%M"), "end_time": ends.strftime("%H:%M")}
-    answer = service.call("PUT", f"instances/{instance['id']}/ops-window", body, headers=fresh())
-    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.skipif(psutil.virtual_memory().total > 60 * GB, reason="this machine has memory for any flavor")

@@ -11,6 +11,7 @@ from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkrds.v3 import ListFlavorsRequest, RdsClient, ShowQuotasRequest
 
 from support.service import ServiceUnderTest, fresh, running_service, wait_for
+from support.windows import set_window
 
 MEDIUM, LARGE, XLARGE = "rds.pg.n1.medium.2", "rds.pg.n1.large.2", "rds.pg.n1.xlarge.2"
 HOST_MB = 4 * 1024
@@ -123,6 +124,7 @@ def test_tasks_that_run_or_wait_are_counted(service: ServiceUnderTest, instance:
     service.completed(running)
     other.completed(others.json()["job_id"])
 
+    set_window(service, instance, begins_in_hours=2)
     waiting = restart(service, instance, delay=True).json()["job_id"]
     refused(restart(service, instance), 413, "DBS.200046", "1 of 1 tasks")
     assert quotas(service)["running_task"] == (1, 1)

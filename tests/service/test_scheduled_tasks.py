@@ -1,12 +1,12 @@
 """Work that waits for an instance's maintenance window."""
 
-import datetime as dt
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from support.service import ServiceUnderTest, fresh, running_service, wait_for
+from support.windows import set_window
 
 
 @pytest.fixture(scope="module")
@@ -18,17 +18,6 @@ def service() -> Iterator[ServiceUnderTest]:
 @pytest.fixture(scope="module")
 def shared(service: ServiceUnderTest) -> dict[str, Any]:
     return service.create(name="waits-for-night")
-
-
-def set_window(service: ServiceUnderTest, instance: dict[str, Any], begins_in_hours: int) -> tuple[str, str]:
-    """Let the window begin so many hours from the hour that it is now; its begin and end as shown."""
-    hour = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0)
-    begins = hour + dt.timedelta(hours=begins_in_hours)
-    ends = begins + dt.timedelta(hours=4)
-    body = {"start_time": begins.strftime("%H:%M"), "end_time": ends.strftime("%H:%M")}
-    answer = service.call("PUT", f"instances/{instance['id']}/ops-window", body, headers=fresh())
-    assert answer.status_code == 200, answer.text
-    return tuple(moment.strftime("%Y-%m-%dT%H:%M:%S+0000") for moment in (begins, ends))
 
 
 def restart_later(service: ServiceUnderTest, instance: dict[str, Any]) -> str:

@@ -34,12 +34,15 @@ def look_after_backups(resources: Resources, queue: Queue) -> None:
 def backup_is_due(row: Row, now: dt.datetime, first_after: float) -> bool:
     """By the policy's window; or because nothing can be restored yet and the instance has been at rest for a while.
 
-    Right after a creation the caller has more to do, which a running backup would keep from the instance.
+    Right after a creation the caller has more to do, which a running backup would keep from the instance: even if its
+    window opens then.
     """
-    last = row["last_automatic"]
+    rest, last = dt.timedelta(seconds=first_after), row["last_automatic"]
+    if now - row["created_at"] < rest:
+        return False
     if is_due(row["backup_start_time"], row["backup_period"], last or row["created_at"], now):
         return True
-    rested = now - row["updated_at"] >= dt.timedelta(seconds=first_after)
+    rested = now - row["updated_at"] >= rest
     return not row["has_base"] and rested and (last is None or now - last >= _RETRY)
 
 
