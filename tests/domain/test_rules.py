@@ -108,6 +108,41 @@ def test_passwords(password: str, engine: EngineName, code: ErrorCode | None) ->
     assert code_of(lambda: rules.check_password(password, engine, user="root")) is code
 
 
+@pytest.mark.parametrize(
+    "word",
+    [
+        "password",
+        "passw0rd",
+        "p@ssword",
+        "p@ssw0rd",
+        "qwerty",
+        "admin",
+        "welcome",
+        "letmein",
+        "abc",
+        "test",
+        "huawei",
+        "root",
+        "toor",
+    ],
+)
+def test_usual_words_are_no_passwords(word: str) -> None:
+    for password in (f"{word.capitalize()}-2024", f"2024-{word.capitalize()}"):
+        assert (
+            code_of(lambda p=password: rules.check_password(p, POSTGRESQL, user="root")) is ErrorCode.PASSWORD
+        )
+    unusual = f"{word.capitalize()}-x-2024"
+    assert code_of(lambda: rules.check_password(unusual, POSTGRESQL, user="root")) is None
+
+
+def test_a_name_of_a_user_is_no_password() -> None:
+    for user, password in (("Xy1_Xy1_", "Xy1_Xy1_"), ("xy1_xy1_", "Xy1_Xy1_"), ("orders", "Sredro-2024")):
+        assert (
+            code_of(lambda u=user, p=password: rules.check_password(p, POSTGRESQL, user=u))
+            is ErrorCode.PASSWORD
+        )
+
+
 @pytest.mark.parametrize("engine", EngineName)
 @given(st.data())
 def test_every_special_character_of_an_engine_is_allowed(engine: EngineName, data: st.DataObject) -> None:
