@@ -41,7 +41,9 @@ def operation(*steps: Step[Any, Any], ended: list[str] | None = None) -> Operati
     return Operation("test", NoParameters, steps, completed, failed)
 
 
-def submit(bench: Workbench, work: Operation[Any, Any], instance_id: str | None = None) -> UUID:
+def submit(
+    bench: Workbench, work: Operation[Any, Any], instance_id: str | None = None, project_id: str = ""
+) -> UUID:
     with bench.store.transaction() as connection:
         return accept(
             connection,
@@ -49,7 +51,7 @@ def submit(bench: Workbench, work: Operation[Any, Any], instance_id: str | None 
             Work(
                 operation=work,
                 name="TestPostgresqlInstance",
-                project_id=bench.project_id,
+                project_id=project_id or bench.project_id,
                 instance_id=instance_id or f"{uuid_utils.uuid4().hex}in03",
                 instance_name="test",
                 host="local",

@@ -30,7 +30,10 @@ NOOP = operation(Step("only", nothing))
 
 @contextlib.contextmanager
 def running_worker(
-    bench: Workbench, work: Operation[Any, NoParameters] = NOOP, heartbeat_interval: float = 600.0
+    bench: Workbench,
+    work: Operation[Any, NoParameters] = NOOP,
+    heartbeat_interval: float = 600.0,
+    concurrency: int = 2,
 ) -> Iterator[None]:
     runner = Runner(bench.store, bench.queue, {work.key: work}, bench.resources)
     loop = uvloop.new_event_loop()
@@ -39,7 +42,7 @@ def running_worker(
         bench.queue,
         runner,
         host="local",
-        concurrency=2,
+        concurrency=concurrency,
         heartbeat_interval=heartbeat_interval,
     )
     running = loop.create_task(worker.run())

@@ -61,10 +61,10 @@ class Countdown:
             _current.reset(token)
 
     def is_over(self) -> bool:
-        """Whether the step has had its time and has not been given up yet."""
+        """Whether the step has had its time."""
         now, idle = time.monotonic(), self.deadline.idle
         if self.has_expired or now - self._begun >= self.deadline.seconds:
-            return not self.has_expired
+            return True
         if idle is None or now - self._last_moved < idle:
             return False
         with self._lock:
@@ -75,7 +75,10 @@ class Countdown:
         return False
 
     def expire(self) -> None:
-        """Give the step up: end what it waits for, and have it wait for nothing more."""
+        """Give the step up: end what it waits for, and have it wait for nothing more.
+
+        It may have passed on to a further statement of the same session: until it has ended, this is to be repeated.
+        """
         with self._lock:
             self.has_expired = True
             waits = tuple(self._waits)

@@ -134,7 +134,8 @@ class Runner:
         """Give up the steps that have had their time, and say of which tasks such ones have still not ended."""
         for countdown, task_id in tuple(self._countdowns.items()):
             if countdown.is_over():
-                logger.warning("task %s: its step has had its %s", task_id, _allowance(countdown))
+                if not countdown.has_expired:
+                    logger.warning("task %s: a step is given up after %s", task_id, _allowance(countdown))
                 countdown.expire()
         return {task_id for countdown, task_id in tuple(self._countdowns.items()) if countdown.has_expired}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from openrds.engines.postgresql.configuration import SUPERUSER
 from openrds.engines.protocol import EngineError, Installation
+from openrds.hosts import commands
 from openrds.hosts.errors import HostError
 from openrds.hosts.user import ServerUser
 
@@ -161,22 +162,18 @@ class DataDirectories:
             EngineError: it failed; the message begins with `what`.
         """
         try:
-            done = subprocess.run(
+            code, output = commands.run(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
                 cwd="/",
                 env=_ENVIRONMENT,
                 timeout=seconds,
-                check=False,
                 pass_fds=pass_fds,
                 **self.user.identity(),
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineError(f"{what} failed: {error}") from error
-        if done.returncode != 0:
-            raise EngineError(f"{what} failed: {_last_lines(done.stdout)}")
+        if code != 0:
+            raise EngineError(f"{what} failed: {_last_lines(output)}")
 
 
 def is_data_directory(path: Path) -> bool:
