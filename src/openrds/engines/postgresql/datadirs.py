@@ -8,10 +8,11 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from openrds.engines.postgresql.configuration import SUPERUSER
+from openrds.engines.postgresql.turns import Turns
 from openrds.engines.protocol import EngineError, Installation
 from openrds.hosts import commands
 from openrds.hosts.errors import HostError
@@ -32,6 +33,7 @@ class DataDirectories:
     pool: Path
     user: ServerUser
     spares: int
+    turns: Turns = field(default_factory=Turns)
 
     def make(self, installation: Installation, data_dir: Path) -> None:
         """
@@ -46,9 +48,13 @@ class DataDirectories:
             raise EngineError(f"{data_dir} is not empty, and not a data directory of PostgreSQL.")
         for remains in data_dir.parent.glob(f".{data_dir.name}{_UNFINISHED}*"):
             shutil.rmtree(remains, ignore_errors=True)
-        if not self._take(installation, data_dir):
-            unfinished = data_dir.parent / f".{data_dir.name}{_UNFINISHED}{secrets.token_hex(4)}"
-            self._initdb(installation, unfinished, data_dir)
+        if self._take(installation, data_dir):
+            return
+        with self.turns.one():
+            # Others may have left one meanwhile.
+            if not self._take(installation, data_dir):
+                unfinished = data_dir.parent / f".{data_dir.name}{_UNFINISHED}{secrets.token_hex(4)}"
+                self._initdb(installation, unfinished, data_dir)
 
     def fill(self, installations: Iterable[Installation]) -> None:
         """
@@ -61,6 +67,7 @@ class DataDirectories:
             with self._filling(installation) as lock:
                 self._remove_remains(installation)
                 while len(self.ready(installation)) < self.spares:
+                    self.turns.await_quiet()
                     name = secrets.token_hex(8)
                     place = self._place(installation)
                     self._initdb(installation, place / (_UNFINISHED + name), place / name, lock)
