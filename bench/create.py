@@ -10,7 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -63,41 +63,53 @@ def installation_of(service: ServiceUnderTest) -> Installation:
 
 
 def by_hand(installation: Installation) -> float:
-    user = ServerUser.choose()
-    root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
-    user.own(root)
-    try:
+    with folder_of_servers() as root:
         begun = time.perf_counter()
-        initdb = processes.spawn(
-            [
-                installation.bin_dir / "initdb",
-                "-D",
-                root / "data",
-                "--username=postgres",
-                "--encoding=UTF8",
-                "--locale=C.UTF-8",
-                "--data-checksums",
-                "--auth=trust",
-            ],
-            root / "initdb",
-            root / "initdb.log",
-            user=user,
-            env=_ENVIRONMENT,
-        )
-        assert initdb.wait(120)
-        server = processes.spawn(
-            [installation.bin_dir / "postgres", "-D", root / "data", "-h", "127.126.0.1", "-k", root],
-            root / "process",
-            root / "log",
-            user=user,
-            env=_ENVIRONMENT,
-        )
-        _first_query("127.126.0.1", "postgres", "")
+        server = serve_by_hand(installation, root, "127.126.0.1")
         took = time.perf_counter() - begun
         server.stop((signal.SIGINT,))
         return took
+
+
+@contextmanager
+def folder_of_servers() -> Iterator[Path]:
+    root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
+    ServerUser.choose().own(root)
+    try:
+        yield root
     finally:
         shutil.rmtree(root)
+
+
+def serve_by_hand(installation: Installation, root: Path, address: str) -> processes.Process:
+    """A new server in a folder, which has answered its first query."""
+    user = ServerUser.choose()
+    initdb = processes.spawn(
+        [
+            installation.bin_dir / "initdb",
+            "-D",
+            root / "data",
+            "--username=postgres",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--data-checksums",
+            "--auth=trust",
+        ],
+        root / "initdb",
+        root / "initdb.log",
+        user=user,
+        env=_ENVIRONMENT,
+    )
+    assert initdb.wait(600)
+    server = processes.spawn(
+        [installation.bin_dir / "postgres", "-D", root / "data", "-h", address, "-k", root],
+        root / "process",
+        root / "log",
+        user=user,
+        env=_ENVIRONMENT,
+    )
+    first_query(address, "postgres", "")
+    return server
 
 
 def by_service(service: ServiceUnderTest, round_: int) -> float:
@@ -106,13 +118,13 @@ def by_service(service: ServiceUnderTest, round_: int) -> float:
     answer = service.call("POST", "instances", body).json()
     job = service.completed(answer["job_id"])
     address = job["entities"]["instance"]["endpoint"].partition(":")[0]
-    _first_query(address, "root", PASSWORD)
+    first_query(address, "root", PASSWORD)
     took = time.perf_counter() - begun
     service.delete(answer["instance"]["id"])
     return took
 
 
-def _first_query(address: str, user: str, password: str) -> None:
+def first_query(address: str, user: str, password: str) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with (

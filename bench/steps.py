@@ -1,4 +1,7 @@
-"""How soon an accepted task runs, and what a step costs that does nothing: five no-op steps, one task at a time."""
+"""How soon an accepted task runs, and what a step costs that does nothing: five no-op steps, one task at a time.
+
+After each task comes a bare transaction of three updates on the same store: the least that recording a step could be.
+"""
 
 import itertools
 import statistics
@@ -8,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import uuid_utils
 
 from bench.figures import Figure, percentile, spread
@@ -36,7 +40,7 @@ def measure() -> Iterator[Figure]:
         try:
             _run(bench, 20)
             begun = time.time()
-            starts, steps = _run(bench, TASKS)
+            starts, steps, bare = _run(bench, TASKS)
             took = time.time() - begun
         finally:
             worker.stdin.close()
@@ -57,11 +61,21 @@ def measure() -> Iterator[Figure]:
         " ms",
         detail=f"{spread(steps, 'ms', 1000)}; {TASKS} tasks in {took:.1f} s",
     )
+    yield Figure(
+        "no-op step / a bare transaction of three updates, medians",
+        statistics.median(steps) / statistics.median(bare),
+        5,
+        detail=f"bare {spread(bare, 'ms', 1000)}",
+    )
 
 
-def _run(bench: Workbench, tasks: int) -> tuple[list[float], list[float]]:
-    """Seconds from acceptance to the first step, and from each step to the next."""
-    starts, steps = [], []
+def _run(bench: Workbench, tasks: int) -> tuple[list[float], list[float], list[float]]:
+    """Seconds from acceptance to the first step, from each step to the next, and of a bare transaction after each."""
+    starts, steps, bare = [], [], []
+    plain = psycopg.connect(bench.store.dsn, autocommit=True)
+    plain.execute(
+        "create table if not exists bench as select id, 0 as value from generate_series(1, 3) as id"
+    )
     for number in range(tasks):
         accepted = time.time()
         work = Work(
@@ -79,4 +93,14 @@ def _run(bench: Workbench, tasks: int) -> tuple[list[float], list[float]]:
         times = [step["started_at"].timestamp() for step in bench.steps(task_id)]
         starts.append(times[0] - accepted)
         steps.extend(later - earlier for earlier, later in itertools.pairwise(times))
-    return starts, steps
+        bare.append(_three_updates(plain))
+    plain.close()
+    return starts, steps, bare
+
+
+def _three_updates(connection: psycopg.Connection) -> float:
+    begun = time.perf_counter()
+    with connection.transaction():
+        for row in range(1, 4):
+            connection.execute(b"update bench set value = value + 1 where id = %s", [row])
+    return time.perf_counter() - begun

@@ -228,23 +228,19 @@ def test_a_child_that_is_killed_comes_back(
 def test_a_worker_that_was_killed_between_two_steps_leaves_nothing_stuck(
     service: ServiceUnderTest, instance: dict[str, Any]
 ) -> None:
-    """A step makes its successor due before its own job has left the queue, so both may be found there."""
+    """It had taken the step, and had not begun it."""
     worker = service.child("worker_process")
     worker.suspend()
     answer = service.call("POST", f"instances/{instance['id']}/action", {"restart": {"forcible": True}})
     job_id = answer.json()["job_id"]
     with store_of(service) as connection:
-        for _ in range(2):
-            connection.execute(
-                "insert into procrastinate_jobs (queue_name, task_name, queueing_lock, args, status) "
-                "select queue_name, task_name, queueing_lock, args, 'doing' from procrastinate_jobs "
-                "where queueing_lock = %s and status = 'todo'",
-                [job_id],
-            )
+        connection.execute(
+            "update due_step set worker = (select id from worker) where task_id = %s", [job_id]
+        )
     worker.kill()
     service.completed(job_id)
     with store_of(service) as connection:
-        left = connection.execute("select 1 from procrastinate_jobs where queueing_lock = %s", [job_id])
+        left = connection.execute("select 1 from due_step where task_id = %s", [job_id])
         wait_for(lambda: left.fetchone() is None, 10, "the queue is empty")
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import itertools
 import time
+import uuid
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -40,7 +41,9 @@ def operation(*steps: Step[Any, Any], ended: list[str] | None = None) -> Operati
     return Operation("test", NoParameters, steps, completed, failed)
 
 
-def submit(bench: Workbench, work: Operation[Any, Any], instance_id: str | None = None) -> UUID:
+def submit(
+    bench: Workbench, work: Operation[Any, Any], instance_id: str | None = None, project_id: str = ""
+) -> UUID:
     with bench.store.transaction() as connection:
         return accept(
             connection,
@@ -48,7 +51,7 @@ def submit(bench: Workbench, work: Operation[Any, Any], instance_id: str | None 
             Work(
                 operation=work,
                 name="TestPostgresqlInstance",
-                project_id=bench.project_id,
+                project_id=project_id or bench.project_id,
                 instance_id=instance_id or f"{uuid_utils.uuid4().hex}in03",
                 instance_name="test",
                 host="local",
@@ -68,10 +71,9 @@ def run(bench: Workbench, work: Operation[Any, Any]) -> Row:
 
 
 def jobs(bench: Workbench, task_id: UUID) -> list[str]:
-    rows = bench.store.rows(
-        b"select status::text as status from procrastinate_jobs where queueing_lock = %s", [str(task_id)]
-    )
-    return [row["status"] for row in rows]
+    """Whether its step waits or is at work; empty when it is not in the queue."""
+    rows = bench.store.rows(b"select worker from due_step where task_id = %s", [task_id])
+    return ["waits" if row["worker"] is None else "at work" for row in rows]
 
 
 def fail_times(count: int) -> Body:
@@ -243,15 +245,15 @@ def test_the_watchdog_queues_what_fell_out_of_the_queue(workbench: Workbench) ->
     work = operation(Step("only", nothing))
     task_id = submit(workbench, work)
     with workbench.store.transaction() as connection:
-        connection.execute(b"delete from procrastinate_jobs where queueing_lock = %s", [str(task_id)])
+        connection.execute(b"delete from due_step where task_id = %s", [task_id])
         late = dt.timedelta(seconds=GRACE + 1)
         connection.execute(
             b"update task set changed_at = now() - %s::interval where id = %s", [late, task_id]
         )
     return_lost_steps(workbench.store, workbench.queue, worker_timeout=1)
-    assert jobs(workbench, task_id) == ["todo"]
+    assert jobs(workbench, task_id) == ["waits"]
     return_lost_steps(workbench.store, workbench.queue, worker_timeout=1)
-    assert jobs(workbench, task_id) == ["todo"], "what is queued is not queued twice"
+    assert jobs(workbench, task_id) == ["waits"], "what is queued is not queued twice"
     workbench.run(task_id, {work.key: work})
 
 
@@ -261,16 +263,14 @@ def test_the_watchdog_returns_the_steps_of_silent_workers_only(workbench: Workbe
     task_id = submit(workbench, work)
     age = dt.timedelta(seconds=5 if silent else 0)
     with workbench.store.transaction() as connection:
-        (worker,) = connection.execute(
-            b"insert into procrastinate_workers (last_heartbeat) values (now() - %s::interval) returning id",
-            [age],
-        ).fetchall()
+        worker = uuid.uuid4()
         connection.execute(
-            b"update procrastinate_jobs set status = 'doing', worker_id = %s where queueing_lock = %s",
-            [worker["id"], str(task_id)],
+            b"insert into worker (id, host, seen_at) values (%s, 'local', now() - %s::interval)",
+            [worker, age],
         )
+        connection.execute(b"update due_step set worker = %s where task_id = %s", [worker, task_id])
     return_lost_steps(workbench.store, workbench.queue, worker_timeout=2)
-    assert jobs(workbench, task_id) == (["todo"] if silent else ["doing"])
+    assert jobs(workbench, task_id) == (["waits"] if silent else ["at work"])
     workbench.run(task_id, {work.key: work})
 
 
@@ -324,9 +324,9 @@ def test_progress_stands_still_while_a_task_unwinds(workbench: Workbench) -> Non
 def test_a_waiting_worker_is_woken_at_once(workbench: Workbench) -> None:
     """Acceptance notifies; nobody waits for a poll. The bound is loose, for a busy machine."""
     with psycopg.connect(workbench.store.dsn, autocommit=True) as listener:
-        listener.execute('listen "procrastinate_queue_v1#host:local"')
+        listener.execute("listen openrds_due")
         work = operation(Step("only", nothing))
         task_id = submit(workbench, work)
         (note, *_) = wait_for(lambda: list(listener.notifies(timeout=5, stop_after=1)), 10)
-        assert '"job_inserted"' in note.payload
+        assert note.payload == "local"
     workbench.run(task_id, {work.key: work})

@@ -20,6 +20,7 @@ from openrds.domain.errors import ErrorCode
 from openrds.store.queries import Queries
 
 _tasks = Queries("tasks")
+_queue = Queries("queue")
 _instances = Queries("instances")
 
 _PUBLIC = {"public": True}
@@ -77,8 +78,8 @@ async def _store_metrics(service: Service) -> CollectorRegistry:
     for row in await service.reads.rows(_tasks.count_by_name):
         tasks.labels(row["name"], row["status"]).set(row["tasks"])
     depth = Gauge("openrds_queue_depth", "Steps that wait or run.", ["queue", "status"], registry=registry)
-    for row in await service.reads.rows(_tasks.queue_depth):
-        depth.labels(row["queue_name"], row["status"]).set(row["jobs"])
+    for row in await service.reads.rows(_queue.depth):
+        depth.labels(f"host:{row['host']}", "doing" if row["taken"] else "todo").set(row["steps"])
     steps = Gauge(
         "openrds_step_seconds",
         "How long a step takes, moving average.",

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from openrds.domain.deadline import check_deadline
 from openrds.domain.texts import number_in
 from openrds.hosts.errors import HostError
 from openrds.hosts.user import ServerUser
@@ -117,9 +118,14 @@ class Process:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, every: float = 0.002) -> bool:
-    """Ask until the condition holds, and say whether it did within this time."""
+    """Ask until the condition holds, and say whether it did within this time.
+
+    Raises:
+        DeadlinePassed: the step that asks was given up.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
+        check_deadline()
         if time.monotonic() >= deadline:
             return condition()
         time.sleep(every)

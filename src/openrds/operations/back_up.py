@@ -13,6 +13,7 @@ from openrds.domain.backup import (
     check_backup_name,
     new_backup_id,
 )
+from openrds.domain.deadline import LONG
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus, InstanceType
@@ -193,7 +194,7 @@ def _primary(context: Context) -> NodeSpec:
 BACK_UP: Operation[Resources, Parameters] = Operation(
     key="back_up",
     parameters=Parameters,
-    steps=(Step("copy data", copy_data, undo=remove_copy, expected=1.0),),
+    steps=(Step("copy data", copy_data, undo=remove_copy, expected=1.0, deadline=LONG),),
     on_completed=completed,
     on_failed=failed,
 )

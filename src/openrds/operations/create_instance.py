@@ -4,6 +4,7 @@ from uuid import UUID
 
 import msgspec
 
+from openrds.domain.deadline import SHORT
 from openrds.domain.task import TaskName
 from openrds.engines.passwords import seal_password
 from openrds.operations import creating
@@ -61,7 +62,7 @@ CREATE_INSTANCE: Operation[Resources, Parameters] = Operation(
         creating.CREATE_VOLUME,
         Step("initialise data", initialise_data, expected=0.3),
         Step("start server", creating.start_servers, undo=creating.stop_servers, expected=0.1),
-        Step("create administrator", create_administrator, expected=0.02),
+        Step("create administrator", create_administrator, expected=0.02, deadline=SHORT),
         Step("check endpoint", creating.check_endpoint, expected=0.02),
     ),
     on_completed=creating.completed,
@@ -77,7 +78,7 @@ CREATE_HA_INSTANCE: Operation[Resources, Parameters] = Operation(
         creating.CREATE_VOLUME,
         Step("initialise data", initialise_data, expected=0.6),
         Step("start server", creating.start_servers, undo=creating.stop_servers, expected=0.2),
-        Step("create administrator", create_administrator, expected=0.02),
+        Step("create administrator", create_administrator, expected=0.02, deadline=SHORT),
         Step("confirm writes", creating.confirm_writes, expected=0.05),
         Step("pass on endpoint", creating.pass_on_endpoint, expected=0.05),
         Step("check endpoint", creating.check_endpoint, expected=0.02),

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from openrds.domain import rules
+from openrds.domain.deadline import LONG
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceType, new_instance_id
@@ -136,7 +137,7 @@ CREATE_REPLICA: Operation[Resources, NoParameters] = Operation(
     steps=(
         creating.ALLOCATE_ADDRESS,
         creating.CREATE_VOLUME,
-        Step("copy primary", copy_primary, undo=forget_copy, expected=0.6),
+        Step("copy primary", copy_primary, undo=forget_copy, expected=0.6, deadline=LONG),
         Step("follow primary", follow_primary, undo=creating.stop_servers, expected=0.2),
         Step("check endpoint", creating.check_endpoint, expected=0.02),
     ),

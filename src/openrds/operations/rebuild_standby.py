@@ -4,6 +4,7 @@ from uuid import UUID
 
 import msgspec
 
+from openrds.domain.deadline import LONG
 from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole
 from openrds.domain.task import TaskName
 from openrds.operations.intake import Intake
@@ -70,7 +71,7 @@ REBUILD_STANDBY: Operation[Resources, Parameters] = Operation(
     parameters=Parameters,
     steps=(
         Step("release writes", release_writes, expected=0.02),
-        Step("bring back standby", bring_back, expected=0.5),
+        Step("bring back standby", bring_back, expected=0.5, deadline=LONG),
         # Commits shall not wait for a standby that does not come to confirm them.
         Step("confirm writes", confirm_writes, undo=release_writes, expected=0.05),
     ),

@@ -5,6 +5,7 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain import rules
+from openrds.domain.deadline import SHORT
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceType
@@ -61,7 +62,7 @@ def failed(_context: Context, _connection: Writer) -> None:
 RESET_PASSWORD: Operation[Resources, Parameters] = Operation(
     key="reset_password",
     parameters=Parameters,
-    steps=(Step("set password", set_password, expected=0.02),),
+    steps=(Step("set password", set_password, expected=0.02, deadline=SHORT),),
     on_completed=completed,
     on_failed=failed,
 )

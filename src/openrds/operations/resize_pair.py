@@ -17,6 +17,7 @@ acknowledged is on its disk when the primary is stopped, also where it cannot be
 
 import msgspec
 
+from openrds.domain.deadline import LONG
 from openrds.hosts.processes import wait_until
 from openrds.operations.replication import (
     build_standby,
@@ -119,7 +120,7 @@ RESIZE_PAIR: Operation[Resources, Parameters] = Operation(
     steps=(
         Step("restart standby", restart_standby, undo=restart_standby_as_before, expected=0.5),
         Step("change roles", change_roles, undo=change_roles_back, expected=0.15),
-        Step("restart old primary", restart_old_primary, expected=0.5),
+        Step("restart old primary", restart_old_primary, expected=0.5, deadline=LONG),
     ),
     on_completed=become_active,
     on_failed=settle_by_looking,

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus, InstanceType
 from openrds.domain.statuses import Action
@@ -241,7 +242,7 @@ RESTORE_INSTANCE: Operation[Resources, Source] = Operation(
     key="restore_instance",
     parameters=Source,
     steps=(
-        Step("restore data", restore_data, undo=remove_restored, expected=2.0),
+        Step("restore data", restore_data, undo=remove_restored, expected=2.0, deadline=LONG),
         Step("swap data", swap_data, undo=swap_back, expected=0.3),
         # From here on there is no way back: what was before is gone.
         Step("replace old data", replace_old_data, expected=0.1),

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.task import TaskName
 from openrds.engines.passwords import seal_password
@@ -121,7 +122,7 @@ RESTORE_NEW_INSTANCE: Operation[Resources, Parameters] = Operation(
     steps=(
         creating.ALLOCATE_ADDRESS,
         creating.CREATE_VOLUME,
-        Step("restore data", restore_data, undo=remove_data, expected=2.0),
+        Step("restore data", restore_data, undo=remove_data, expected=2.0, deadline=LONG),
         Step("start server", start_servers, undo=stop_servers, expected=0.2),
     ),
     on_completed=become_active,

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceType
 from openrds.domain.statuses import Action
@@ -98,8 +99,8 @@ def publish(context: Context) -> None:
 
 
 STEPS: tuple[Step[Resources, Any], ...] = (
-    Step("restore beside", restore_scratch, undo=remove_scratch, expected=2.0),
-    Step("copy", copy, undo=discard, expected=1.0),
+    Step("restore beside", restore_scratch, undo=remove_scratch, expected=2.0, deadline=LONG),
+    Step("copy", copy, undo=discard, expected=1.0, deadline=LONG),
     Step("remove what was beside", remove_scratch, expected=0.1),
     # What has appeared belongs to the clients.
     Step("publish", publish, expected=0.02),

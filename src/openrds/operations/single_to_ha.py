@@ -4,6 +4,7 @@ from uuid import UUID
 
 import msgspec
 
+from openrds.domain.deadline import LONG
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import counterpart
@@ -128,7 +129,7 @@ SINGLE_TO_HA: Operation[Resources, Parameters] = Operation(
     parameters=Parameters,
     steps=(
         Step("allocate address", allocate_address, undo=release_address, expected=0.01),
-        Step("build standby", build, undo=remove_standby, expected=1.0),
+        Step("build standby", build, undo=remove_standby, expected=1.0, deadline=LONG),
     ),
     on_completed=completed,
     on_failed=failed,

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import msgspec
 
+from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus, InstanceType
 from openrds.domain.statuses import Action
@@ -123,7 +124,7 @@ SWITCHOVER: Operation[Resources, Parameters] = Operation(
     parameters=Parameters,
     steps=(
         Step("change roles", change_roles, undo=change_roles_back, expected=0.15),
-        Step("rejoin old primary", rejoin_old, expected=0.3),
+        Step("rejoin old primary", rejoin_old, expected=0.3, deadline=LONG),
     ),
     on_completed=become_active,
     on_failed=settle_by_looking,

@@ -97,6 +97,4 @@ def set_up_logging(level: str) -> None:
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    # The queue tells of each job, which our own tables keep.
-    for noisy in ("procrastinate", "_granian"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("_granian").setLevel(logging.WARNING)

@@ -137,7 +137,6 @@ async def work(brief: child.Brief) -> None:
             host=settings.host,
             concurrency=settings.worker_concurrency,
             heartbeat_interval=settings.heartbeat_interval,
-            worker_timeout=settings.worker_timeout,
         )
         child.announce_ready()
         await asyncio.gather(

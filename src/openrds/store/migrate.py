@@ -4,7 +4,6 @@ import logging
 from importlib import resources
 
 import psycopg
-from procrastinate.schema import SchemaManager
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +36,5 @@ def migrate(dsn: str) -> None:
 
 def _apply(connection: psycopg.Connection, number: int, text: str) -> None:
     with connection.transaction():
-        if number == 1:
-            # The queue's own schema comes first: our tables live in the same transactions as its jobs.
-            connection.execute(SchemaManager.get_schema().encode())
         connection.execute(text.encode())
         connection.execute("insert into schema_version values (%s, now())", [number])

@@ -74,7 +74,7 @@ def accept(connection: Writer, queue: Queue, work: Work) -> UUID:
             "first_guesses": [step.expected for step in steps],
         },
     )
-    queue.enqueue(connection, task_id, work.host)
+    queue.enqueue(connection, task_id, work.project_id, work.host)
     return task_id
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from openrds.domain.deadline import ORDINARY, Deadline
 from openrds.store.database import Writer
 
 R = TypeVar("R")
@@ -46,7 +47,7 @@ class Step(Generic[R, P]):
     `do` and `undo` may each be called again after they were cut off at any point, or after they were done but
     not recorded; they must then find what is done and go on. `undo` is also called for a step that failed
     half-way. `attempts` bounds the tries of `do`; `expected` is a first guess of its seconds, replaced by what
-    this installation measures.
+    this installation measures. Either is given up at its `deadline`: see `openrds.domain.deadline`.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Step(Generic[R, P]):
     undo: Callable[[StepContext[R, P]], None] = nothing_to_undo
     attempts: int = 3
     expected: float = 0.05
+    deadline: Deadline = ORDINARY
 
 
 @dataclass(frozen=True)

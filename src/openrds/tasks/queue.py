@@ -1,44 +1,44 @@
-"""The queue: one job a step, on PostgreSQL, enqueued in the transaction that makes the step due."""
+"""The queue: a row for each task that runs, changed in the transactions that make its steps due and take them."""
 
-import contextlib
 from uuid import UUID
 
-from procrastinate import App, SyncPsycopgConnector
-from procrastinate.exceptions import AlreadyEnqueued
-
-from openrds.store.database import Store, Writer
+from openrds.store.database import Writer
 from openrds.store.queries import Queries
+from openrds.tasks.slots import Room
 
-_sql = Queries("tasks")
+_sql = Queries("queue")
 
-#: The name under which steps are queued; it must never change.
-JOB_NAME = "openrds.run_step"
-
-
-def queue_name(host: str) -> str:
-    """Each host has a queue of its own: a step runs where its instance is."""
-    return f"host:{host}"
+#: More steps than any project can have at work.
+_ANY_NUMBER = 2**31 - 1
 
 
 class Queue:
-    """Where due steps wait for a worker of their host."""
+    """Where due steps wait for the worker of their host."""
 
-    def __init__(self) -> None:
-        # Never opened: enqueueing only borrows the caller's connection.
-        self._app = App(connector=SyncPsycopgConnector())
+    def enqueue(self, connection: Writer, task_id: UUID, project_id: str, host: str) -> None:
+        """Make the next step of a task due on a host, and tell its worker once the caller's transaction commits."""
+        self.hand_on(connection, task_id, project_id, host)
+        connection.execute(_sql.announce, [host])
 
-    def enqueue(self, connection: Writer, task_id: UUID, host: str) -> None:
-        """Make the next step of a task due on a host, once the caller's transaction commits."""
-        # One that waits already is enough. The savepoint keeps the caller's transaction alive when that is so.
-        with contextlib.suppress(AlreadyEnqueued), connection.transaction():
-            self._app.configure_task(
-                JOB_NAME,
-                queue=queue_name(host),
-                queueing_lock=str(task_id),
-                connection=connection,
-            ).defer(task_id=str(task_id))
+    def hand_on(self, connection: Writer, task_id: UUID, project_id: str, host: str) -> None:
+        """The same for a worker that looks for what is due by itself, in the same transaction."""
+        connection.execute(_sql.make_due, {"task_id": task_id, "project_id": project_id, "host": host})
 
-    def return_jobs_of_host(self, store: Store, host: str) -> None:
-        """Return what a host's former worker left in the middle. Only for the one worker of that host, at its start."""
-        with store.transaction() as connection:
-            connection.execute(_sql.abandon_jobs_of_host, {"queue": queue_name(host)})
+    def take(self, connection: Writer, worker: UUID, host: str, room: Room) -> tuple[UUID, str] | None:
+        """The task whose step is to be done next, and its project; nothing when none is due for which there is room."""
+        row = connection.execute(
+            _sql.take,
+            {
+                "worker": worker,
+                "host": host,
+                "projects": list(room.busy),
+                "steps": list(room.busy.values()),
+                "most": _ANY_NUMBER if room.most is None else room.most,
+                "at_work": list(room.at_work),
+            },
+        ).fetchone()
+        return None if row is None else (row["task_id"], row["project_id"])
+
+    def remove(self, connection: Writer, task_id: UUID) -> None:
+        """The task has ended."""
+        connection.execute(_sql.remove, [task_id])

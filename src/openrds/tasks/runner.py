@@ -6,7 +6,8 @@ due. A step that keeps failing turns the task round: the steps that were done ar
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
 
+from openrds.domain.deadline import Countdown
 from openrds.domain.task import StepStatus, TaskStatus
 from openrds.store.database import Row, Store, Writer
 from openrds.store.queries import Queries
@@ -62,6 +64,14 @@ class Attempt:
         return Attempt(self.task | {"unwinding": unwinding}, steps, None)
 
 
+#: Takes the next attempt of a worker, within a transaction.
+Take = Callable[[Writer], Attempt | None]
+
+
+def nothing_more(_connection: Writer) -> None:
+    """For who runs one step alone."""
+
+
 class Runner:
     """Runs steps for the operations it is given, with the resources it is given."""
 
@@ -72,48 +82,81 @@ class Runner:
         self._queue = queue
         self._operations = operations
         self._resources = resources
+        #: The steps that are being done.
+        self._countdowns: dict[Countdown, UUID] = {}
 
     def run_step(self, task_id: UUID) -> None:
         """Take the next step of a task, and see it to a recorded end."""
-        attempt = self._begin(task_id)
+        attempt = self._begin_anew(task_id)
         while attempt is not None:
-            attempt = self._try(attempt)
+            attempt = self.pursue(attempt)
 
-    def _begin(self, task_id: UUID) -> Attempt | None:
+    def begin(self, connection: Writer, task_id: UUID) -> Attempt | None:
         """Begin an attempt at whatever is due; nothing when the task has ended."""
-        with self._store.transaction() as connection:
-            task = connection.execute(_sql.begin_attempt, [task_id]).fetchone()
-            if task is None:
-                return None
-            steps = connection.execute(_sql.steps, [task_id]).fetchall()
-            step = _due(task, steps)
-            if step is not None:
-                status = StepStatus.UNDOING if task["unwinding"] else StepStatus.RUNNING
-                connection.execute(
-                    _sql.start_step, {"task_id": task_id, "position": step["position"], "status": status}
-                )
-                step = step | {"attempts": step["attempts"] + 1}
-            return Attempt(task, steps, step)
+        task = connection.execute(_sql.begin_attempt, [task_id]).fetchone()
+        if task is None:
+            return None
+        steps = connection.execute(_sql.steps, [task_id]).fetchall()
+        step = _due(task, steps)
+        if step is not None:
+            status = StepStatus.UNDOING if task["unwinding"] else StepStatus.RUNNING
+            connection.execute(
+                _sql.start_step, {"task_id": task_id, "position": step["position"], "status": status}
+            )
+            step = step | {"attempts": step["attempts"] + 1}
+        return Attempt(task, steps, step)
 
-    def _try(self, attempt: Attempt) -> Attempt | None:
-        """Do or undo one step, and return the attempt that must follow at once, if any."""
+    def pursue(self, attempt: Attempt, take: Take = nothing_more) -> Attempt | None:
+        """Do or undo one step, and return the attempt that follows: another one at it, or else what `take` gives.
+
+        `take` is called in the transaction that records how the step ended.
+        """
         operation = self._operations[attempt.task["operation"]]
         context = self._context(operation, attempt)
         if attempt.step is None:
             # Nothing is due, yet the task has not ended: its end was cut off after the last step was recorded.
-            self._write(attempt, lambda connection: self._end(connection, attempt, operation, context))
-            return None
+            return self._write(
+                attempt, lambda connection: self._end(connection, attempt, operation, context), take
+            )
         step = operation.steps[attempt.step["position"]]
         try:
             _check_survivable(attempt.step, undoing=attempt.undoing)
-            output = (step.undo if attempt.undoing else step.do)(context)
+            with self._timed(attempt, step):
+                output = (step.undo if attempt.undoing else step.do)(context)
         except psycopg.OperationalError:
-            # The store went away in the middle; the watchdog brings the step back when it answers again.
+            # The store went away in the middle; who runs us makes the step due again when it answers.
             raise
         except Exception as error:
-            return self._failed(attempt, operation, step, error)
-        self._succeeded(attempt, operation, context, output)
-        return None
+            return self._failed(attempt, operation, step, error, take)
+        return self._succeeded(attempt, operation, context, output, take)
+
+    def give_up_overdue(self) -> set[UUID]:
+        """Give up the steps that have had their time, and say of which tasks such ones have still not ended."""
+        for countdown, task_id in tuple(self._countdowns.items()):
+            if countdown.is_over():
+                if not countdown.has_expired:
+                    logger.warning("task %s: a step is given up after %s", task_id, _allowance(countdown))
+                countdown.expire()
+        return {task_id for countdown, task_id in tuple(self._countdowns.items()) if countdown.has_expired}
+
+    @contextmanager
+    def _timed(self, attempt: Attempt, step: Step[Any, Any]) -> Iterator[None]:
+        """Time the step in the block. Whatever it fails with when it was given up, that is why."""
+        countdown = Countdown(step.deadline)
+        self._countdowns[countdown] = attempt.task_id
+        try:
+            with countdown.running():
+                yield
+        except Exception as error:
+            if not countdown.has_expired:
+                raise
+            raise StepFailed(f"it was given up after {_allowance(countdown)} ({_message(error)})") from error
+        finally:
+            del self._countdowns[countdown]
+
+    def _begin_anew(self, task_id: UUID) -> Attempt | None:
+        with self._store.transaction() as connection:
+            return self.begin(connection, task_id)
 
     def _succeeded(
         self,
@@ -121,7 +164,8 @@ class Runner:
         operation: Operation[Any, Any],
         context: StepContext[Any, Any],
         output: Mapping[str, Any] | None,
-    ) -> None:
+        take: Take,
+    ) -> Attempt | None:
         status = StepStatus.UNDONE if attempt.undoing else StepStatus.COMPLETED
         recorded = attempt.step or {}
         if output is not None:
@@ -134,10 +178,15 @@ class Runner:
                 connection.execute(_sql.record_duration, _place(attempt))
             self._go_on(connection, attempt.followed_by(status), operation, context)
 
-        self._write(attempt, record)
+        return self._write(attempt, record, take)
 
     def _failed(
-        self, attempt: Attempt, operation: Operation[Any, Any], step: Step[Any, Any], error: Exception
+        self,
+        attempt: Attempt,
+        operation: Operation[Any, Any],
+        step: Step[Any, Any],
+        error: Exception,
+        take: Take,
     ) -> Attempt | None:
         assert attempt.step is not None
         tries, message = attempt.step["attempts"], _message(error)
@@ -150,13 +199,17 @@ class Runner:
         if tries < limit and not (isinstance(error, StepFailed) and not attempt.undoing):
             self._record_error(attempt, message)
             time.sleep(_BACKOFF * 2 ** min(tries - 1, 4))
-            return self._begin(attempt.task_id)
-        self._give_up(attempt, operation, step, message)
-        return None
+            return self._begin_anew(attempt.task_id)
+        return self._give_up(attempt, operation, step, message, take)
 
     def _give_up(
-        self, attempt: Attempt, operation: Operation[Any, Any], step: Step[Any, Any], message: str
-    ) -> None:
+        self,
+        attempt: Attempt,
+        operation: Operation[Any, Any],
+        step: Step[Any, Any],
+        message: str,
+        take: Take,
+    ) -> Attempt | None:
         status = StepStatus.UNDO_FAILED if attempt.undoing else StepStatus.FAILED
 
         def record(connection: Writer) -> None:
@@ -169,7 +222,7 @@ class Runner:
                 connection.execute(_sql.begin_unwinding, {"task_id": attempt.task_id, "fail_reason": reason})
             self._go_on(connection, attempt.followed_by(status), operation, self._context(operation, attempt))
 
-        self._write(attempt, record)
+        return self._write(attempt, record, take)
 
     def _go_on(
         self,
@@ -182,7 +235,10 @@ class Runner:
         due = _due(outcome.task, outcome.steps)
         if due is not None:
             connection.execute(_sql.record_progress, {"task_id": outcome.task_id})
-            self._queue.enqueue(connection, outcome.task_id, due["host"])
+            place = (outcome.task_id, outcome.task["project_id"], due["host"])
+            # The worker that records looks for what is due by itself, and there is one a host.
+            is_here = all(step["host"] == due["host"] for step in outcome.steps)
+            (self._queue.hand_on if is_here else self._queue.enqueue)(connection, *place)
         else:
             self._end(connection, outcome, operation, context)
 
@@ -203,15 +259,17 @@ class Runner:
             _sql.finish_task, {"task_id": task_id, "status": status, "entities": Jsonb(entities)}
         )
         connection.execute(_sql.release_locks, [task_id])
+        self._queue.remove(connection, task_id)
 
-    def _write(self, attempt: Attempt, record: Callable[[Writer], None]) -> None:
+    def _write(self, attempt: Attempt, record: Callable[[Writer], None], take: Take) -> Attempt | None:
         """Record, unless a later attempt has begun: then this one was taken for dead, and its word counts no more."""
         with self._store.transaction() as connection:
             fence = {"task_id": attempt.task_id, "epoch": attempt.task["epoch"]}
             if connection.execute(_sql.lock_task, fence).fetchone() is None:
                 logger.warning("task %s: an outdated attempt may record nothing", attempt.task_id)
-                return
-            record(connection)
+            else:
+                record(connection)
+            return take(connection)
 
     def _record_step(
         self,
@@ -271,3 +329,9 @@ def _place(attempt: Attempt) -> dict[str, Any]:
 
 def _message(error: Exception) -> str:
     return str(error) or type(error).__name__
+
+
+def _allowance(countdown: Countdown) -> str:
+    deadline = countdown.deadline
+    idle = "" if deadline.idle is None else f", or {deadline.idle:g} s without getting on"
+    return f"{deadline.seconds:g} s{idle}"

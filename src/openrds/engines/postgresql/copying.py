@@ -23,6 +23,7 @@ from openrds.engines.postgresql import catalog, retitling
 from openrds.engines.postgresql.programs import Programs, environment, last_lines
 from openrds.engines.postgresql.sessions import Connection, superuser_session
 from openrds.engines.protocol import Copies, DatabaseCopy, EngineError, NodeSpec, TableCopy
+from openrds.hosts import commands
 
 
 @dataclass(frozen=True)
@@ -155,27 +156,29 @@ class PostgreSQLCopying:
         """
         identity = self.programs.user.identity()
         with tempfile.TemporaryFile() as first_log, tempfile.TemporaryFile() as second_log:
-            reader = subprocess.Popen(
-                [str(word) for word in first],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=first_log,
-                cwd="/",
-                env=dict(first_environment),
-                **identity,
-            )
-            writer = subprocess.Popen(
-                [str(word) for word in second],
-                stdin=reader.stdout,
-                stdout=second_log,
-                stderr=second_log,
-                cwd="/",
-                env=dict(second_environment),
-                **identity,
-            )
-            assert reader.stdout is not None
-            reader.stdout.close()
-            codes = writer.wait(), reader.wait()
+            with (
+                commands.running(
+                    first,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=first_log,
+                    cwd="/",
+                    env=dict(first_environment),
+                    **identity,
+                ) as reader,
+                commands.running(
+                    second,
+                    stdin=reader.stdout,
+                    stdout=second_log,
+                    stderr=second_log,
+                    cwd="/",
+                    env=dict(second_environment),
+                    **identity,
+                ) as writer,
+            ):
+                assert reader.stdout is not None
+                reader.stdout.close()
+                codes = writer.wait(), reader.wait()
             # The writer is the one to ask first: when it stops, the reader only finds that nobody listens.
             for code, program, log in zip(codes, (second, first), (second_log, first_log), strict=True):
                 if code != 0:

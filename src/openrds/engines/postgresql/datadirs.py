@@ -8,11 +8,13 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from openrds.engines.postgresql.configuration import SUPERUSER
+from openrds.engines.postgresql.turns import Turns
 from openrds.engines.protocol import EngineError, Installation
+from openrds.hosts import commands
 from openrds.hosts.errors import HostError
 from openrds.hosts.user import ServerUser
 
@@ -31,6 +33,7 @@ class DataDirectories:
     pool: Path
     user: ServerUser
     spares: int
+    turns: Turns = field(default_factory=Turns)
 
     def make(self, installation: Installation, data_dir: Path) -> None:
         """
@@ -45,9 +48,13 @@ class DataDirectories:
             raise EngineError(f"{data_dir} is not empty, and not a data directory of PostgreSQL.")
         for remains in data_dir.parent.glob(f".{data_dir.name}{_UNFINISHED}*"):
             shutil.rmtree(remains, ignore_errors=True)
-        if not self._take(installation, data_dir):
-            unfinished = data_dir.parent / f".{data_dir.name}{_UNFINISHED}{secrets.token_hex(4)}"
-            self._initdb(installation, unfinished, data_dir)
+        if self._take(installation, data_dir):
+            return
+        with self.turns.one():
+            # Others may have left one meanwhile.
+            if not self._take(installation, data_dir):
+                unfinished = data_dir.parent / f".{data_dir.name}{_UNFINISHED}{secrets.token_hex(4)}"
+                self._initdb(installation, unfinished, data_dir)
 
     def fill(self, installations: Iterable[Installation]) -> None:
         """
@@ -60,6 +67,7 @@ class DataDirectories:
             with self._filling(installation) as lock:
                 self._remove_remains(installation)
                 while len(self.ready(installation)) < self.spares:
+                    self.turns.await_quiet()
                     name = secrets.token_hex(8)
                     place = self._place(installation)
                     self._initdb(installation, place / (_UNFINISHED + name), place / name, lock)
@@ -161,22 +169,18 @@ class DataDirectories:
             EngineError: it failed; the message begins with `what`.
         """
         try:
-            done = subprocess.run(
+            code, output = commands.run(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
                 cwd="/",
                 env=_ENVIRONMENT,
                 timeout=seconds,
-                check=False,
                 pass_fds=pass_fds,
                 **self.user.identity(),
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineError(f"{what} failed: {error}") from error
-        if done.returncode != 0:
-            raise EngineError(f"{what} failed: {_last_lines(done.stdout)}")
+        if code != 0:
+            raise EngineError(f"{what} failed: {_last_lines(output)}")
 
 
 def is_data_directory(path: Path) -> bool:

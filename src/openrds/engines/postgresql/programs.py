@@ -8,7 +8,7 @@ from pathlib import Path
 
 from openrds.engines.postgresql.configuration import SUPERUSER
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
-from openrds.hosts import processes
+from openrds.hosts import commands, processes
 from openrds.hosts.processes import wait_until
 from openrds.hosts.user import ServerUser
 
@@ -61,22 +61,12 @@ class Programs:
         """
         name = Path(command[0]).name
         try:
-            done = subprocess.run(
-                [str(word) for word in command],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                env=environment(node),
-                check=False,
-                **self.user.identity(),
-            )
+            code, output = commands.run(command, cwd=folder, env=environment(node), **self.user.identity())
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineError(f"{name} could not be run: {error}") from error
-        if done.returncode != 0:
-            said = last_lines(done.stdout) or f"it ended with {done.returncode}"
-            raise EngineError(f"{name} failed: {said}")
-        return done.stdout.decode(errors="replace")
+        if code != 0:
+            raise EngineError(f"{name} failed: {last_lines(output) or f'it ended with {code}'}")
+        return output.decode(errors="replace")
 
     def end(self, folder: Path) -> None:
         """End what a worker that was killed left at work on a node.

@@ -9,12 +9,13 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from openrds.domain.deadline import ended_with_step
 from openrds.engines.postgresql import configuration, postmaster, sessions
 from openrds.engines.postgresql.datadirs import is_data_directory
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.replication import PostgreSQLReplication
 from openrds.engines.protocol import EngineError, NodeSpec
-from openrds.hosts import processes
+from openrds.hosts import commands, processes
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
 from openrds.hosts.limits import Limit, Limits, NoLimits
@@ -251,7 +252,9 @@ class PostgreSQLServer:
         def settled() -> bool:
             return postmaster.status_of(self.node, process) in self._up or not process.is_alive()
 
-        if not wait_until(settled, self._start_seconds):
+        with ended_with_step(lambda: None, lambda: commands.bytes_moved(process.pid)):
+            is_settled = wait_until(settled, self._start_seconds)
+        if not is_settled:
             raise self._error(f"it is still starting after {self._start_seconds:g} s.\n{log.last_lines()}")
         if process.is_alive():
             return

@@ -1,5 +1,6 @@
 """Sessions of openrds' own superuser, over the Unix socket."""
 
+import contextlib
 import socket
 import struct
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from openrds.domain.deadline import ended_with_step
 from openrds.engines.postgresql.configuration import SUPERUSER, socket_path
 from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts.processes import wait_until
@@ -52,7 +54,10 @@ def superuser_session(node: NodeSpec, database: str | None = None) -> Iterator[C
         EngineError: the server does not let us in, or a statement in the session failed.
     """
     try:
-        with _connect_to(node, database) if database else _connect(node) as connection:
+        with (
+            _connect_to(node, database) if database else _connect(node) as connection,
+            ended_with_step(lambda: _cancel(connection)),
+        ):
             yield connection
     except psycopg.Error as error:
         # Not the full text: it may quote the statement.
@@ -137,6 +142,11 @@ def _grant_standing(connection: Connection, role: sql.Identifier) -> None:
     connection.execute(sql.SQL("GRANT {} TO {}").format(memberships, role))
     if connection.execute("SELECT FROM pg_database WHERE datname = 'postgres'").rowcount:
         connection.execute(sql.SQL("ALTER DATABASE postgres OWNER TO {}").format(role))
+
+
+def _cancel(connection: Connection) -> None:
+    with contextlib.suppress(psycopg.Error):
+        connection.cancel_safe(timeout=_CONNECT_SECONDS)
 
 
 def _connect(node: NodeSpec) -> Connection:

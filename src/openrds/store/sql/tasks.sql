@@ -90,60 +90,6 @@ from step join task on task.id = step.task_id
 where step.task_id = %(task_id)s and step.position = %(position)s and step.attempts = 1
 on conflict (operation, step) do update set seconds = 0.8 * step_duration.seconds + 0.2 * excluded.seconds
 
--- name: stranded
-select task.id, step.host
-from task
-cross join lateral (
-    select host from step
-    where task_id = task.id
-      and case when task.unwinding then status in ('Running', 'Completed', 'Failed', 'Undoing')
-               else status in ('Planned', 'Running') end
-    order by case when task.unwinding then -position else position end
-    limit 1
-) as step
-where task.status = 'Running' and task.changed_at < now() - %(grace)s::interval
-  and not exists (select from procrastinate_jobs as job
-                  where job.queueing_lock = task.id::text and job.status in ('todo', 'doing'))
-
--- A step makes its successor due before its own job leaves the queue, so a dead worker may leave several jobs of
--- one task. Only the last of them is due; a second one that waits would break the queueing lock.
-
--- name: abandon_jobs_of_host
-with due as (
-    select distinct on (queueing_lock) id from procrastinate_jobs
-    where queue_name = %(queue)s and status in ('todo', 'doing')
-    order by queueing_lock, status = 'todo' desc, id desc
-), spent as (
-    delete from procrastinate_jobs
-    where queue_name = %(queue)s and status = 'doing' and id not in (select id from due)
-)
-update procrastinate_jobs set status = 'todo', worker_id = null
-where status = 'doing' and id in (select id from due)
-
--- name: abandon_jobs_of_silent_workers
-with silent as (
-    select id, queueing_lock from procrastinate_jobs as job
-    where status = 'doing'
-      and not exists (select from procrastinate_workers as worker
-                      where worker.id = job.worker_id
-                        and worker.last_heartbeat > now() - %(timeout)s::interval)
-), due as (
-    select distinct on (queueing_lock) id from procrastinate_jobs
-    where queueing_lock in (select queueing_lock from silent) and status in ('todo', 'doing')
-    order by queueing_lock, status = 'todo' desc, id desc
-), spent as (
-    delete from procrastinate_jobs
-    where id in (select id from silent) and id not in (select id from due)
-)
-update procrastinate_jobs as job set status = 'todo', worker_id = null
-where id in (select id from silent) and id in (select id from due)
-returning job.queue_name
-
--- The queue announces a job that is inserted, and not one that is due again.
-
--- name: announce_due_job
-select pg_notify('procrastinate_queue_v1#' || %s, '{"type": "job_inserted", "job_id": 0}')
-
 -- name: add_count_changes
 select add_task_count_changes(%s) as added
 
@@ -255,9 +201,6 @@ select name, status, sum(tasks)::bigint as tasks from (
     union all
     select name, status, change from task_count_change
 ) as counted group by name, status having sum(tasks) > 0
-
--- name: queue_depth
-select queue_name, status::text, count(*) as jobs from procrastinate_jobs group by queue_name, status
 
 -- name: step_durations
 select operation, step, seconds from step_duration
