@@ -9,6 +9,7 @@ import pytest
 
 from openrds.domain.capacity import GB, is_full
 from openrds.operations import enlarge_volume, restart_instance
+from openrds.operations.roster import Roster
 from openrds.operations.volume_watch import VolumeWatch
 from support.scenarios import active_instance
 from support.workbench import PASSWORD, Workbench
@@ -55,7 +56,7 @@ def make_ballast(connection: psycopg.Connection[tuple[object, ...]]) -> None:
 
 
 def look(bench: Workbench, instance_id: str) -> str:
-    VolumeWatch(bench.resources).look_after_volumes()
+    VolumeWatch(bench.resources, Roster(bench.resources)).look_after_volumes()
     return str(bench.resources.instance(instance_id)["status"])
 
 
@@ -148,9 +149,11 @@ def test_an_instance_with_a_task_is_left_alone(workbench: Workbench, instance_id
 def test_a_volume_is_looked_at_when_it_could_have_been_filled(workbench: Workbench, instance_id: str) -> None:
     set_size(workbench, instance_id, 40)
     now = [1000.0]
-    watch = VolumeWatch(workbench.resources, clock=lambda: now[0])
+    roster = Roster(workbench.resources)
+    watch = VolumeWatch(workbench.resources, roster, clock=lambda: now[0])
     watch.look_after_volumes()
     set_size(workbench, instance_id, 1)
+    roster.refresh()
     fill(workbench, instance_id, leave=20 * 2**20)
 
     watch.look_after_volumes()

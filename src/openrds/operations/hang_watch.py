@@ -6,10 +6,11 @@ Its death is then the monitor's: a standby takes over, or the server is started 
 import logging
 import time
 from collections.abc import Callable
+from itertools import chain
 
 from openrds.engines.protocol import EngineError, Server
-from openrds.operations.monitor import nodes_to_watch
 from openrds.operations.resources import Resources
+from openrds.operations.roster import Roster
 from openrds.store.database import Row
 from openrds.store.queries import Queries
 from openrds.tasks.operation import StepFailed
@@ -22,18 +23,20 @@ _sql = Queries("instances")
 class HangWatch:
     """Looks at the servers of one host, round after round; there must be several rounds in a `hang_timeout`."""
 
-    def __init__(self, resources: Resources, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, resources: Resources, roster: Roster, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._resources = resources
+        self._roster = roster
         self._clock = clock
         self._hangs_since: dict[str, float] = {}
 
     def look_after_servers(self) -> None:
-        resources = self._resources
         before, self._hangs_since = self._hangs_since, {}
-        for row in nodes_to_watch(resources):
+        for row in chain.from_iterable(self._roster.instances()):
             try:
                 begun = self._clock()
-                server = resources.node_server(row["id"], row["node_id"])
+                server = self._resources.server_by_itself(row)
                 if server.hangs():
                     self._hangs_since[row["node_id"]] = before.get(row["node_id"], begun)
                     self._kill_after_timeout(row, server)

@@ -1,20 +1,22 @@
 """The host agent's eye on its servers: a dead one is replaced or restarted, one that keeps dying is given up."""
 
 import logging
-from collections.abc import Sequence
-from itertools import groupby
+import time
+from collections.abc import Callable, Collection, Sequence
 
 from openrds.domain.errors import Refusal
 from openrds.domain.instance import Confirmation, InstanceStatus, InstanceType, NodeRole, SwitchStrategy
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import EngineError
 from openrds.hosts import processes
-from openrds.hosts.processes import Process, wait_for_death
+from openrds.hosts.deaths import Deathwatch
+from openrds.hosts.processes import Process
 from openrds.operations import rebuild_standby, switchover
 from openrds.operations.intake import Intake
 from openrds.operations.replication import replicates_synchronously
 from openrds.operations.resources import Resources, set_status
 from openrds.operations.restart_instance import RESTART_INSTANCE
+from openrds.operations.roster import MAX_REVIVALS, Roster, nodes_to_watch
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import StepFailed
@@ -24,41 +26,67 @@ logger = logging.getLogger(__name__)
 
 _sql = Queries("instances")
 
-#: A server that dies more often than this within ten minutes is not restarted again.
-MAX_REVIVALS = 3
+#: So many times `monitor_interval` there is between looks at all servers, also those of which nothing was heard.
+#: In these standbys are asked whether they still hear of each change; to ask costs a session.
+_INTERVALS_BETWEEN_ALL = 15
 
-#: Rounds after which standbys are asked whether they still hear of each change; to ask costs a session.
-_ROUNDS_BETWEEN_QUESTIONS = 15
+#: Seconds for which a replica must have lost touch: a primary that has just come back is found by itself.
+_LOST_SECONDS = 2.0
 
 
 class Monitor:
-    """Looks after the servers of one host, round after round."""
+    """Looks after the servers of one host: after those of which something was heard, and now and then after all."""
 
-    def __init__(self, resources: Resources, queue: Queue) -> None:
+    def __init__(
+        self,
+        resources: Resources,
+        queue: Queue,
+        roster: Roster,
+        deaths: Deathwatch,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._resources = resources
         self._queue = queue
+        self._roster = roster
+        self._deaths = deaths
+        self._clock = clock
         # What does not run when we come is what `openrds down` or a reboot stopped: it did not die.
         self._adopting = True
         self._living: list[Process] = []
-        self._rounds = 0
+        self._unwell: frozenset[str] = frozenset()
+        self._all_due = 0.0
+        self._looks_at_all = True
 
-    def look_and_wait(self) -> None:
-        """A round, and then the time until the next one: `monitor_interval`, or until one of the servers dies."""
-        try:
-            self.look_after_servers()
-        except Exception:
-            self._living = []
-            raise
-        finally:
-            wait_for_death(self._living, self._resources.settings.monitor_interval)
+    def look(self, heard: Collection[str] | None) -> float:
+        """
+        Look after the instances of which something was heard, with None after all; and after those that were not well.
 
-    def look_after_servers(self) -> None:
-        """Bring the status of every instance on this host in line with its servers."""
+        In so many seconds that is to be done again, though nothing be heard.
+        """
+        self._looks_at_all = heard is None or self._clock() >= self._all_due
+        if self._looks_at_all:
+            self._all_due = 0.0
+        self._look_after_some(None if self._looks_at_all else {*(heard or ()), *self._unwell})
+        interval = self._resources.settings.monitor_interval
+        if self._looks_at_all:
+            self._adopting = False
+            self._all_due = self._clock() + _INTERVALS_BETWEEN_ALL * interval
+        return interval if self._unwell else max(0.0, self._all_due - self._clock())
+
+    def _look_after_some(self, instance_ids: Collection[str] | None) -> None:
+        """Bring the status of instances in line with their servers, and have the deaths of these told."""
+        found = self._roster.refresh(instance_ids)
+        gone = self._deaths.names() if instance_ids is None else set(instance_ids)
+        for id_ in gone - {nodes[0]["id"] for nodes in found}:
+            self._deaths.watch(id_, ())
+        self._unwell = frozenset(nodes[0]["id"] for nodes in found if not self._leave_well(nodes))
+
+    def _leave_well(self, nodes: Sequence[Row]) -> bool:
+        """Whether nothing need be done for an instance until something is heard of it."""
         self._living = []
-        for _, nodes in groupby(nodes_to_watch(self._resources), lambda row: row["id"]):
-            self._look_after(list(nodes))
-        self._adopting = False
-        self._rounds += 1
+        self._look_after(nodes)
+        self._deaths.watch(nodes[0]["id"], self._living)
+        return len(self._living) == len(nodes) and all(map(_is_well, nodes))
 
     def _look_after(self, nodes: Sequence[Row]) -> None:
         """The nodes of one instance, the primary first. What is done for one may mend the others."""
@@ -96,8 +124,10 @@ class Monitor:
         return True
 
     def _has_lost_touch(self, row: Row) -> bool:
-        """Seen twice, some seconds apart: a primary that has just come back is found by itself."""
+        """Noted some time ago, and so still: a primary that has just come back is found by itself."""
         if row["replication"] is None or row["replication"]["streaming"]:
+            return False
+        if (row["now"] - row["replication_seen_at"]).total_seconds() < _LOST_SECONDS:
             return False
         resources = self._resources
         if resources.instance(row["replica_of"])["status"] != InstanceStatus.ACTIVE:
@@ -120,9 +150,9 @@ class Monitor:
     def _is_standby_well(self, row: Row) -> bool:
         if not self._is_running(row):
             return False
-        if replicates_synchronously(row) and row["confirmation"] != Confirmation.YES:
+        if not _has_all(row):
             return False
-        if self._rounds % _ROUNDS_BETWEEN_QUESTIONS:
+        if not self._looks_at_all:
             return True
         return self._resources.node_server(row["id"], row["node_id"]).replication.state().streaming
 
@@ -153,25 +183,32 @@ class Monitor:
     def _may_take_over(self, node: Row) -> bool:
         if node["type"] != InstanceType.HA or node["role"] != NodeRole.SLAVE:
             return False
-        has_all = node["confirmation"] == Confirmation.YES or not replicates_synchronously(node)
-        return has_all and self._is_running(node)
+        return _has_all(node) and self._is_running(node)
 
     def _is_running(self, row: Row) -> bool:
         """Its record says so in most rounds; only where it does not is the server asked, which costs more."""
-        process = processes.find(self._resources.record(row["node_id"]))
-        if process is not None:
+        record = self._resources.record(row["node_id"])
+        process = processes.find(record)
+        if process is None and self._resources.node_server(row["id"], row["node_id"]).is_running():
+            process = processes.find(record)  # which was wrong, and has been put right
+        if process is not None and process not in self._living:
             self._living.append(process)
-            return True
-        return self._resources.node_server(row["id"], row["node_id"]).is_running()
+        return process is not None
 
     def _intake(self, connection: Writer, row: Row) -> Intake:
         return Intake(connection, self._queue, self._resources.settings, row["project_id"])
 
 
-def nodes_to_watch(resources: Resources) -> list[Row]:
-    """The nodes of this host whose instances are at rest, instance by instance, the primary first."""
-    wanted = {"host": resources.settings.host, "most": MAX_REVIVALS}
-    return resources.store.rows(_sql.nodes_to_watch, wanted)
+def _is_well(row: Row) -> bool:
+    """What the store says of a node: that it needs no looking after."""
+    if row["status"] == InstanceStatus.FAILED or (row["replication"] and not row["replication"]["streaming"]):
+        return False
+    return row["role"] != NodeRole.SLAVE or _has_all(row)
+
+
+def _has_all(node: Row) -> bool:
+    """Whether a standby has all that was acknowledged."""
+    return node["confirmation"] == Confirmation.YES or not replicates_synchronously(node)
 
 
 def tidy_servers(resources: Resources) -> None:

@@ -106,6 +106,15 @@ class Resources:
         """The server of one node of an instance."""
         return self.server(self.instance(instance_id), self.node(instance_id, node_id))
 
+    def server_by_itself(self, row: Row) -> Server:
+        """The server of a row of `nodes_to_watch`, whoever it follows: to look at, and not to be started.
+
+        Raises:
+            StepFailed: the host no longer has the binaries of the instance's version.
+        """
+        node = {"id": row["node_id"], "address": row["node_address"]}
+        return self.engines[EngineName(row["engine"])].server(self._spec(row, node))
+
     def changed(self, server: Server, **changes: Any) -> Server:
         """The same server as it would be if its node were otherwise."""
         return self.engines[server.node.installation.engine].server(replace(server.node, **changes))
@@ -145,14 +154,17 @@ class Resources:
         rows = self.store.rows(_sql.routes_of_host, [self.settings.host])
         return {Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows}
 
-    def keep_routes(self) -> None:
+    def keep_routes(self) -> bool:
         """The same now and then. Where nothing is passed on, and nothing was, the machine need not be asked.
+
+        Whether there is something to be passed on.
 
         Raises:
             HostError: not all of it is in place.
         """
         if not self._is_idle.is_set() or self.routes():
             self.apply_routes()
+        return not self._is_idle.is_set()
 
     def apply_routes(self, *addresses: str) -> None:
         """Pass on what the store says is to be passed on by this host, now.

@@ -25,7 +25,8 @@ max_worker_processes = 2
 max_parallel_workers_per_gather = 0
 jit = off
 random_page_cost = 1.1
-autovacuum_naptime = 15s
+autovacuum_naptime = 60s
+bgwriter_delay = 10s
 autovacuum_max_workers = 1
 """
 

@@ -217,21 +217,16 @@ select * from host where name = %s
 select * from host order by name
 
 -- name: nodes_to_watch
-select instance.*, node.id as node_id, node.role, node.confirmation, node.replication,
+-- All of a host, or those of some instances.
+select instance.*, node.id as node_id, node.address as node_address, node.role, node.confirmation, node.used_bytes,
+       node.replication, node.replication_seen_at, now() as now,
        node.revived_at > now() - interval '10 minutes' and node.revivals > %(most)s as keeps_dying
 from node join instance on instance.id = node.instance_id
 where node.host = %(host)s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP', 'STORAGE FULL')
   and not instance.deleting
+  and (%(ids)s::text[] is null or instance.id = any(%(ids)s))
   and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
 order by instance.id, node.role = 'slave', node.id
-
--- name: volumes_to_watch
-select instance.id, instance.volume_size, instance.storage_full, node.id as node_id, node.used_bytes
-from node join instance on instance.id = node.instance_id
-where node.host = %s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP', 'STORAGE FULL')
-  and not instance.deleting
-  and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
-order by instance.id
 
 -- name: instance_at_rest
 -- Locked: an operation that comes meanwhile waits until we are done with it.

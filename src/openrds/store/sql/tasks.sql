@@ -144,6 +144,9 @@ returning job.queue_name
 -- name: announce_due_job
 select pg_notify('procrastinate_queue_v1#' || %s, '{"type": "job_inserted", "job_id": 0}')
 
+-- name: any_runs
+select exists (select from task where status = 'Running') as running
+
 -- name: add_count_changes
 select add_task_count_changes(%s) as added
 
