@@ -90,6 +90,14 @@ async def _store_metrics(service: Service) -> CollectorRegistry:
     instances = Gauge("openrds_instances", "Instances.", ["engine", "status"], registry=registry)
     for row in await service.reads.rows(_instances.count_by_status):
         instances.labels(row["engine"], row["status"]).set(row["instances"])
+    revivals = Gauge(
+        "openrds_revivals",
+        "How often in a row a server was brought back in the last minutes.",
+        ["instance"],
+        registry=registry,
+    )
+    for row in await service.reads.rows(_instances.revivals_of_instances):
+        revivals.labels(row["instance_id"]).set(row["revivals"])
     return registry
 
 

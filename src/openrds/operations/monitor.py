@@ -1,21 +1,23 @@
-"""The host agent's eye on its servers: a dead one is replaced or restarted, one that keeps dying is given up."""
+"""The host agent's eye on its servers: who is to serve and does not is brought back, for as long as it takes.
+
+What it sees and what it does about it are apart: this module looks, `operations/revival.py` acts.
+"""
 
 import logging
 from collections.abc import Sequence
 from itertools import groupby
 
 from openrds.domain.errors import Refusal
-from openrds.domain.instance import Confirmation, InstanceStatus, InstanceType, NodeRole, SwitchStrategy
-from openrds.domain.task import TaskName
+from openrds.domain.instance import Confirmation, InstanceStatus, InstanceType, NodeRole
+from openrds.domain.recovery import seconds_until_due
 from openrds.engines.protocol import EngineError
 from openrds.hosts import processes
+from openrds.hosts.errors import HostError
 from openrds.hosts.processes import Process, wait_for_death
-from openrds.operations import rebuild_standby, switchover
-from openrds.operations.intake import Intake
 from openrds.operations.replication import replicates_synchronously
-from openrds.operations.resources import Resources, set_status
-from openrds.operations.restart_instance import RESTART_INSTANCE
-from openrds.store.database import Row, Writer
+from openrds.operations.resources import Resources, is_serving
+from openrds.operations.revival import Revival
+from openrds.store.database import Row
 from openrds.store.queries import Queries
 from openrds.tasks.operation import StepFailed
 from openrds.tasks.queue import Queue
@@ -24,11 +26,10 @@ logger = logging.getLogger(__name__)
 
 _sql = Queries("instances")
 
-#: A server that dies more often than this within ten minutes is not restarted again.
-MAX_REVIVALS = 3
-
 #: Rounds after which standbys are asked whether they still hear of each change; to ask costs a session.
 _ROUNDS_BETWEEN_QUESTIONS = 15
+
+_AT_REST = (InstanceStatus.ACTIVE, InstanceStatus.STORAGE_FULL)
 
 
 class Monitor:
@@ -36,7 +37,7 @@ class Monitor:
 
     def __init__(self, resources: Resources, queue: Queue) -> None:
         self._resources = resources
-        self._queue = queue
+        self._revival = Revival(resources, queue)
         # What does not run when we come is what `openrds down` or a reboot stopped: it did not die.
         self._adopting = True
         self._living: list[Process] = []
@@ -66,33 +67,45 @@ class Monitor:
             try:
                 if self._mend(row, nodes):
                     return
-            except (StepFailed, Refusal, EngineError):
+            except (StepFailed, Refusal, EngineError, HostError):
                 # Its binaries are gone, or a caller's operation came first: the next round sees what became of it.
                 logger.warning("instance %s could not be looked after", row["id"], exc_info=True)
                 return
 
     def _mend(self, row: Row, nodes: Sequence[Row]) -> bool:
-        """Whether there was something to do, and it was begun."""
+        """Whether there was something to do."""
         if row["role"] == NodeRole.SLAVE:
             return self._mend_standby(row)
-        running = self._is_running(row)
-        if row["status"] == InstanceStatus.FAILED:
-            if running and self._resources.node_server(row["id"], row["node_id"]).answers():
-                _settle(self._resources, row, InstanceStatus.ACTIVE)
-            return True
-        if not running:
+        if not self._is_running(row):
             self._replace(row, nodes)
-        return not running or self._mend_replica(row)
+            return True
+        if row["status"] not in _AT_REST:
+            if is_serving(self._resources, row, self._resources.node(row["id"], row["node_id"])):
+                self._revival.note_serving(row)
+            return True
+        return self._mend_replica(row)
+
+    def _replace(self, row: Row, nodes: Sequence[Row]) -> None:
+        """By its standby where that has all that was acknowledged; else it is brought back when that is due."""
+        standby = next((node for node in nodes if self._may_take_over(node)), None)
+        seconds = self._seconds_until_due(row)
+        if standby is not None and (row["status"] in _AT_REST or not seconds):
+            self._revival.let_take_over(row, standby)
+        elif not seconds:
+            self._revival.bring_back(row, died=not self._adopting)
+        elif row["status"] in _AT_REST:
+            self._revival.note_down(row, seconds)
 
     def _mend_replica(self, row: Row) -> bool:
         """One that runs and does not hear of its primary's changes, which is at rest, is made to follow again."""
-        if row["role"] != NodeRole.READ_REPLICA or row["keeps_dying"] or not self._has_lost_touch(row):
+        if (
+            row["role"] != NodeRole.READ_REPLICA
+            or self._seconds_until_due(row)
+            or not self._has_lost_touch(row)
+        ):
             return False
-        with self._resources.store.transaction() as connection:
-            intake = self._intake(connection, row)
-            logger.warning("read replica %s has lost touch with its primary", row["id"])
-            rebuild_standby.begin(intake, intake.instance(row["id"]), row["node_id"])
-            _keeps_dying(connection, row)
+        logger.warning("read replica %s has lost touch with its primary", row["id"])
+        self._revival.rebuild(row)
         return True
 
     def _has_lost_touch(self, row: Row) -> bool:
@@ -107,14 +120,14 @@ class Monitor:
         return not resources.node_server(row["id"], row["node_id"]).replication.state().streaming
 
     def _mend_standby(self, row: Row) -> bool:
-        """One that keeps dying is left alone for ten minutes: the instance serves without it."""
-        if row["keeps_dying"] or self._is_standby_well(row):
+        """Until one that keeps dying is brought back again the instance serves without it."""
+        if self._is_standby_well(row):
             return False
-        with self._resources.store.transaction() as connection:
-            intake = self._intake(connection, row)
-            logger.warning("the standby of instance %s is brought back", row["id"])
-            rebuild_standby.begin(intake, intake.instance(row["id"]), row["node_id"])
-            _keeps_dying(connection, row)
+        if self._seconds_until_due(row):
+            self._revival.release_writes(row)
+            return False
+        logger.warning("the standby of instance %s is brought back", row["id"])
+        self._revival.rebuild(row)
         return True
 
     def _is_standby_well(self, row: Row) -> bool:
@@ -126,29 +139,9 @@ class Monitor:
             return True
         return self._resources.node_server(row["id"], row["node_id"]).replication.state().streaming
 
-    def _replace(self, row: Row, nodes: Sequence[Row]) -> None:
-        """By its standby where that has all that was acknowledged; else the dead one is restarted."""
-        with self._resources.store.transaction() as connection:
-            intake = self._intake(connection, row)
-            instance = intake.instance(row["id"])
-            standby = next((node for node in nodes if self._may_take_over(node)), None)
-            if standby is not None:
-                logger.warning("the primary of instance %s died and is replaced by its standby", row["id"])
-                parameters = switchover.Parameters(
-                    row["node_id"],
-                    standby["node_id"],
-                    force=True,
-                    rescue=not replicates_synchronously(row)
-                    and row["switch_strategy"] == SwitchStrategy.RELIABILITY,
-                )
-                switchover.begin(intake, instance, parameters)
-            elif not self._adopting and _keeps_dying(connection, row):
-                logger.error("instance %s keeps dying and is given up", row["id"])
-                intake.set_status(instance, InstanceStatus.FAILED)
-            else:
-                logger.warning("the server of instance %s does not run and is restarted", row["id"])
-                intake.accept(instance, RESTART_INSTANCE, TaskName.RESTART)
-                intake.set_status(instance, InstanceStatus.REBOOTING)
+    def _seconds_until_due(self, row: Row) -> float:
+        """Until it may be brought back. When we come, at once: it may be the machine that died."""
+        return 0.0 if self._adopting else seconds_until_due(row["revivals"], row["revived_at"], row["now"])
 
     def _may_take_over(self, node: Row) -> bool:
         if node["type"] != InstanceType.HA or node["role"] != NodeRole.SLAVE:
@@ -164,14 +157,10 @@ class Monitor:
             return True
         return self._resources.node_server(row["id"], row["node_id"]).is_running()
 
-    def _intake(self, connection: Writer, row: Row) -> Intake:
-        return Intake(connection, self._queue, self._resources.settings, row["project_id"])
-
 
 def nodes_to_watch(resources: Resources) -> list[Row]:
-    """The nodes of this host whose instances are at rest, instance by instance, the primary first."""
-    wanted = {"host": resources.settings.host, "most": MAX_REVIVALS}
-    return resources.store.rows(_sql.nodes_to_watch, wanted)
+    """The nodes of the instances of this host that are to serve and are not held by a task, the primary first."""
+    return resources.store.rows(_sql.nodes_to_watch, [resources.settings.host])
 
 
 def tidy_servers(resources: Resources) -> None:
@@ -181,13 +170,3 @@ def tidy_servers(resources: Resources) -> None:
             resources.node_server(row["id"], row["node_id"]).tidy(keep_days=row["backup_keep_days"])
         except (StepFailed, EngineError):
             logger.warning("instance %s could not be tidied", row["id"], exc_info=True)
-
-
-def _keeps_dying(connection: Writer, row: Row) -> bool:
-    (node,) = connection.execute(_sql.note_revival, [row["node_id"]]).fetchall()
-    return bool(node["revivals"] > MAX_REVIVALS)
-
-
-def _settle(resources: Resources, row: Row, status: InstanceStatus) -> None:
-    with resources.store.transaction() as connection:
-        set_status(connection, row["id"], status)
