@@ -310,17 +310,17 @@ def running_service(start: bool = True, **options: str) -> Iterator[ServiceUnder
         shutil.rmtree(root)
 
 
-def kill_all_below(folder: Path) -> None:
-    """Kill whoever names the folder or works in it, and whoever they begin meanwhile."""
+def kill_all_below(*folders: Path) -> None:
+    """Kill whoever names one of the folders or works in it, and whoever they begin meanwhile."""
 
     def kill() -> bool:
-        found = list(_processes_below(folder))
+        found = [process for folder in folders for process in _processes_below(folder)]
         for process in found:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         return not found
 
-    wait_for(kill, 30, f"the death of all in {folder}")
+    wait_for(kill, 30, f"the death of all in {folders}")
 
 
 def _processes_below(folder: Path) -> Iterator[psutil.Process]:

@@ -17,11 +17,14 @@ from prometheus_client.core import REGISTRY
 from openrds.api.refusals import refusals
 from openrds.api.state import Service
 from openrds.domain.errors import ErrorCode
+from openrds.store.database import answered_within
 from openrds.store.queries import Queries
 
 _tasks = Queries("tasks")
 _instances = Queries("instances")
 
+#: The store must answer in so many seconds to count as ready.
+_READY_SECONDS = 3.0
 _PUBLIC = {"public": True}
 _NOT_READY = ResponseSpec(str, media_type=MediaType.TEXT, description="The store does not answer.")
 
@@ -51,7 +54,8 @@ async def readyz(request: Request[None, None, State]) -> Response[str]:
     """The store answers, so that requests can be served."""
     service: Service = request.app.state.service
     try:
-        await service.reads.row(b"select 1 as one")
+        async with answered_within(_READY_SECONDS):
+            await service.reads.row(b"select 1 as one")
     except psycopg.OperationalError:
         return Response("the store does not answer", status_code=503)
     return Response("ok")
