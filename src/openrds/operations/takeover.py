@@ -1,15 +1,25 @@
 """How a standby takes its primary's place, and the primary the standby's."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from openrds.engines.protocol import EngineError, Server
 from openrds.operations.addresses import where_clients_come
-from openrds.operations.replication import build_standby, give_own_address, note_new_primary, turn_replicas
+from openrds.operations.replication import (
+    build_standby,
+    doubt_log,
+    give_own_address,
+    note_new_primary,
+    trust_log,
+    turn_replicas,
+)
 from openrds.operations.resources import Resources
 from openrds.operations.serving import bring_all_back, start_primary
 from openrds.store.database import Writer
 from openrds.tasks.operation import StepFailed
+
+logger = logging.getLogger(__name__)
 
 #: A standby that lacks more than this would keep clients waiting for long.
 _MOST_LAG_BYTES = 64 * 2**20
@@ -124,9 +134,18 @@ class Takeover:
         else:
             bring_all_back(self.resources, self.instance_id)
 
+    def _hand_in_log(self) -> None:
+        """Of a dead primary, before anything else is done with its data: until then no moment since can be restored."""
+        try:
+            self.old.replication.archive_remains()
+            trust_log(self.resources, self.instance_id)
+        except EngineError:
+            logger.warning("the log of %s is not archived yet", self.old_node_id, exc_info=True)
+
     def _note_roles(self) -> None:
         with self.resources.store.transaction() as connection:
             note_new_primary(connection, self.old_node_id, self.new_node_id)
+            doubt_log(connection, self.instance_id)
             self.note(connection)
 
     def _lead_clients(self) -> None:
@@ -141,5 +160,6 @@ class Takeover:
 
     def rejoin(self) -> None:
         """The old primary becomes the standby, and read replicas follow the new primary."""
+        self._hand_in_log()
         build_standby(self.resources, self.instance_id, self.old)
         turn_replicas(self.resources, self.instance_id)

@@ -6,3 +6,6 @@ where status = 'SHUTDOWN'
    or id in (select instance_lock.instance_id from instance_lock join task on task.id = instance_lock.task_id
              where task.operation = 'stop_instance');
 update instance set wanted = 'gone' where deleting or status = 'CREATE FAIL';
+
+-- Up to when the log that follows a backup is known to go on. Null: to this moment.
+alter table backup add column reaches timestamptz;
