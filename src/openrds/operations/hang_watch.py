@@ -1,23 +1,20 @@
 """The host agent's eye on servers that live and serve nobody: one that hangs for long is killed.
 
-Its death is then the monitor's: a standby takes over, or the server is started again.
+Its death is then the monitor's: a standby takes over, or the server is started again. While a task holds the instance
+it is the task's, which may be waiting for that very server.
 """
 
 import logging
 import time
 from collections.abc import Callable
-from itertools import chain
 
 from openrds.engines.protocol import EngineError, Server
 from openrds.operations.resources import Resources
 from openrds.operations.roster import Roster
 from openrds.store.database import Row
-from openrds.store.queries import Queries
 from openrds.tasks.operation import StepFailed
 
 logger = logging.getLogger(__name__)
-
-_sql = Queries("instances")
 
 
 class HangWatch:
@@ -33,7 +30,7 @@ class HangWatch:
 
     def look_after_servers(self) -> None:
         before, self._hangs_since = self._hangs_since, {}
-        for row in chain.from_iterable(self._roster.instances()):
+        for row in self._roster.nodes():
             try:
                 begun = self._clock()
                 server = self._resources.server_by_itself(row)
@@ -45,9 +42,6 @@ class HangWatch:
 
     def _kill_after_timeout(self, row: Row, server: Server) -> None:
         hung = self._clock() - self._hangs_since[row["node_id"]]
-        if hung < self._resources.settings.hang_timeout:
-            return
-        with self._resources.store.transaction() as connection:
-            if connection.execute(_sql.instance_at_rest, [row["id"]]).fetchone():
-                logger.error("a server of instance %s has hung for %.0f s and is killed", row["id"], hung)
-                server.kill()
+        if hung >= self._resources.settings.hang_timeout:
+            logger.error("a server of instance %s has hung for %.0f s and is killed", row["id"], hung)
+            server.kill()

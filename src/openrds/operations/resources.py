@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import Confirmation, InstanceStatus, NodeRole
+from openrds.domain.instance import Confirmation, InstanceStatus, NodeRole, Wanted
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
 from openrds.hosts import processes
@@ -107,7 +107,7 @@ class Resources:
         return self.server(self.instance(instance_id), self.node(instance_id, node_id))
 
     def server_by_itself(self, row: Row) -> Server:
-        """The server of a row of `nodes_to_watch`, whoever it follows: to look at, and not to be started.
+        """The server of a row of `nodes_of_host`, whoever it follows: to look at, and not to be started.
 
         Raises:
             StepFailed: the host no longer has the binaries of the instance's version.
@@ -231,6 +231,10 @@ def set_status(
     connection.execute(_sql.set_status, {"id": instance_id, "status": status, "deleting": deleting})
 
 
+def set_wanted(connection: Writer, instance_id: str, wanted: Wanted) -> None:
+    connection.execute(_sql.set_wanted, {"id": instance_id, "wanted": wanted})
+
+
 def become_active(context: StepContext[Resources, P], connection: Writer) -> Output:
     """After a success of which there is nothing more to say."""
     set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
@@ -238,9 +242,9 @@ def become_active(context: StepContext[Resources, P], connection: Writer) -> Out
 
 
 def settle_by_looking(context: StepContext[Resources, P], connection: Writer) -> None:
-    """After a failure: the instance is ACTIVE if it serves, and else FAILED.
+    """After a failure: the instance is ACTIVE if it serves, and else FAILED: down for now.
 
-    A standby that is missing is the monitor's to bring back.
+    What is missing is the monitor's to bring back.
     """
     settle(context.resources, connection, context.instance_id)
 

@@ -1,8 +1,8 @@
-"""Which nodes of this host are to be looked after, kept in mind so that the store need not be asked each time."""
+"""Which nodes this host has, kept in mind so that the store need not be asked each time."""
 
 import threading
 from collections.abc import Collection, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 
 from openrds.operations.resources import Resources
 from openrds.store.database import Row
@@ -10,39 +10,52 @@ from openrds.store.queries import Queries
 
 _sql = Queries("instances")
 
-#: A server that dies more often than this within ten minutes is not restarted again.
-MAX_REVIVALS = 3
-
 
 class Roster:
-    """The instances of this host that are at rest, as the store last said. Whoever acts on one asks the store again."""
+    """The instances of this host, as the store last said: rows of `nodes_of_host`.
+
+    Whoever acts on one asks the store again. Used from several threads.
+    """
 
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
         self._lock = threading.Lock()
-        self._nodes: dict[str, Sequence[Row]] | None = None
+        self._known: dict[str, Sequence[Row]] | None = None
+
+    def nodes(self) -> list[Row]:
+        """All of them."""
+        return list(chain.from_iterable(self._all().values()))
 
     def instances(self) -> list[Sequence[Row]]:
-        """The nodes of each instance, its primary first: rows of `nodes_to_watch`."""
-        if self._nodes is None:
-            self.refresh()
-        return list((self._nodes or {}).values())
+        """The nodes of each instance that is to serve and is not held by a task, the primary first."""
+        return _free(self._all())
 
     def refresh(self, instance_ids: Collection[str] | None = None) -> list[Sequence[Row]]:
-        """Ask the store about some instances, or all; those of them that are at rest, as `instances` has them."""
+        """Ask the store about some instances, or all; which of them `instances` now has."""
         with self._lock:
-            ids = None if instance_ids is None or self._nodes is None else list(instance_ids)
-            rows = nodes_to_watch(self._resources, ids)
-            found = {id_: list(nodes) for id_, nodes in groupby(rows, lambda row: row["id"])}
-            kept = {} if ids is None else {id_: nodes for id_, nodes in self._known() if id_ not in ids}
-            self._nodes = kept | found
-            return list(found.values())
+            ids = None if instance_ids is None or self._known is None else list(instance_ids)
+            rows = _read(self._resources, ids)
+            found: dict[str, Sequence[Row]] = {
+                id_: list(nodes) for id_, nodes in groupby(rows, lambda row: row["id"])
+            }
+            kept = self._known if ids is not None and self._known is not None else {}
+            self._known = {id_: nodes for id_, nodes in kept.items() if id_ not in (ids or ())} | found
+            return _free(found)
 
-    def _known(self) -> Collection[tuple[str, Sequence[Row]]]:
-        return (self._nodes or {}).items()
+    def _all(self) -> dict[str, Sequence[Row]]:
+        if self._known is None:
+            self.refresh()
+        return self._known or {}
 
 
-def nodes_to_watch(resources: Resources, instance_ids: list[str] | None = None) -> list[Row]:
-    """The nodes of this host whose instances are at rest, instance by instance, the primary first."""
-    wanted = {"host": resources.settings.host, "most": MAX_REVIVALS, "ids": instance_ids}
-    return resources.store.rows(_sql.nodes_to_watch, wanted)
+def free_nodes(resources: Resources) -> list[Row]:
+    """The same, asked for now."""
+    return [row for row in _read(resources, None) if row["free"]]
+
+
+def _read(resources: Resources, instance_ids: list[str] | None) -> list[Row]:
+    return resources.store.rows(_sql.nodes_of_host, {"host": resources.settings.host, "ids": instance_ids})
+
+
+def _free(instances: dict[str, Sequence[Row]]) -> list[Sequence[Row]]:
+    return [nodes for nodes in instances.values() if nodes[0]["free"]]

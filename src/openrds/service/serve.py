@@ -42,6 +42,10 @@ _STORE_ROUND = 1.0
 #: A child that ends is started again. One that keeps ending soon waits for so long, from its last start on.
 _RESTART_DELAYS = (0.0, 0.2, 1.0, 2.0)
 _STABLE_AFTER = 30.0
+#: A private store that hangs keeps everybody waiting, so it is killed after `hang_timeout` and at most so long.
+_STORE_HANG_TIMEOUT = 20.0
+#: Looks in this time, for one that fails to mean little.
+_LOOKS_BEFORE_KILL = 4
 
 
 class ServeError(Exception):
@@ -94,6 +98,7 @@ class Supervisor:
             self._await_ready()
             if not self._stop.is_set():
                 print(f"openrds ready on http://{self._settings.listen}", flush=True)
+            threading.Thread(target=self._look_for_hanging_store, daemon=True).start()
             while self._wait():
                 self._keep_store_running()
                 for one in list(self._children.values()):
@@ -196,6 +201,15 @@ class Supervisor:
                 self._store.start()
             except EngineError:
                 logger.exception("the store could not be started; trying again")
+
+    def _look_for_hanging_store(self) -> None:
+        """In a thread of its own, as one that hangs keeps waiting who asks it. Once it is dead it is started above."""
+        timeout = min(self._settings.hang_timeout, _STORE_HANG_TIMEOUT)
+        while self._store is not None and timeout and not self._stop.wait(timeout / _LOOKS_BEFORE_KILL):
+            try:
+                self._store.kill_if_hanging(timeout)
+            except EngineError:
+                logger.exception("the store hangs and could not be killed; trying again")
 
     def _keep_running(self, one: Child) -> None:
         code = one.process.poll()

@@ -216,16 +216,14 @@ select * from host where name = %s
 -- name: hosts
 select * from host order by name
 
--- name: nodes_to_watch
--- All of a host, or those of some instances.
+-- name: nodes_of_host
+-- All of a host, or those of some instances. The ones that are `free` are to serve, and no task holds their instance.
 select instance.*, node.id as node_id, node.address as node_address, node.role, node.confirmation, node.used_bytes,
-       node.replication, node.replication_seen_at, now() as now,
-       node.revived_at > now() - interval '10 minutes' and node.revivals > %(most)s as keeps_dying
+       node.replication, node.replication_seen_at, node.revivals, node.revived_at, now() as now,
+       instance.wanted = 'serving'
+       and not exists (select from instance_lock where instance_lock.instance_id = instance.id) as free
 from node join instance on instance.id = node.instance_id
-where node.host = %(host)s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP', 'STORAGE FULL')
-  and not instance.deleting
-  and (%(ids)s::text[] is null or instance.id = any(%(ids)s))
-  and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
+where node.host = %(host)s and (%(ids)s::text[] is null or instance.id = any(%(ids)s))
 order by instance.id, node.role = 'slave', node.id
 
 -- name: instance_at_rest
@@ -234,6 +232,24 @@ select * from instance
 where id = %s and status in ('ACTIVE', 'STORAGE FULL') and not deleting
   and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
 for update
+
+-- name: free_instance
+-- The same, whatever its status is.
+select * from instance
+where id = %s and wanted = 'serving'
+  and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
+for update
+
+-- name: set_wanted
+update instance set wanted = %(wanted)s where id = %(id)s
+
+-- name: forget_revivals
+update node set revivals = 0 where instance_id = %s
+
+-- name: revivals_of_instances
+select node.instance_id, max(node.revivals) as revivals from node
+where node.revived_at > now() - interval '10 minutes' and node.revivals > 0
+group by node.instance_id
 
 -- name: set_storage_full
 update instance set storage_full = %(full)s where id = %(id)s
