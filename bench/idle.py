@@ -1,6 +1,6 @@
-"""What an idle service costs, without and with an instance: CPU and memory of its processes, its store's included.
+"""What an idle service costs, without and with many instances: CPU and memory of its processes, its store's included.
 
-The server of an instance is what the service is there for, and is not counted.
+The servers of instances are what the service is there for, and are not counted; what they use is told beside it.
 """
 
 import contextlib
@@ -9,43 +9,70 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import psutil
 
 from bench.figures import Figure
 from bench.pool import await_full_pool
-from openrds.hosts.processes import RECORD, find
-from support.service import ServiceUnderTest, running_service
+from openrds.hosts.processes import RECORD, find, records_below
+from support.service import ServiceUnderTest, fresh, running_service
 
-SETTLE_SECONDS = 10.0
-#: Long enough for the ticks of 10 ms that the kernel counts in; the median leaves out what disturbs one window.
-WINDOW_SECONDS = 20.0
+#: Instances, and the most that may be used then, in percent of a core.
+BOUNDS = {0: 0.5, 100: 1.5, 300: 3.5}
+#: The last creations are over by then, with all that follows them.
+SETTLE_SECONDS = 45.0
+#: Long enough for the ticks of 10 ms that the kernel counts in, and for each kind of round to come; the median leaves
+#: out what disturbs one window.
+WINDOW_SECONDS = 30.0
 WINDOWS = 5
+_AT_ONCE = 4
+_SERVERS = "servers of instances"
+_SECONDS_FOR_ALL = 3600.0
 
 
 def measure() -> Iterator[Figure]:
-    with running_service(heartbeat_interval="2", worker_timeout="6") as service:
+    # No first backups: they are work, and come once.
+    options = {"heartbeat_interval": "2", "worker_timeout": "6", "instance_quota": str(max(BOUNDS))}
+    with running_service(**options) as service:
         versions = len(service.get("datastores/PostgreSQL")["dataStores"])
-        await_full_pool(service.data_dir, versions)
-        yield _cpu(service, "idle CPU of one core, no instance")
-        yield _memory(service)
-        service.create()
-        await_full_pool(service.data_dir, versions)
-        yield _cpu(service, "idle CPU of one core, one instance")
+        there = 0
+        for instances, bound in BOUNDS.items():
+            _create(service, range(there, instances))
+            there = instances
+            await_full_pool(service.data_dir, versions)
+            yield _cpu(service, f"idle CPU of one core, {instances} instances", bound)
+            if not instances:
+                yield _memory(service)
 
 
-def _cpu(service: ServiceUnderTest, name: str) -> Figure:
+def _create(service: ServiceUnderTest, numbers: range) -> None:
+    body = service.create_body()
+
+    def create(number: int) -> None:
+        answer = service.call("POST", "instances", {**body, "name": f"idle-{number}"}, headers=fresh())
+        assert answer.status_code == HTTPStatus.ACCEPTED, answer.text
+        service.completed(answer.json()["job_id"], _SECONDS_FOR_ALL)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(create, numbers))
+
+
+def _cpu(service: ServiceUnderTest, name: str, bound: float) -> Figure:
     time.sleep(SETTLE_SECONDS)
     windows = [_window(service) for _ in range(WINDOWS)]
+    servers = statistics.median(window.pop(_SERVERS, 0.0) for window in windows)
     totals = [window.total() for window in windows]
     shares = {who: statistics.median(window[who] for window in windows) for who in set().union(*windows)}
     listed = ", ".join(
         f"{who} {share:.2f}" for who, share in sorted(shares.items(), key=lambda item: -item[1]) if share
     )
     spread = f"{min(totals):.2f} to {max(totals):.2f} in {WINDOWS} windows of {WINDOW_SECONDS:.0f} s"
-    return Figure(name, statistics.median(totals), 1, " %", detail=f"{spread}; {listed}")
+    detail = f"{spread}; {listed}; the servers of the instances, not counted: {servers:.2f}"
+    return Figure(name, statistics.median(totals), bound, " %", detail=detail)
 
 
 def _memory(service: ServiceUnderTest) -> Figure:
@@ -70,7 +97,7 @@ def _memory_of(process: psutil.Process) -> Any:
 
 
 def _processes(service: ServiceUnderTest) -> list[tuple[str, psutil.Process]]:
-    """Each process once, with what it is. Servers are children of whoever started them, so no tree is walked."""
+    """Each of ours once, with what it is. Servers are children of whoever started them, so no tree is walked."""
     assert service.process is not None
     found = [
         ("supervisor", psutil.Process(service.process.pid)),
@@ -101,9 +128,10 @@ class _Used:
 def _window(service: ServiceUnderTest) -> Counter[str]:
     """Who used how much of a core, in percent."""
     before, begun = _used(service), time.monotonic()
+    servers = _used_by_servers(service)
     time.sleep(WINDOW_SECONDS)
     after, took = _used(service), time.monotonic() - begun
-    used: Counter[str] = Counter()
+    used = Counter({_SERVERS: _used_by_servers(service) - servers})
     for pid, now in after.items():
         then = before.get(pid) or _Used(now.who, now.parent, 0, 0)
         used[now.who] += now.own - then.own
@@ -120,4 +148,19 @@ def _used(service: ServiceUnderTest) -> dict[int, _Used]:
             times = process.cpu_times()
             ended = times.children_user + times.children_system
             used[process.pid] = _Used(who, process.ppid(), times.user + times.system, ended)
+    return used
+
+
+def _used_by_servers(service: ServiceUnderTest) -> float:
+    """Seconds of CPU that the servers of all instances have used, with their processes that have ended."""
+    postmasters = {
+        found.pid for record in records_below(service.data_dir / "nodes") if (found := find(record))
+    }
+    used = 0.0
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.pid in postmasters:
+                used += sum(process.cpu_times()[:4])
+            elif process.ppid() in postmasters:
+                used += sum(process.cpu_times()[:2])
     return used

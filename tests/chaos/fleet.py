@@ -1,7 +1,9 @@
 """A running service and a simple model of what it must have: what each instance is, and how many rows it holds."""
 
 import contextlib
+import os
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +13,9 @@ import psycopg
 from holdings import Holdings, Host
 from psycopg.rows import dict_row
 
+from openrds.hosts.forwarders import stop_forwarding
 from openrds.hosts.forwarding import Route
+from openrds.hosts.images import detach
 from support.backups import now
 from support.service import PASSWORD, ServiceUnderTest, fresh, wait_for
 
@@ -23,8 +27,21 @@ FLAVOR = "rds.pg.n1.medium.2"
 TASK_SECONDS = 120.0
 #: Seconds in which what is not a task must have come about: a replica that catches up, a server that is replaced.
 SETTLE_SECONDS = 60.0
+#: Seconds after a `serve` in which everything must be as it must be, though all had died.
+BACK_SECONDS = float(os.environ.get("OPENRDS_CHAOS_BACK_SECONDS", "60"))
 
 _NODES = b"select *, host(address) as listens_on from node"
+
+
+@dataclass(frozen=True)
+class Kill:
+    """So many seconds after an operation was asked for the worker dies, or everything there is."""
+
+    after: float
+    everything: bool = False
+
+    def __str__(self) -> str:
+        return f"{'everything' if self.everything else 'the worker'} is killed after {self.after:.2f} s"
 
 
 @dataclass(eq=False)
@@ -77,6 +94,9 @@ class Fleet:
     deleted_backups: set[Backup] = field(default_factory=set)
     created: int = 0
     log: list[str] = field(default_factory=list)
+    #: Since when it serves again after everything died, and how long it then took at most until all was well.
+    back_since: float | None = None
+    longest: float = 0.0
 
     def __post_init__(self) -> None:
         self.host = Host(self.service)
@@ -95,33 +115,47 @@ class Fleet:
         return dict(answer.json())
 
     def run(
-        self, what: str, method: str, path: str, body: Any, *, status: int, kill: float | None
+        self, what: str, method: str, path: str, body: Any, *, status: int, kill: Kill | None
     ) -> dict[str, Any]:
-        """Ask for an operation, kill the worker so many seconds later, and wait for its end, which must be good."""
+        """Ask for an operation, let it happen what is to happen, and wait for its end, which must be good."""
         self.note(what, kill)
         answer = self.call(method, path, body, status=status)
-        with self.killed_worker(kill):
+        with self.disturbed(kill):
             (asked,) = answer.get("restore_result", [answer])
             job_id = asked.get("job_id") or asked["workflowId"]
             job = self.service.completed(job_id, TASK_SECONDS)
         assert job["process"] == "" and "fail_reason" not in job
         return answer
 
-    def note(self, what: str, kill: float | None = None) -> None:
+    def note(self, what: str, kill: Kill | None = None) -> None:
         """It is counted, and told when the run has ended."""
-        self.log.append(what if kill is None else f"{what}, the worker is killed after {kill:.2f} s")
+        self.log.append(what if kill is None else f"{what}, {kill}")
 
     @contextlib.contextmanager
-    def killed_worker(self, after: float | None) -> Iterator[None]:
-        if after is None:
+    def disturbed(self, kill: Kill | None) -> Iterator[None]:
+        """For as long as something takes, which goes on after everything has died."""
+        if kill is None:
             yield
-            return
-        killer = threading.Timer(after, self._kill_worker)
-        killer.start()
-        try:
+        elif kill.everything:
+            time.sleep(kill.after)
+            self.lose_everything()
             yield
-        finally:
-            killer.join()
+        else:
+            killer = threading.Timer(kill.after, self._kill_worker)
+            killer.start()
+            try:
+                yield
+            finally:
+                killer.join()
+
+    def lose_everything(self) -> None:
+        """All processes die at once, and what a reboot takes away is gone: mounts, and rules of forwarding."""
+        data_dir = self.service.data_dir
+        self.service.kill_everything()
+        detach(data_dir / "images", data_dir / "nodes")
+        stop_forwarding(data_dir)
+        self.service.start()
+        self.back_since = time.monotonic()
 
     def _kill_worker(self) -> None:
         """One that is just being started again after the last time is spared."""
@@ -136,6 +170,7 @@ class Fleet:
             listed = self._wait_until_settled(store)
             for one in self.instances:
                 self._check_data(one, listed[one.id])
+            self._note_back()
             differences = self._differences(listed, store, lenient=True)
         assert not differences, "\n".join(differences)
 
@@ -163,6 +198,12 @@ class Fleet:
             idle = found.routes & frozenset(self._routes(listed, store, stopped))
             wanted = replace(wanted, backups=wanted.backups | late, routes=wanted.routes | idle)
         return found.differences(wanted)
+
+    def _note_back(self) -> None:
+        if self.back_since is not None:
+            took, self.back_since = time.monotonic() - self.back_since, None
+            self.longest = max(self.longest, took)
+            assert took < BACK_SECONDS, f"it took {took:.0f} s until all was well again"
 
     def _wait_until_settled(self, store: StoreConnection) -> Listed:
         """Nothing is being mended any more, as the standby that died with a primary is."""

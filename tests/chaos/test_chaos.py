@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from fleet import SETTLE_SECONDS, TASK_SECONDS, Backup, Expected, Fleet, connect
+from fleet import SETTLE_SECONDS, TASK_SECONDS, Backup, Expected, Fleet, Kill, connect
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -20,8 +20,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from openrds.domain.recovery import AT_ONCE
 from openrds.hosts import processes
-from openrds.operations.monitor import MAX_REVIVALS
 from support.backups import tables_of
 from support.means import WHY_NO_IMAGES, needs_forwarding
 from support.service import fresh, running_service, wait_for
@@ -39,8 +39,14 @@ _MOST_BACKUPS = 2
 _PORTS = (5432, 5433, 6000)
 _FLAVORS = ("rds.pg.n1.medium.2", "rds.pg.n1.medium.4", "rds.pg.n1.large.2")
 
-#: Seconds after which the worker is killed; most operations run undisturbed.
-kills = st.one_of(st.none(), st.none(), st.floats(0.0, 0.8))
+worker_dies = st.builds(Kill, st.floats(0.0, 0.8))
+everything_dies = st.builds(Kill, st.floats(0.0, 2.0), st.just(True))
+#: Most operations run undisturbed, or with `make chaos EVERYTHING=1` none.
+kills = (
+    everything_dies
+    if os.environ.get("OPENRDS_CHAOS_EVERYTHING")
+    else st.one_of(*[st.none()] * 5, worker_dies, worker_dies, everything_dies)
+)
 picks = st.integers(0, 999)
 #: What a server may suffer: it dies, or it hangs until it is killed.
 faults = st.sampled_from((signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP))
@@ -89,6 +95,7 @@ class Chaos(RuleBasedStateMachine):
             if fleet is not None:
                 type(self).operations = max(self.operations, fleet.operations)
                 print(f"{fleet.operations} operations:", *fleet.log, sep="\n  ")
+                print(f"After everything had died it took at most {fleet.longest:.1f} s until all was well.")
 
     @contextlib.contextmanager
     def noted_failure(self) -> Iterator[None]:
@@ -153,7 +160,7 @@ class Chaos(RuleBasedStateMachine):
         mode=st.sampled_from([None, "async", "sync"]),
         kill=kills,
     )
-    def create(self, mode: str | None, kill: float | None) -> None:
+    def create(self, mode: str | None, kill: Kill | None) -> None:
         self.make(f"create {mode}", mode, kill)
 
     @operation(
@@ -164,7 +171,7 @@ class Chaos(RuleBasedStateMachine):
         pick=picks,
         kill=kills,
     )
-    def replicate(self, pick: int, kill: float | None) -> None:
+    def replicate(self, pick: int, kill: Kill | None) -> None:
         fleet, primary = self.service_fleet(), self.some(pick, is_replica=False, status="ACTIVE")
         name = fleet.new_name()
         body = {
@@ -189,24 +196,24 @@ class Chaos(RuleBasedStateMachine):
         )
 
     @operation(lambda self: len(self.matching()) > 2, pick=picks, kill=kills)
-    def delete(self, pick: int, kill: float | None) -> None:
+    def delete(self, pick: int, kill: Kill | None) -> None:
         fleet, one = self.service_fleet(), self.some(pick)
         fleet.run(f"delete {one.name}", "DELETE", f"instances/{one.id}", None, status=202, kill=kill)
         gone = [one, *self.replicas(one)]
         fleet.instances = [other for other in fleet.instances if other not in gone]
 
     @operation(lambda self: self.matching(status="ACTIVE"), pick=picks, kill=kills)
-    def restart(self, pick: int, kill: float | None) -> None:
+    def restart(self, pick: int, kill: Kill | None) -> None:
         self.act(self.some(pick, status="ACTIVE"), {"restart": {}}, kill)
 
     @operation(lambda self: self.matching(type="Single", status="ACTIVE"), pick=picks, kill=kills)
-    def make_ha(self, pick: int, kill: float | None) -> None:
+    def make_ha(self, pick: int, kill: Kill | None) -> None:
         one = self.some(pick, type="Single", status="ACTIVE")
         self.act(one, {"single_to_ha": {"az_code_new_node": "local-1a"}}, kill)
         one.type, one.nodes, one.flavor = "Ha", 2, f"{one.flavor}.ha"
 
     @operation(lambda self: self.matching(type="Ha", status="ACTIVE"), pick=picks, kill=kills)
-    def switch_over(self, pick: int, kill: float | None) -> None:
+    def switch_over(self, pick: int, kill: Kill | None) -> None:
         self.put(self.some(pick, type="Ha", status="ACTIVE"), "failover", {}, kill)
 
     @operation(
@@ -215,11 +222,11 @@ class Chaos(RuleBasedStateMachine):
         mode=st.sampled_from(["async", "sync"]),
         kill=kills,
     )
-    def change_mode(self, pick: int, mode: str, kill: float | None) -> None:
+    def change_mode(self, pick: int, mode: str, kill: Kill | None) -> None:
         self.put(self.some(pick, type="Ha", status="ACTIVE"), "failover/mode", {"mode": mode}, kill)
 
     @operation(lambda self: self.matching(is_replica=False, status="ACTIVE"), pick=picks, kill=kills)
-    def enlarge(self, pick: int, kill: float | None) -> None:
+    def enlarge(self, pick: int, kill: Kill | None) -> None:
         one = self.some(pick, is_replica=False, status="ACTIVE")
         self.act(one, {"enlarge_volume": {"size": one.size + 10}}, kill)
         one.size += 10
@@ -227,7 +234,7 @@ class Chaos(RuleBasedStateMachine):
     @operation(
         lambda self: self.matching(is_replica=False, status="ACTIVE"), pick=picks, other=picks, kill=kills
     )
-    def resize(self, pick: int, other: int, kill: float | None) -> None:
+    def resize(self, pick: int, other: int, kill: Kill | None) -> None:
         one = self.some(pick, is_replica=False, status="ACTIVE")
         flavor = _another(_FLAVORS, one.flavor.removesuffix(".ha"), other)
         wanted = f"{flavor}.ha" if one.type == "Ha" else flavor
@@ -235,14 +242,14 @@ class Chaos(RuleBasedStateMachine):
         one.flavor = wanted
 
     @operation(lambda self: self.matching(status="ACTIVE"), pick=picks, other=picks, kill=kills)
-    def change_port(self, pick: int, other: int, kill: float | None) -> None:
+    def change_port(self, pick: int, other: int, kill: Kill | None) -> None:
         one = self.some(pick, status="ACTIVE")
         port = _another(_PORTS, one.port, other)
         self.put(one, "port", {"port": port}, kill)
         one.port = port
 
     @operation(lambda self: self.matching(status="ACTIVE", public_ip=None), pick=picks, kill=kills)
-    def bind(self, pick: int, kill: float | None) -> None:
+    def bind(self, pick: int, kill: Kill | None) -> None:
         fleet, one = self.service_fleet(), self.some(pick, status="ACTIVE", public_ip=None)
         taken = {other.public_ip for other in fleet.instances}
         listed = fleet.service.get(f"/v1/{fleet.service.project_id}/publicips")["publicips"]
@@ -254,29 +261,29 @@ class Chaos(RuleBasedStateMachine):
     @operation(
         lambda self: [one for one in self.matching(status="ACTIVE") if one.public_ip], pick=picks, kill=kills
     )
-    def unbind(self, pick: int, kill: float | None) -> None:
+    def unbind(self, pick: int, kill: Kill | None) -> None:
         bound = [one for one in self.matching(status="ACTIVE") if one.public_ip]
         one = bound[pick % len(bound)]
         self.put(one, "public-ip", {"is_bind": False}, kill)
         one.public_ip = None
 
     @operation(lambda self: self.matching(is_replica=False, status="ACTIVE"), pick=picks, kill=kills)
-    def stop(self, pick: int, kill: float | None) -> None:
+    def stop(self, pick: int, kill: Kill | None) -> None:
         one = self.some(pick, is_replica=False, status="ACTIVE")
         self.power(one, "shutdown", "SHUTDOWN", kill)
 
     @operation(lambda self: self.matching(is_replica=False, status="SHUTDOWN"), pick=picks, kill=kills)
-    def start(self, pick: int, kill: float | None) -> None:
+    def start(self, pick: int, kill: Kill | None) -> None:
         one = self.some(pick, is_replica=False, status="SHUTDOWN")
         self.power(one, "startup", "ACTIVE", kill)
 
     @operation(lambda self: self.matching(is_replica=False, status="ACTIVE"), pick=picks, kill=kills)
-    def back_up(self, pick: int, kill: float | None) -> None:
+    def back_up(self, pick: int, kill: Kill | None) -> None:
         fleet, one = self.service_fleet(), self.some(pick, is_replica=False, status="ACTIVE")
         fleet.note(f"back up {one.name}", kill)
         body = {"instance_id": one.id, "name": f"chaos-{fleet.operations}"}
         backup = fleet.call("POST", "backups", body, status=200)["backup"]
-        with fleet.killed_worker(kill):
+        with fleet.disturbed(kill):
             wait_for(lambda: self.backup_status(one, backup["id"]) == "COMPLETED", TASK_SECONDS, "the backup")
         fleet.backups.append(Backup(backup["id"], one, one.rows, one.size))
         for old in fleet.backups[:-_MOST_BACKUPS]:
@@ -298,7 +305,7 @@ class Chaos(RuleBasedStateMachine):
         mode=st.sampled_from([None, None, "sync"]),
         kill=kills,
     )
-    def restore_to_new(self, pick: int, moment: int, mode: str | None, kill: float | None) -> None:
+    def restore_to_new(self, pick: int, moment: int, mode: str | None, kill: Kill | None) -> None:
         backup = self.backups[pick % len(self.backups)]
         point, rows = self.point(backup, moment)
         what = f"restore {backup.of.name} with {rows} rows {mode}"
@@ -308,7 +315,7 @@ class Chaos(RuleBasedStateMachine):
         one.rows, one.size = rows, size
 
     @operation(lambda self: self.targets(), weight=1, pick=picks, moment=picks, kill=kills)
-    def restore_onto(self, pick: int, moment: int, kill: float | None) -> None:
+    def restore_onto(self, pick: int, moment: int, kill: Kill | None) -> None:
         fleet, targets = self.service_fleet(), self.targets()
         backup, target = targets[pick % len(targets)]
         point, rows = self.point(backup, moment)
@@ -336,7 +343,7 @@ class Chaos(RuleBasedStateMachine):
         ]
 
     @operation(lambda self: self.continuous(), weight=1, pick=picks, moment=picks, kill=kills)
-    def restore_table(self, pick: int, moment: int, kill: float | None) -> None:
+    def restore_table(self, pick: int, moment: int, kill: Kill | None) -> None:
         """It is looked at, and dropped again."""
         fleet, sources = self.service_fleet(), self.continuous()
         one = sources[pick % len(sources)].of
@@ -382,8 +389,8 @@ class Chaos(RuleBasedStateMachine):
     # --- faults ---
 
     def mortals(self) -> list[Expected]:
-        """Those whose server is not given up if it dies once more."""
-        return [one for one in self.matching(status="ACTIVE") if one.deaths < MAX_REVIVALS]
+        """Those whose server is brought back soon if it dies once more."""
+        return [one for one in self.matching(status="ACTIVE") if one.deaths < AT_ONCE]
 
     @operation(lambda self: self.mortals(), pick=picks, fault=faults)
     def lose_server(self, pick: int, fault: signal.Signals) -> None:
@@ -406,6 +413,13 @@ class Chaos(RuleBasedStateMachine):
             return connection.execute("select 1").fetchone() == (1,)
         return False
 
+    @operation(lambda self: self.matching(), weight=1)
+    def lose_everything(self) -> None:
+        """While nothing is done."""
+        fleet = self.service_fleet()
+        fleet.note("everything is killed")
+        fleet.lose_everything()
+
     @operation(lambda self: self.matching(status="ACTIVE"), pick=picks)
     def ask_twice(self, pick: int) -> None:
         """Of two calls at once one is done, the other is told to try again."""
@@ -422,7 +436,7 @@ class Chaos(RuleBasedStateMachine):
 
     # --- ways of asking ---
 
-    def make(self, what: str, mode: str | None, kill: float | None, **changes: Any) -> Expected:
+    def make(self, what: str, mode: str | None, kill: Kill | None, **changes: Any) -> Expected:
         """A new instance, single or with a standby."""
         fleet = self.service_fleet()
         name, flavor = fleet.new_name(), _FLAVORS[0] if mode is None else f"{_FLAVORS[0]}.ha"
@@ -436,19 +450,19 @@ class Chaos(RuleBasedStateMachine):
         fleet.instances.append(one)
         return one
 
-    def act(self, one: Expected, action: dict[str, Any], kill: float | None) -> None:
+    def act(self, one: Expected, action: dict[str, Any], kill: Kill | None) -> None:
         fleet = self.service_fleet()
         fleet.run(
             f"{one.name}: {action}", "POST", f"instances/{one.id}/action", action, status=202, kill=kill
         )
 
-    def put(self, one: Expected, path: str, body: dict[str, Any], kill: float | None) -> None:
+    def put(self, one: Expected, path: str, body: dict[str, Any], kill: Kill | None) -> None:
         fleet = self.service_fleet()
         fleet.run(
             f"{one.name}: {path} {body}", "PUT", f"instances/{one.id}/{path}", body, status=200, kill=kill
         )
 
-    def power(self, one: Expected, action: str, status: str, kill: float | None) -> None:
+    def power(self, one: Expected, action: str, status: str, kill: Kill | None) -> None:
         fleet = self.service_fleet()
         path = f"instances/{one.id}/action/{action}"
         fleet.run(f"{action} {one.name}", "POST", path, None, status=200, kill=kill)

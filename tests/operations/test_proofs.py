@@ -1,7 +1,8 @@
-"""Four proofs over every registered operation, on real servers.
+"""Five proofs over every registered operation, on real servers.
 
 Each step may run twice; a failure at each step unwinds to nothing left; each undo may run twice; a worker killed
-before and after each step is succeeded by another, and the last one finishes the task.
+before and after each step is succeeded by another, and the last one finishes the task; servers that die before and
+after each step are brought back by whoever needs them, and the task succeeds.
 """
 
 import signal
@@ -12,8 +13,11 @@ from uuid import UUID
 
 import pytest
 
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import Confirmation, InstanceStatus, NodeRole, Wanted
 from openrds.operations.registry import OPERATIONS
+from openrds.operations.replication import SYNCHRONOUS
+from openrds.operations.resources import Resources
+from openrds.store.database import Row
 from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
 from support.mortal_worker import mortal_worker
 from support.prepared import Prepared
@@ -29,6 +33,9 @@ EVERY_STEP = [
     for key, operation in OPERATIONS.items()
     for position, step in enumerate(operation.steps)
 ]
+
+#: Seconds in which every instance that is to serve must serve again.
+BACK = 60.0
 
 Body = Callable[[StepContext[Any, Any]], Any]
 
@@ -88,6 +95,43 @@ def test_workers_killed_at_each_step_are_succeeded(
     assert {step["attempts"] for step in workbench.steps(task_id)} == {3}
     scenario.check(workbench, task["instance_id"])
     leave(prepared, scenario, task["instance_id"])
+
+
+@pytest.mark.parametrize("key", OPERATIONS)
+def test_servers_that_die_at_each_step_are_brought_back(
+    workbench: Workbench, prepared: Prepared, key: str
+) -> None:
+    """All of them die twice in each step of one task, which ends well all the same."""
+    scenario, task_id = begin(workbench, prepared, key)
+    with mortal_worker(workbench.brief, f"{key}:*:servers"):
+        wait_for(lambda: workbench.task(task_id)["status"] != "Running", 300, f"the end of {task_id}")
+        task = workbench.task(task_id)
+        assert task["status"] == "Completed", task["fail_reason"]
+        wait_for(lambda: not down(workbench), BACK, "all servers that shall serve to be there")
+    scenario.check(workbench, task["instance_id"])
+    leave(prepared, scenario, task["instance_id"])
+
+
+def down(bench: Workbench) -> list[str]:
+    """The instances that are to serve and do not, or whose servers are just being brought back."""
+    resources = bench.resources
+    return [
+        row["id"]
+        for row in bench.instances()
+        if row["wanted"] == Wanted.SERVING
+        and (
+            row["status"] != InstanceStatus.ACTIVE
+            or bench.footprint().locks
+            or not all(serves(resources, row["id"], node) for node in resources.nodes(row["id"]))
+        )
+    ]
+
+
+def serves(resources: Resources, instance_id: str, node: Row) -> bool:
+    """A standby of an instance that replicates synchronously confirms too."""
+    synchronous = resources.instance(instance_id)["replication_mode"] == SYNCHRONOUS
+    confirms = node["role"] != NodeRole.SLAVE or not synchronous or node["confirmation"] == Confirmation.YES
+    return confirms and resources.node_server(instance_id, node["id"]).answers()
 
 
 def prove_unwinding(

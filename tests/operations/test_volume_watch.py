@@ -1,16 +1,20 @@
 """An instance whose volume is full is read-only and STORAGE FULL, until there is room again."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from openrds.domain.capacity import GB, is_full
 from openrds.operations import enlarge_volume, restart_instance
+from openrds.operations.roster import Roster
 from openrds.operations.volume_watch import VolumeWatch
 from support.scenarios import active_instance
+from support.service import wait_for
 from support.workbench import PASSWORD, Workbench
 
 READ_ONLY = psycopg.errors.ReadOnlySqlTransaction
@@ -55,7 +59,7 @@ def make_ballast(connection: psycopg.Connection[tuple[object, ...]]) -> None:
 
 
 def look(bench: Workbench, instance_id: str) -> str:
-    VolumeWatch(bench.resources).look_after_volumes()
+    VolumeWatch(bench.resources, Roster(bench.resources)).look_after_volumes()
     return str(bench.resources.instance(instance_id)["status"])
 
 
@@ -148,9 +152,11 @@ def test_an_instance_with_a_task_is_left_alone(workbench: Workbench, instance_id
 def test_a_volume_is_looked_at_when_it_could_have_been_filled(workbench: Workbench, instance_id: str) -> None:
     set_size(workbench, instance_id, 40)
     now = [1000.0]
-    watch = VolumeWatch(workbench.resources, clock=lambda: now[0])
+    roster = Roster(workbench.resources)
+    watch = VolumeWatch(workbench.resources, roster, clock=lambda: now[0])
     watch.look_after_volumes()
     set_size(workbench, instance_id, 1)
+    roster.refresh()
     fill(workbench, instance_id, leave=20 * 2**20)
 
     watch.look_after_volumes()
@@ -185,3 +191,77 @@ def test_what_is_used_stands_in_the_store(workbench: Workbench, instance_id: str
 )
 def test_when_a_volume_is_full(size: int, free: float, was_full: bool, full: bool) -> None:
     assert is_full(size, int(free * GB), was_full=was_full) is full
+
+
+class Measured:
+    """The volumes of a host, of which it is noted how often each is measured. As slow as many files make them."""
+
+    def __init__(self, volumes: Any) -> None:
+        self._volumes = volumes
+        self.times = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._volumes, name)
+
+    def usage(self, name: str, size: int) -> Any:
+        self.times += 1
+        time.sleep(0.002)
+        return self._volumes.usage(name, size)
+
+
+@pytest.fixture
+def measured(workbench: Workbench) -> Iterator[Measured]:
+    volumes = workbench.resources.volumes
+    counting = Measured(volumes)
+    object.__setattr__(workbench.resources, "volumes", counting)
+    yield counting
+    object.__setattr__(workbench.resources, "volumes", volumes)
+
+
+def test_a_volume_is_measured_again_only_when_its_server_has_written(
+    workbench: Workbench, instance_id: str, measured: Measured
+) -> None:
+    for instance in workbench.instances():
+        set_size(workbench, instance["id"], 40)
+    ahead = [0.0]
+    watch = VolumeWatch(
+        workbench.resources, Roster(workbench.resources), clock=lambda: time.monotonic() + ahead[0]
+    )
+
+    def look(seconds: float) -> int:
+        """How often the volume was measured by a look so many seconds later."""
+        before = measured.times
+        ahead[0] += seconds
+        watch.look_after_volumes()
+        return measured.times - before
+
+    with connect(workbench, instance_id) as client:
+        client.execute("select 1")
+        # Its own beginning may still be written down.
+        wait_for(lambda: look(30) == 0, what="a server that writes nothing")
+        assert 15 < watch.look_after_volumes() <= 30
+        client.execute("create table written as select 1 as x")
+        assert look(1) == 0
+        assert look(30) == 1
+        client.execute("create temporary table aside as select generate_series(1, 100000) as x")
+        assert look(30) == 1
+        wait_for(lambda: look(30) == 0, what="a server that writes nothing")
+    # What others may have put there is found too, later.
+    assert look(600) == 1
+
+
+def test_a_full_volume_is_measured_in_each_round(
+    workbench: Workbench, instance_id: str, measured: Measured
+) -> None:
+    fill(workbench, instance_id, leave=20 * 2**20)
+    roster = Roster(workbench.resources)
+    watch = VolumeWatch(workbench.resources, roster)
+    watch.look_after_volumes()
+    roster.refresh()
+    filler(workbench, instance_id).unlink()
+
+    def look() -> bool:
+        watch.look_after_volumes()
+        return workbench.resources.instance(instance_id)["status"] == "ACTIVE"
+
+    wait_for(look, 10, "a look that finds room")

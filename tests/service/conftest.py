@@ -1,12 +1,19 @@
 """What several modules share. All that uses the service of backups is of the test group `backups`, in one process."""
 
+import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
+from openrds.engines.postgresql.engine import PostgreSQL
+from openrds.hosts.user import ServerUser
+from openrds.service.private_store import private_store, start_private_store
 from support.backups import back_up, now
+from support.folders import short_folder
 from support.service import ServiceUnderTest, running_service
 from support.writer import connect
 
@@ -39,3 +46,26 @@ def before_accident(backup_service: ServiceUnderTest, orders: dict[str, Any]) ->
     with connect(orders) as connection:
         connection.execute("delete from orders where id > 10")
     return moment
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A folder with a short path, which the user that servers run as can reach."""
+    root = short_folder()
+    yield root
+    shutil.rmtree(root)
+
+
+@pytest.fixture
+def other_store(short_dir: Path) -> Iterator[str]:
+    """The DSN of a database on a server that is not the service's."""
+    user = ServerUser.choose()
+    engine = PostgreSQL(short_dir, user, spare_data_dirs=0)
+    store = private_store(short_dir, short_dir / "run", engine.installations()[-1], user)
+    start_private_store(store, engine, user)
+    try:
+        with psycopg.connect(store.dsn, autocommit=True) as connection:
+            connection.execute("create database kept_elsewhere")
+        yield store.dsn.replace("dbname=postgres", "dbname=kept_elsewhere")
+    finally:
+        store.stop()

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import socket
 import stat
 import subprocess
@@ -17,11 +16,7 @@ import psycopg
 import pytest
 from test_instances import connect
 
-from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.hosts.processes import RECORD, find
-from openrds.hosts.user import ServerUser
-from openrds.service.private_store import private_store, start_private_store
-from support.folders import short_folder
 from support.service import PASSWORD, ServiceUnderTest, free_port, running_service, wait_for
 
 #: Seconds in which a service must have ended after SIGTERM.
@@ -87,14 +82,6 @@ def failed_serve(data_dir: Path, listen: str = "", **environment: str) -> str:
     assert "ready" not in done.stdout
     assert "Traceback" not in done.stderr
     return done.stderr
-
-
-@pytest.fixture
-def short_dir() -> Iterator[Path]:
-    """A folder with a short path, which the user that servers run as can reach."""
-    root = short_folder()
-    yield root
-    shutil.rmtree(root)
 
 
 # Start and stop
@@ -325,21 +312,6 @@ def can_query(instance: dict[str, Any]) -> bool:
 
 
 # A store of one's own
-
-
-@pytest.fixture
-def other_store(short_dir: Path) -> Iterator[str]:
-    """The DSN of a database on a server that is not the service's."""
-    user = ServerUser.choose()
-    engine = PostgreSQL(short_dir, user, spare_data_dirs=0)
-    store = private_store(short_dir, short_dir / "run", engine.installations()[-1], user)
-    start_private_store(store, engine, user)
-    try:
-        with psycopg.connect(store.dsn, autocommit=True) as connection:
-            connection.execute("create database kept_elsewhere")
-        yield store.dsn.replace("dbname=postgres", "dbname=kept_elsewhere")
-    finally:
-        store.stop()
 
 
 def test_another_store(other_store: str) -> None:

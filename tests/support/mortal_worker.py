@@ -1,9 +1,13 @@
 """Worker processes as the service starts them, killed without warning at one step: `operation:position:before|after`.
 
+With `operation:*:servers` they live, and each step begins with the death of all servers, which die once more when it
+has done its work.
+
 They are forked from one process that has imported all of it, which takes most of the time that a worker needs to start.
 """
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import signal
@@ -17,6 +21,7 @@ from typing import Any
 from openrds.operations import registry
 from openrds.service import child, worker_process
 from openrds.tasks.operation import Step, StepContext
+from support.service import kill_all_below
 
 _forking = multiprocessing.get_context("forkserver")
 _forking.set_forkserver_preload([worker_process.__name__])
@@ -50,8 +55,9 @@ def _work(brief: Connection, death: str) -> None:
     if death:
         key, position, when = death.split(":")
         operation = registry.OPERATIONS[key]
+        wrap = _bereaved if when == "servers" else lambda step: _doomed(step, when)
         steps = tuple(
-            _doomed(step, when) if place == int(position) else step
+            wrap(step) if position in ("*", str(place)) else step
             for place, step in enumerate(operation.steps)
         )
         worker_process.OPERATIONS = {**registry.OPERATIONS, key: replace(operation, steps=steps)}
@@ -65,3 +71,19 @@ def _doomed(step: Step[Any, Any], when: str) -> Step[Any, Any]:
         os.kill(os.getpid(), signal.SIGKILL)
 
     return replace(step, do=die)
+
+
+def _bereaved(step: Step[Any, Any]) -> Step[Any, Any]:
+    """Only the first attempt is disturbed."""
+    attempts = itertools.count()
+
+    def do(context: StepContext[Any, Any]) -> Any:
+        if next(attempts):
+            return step.do(context)
+        settings = context.resources.settings
+        kill_all_below(settings.nodes_dir, settings.scratch_dir)
+        step.do(context)
+        kill_all_below(settings.nodes_dir, settings.scratch_dir)
+        raise RuntimeError("all servers died")
+
+    return replace(step, do=do)

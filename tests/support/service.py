@@ -145,6 +145,15 @@ class ServiceUnderTest:
             self.stop()
         return done
 
+    def kill_everything(self) -> None:
+        """All processes of it and of its servers die at once, as those of a machine that loses its power."""
+        assert self.process is not None and self.process.stdout is not None
+        kill_all_below(self.data_dir)
+        self.process.wait(10)
+        self.process.stdout.close()
+        self.log.close()
+        self.process = None
+
     def log_text(self) -> str:
         return (self.data_dir.parent / f"{self.data_dir.name}.log").read_text(errors="replace")
 
@@ -301,6 +310,28 @@ def running_service(start: bool = True, **options: str) -> Iterator[ServiceUnder
             assert done.returncode == 0, done.stderr
         assert not left_running(root), "a process was left running"
         shutil.rmtree(root)
+
+
+def kill_all_below(*folders: Path) -> None:
+    """Kill whoever names one of the folders or works in it, and whoever they begin meanwhile."""
+
+    def kill() -> bool:
+        found = [process for folder in folders for process in _processes_below(folder)]
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        return not found
+
+    wait_for(kill, 30, f"the death of all in {folders}")
+
+
+def _processes_below(folder: Path) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
+                continue
+            if str(folder) in " ".join(process.cmdline()) or Path(process.cwd()).is_relative_to(folder):
+                yield process
 
 
 def left_running(root: Path) -> list[str]:

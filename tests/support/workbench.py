@@ -10,6 +10,7 @@ from uuid import UUID
 from openrds.domain.network import default_network
 from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
+from openrds.engines.postgresql.sessions import superuser_session
 from openrds.hosts import processes
 from openrds.hosts.cgroups import remove_groups
 from openrds.hosts.forwarders import stop_forwarding
@@ -87,6 +88,12 @@ class Workbench:
     def steps(self, task_id: UUID) -> list[Row]:
         """The steps of a task that runs or has ended, as a caller sees them."""
         return self.store.rows(_tasks.get_steps, {"id": task_id, "project_id": self.project_id})
+
+    def superuser(self, instance_id: str, *statements: str) -> None:
+        """Run statements as openrds' own superuser on the primary of an instance, each in a transaction of its own."""
+        with superuser_session(self.resources.primary_server(instance_id).node) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
 
     def instance(self, instance_id: str) -> Row | None:
         rows = self.store.rows(b"select * from instance where id = %s", [instance_id])

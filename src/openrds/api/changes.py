@@ -19,7 +19,7 @@ from openrds.api.state import ApiRequest, Service, project_of, service_of
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.signature import parse_authorization
 from openrds.operations.intake import Intake
-from openrds.store.database import Row, Writer
+from openrds.store.database import ANSWER_TIMEOUT, Row, Writer, answered_within
 from openrds.store.queries import Queries
 
 _sql = Queries("answers")
@@ -51,10 +51,13 @@ async def change(request: ApiRequest, work: Change, *, status: int = 200) -> Res
 
     Raises:
         Refusal: what `work` raises, and PARAMETER for a client token that was used for another request.
+        psycopg.OperationalError: the store does not answer.
     """
     claims = _claims(request)
     request_hash = await _hash(request)
-    answer = await asyncio.to_thread(_change, request, work, status, claims, request_hash)
+    # The thread itself goes on until the store answers or dies; a repeated call then gets its answer.
+    async with answered_within(ANSWER_TIMEOUT):
+        answer = await asyncio.to_thread(_change, request, work, status, claims, request_hash)
     return Response(answer.body, status_code=answer.status, media_type=MediaType.JSON)
 
 

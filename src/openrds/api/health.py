@@ -17,12 +17,15 @@ from prometheus_client.core import REGISTRY
 from openrds.api.refusals import refusals
 from openrds.api.state import Service
 from openrds.domain.errors import ErrorCode
+from openrds.store.database import answered_within
 from openrds.store.queries import Queries
 
 _tasks = Queries("tasks")
 _queue = Queries("queue")
 _instances = Queries("instances")
 
+#: The store must answer in so many seconds to count as ready.
+_READY_SECONDS = 3.0
 _PUBLIC = {"public": True}
 _NOT_READY = ResponseSpec(str, media_type=MediaType.TEXT, description="The store does not answer.")
 
@@ -52,7 +55,8 @@ async def readyz(request: Request[None, None, State]) -> Response[str]:
     """The store answers, so that requests can be served."""
     service: Service = request.app.state.service
     try:
-        await service.reads.row(b"select 1 as one")
+        async with answered_within(_READY_SECONDS):
+            await service.reads.row(b"select 1 as one")
     except psycopg.OperationalError:
         return Response("the store does not answer", status_code=503)
     return Response("ok")
@@ -91,6 +95,14 @@ async def _store_metrics(service: Service) -> CollectorRegistry:
     instances = Gauge("openrds_instances", "Instances.", ["engine", "status"], registry=registry)
     for row in await service.reads.rows(_instances.count_by_status):
         instances.labels(row["engine"], row["status"]).set(row["instances"])
+    revivals = Gauge(
+        "openrds_revivals",
+        "How often in a row a server was brought back in the last minutes.",
+        ["instance"],
+        registry=registry,
+    )
+    for row in await service.reads.rows(_instances.revivals_of_instances):
+        revivals.labels(row["instance_id"]).set(row["revivals"])
     return registry
 
 

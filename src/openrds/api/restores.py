@@ -20,7 +20,7 @@ from openrds.domain.instance import is_instance_id
 from openrds.domain.texts import day_in
 from openrds.operations import restore_databases, restore_instance, restore_tables
 from openrds.operations.intake import Intake
-from openrds.operations.restore_source import first_millisecond, milliseconds
+from openrds.operations.restore_source import milliseconds, range_of
 from openrds.store.queries import Queries
 
 _instances = Queries("instances")
@@ -71,7 +71,10 @@ async def show_restore_time(
         str | None, QueryParameter(description="`yyyy-mm-dd`, UTC: only that day's part of the range.")
     ] = None,
 ) -> RestoreTimeAnswer:
-    """The moments that the instance can be restored to; none before its first backup."""
+    """The moments that the instance can be restored to; none before its first backup.
+
+    There are several ranges, or an early end, as long as log is missing that a dead primary has not archived.
+    """
     if not is_instance_id(instance_id):
         raise Refusal(ErrorCode.INSTANCE_ID_FORMAT)
     reads = service_of(request).reads
@@ -79,13 +82,11 @@ async def show_restore_time(
     if instance is None or instance["project_id"] != project_id:
         raise Refusal(ErrorCode.INSTANCE_NOT_FOUND, f"There is no instance {instance_id}.")
     bounds = _day(date) if date else None
-    found = await reads.row(_sql.restorable_range, [instance_id])
-    if found is None:
-        return RestoreTimeAnswer([])
-    begin, end = first_millisecond(found["start_time"]), milliseconds(found["end_time"])
+    found = await reads.rows(_sql.restorable_ranges, [instance_id])
+    ranges = [range_of(row) for row in found]
     if bounds is not None:
-        begin, end = max(begin, bounds[0]), min(end, bounds[1])
-    return RestoreTimeAnswer([RestoreTime(begin, end)] if begin <= end else [])
+        ranges = [(max(begin, bounds[0]), min(end, bounds[1])) for begin, end in ranges]
+    return RestoreTimeAnswer([RestoreTime(begin, end) for begin, end in ranges if begin <= end])
 
 
 @post(

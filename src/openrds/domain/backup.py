@@ -60,6 +60,11 @@ def window_begin(window: str, now: dt.datetime) -> dt.datetime:
     return begin if begin <= now else begin - _DAY
 
 
+def next_begin(window: str, now: dt.datetime) -> dt.datetime:
+    """When the backup window begins next, whether that is one of its days or not."""
+    return window_begin(window, now) + _DAY
+
+
 def is_due(window: str, period: str, last: dt.datetime | None, now: dt.datetime) -> bool:
     """Whether the window is open, on one of its days (1 is Monday), and nothing was done in it yet."""
     begin = window_begin(window, now)

@@ -27,6 +27,14 @@ class InstanceStatus(StrEnum):
     SHUTDOWN = "SHUTDOWN"
 
 
+class Wanted(StrEnum):
+    """What an instance is to be, whatever its status says it is now. One that is GONE is good for nothing but that."""
+
+    SERVING = "serving"
+    STOPPED = "stopped"
+    GONE = "gone"
+
+
 class InstanceType(StrEnum):
     SINGLE = "Single"
     HA = "Ha"

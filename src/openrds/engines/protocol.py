@@ -112,6 +112,13 @@ class Replication(Protocol):
         `rewound` or `copied`.
         """
 
+    def archive_remains(self) -> None:
+        """Archive what of the log that led to the upstream only this dead equal of it still has.
+
+        Raises:
+            EngineError: it cannot be archived.
+        """
+
     def retire(self) -> str:
         """End the service of a primary: clients are cut, nothing more is written. Returns its last position."""
 
@@ -249,8 +256,14 @@ class Backups(Protocol):
             EngineError: the server does not archive; the message says what it reports.
         """
 
-    def is_archived_since(self, archive: Path, log_position: str) -> bool:
-        """Whether the archive has all from a position on to its end, so that each moment between can be reached."""
+    def is_archived_since(self, archive: Path, log_position: str, primary: NodeSpec | None = None) -> bool:
+        """Whether the archive has all from a position on to its end, so that each moment between can be reached.
+
+        Its end is at least where the log of a running primary begins that took another's place.
+
+        Raises:
+            EngineError: the primary does not answer.
+        """
 
     def prune_archive(self, archive: Path, log_position: str | None) -> None:
         """Remove what comes before a position. Without one all may go, but for what was archived just now."""

@@ -8,7 +8,6 @@ record can stop the server without knowing what it is.
 
 import contextlib
 import os
-import select
 import signal
 import subprocess
 import threading
@@ -132,22 +131,6 @@ def wait_until(condition: Callable[[], bool], seconds: float, every: float = 0.0
     return True
 
 
-def wait_for_death(processes: Iterable[Process], seconds: float) -> bool:
-    """Sleep until one of these processes dies, and say whether one did within this time."""
-    with contextlib.ExitStack() as stack:
-        deaths = select.poll()
-        for process in processes:
-            try:
-                descriptor = os.pidfd_open(process.pid)
-            except ProcessLookupError:
-                return True
-            stack.callback(os.close, descriptor)
-            if not process.is_alive():  # its pid may be another's already
-                return True
-            deaths.register(descriptor, select.POLLIN)
-        return bool(deaths.poll(seconds * 1000))
-
-
 def pid_is_free(pid: int, seconds: float) -> bool:
     """Whether no process has this pid. A dead one has it until its parent has taken note, which is waited for."""
 
@@ -246,6 +229,34 @@ def stop_recorded(record: Path, seconds: float = 60.0) -> bool:
         return False
     entry.process.stop(entry.stop_signals, seconds)
     return True
+
+
+def written_by(record: Path) -> int | None:
+    """
+    A number that has grown when the server of a record, or a process that it began, has written to a file since.
+
+    None where the system does not say: it need not run, or is another user's.
+    """
+    process = find(record)
+    if process is None:
+        return None
+    try:
+        place = Path(f"/proc/{process.pid}")
+        # A process has in its own count what was written by those that it has begun and that have ended.
+        pids = (place / f"task/{process.pid}/children").read_bytes().split()
+        return sum(_written(b"/proc/%s/io" % pid) for pid in (b"%d" % process.pid, *pids))
+    except OSError:
+        return None
+
+
+def _written(path: bytes) -> int:
+    """Bytes handed to the system, and bytes that are to reach a disk. A process that is gone has none."""
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 -- thousands of these are read
+            fields = file.read(512).split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(fields[3]) + int(fields[11])
 
 
 def records_below(folder: Path) -> Iterator[Path]:

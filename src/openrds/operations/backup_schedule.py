@@ -2,8 +2,9 @@
 
 import datetime as dt
 import logging
+import math
 
-from openrds.domain.backup import is_due
+from openrds.domain.backup import is_due, next_begin
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import Refusal
 from openrds.engines.protocol import EngineError
@@ -21,14 +22,26 @@ _sql = Queries("backups")
 
 #: After a first backup that failed, the next is tried so much later.
 _RETRY = dt.timedelta(hours=1)
+#: What is due and could not be begun, or not be removed, is tried again after so many seconds.
+_TRY_AGAIN = 10.0
 
 
-def look_after_backups(resources: Resources, queue: Queue) -> None:
-    """One round: begin the backups that are due on this host, and remove the files of those that were deleted."""
+def look_after_backups(resources: Resources, queue: Queue) -> float:
+    """One round: begin the backups that are due on this host, and remove the files of those that were deleted.
+
+    In how many seconds the next is due, unless something changes; infinity where there will be none.
+    """
+    first_after = resources.settings.first_backup_after
+    waits = [math.inf]
     for row in resources.store.rows(_sql.backup_candidates, [resources.settings.host]):
-        if backup_is_due(row, row["now"], resources.settings.first_backup_after):
+        if backup_is_due(row, row["now"], first_after):
             _begin(resources, queue, row)
-    remove_deleted(resources)
+            waits.append(_TRY_AGAIN)
+        else:
+            waits.append((next_due(row, row["now"], first_after) - row["now"]).total_seconds())
+    if not remove_deleted(resources):
+        waits.append(_TRY_AGAIN)
+    return min(waits)
 
 
 def backup_is_due(row: Row, now: dt.datetime, first_after: float) -> bool:
@@ -42,31 +55,49 @@ def backup_is_due(row: Row, now: dt.datetime, first_after: float) -> bool:
         return False
     if is_due(row["backup_start_time"], row["backup_period"], last or row["created_at"], now):
         return True
-    rested = now - row["updated_at"] >= rest
-    return not row["has_base"] and rested and (last is None or now - last >= _RETRY)
+    return not row["has_base"] and now >= _first_due(row, first_after)
 
 
-def stop_unwanted(resources: Resources) -> None:
-    """One round: stop the backups of this host that are not wanted any more.
+def next_due(row: Row, now: dt.datetime, first_after: float) -> dt.datetime:
+    """When a backup that is not due now will be, if nothing changes."""
+    begin = next_begin(row["backup_start_time"], now)
+    return begin if row["has_base"] else min(begin, max(_first_due(row, first_after), now))
+
+
+def _first_due(row: Row, first_after: float) -> dt.datetime:
+    """When one is due because there is none that anything can be restored from."""
+    rested: dt.datetime = row["updated_at"] + dt.timedelta(seconds=first_after)
+    last: dt.datetime | None = row["last_automatic"]
+    return rested if last is None else max(rested, last + _RETRY)
+
+
+def stop_unwanted(resources: Resources) -> bool:
+    """One round: stop the backups of this host that are not wanted any more, and say whether there were any.
 
     The step that makes one notices by itself why it fails.
     """
-    for row in resources.store.rows(_sql.backups_to_stop, [resources.settings.host]):
+    unwanted = resources.store.rows(_sql.backups_to_stop, [resources.settings.host])
+    for row in unwanted:
         for folder in resources.backups.unfinished(row["instance_id"], row["id"]):
             try:
                 resources.engines[EngineName(row["engine"])].backups.break_off(folder)
             except EngineError:
                 logger.warning("backup %s could not be stopped", row["id"], exc_info=True)
+    return bool(unwanted)
 
 
-def remove_deleted(resources: Resources) -> None:
+def remove_deleted(resources: Resources) -> bool:
+    """Remove the files of backups that were deleted; False if some are still there."""
+    all_gone = True
     for row in resources.store.rows(_sql.backups_to_remove, [resources.settings.host]):
         try:
             resources.backups.remove(row["instance_id"], row["id"])
         except (HostError, OSError):
             logger.warning("backup %s could not be removed", row["id"], exc_info=True)
+            all_gone = False
         else:
             resources.store.rows(_sql.forget_backup, [row["id"]])
+    return all_gone
 
 
 def tidy_backups(resources: Resources) -> None:

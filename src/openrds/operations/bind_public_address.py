@@ -13,6 +13,7 @@ from openrds.operations.addresses import public_address
 from openrds.operations.intake import Intake
 from openrds.operations.quotas import check_public_addresses
 from openrds.operations.resources import Resources
+from openrds.operations.serving import with_primary
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
@@ -95,6 +96,7 @@ def stop_passing_on(context: Context) -> None:
     set_bound(context.resources, context.instance_id, bound=False)
 
 
+@with_primary
 def check_public_address(context: Context) -> None:
     address, port = context.parameters.address, context.resources.instance(context.instance_id)["port"]
     if not is_answering(address, port):

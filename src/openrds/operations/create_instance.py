@@ -12,6 +12,7 @@ from openrds.operations.create_request import CreateInstance
 from openrds.operations.instance_plan import NewInstance, plan_instance, write_instance
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources
+from openrds.operations.serving import with_primary
 from openrds.tasks.operation import Operation, Step, StepContext
 
 
@@ -49,6 +50,7 @@ def initialise_data(context: Context) -> None:
         standby.replication.copy_upstream()
 
 
+@with_primary
 def create_administrator(context: Context) -> None:
     server = context.resources.primary_server(context.instance_id)
     server.set_administrator(context.parameters.administrator, context.parameters.sealed_password)

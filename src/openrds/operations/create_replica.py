@@ -26,6 +26,7 @@ from openrds.operations.instance_plan import (
 from openrds.operations.intake import Intake, NoParameters
 from openrds.operations.replication import forget_follower
 from openrds.operations.resources import Resources
+from openrds.operations.serving import with_upstream
 from openrds.store.database import Row
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Step, StepContext
@@ -114,6 +115,7 @@ def _plan(intake: Intake, request: CreateInstance, primary: Row) -> NewInstance:
     return NewInstance(engine, RULES[engine].administrator, node["host"], columns)
 
 
+@with_upstream
 def copy_primary(context: Context) -> None:
     _server(context).replication.copy_upstream()
 
@@ -123,6 +125,7 @@ def forget_copy(context: Context) -> None:
     forget_follower(context.resources, primary_id, _server(context).node.node_id)
 
 
+@with_upstream
 def follow_primary(context: Context) -> None:
     _server(context).replication.follow()
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import InstanceStatus, Wanted
 from openrds.engines.protocol import Server
 from openrds.operations import servers
 from openrds.operations.addresses import (
@@ -13,7 +13,8 @@ from openrds.operations.addresses import (
     where_clients_come,
 )
 from openrds.operations.replication import restore_confirmation
-from openrds.operations.resources import Resources, set_status
+from openrds.operations.resources import Resources, set_status, set_wanted
+from openrds.operations.serving import with_primary, with_standby
 from openrds.store.database import Row, Writer
 from openrds.tasks.operation import Output, P, Step, StepContext
 
@@ -56,6 +57,7 @@ def stop_servers(context: StepContext[Resources, P]) -> None:
     servers.stop_servers(context.resources, context.instance_id)
 
 
+@with_standby
 def confirm_writes(context: StepContext[Resources, P]) -> None:
     """From now on, where the instance replicates synchronously."""
     restore_confirmation(context.resources, context.instance_id)
@@ -67,6 +69,7 @@ def pass_on_endpoint(context: StepContext[Resources, P]) -> None:
         context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
 
 
+@with_primary
 def check_endpoint(context: StepContext[Resources, P]) -> None:
     servers.check_endpoint(context.resources, context.instance_id)
 
@@ -83,6 +86,7 @@ def completed(context: StepContext[Resources, P], connection: Writer) -> Output:
 
 def failed(context: StepContext[Resources, P], connection: Writer) -> None:
     set_status(connection, context.instance_id, InstanceStatus.CREATE_FAIL)
+    set_wanted(connection, context.instance_id, Wanted.GONE)
 
 
 def aim_of(instance: Row) -> dict[str, object]:

@@ -2,13 +2,14 @@
 
 from uuid import UUID
 
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import InstanceStatus, Wanted
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.addresses import release_addresses
 from openrds.operations.intake import Intake, NoParameters
 from openrds.operations.replication import forget_follower
-from openrds.operations.resources import Resources, is_serving, set_status
+from openrds.operations.resources import Resources, set_status, set_wanted, settle
+from openrds.operations.serving import await_serving
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
@@ -32,6 +33,7 @@ def submit(intake: Intake, instance_id: str) -> UUID:
     task_id = intake.accept(instance, DELETE_INSTANCE, TaskName.DELETE, also_held=held)
     for one in (instance, *replicas):
         intake.set_status(one, InstanceStatus(one["status"]), deleting=True)
+        intake.set_wanted(one, Wanted.GONE)
     return task_id
 
 
@@ -66,6 +68,7 @@ def leave_primary(context: Context) -> None:
     """A primary shall keep nothing back for a replica that is gone."""
     resources, instance = context.resources, context.resources.instance(context.instance_id)
     if instance["replica_of"] is not None:
+        await_serving(resources, instance["replica_of"])
         for node in resources.nodes(instance["id"]):
             forget_follower(resources, instance["replica_of"], node["id"])
 
@@ -94,17 +97,24 @@ def completed(context: Context, connection: Writer) -> Output:
 
 
 def failed(context: Context, connection: Writer) -> None:
+    """Each is as it was before, but for one whose data is gone: that can only be deleted again."""
+    resources = context.resources
     for instance in _all(context):
-        set_status(connection, instance["id"], _true_status(context.resources, instance))
+        status = InstanceStatus(instance["status"])
+        if status is InstanceStatus.CREATE_FAIL:
+            set_status(connection, instance["id"], status)
+        elif not _is_whole(resources, instance):
+            set_status(connection, instance["id"], InstanceStatus.FAILED)
+        elif status is InstanceStatus.SHUTDOWN:
+            set_status(connection, instance["id"], status)
+            set_wanted(connection, instance["id"], Wanted.STOPPED)
+        else:
+            settle(resources, connection, instance["id"])
+            set_wanted(connection, instance["id"], Wanted.SERVING)
 
 
-def _true_status(resources: Resources, instance: Row) -> InstanceStatus:
-    """One that was stopped is so still, unless its data is gone."""
-    nodes = resources.nodes(instance["id"])
-    whole = all(resources.volumes.path(node["id"]).exists() for node in nodes)
-    if instance["status"] == InstanceStatus.SHUTDOWN and whole:
-        return InstanceStatus.SHUTDOWN
-    return InstanceStatus.ACTIVE if is_serving(resources, instance, nodes[0]) else InstanceStatus.FAILED
+def _is_whole(resources: Resources, instance: Row) -> bool:
+    return all(resources.volumes.path(node["id"]).exists() for node in resources.nodes(instance["id"]))
 
 
 def _all(context: Context) -> list[Row]:

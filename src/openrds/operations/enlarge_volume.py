@@ -12,6 +12,7 @@ from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.operations.serving import with_primary
 from openrds.operations.volume_watch import hold_writes
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
@@ -56,6 +57,7 @@ def grow_volumes(context: Context) -> None:
         context.resources.volumes.grow(node["id"], context.parameters.size)
 
 
+@with_primary
 def allow_writes(context: Context) -> Output:
     """Where there is room now. `full` is what the instance is from then on."""
     resources = context.resources
@@ -66,6 +68,7 @@ def allow_writes(context: Context) -> Output:
     return {"full": full}
 
 
+@with_primary
 def hold_writes_again(context: Context) -> None:
     instance = context.resources.instance(context.instance_id)
     if instance["storage_full"]:

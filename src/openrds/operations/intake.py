@@ -9,12 +9,12 @@ import msgspec
 
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceStatus, is_instance_id
+from openrds.domain.instance import InstanceStatus, Wanted, is_instance_id
 from openrds.domain.settings import Settings
 from openrds.domain.statuses import Action, check_allowed
 from openrds.domain.task import TaskName
 from openrds.operations.quotas import check_tasks
-from openrds.operations.resources import set_status
+from openrds.operations.resources import set_status, set_wanted
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.accept import Work, accept, check_free
@@ -99,3 +99,6 @@ class Intake:
 
     def set_status(self, instance: Row, status: InstanceStatus, *, deleting: bool = False) -> None:
         set_status(self.connection, instance["id"], status, deleting=deleting)
+
+    def set_wanted(self, instance: Row, wanted: Wanted) -> None:
+        set_wanted(self.connection, instance["id"], wanted)

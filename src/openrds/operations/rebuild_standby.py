@@ -15,6 +15,7 @@ from openrds.operations.replication import (
     restore_confirmation,
 )
 from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.operations.serving import with_standby, with_upstream
 from openrds.store.database import Row, Writer
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
@@ -41,6 +42,7 @@ def release_writes(context: Context) -> None:
     end_confirmation(context.resources, context.instance_id)
 
 
+@with_upstream
 def bring_back(context: Context) -> None:
     resources, standby_id = context.resources, context.parameters.standby_id
     instance = resources.instance(context.instance_id)
@@ -50,6 +52,7 @@ def bring_back(context: Context) -> None:
     build_standby(resources, context.instance_id, resources.node_server(context.instance_id, standby_id))
 
 
+@with_standby
 def confirm_writes(context: Context) -> None:
     restore_confirmation(context.resources, context.instance_id)
 
@@ -58,12 +61,6 @@ def completed(context: Context, connection: Writer) -> Output:
     if context.resources.instance(context.instance_id)["type"] == InstanceType.REPLICA:
         set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
     return {}
-
-
-def failed(context: Context, connection: Writer) -> None:
-    """Of a pair whose primary died meanwhile the status stays: the monitor leaves alone what is FAILED."""
-    if context.resources.instance(context.instance_id)["type"] == InstanceType.REPLICA:
-        settle_by_looking(context, connection)
 
 
 REBUILD_STANDBY: Operation[Resources, Parameters] = Operation(
@@ -76,5 +73,5 @@ REBUILD_STANDBY: Operation[Resources, Parameters] = Operation(
         Step("confirm writes", confirm_writes, undo=release_writes, expected=0.05),
     ),
     on_completed=completed,
-    on_failed=failed,
+    on_failed=settle_by_looking,
 )

@@ -38,13 +38,37 @@ def build_standby(resources: Resources, instance_id: str, standby: Server) -> No
     _note_lost_log(resources, instance_id)
 
 
+def doubt_log(connection: Writer, instance_id: str) -> None:
+    """Another primary's log goes on from the old one's, and nobody knows yet whether the archive has all of that."""
+    connection.execute(_backups.doubt_reach, {"instance_id": instance_id})
+
+
+def trust_log(resources: Resources, instance_id: str) -> None:
+    """Claim each moment again that the archive leads to."""
+    _sort_out_bases(resources, instance_id)
+
+
 def _note_lost_log(resources: Resources, instance_id: str) -> None:
     """Claim no moment any more that cannot be reached: what a dead primary did not archive may be gone with it."""
+    for base in _sort_out_bases(resources, instance_id):
+        logger.warning("instance %s: log after its backup %s is lost", instance_id, base)
+        resources.store.rows(_backups.end_continuity_of, [base])
+
+
+def _sort_out_bases(resources: Resources, instance_id: str) -> list[str]:
+    """Trust the backups whose log is in the archive without a gap, and name the others."""
+    bases = resources.store.rows(_backups.bases, [instance_id])
+    if not bases:
+        return []
     archive, backups = resources.backups.archive(instance_id), resources.engine(instance_id).backups
-    for row in resources.store.rows(_backups.bases, [instance_id]):
-        if not backups.is_archived_since(archive, row["log_position"]):
-            logger.warning("instance %s: log after its backup %s is lost", instance_id, row["id"])
-            resources.store.rows(_backups.end_continuity_of, [row["id"]])
+    primary = resources.primary_server(instance_id).node
+    doubtful = []
+    for row in bases:
+        if not backups.is_archived_since(archive, row["log_position"], primary):
+            doubtful.append(row["id"])
+        elif row["reaches"] is not None:
+            resources.store.rows(_backups.trust_reach, [row["id"]])
+    return doubtful
 
 
 def start_confirmation(resources: Resources, instance_id: str) -> None:

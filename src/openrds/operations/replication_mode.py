@@ -19,6 +19,7 @@ from openrds.operations.replication import (
     start_confirmation,
 )
 from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.operations.serving import with_standby
 from openrds.operations.switchover import require_standby
 from openrds.store.database import Writer
 from openrds.store.queries import Queries
@@ -63,6 +64,7 @@ def submit(intake: Intake, instance_id: str, request: ChangeMode) -> UUID:
     return task_id
 
 
+@with_standby
 def change_mode(context: Context) -> None:
     if context.parameters.mode == SYNCHRONOUS:
         start_confirmation(context.resources, context.instance_id)
@@ -70,6 +72,7 @@ def change_mode(context: Context) -> None:
         end_confirmation(context.resources, context.instance_id)
 
 
+@with_standby
 def change_mode_back(context: Context) -> None:
     if context.parameters.mode == SYNCHRONOUS:
         end_confirmation(context.resources, context.instance_id)

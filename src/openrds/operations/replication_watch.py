@@ -24,9 +24,10 @@ class Seen(msgspec.Struct, frozen=True):
     problem: str = ""
 
 
-def watch_replication(resources: Resources) -> None:
-    """Note what each follower of this host says of itself."""
-    for row in resources.store.rows(_sql.followers_to_watch, [resources.settings.host]):
+def watch_replication(resources: Resources) -> bool:
+    """Note what each follower of this host says of itself, and say whether there are any."""
+    followers = resources.store.rows(_sql.followers_to_watch, [resources.settings.host])
+    for row in followers:
         try:
             state = resources.node_server(row["id"], row["node_id"]).replication.state()
             seen = Seen(state.streaming, state.lag_bytes, state.lag_seconds)
@@ -34,3 +35,4 @@ def watch_replication(resources: Resources) -> None:
             seen = Seen(streaming=False, problem=str(error))
         note = {"node_id": row["node_id"], "replication": Jsonb(msgspec.to_builtins(seen))}
         resources.store.rows(_sql.note_replication, note)
+    return bool(followers)

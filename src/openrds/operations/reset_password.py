@@ -15,6 +15,7 @@ from openrds.domain.texts import Text
 from openrds.engines.passwords import seal_password
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources
+from openrds.operations.serving import with_primary
 from openrds.store.database import Writer
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
@@ -45,6 +46,7 @@ def submit(intake: Intake, instance_id: str, request: ResetPassword) -> UUID:
     return intake.accept(instance, RESET_PASSWORD, TaskName.RESET_PASSWORD, parameters)
 
 
+@with_primary
 def set_password(context: Context) -> None:
     resources, parameters = context.resources, context.parameters
     server = resources.primary_server(context.instance_id)

@@ -111,6 +111,7 @@ def _takeover(context: Context) -> Takeover:
         parameters.old_node_id,
         parameters.new_node_id,
         note=_resizing(context).note,
+        prepare=lambda: restart_standby(context),
     )
 
 

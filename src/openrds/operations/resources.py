@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import Confirmation, InstanceStatus, NodeRole
+from openrds.domain.instance import Confirmation, InstanceStatus, NodeRole, Wanted
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
 from openrds.hosts import processes
@@ -108,6 +108,15 @@ class Resources:
         """The server of one node of an instance."""
         return self.server(self.instance(instance_id), self.node(instance_id, node_id))
 
+    def server_by_itself(self, row: Row) -> Server:
+        """The server of a row of `nodes_of_host`, whoever it follows: to look at, and not to be started.
+
+        Raises:
+            StepFailed: the host no longer has the binaries of the instance's version.
+        """
+        node = {"id": row["node_id"], "address": row["node_address"]}
+        return self.engines[EngineName(row["engine"])].server(self._spec(row, node))
+
     def changed(self, server: Server, **changes: Any) -> Server:
         """The same server as it would be if its node were otherwise."""
         return self.engines[server.node.installation.engine].server(replace(server.node, **changes))
@@ -153,14 +162,17 @@ class Resources:
         rows = self.store.rows(_sql.routes_of_host, [self.settings.host])
         return {Route(row["address"], row["port"], row["node_address"], row["port"]) for row in rows}
 
-    def keep_routes(self) -> None:
+    def keep_routes(self) -> bool:
         """The same now and then. Where nothing is passed on, and nothing was, the machine need not be asked.
+
+        Whether there is something to be passed on.
 
         Raises:
             HostError: not all of it is in place.
         """
         if not self._is_idle.is_set() or self.routes():
             self.apply_routes()
+        return not self._is_idle.is_set()
 
     def apply_routes(self, *addresses: str) -> None:
         """Pass on what the store says is to be passed on by this host, now.
@@ -223,6 +235,10 @@ def set_status(
     connection.execute(_sql.set_status, {"id": instance_id, "status": status, "deleting": deleting})
 
 
+def set_wanted(connection: Writer, instance_id: str, wanted: Wanted) -> None:
+    connection.execute(_sql.set_wanted, {"id": instance_id, "wanted": wanted})
+
+
 def become_active(context: StepContext[Resources, P], connection: Writer) -> Output:
     """After a success of which there is nothing more to say."""
     set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
@@ -230,9 +246,9 @@ def become_active(context: StepContext[Resources, P], connection: Writer) -> Out
 
 
 def settle_by_looking(context: StepContext[Resources, P], connection: Writer) -> None:
-    """After a failure: the instance is ACTIVE if it serves, and else FAILED.
+    """After a failure: the instance is ACTIVE if it serves, and else FAILED: down for now.
 
-    A standby that is missing is the monitor's to bring back.
+    What is missing is the monitor's to bring back.
     """
     settle(context.resources, connection, context.instance_id)
 

@@ -12,7 +12,10 @@ from openrds.operations import servers
 from openrds.operations.intake import Intake, NoParameters
 from openrds.operations.resources import Resources, become_active, settle_by_looking
 from openrds.operations.scheduling import schedule
+from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Step, StepContext
+
+_sql = Queries("instances")
 
 
 class Restart(msgspec.Struct):
@@ -32,6 +35,8 @@ def submit(intake: Intake, instance_id: str, request: Restart) -> UUID:
     intake.check(instance, Action.RESTART)
     if request.delay:
         return schedule(intake, instance, ScheduledName.RESTART, TaskName.RESTART, Restart())
+    # Whoever asks for it has mended something: should the server die again, it is brought back at once.
+    intake.connection.execute(_sql.forget_revivals, [instance_id])
     task_id = intake.accept(instance, RESTART_INSTANCE, TaskName.RESTART)
     intake.set_status(instance, InstanceStatus.REBOOTING)
     return task_id

@@ -69,23 +69,26 @@ def source_at(intake: Intake, instance_id: str, restore_time: int) -> tuple[Sour
     Raises:
         Refusal: the moment is out of the range that can be restored.
     """
-    found = intake.connection.execute(_sql.restorable_range, [instance_id]).fetchone()
-    if found is None:
+    found = intake.connection.execute(_sql.restorable_ranges, [instance_id]).fetchall()
+    if not found:
         raise Refusal(
             ErrorCode.PARAMETER,
             f"Instance {instance_id} cannot be restored to a moment yet: it has no finished backup, or keeps none "
             "(keep_days 0).",
         )
-    begin, end = first_millisecond(found["start_time"]), milliseconds(found["end_time"])
-    if not begin <= restore_time <= end:
-        times = f"{format_time(found['start_time'])} to {format_time(found['end_time'])}"
+    ranges = [range_of(row) for row in found]
+    if not any(begin <= restore_time <= end for begin, end in ranges):
+        wanted = " or ".join(f"{begin} to {end}" for begin, end in ranges)
+        times = " or ".join(
+            f"{format_time(row['start_time'])} to {format_time(row['end_time'])}" for row in found
+        )
         raise Refusal(
             ErrorCode.PARAMETER,
-            f"restore_time must be within {begin} to {end} (milliseconds), which is {times}.",
+            f"restore_time must be within {wanted} (milliseconds), which is {times}.",
         )
     moment = {"instance_id": instance_id, "moment": moment_of(restore_time)}
     base = intake.connection.execute(_sql.base_for, moment).fetchone()
-    assert base is not None, "the range begins with the end of a backup"
+    assert base is not None, "each range begins with the end of a backup"
     return Source(instance_id, base["id"], restore_time), base
 
 
@@ -114,6 +117,11 @@ def moment_of(milliseconds: int) -> dt.datetime:
 def milliseconds(moment: dt.datetime) -> int:
     """Exactly: a float has not the digits for it."""
     return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(milliseconds=1)
+
+
+def range_of(row: Row) -> tuple[int, int]:
+    """The first and the last millisecond of one of `restorable_ranges`."""
+    return first_millisecond(row["start_time"]), milliseconds(row["end_time"])
 
 
 def first_millisecond(moment: dt.datetime) -> int:

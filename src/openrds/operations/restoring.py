@@ -13,6 +13,7 @@ from openrds.engines.protocol import NodeSpec, RestorePoint, Server
 from openrds.hosts.backups import make_durable
 from openrds.operations.resources import Resources
 from openrds.operations.restore_source import Source
+from openrds.operations.serving import await_serving
 from openrds.store.database import Row
 from openrds.store.queries import Queries
 from openrds.tasks.operation import StepFailed
@@ -30,10 +31,11 @@ _SCRATCH_MB = 2048
 def archive_source_log(resources: Resources, source: Source) -> None:
     """Let the archive reach the moment: what the source has committed by now is put there.
 
-    A source that does not run has committed nothing since; what it did not archive is read where it lies.
+    A source that does not run has committed nothing since; what it did not archive is read where it lies. One that is
+    being brought back is waited for.
     """
     server = _source_server(resources, source)
-    if source.moment is not None and server is not None and server.is_running():
+    if server is not None and await_serving(resources, source.source_id):
         resources.engine(source.source_id).backups.archive_log(server.node)
 
 

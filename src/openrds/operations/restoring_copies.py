@@ -14,6 +14,7 @@ from openrds.operations import restoring
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources
 from openrds.operations.restore_source import Source, source_at
+from openrds.operations.serving import with_primary
 from openrds.store.database import Row
 from openrds.tasks.operation import Step, StepContext
 
@@ -71,6 +72,7 @@ def check_names(pairs: Sequence[tuple[str, str]], new_places: Sequence[tuple[str
         raise Refusal(ErrorCode.DATABASE_NAME, "A new name is used twice; each must be its own.")
 
 
+@with_primary
 def restore_scratch(context: Context) -> None:
     """One that runs is whole. One that does not, as after a reboot, may have lost what it did not put on disk."""
     resources, scratch, source = context.resources, _scratch(context), context.parameters.source
@@ -85,15 +87,18 @@ def remove_scratch(context: Context) -> None:
     restoring.remove_scratch(context.resources, _scratch(context))
 
 
+@with_primary
 def copy(context: Context) -> None:
     restore_scratch(context)
     _copying(context).copy(_scratch(context), _target(context), context.parameters.copies, _mark(context))
 
 
+@with_primary
 def discard(context: Context) -> None:
     _copying(context).discard(_target(context), context.parameters.copies, _mark(context))
 
 
+@with_primary
 def publish(context: Context) -> None:
     _copying(context).publish(_target(context), context.parameters.copies, _mark(context))
 

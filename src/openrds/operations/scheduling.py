@@ -5,6 +5,7 @@
 
 import datetime as dt
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,9 @@ _sql = Queries("schedule")
 
 #: With these the instance is only not free now: the scheduled task goes on waiting.
 _NOT_NOW = (ErrorCode.INSTANCE_BUSY, ErrorCode.STATUS_FORBIDS)
+
+#: Seconds until what could not start is tried again.
+_TRY_AGAIN = 10.0
 
 #: Submits what was asked for, of an instance, and gives the id of the task.
 Submit = Callable[[Intake, str, Mapping[str, Any]], UUID]
@@ -107,13 +111,20 @@ class Scheduler:
     settings: Settings
     submits: Mapping[ScheduledName, Submit]
 
-    def start_due(self) -> None:
-        """Start each scheduled task whose window is open, and let those wait on whose instance is not free."""
+    def start_due(self) -> float:
+        """Start each scheduled task whose window is open, and let those wait on whose instance is not free.
+
+        In how many seconds the next is due, unless something changes; infinity where none is planned.
+        """
         for due in self.store.rows(_sql.due):
             try:
                 self._start(due)
             except Refusal as refusal:
                 self._put_off(due, refusal)
+        (planned,) = self.store.rows(_sql.next_start)
+        if planned["seconds"] is None:
+            return math.inf
+        return planned["seconds"] if planned["seconds"] > 0 else _TRY_AGAIN
 
     def _start(self, due: Row) -> None:
         with self.store.transaction() as connection:

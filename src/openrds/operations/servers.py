@@ -4,6 +4,7 @@ import logging
 
 from openrds.engines.protocol import EngineError
 from openrds.hosts import processes
+from openrds.hosts.errors import HostError
 from openrds.operations.replication import build_standby, end_confirmation, restore_confirmation
 from openrds.operations.resources import Resources
 
@@ -20,10 +21,10 @@ def stop_servers(resources: Resources, instance_id: str) -> None:
 def start_servers(resources: Resources, instance_id: str) -> None:
     """Start those that do not run, with the configuration that the store says now."""
     resources.start(resources.primary_server(instance_id))
-    _start_standbys(resources, instance_id)
+    start_missing_standbys(resources, instance_id)
 
 
-def _start_standbys(resources: Resources, instance_id: str) -> None:
+def start_missing_standbys(resources: Resources, instance_id: str) -> None:
     """The instance serves without them too: one that cannot be started is then the monitor's to bring back."""
     standbys = resources.standbys(instance_id)
     try:
@@ -31,7 +32,7 @@ def _start_standbys(resources: Resources, instance_id: str) -> None:
             build_standby(resources, instance_id, resources.node_server(instance_id, node["id"]))
         if standbys:
             restore_confirmation(resources, instance_id)
-    except EngineError:
+    except (EngineError, HostError):
         logger.warning("instance %s: its standby could not be started", instance_id, exc_info=True)
         end_confirmation(resources, instance_id)
 

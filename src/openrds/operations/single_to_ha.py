@@ -16,8 +16,9 @@ from openrds.operations.addresses import release_node_address
 from openrds.operations.creating import aim_of, resource_ids
 from openrds.operations.instance_plan import check_forwarding, check_room, check_zone, write_node
 from openrds.operations.intake import Intake
-from openrds.operations.replication import build_standby, give_own_address
+from openrds.operations.replication import build_standby, forget_follower, give_own_address
 from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.operations.serving import with_primary
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
@@ -73,6 +74,7 @@ def release_address(context: Context) -> None:
     release_node_address(context.resources, context.parameters.standby_id)
 
 
+@with_primary
 def build(context: Context) -> None:
     resources, instance_id = context.resources, context.instance_id
     # An instance from before this version does not let standbys in yet.
@@ -84,8 +86,8 @@ def build(context: Context) -> None:
 def remove_standby(context: Context) -> None:
     resources, standby_id = context.resources, context.parameters.standby_id
     resources.stop(resources.instance(context.instance_id), _standby(context))
-    resources.primary_server(context.instance_id).replication.forget(standby_id)
     resources.remove_folders(standby_id)
+    forget_follower(resources, context.instance_id, standby_id)
 
 
 def completed(context: Context, connection: Writer) -> Output:

@@ -4,13 +4,13 @@ import logging
 from uuid import UUID
 
 from openrds.domain.errors import Refusal
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import InstanceStatus, Wanted
 from openrds.domain.settings import Settings
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.addresses import where_clients_come
 from openrds.operations.intake import Intake, NoParameters
-from openrds.operations.resources import Resources, become_active, set_status, settle_by_looking
+from openrds.operations.resources import Resources, become_active, set_status, set_wanted, settle_by_looking
 from openrds.operations.servers import any_server_runs, start_servers, stop_servers
 from openrds.operations.stop_instance import check_is_primary
 from openrds.store.database import Row, Store, Writer
@@ -39,6 +39,7 @@ def _submit_one(intake: Intake, instance: Row) -> UUID:
     intake.check(instance, Action.START)
     task_id = intake.accept(instance, START_INSTANCE, TaskName.START)
     intake.set_status(instance, InstanceStatus.MODIFYING)
+    intake.set_wanted(instance, Wanted.SERVING)
     return task_id
 
 
@@ -70,6 +71,7 @@ def failed(context: Context, connection: Writer) -> None:
         settle_by_looking(context, connection)
     else:
         set_status(connection, context.instance_id, InstanceStatus.SHUTDOWN)
+        set_wanted(connection, context.instance_id, Wanted.STOPPED)
 
 
 START_INSTANCE: Operation[Resources, NoParameters] = Operation(

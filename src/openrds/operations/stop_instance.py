@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import InstanceStatus, Wanted
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake import Intake, NoParameters
-from openrds.operations.resources import Resources, set_status, settle_by_looking
+from openrds.operations.resources import Resources, set_status, set_wanted, settle_by_looking
 from openrds.operations.servers import start_servers, stop_servers
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
@@ -16,8 +16,8 @@ from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 _sql = Queries("instances")
 
-#: A read replica that does not serve has nothing to stop.
-_NOT_SERVING = (InstanceStatus.SHUTDOWN, InstanceStatus.FAILED, InstanceStatus.CREATE_FAIL)
+#: A read replica that is not to serve has nothing to stop.
+_NOT_TO_SERVE = (InstanceStatus.SHUTDOWN, InstanceStatus.CREATE_FAIL)
 
 Context = StepContext[Resources, NoParameters]
 
@@ -26,7 +26,8 @@ def submit(intake: Intake, instance_id: str) -> UUID:
     """Each read replica has a task of its own; the answer is the primary's."""
     instance = intake.instance(instance_id)
     check_is_primary(instance)
-    task_id, *_ = [_submit_one(intake, one) for one in (instance, *_serving_replicas(intake, instance))]
+    intake.check(instance, Action.STOP)
+    task_id, *_ = [_submit_one(intake, one) for one in (instance, *_replicas_to_stop(intake, instance))]
     return task_id
 
 
@@ -38,17 +39,21 @@ def check_is_primary(instance: Row) -> None:
         )
 
 
-def _serving_replicas(intake: Intake, instance: Row) -> Iterator[Row]:
+def _replicas_to_stop(intake: Intake, instance: Row) -> Iterator[Row]:
     for row in intake.connection.execute(_sql.replicas_of_instance, [instance["id"]]).fetchall():
         replica = intake.instance(row["id"])
-        if replica["status"] not in _NOT_SERVING:
-            yield replica
+        if replica["status"] in _NOT_TO_SERVE:
+            continue
+        # One that is FAILED would be brought back while its primary is stopped.
+        if replica["status"] != InstanceStatus.FAILED:
+            intake.check(replica, Action.STOP)
+        yield replica
 
 
 def _submit_one(intake: Intake, instance: Row) -> UUID:
-    intake.check(instance, Action.STOP)
     task_id = intake.accept(instance, STOP_INSTANCE, TaskName.STOP)
     intake.set_status(instance, InstanceStatus.MODIFYING)
+    intake.set_wanted(instance, Wanted.STOPPED)
     return task_id
 
 
@@ -66,10 +71,15 @@ def completed(context: Context, connection: Writer) -> Output:
     return {}
 
 
+def failed(context: Context, connection: Writer) -> None:
+    set_wanted(connection, context.instance_id, Wanted.SERVING)
+    settle_by_looking(context, connection)
+
+
 STOP_INSTANCE: Operation[Resources, NoParameters] = Operation(
     key="stop_instance",
     parameters=NoParameters,
     steps=(Step("stop server", stop_server, undo=start_server, expected=0.05),),
     on_completed=completed,
-    on_failed=settle_by_looking,
+    on_failed=failed,
 )

@@ -1,14 +1,25 @@
 """How a standby takes its primary's place, and the primary the standby's."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from openrds.engines.protocol import EngineError, Server
 from openrds.operations.addresses import where_clients_come
-from openrds.operations.replication import build_standby, give_own_address, note_new_primary, turn_replicas
+from openrds.operations.replication import (
+    build_standby,
+    doubt_log,
+    give_own_address,
+    note_new_primary,
+    trust_log,
+    turn_replicas,
+)
 from openrds.operations.resources import Resources
+from openrds.operations.serving import bring_all_back, start_primary
 from openrds.store.database import Writer
 from openrds.tasks.operation import StepFailed
+
+logger = logging.getLogger(__name__)
 
 #: A standby that lacks more than this would keep clients waiting for long.
 _MOST_LAG_BYTES = 64 * 2**20
@@ -34,19 +45,32 @@ def is_promoted(server: Server) -> bool:
     return server.is_running() and server.replication.is_primary()
 
 
+def is_retired(server: Server) -> bool:
+    """Whether a server that does not run ended as it should, so that its last position is known."""
+    try:
+        server.replication.retire()
+    except EngineError:
+        return False
+    return True
+
+
 def _nothing_more(_connection: Writer) -> None:
     pass
 
 
 @dataclass(frozen=True)
 class Takeover:
-    """Two nodes of an instance that change their roles. `note` writes what else the store shall know from then on."""
+    """Two nodes of an instance that change their roles.
+
+    `note` writes what else the store shall know from then on, `prepare` has both run as they must before they change.
+    """
 
     resources: Resources
     instance_id: str
     old_node_id: str
     new_node_id: str
     note: Callable[[Writer], None] = _nothing_more
+    prepare: Callable[[], None] | None = None
 
     @property
     def old(self) -> Server:
@@ -69,6 +93,8 @@ class Takeover:
             StepFailed: it cannot, or does not get all.
         """
         old, new = self.old, self.new
+        if not new.is_running() or not (old.is_running() or is_retired(old)):
+            self._bring_both_back()
         if old.is_running() and (problem := what_hinders(new)):
             raise StepFailed(problem + otherwise)
         try:
@@ -99,11 +125,27 @@ class Takeover:
         primary = self.resources.primary_server(self.instance_id)
         if not primary.answers():
             primary.stop()  # it may run where no client reaches it
-            self.resources.start(primary)
+            start_primary(self.resources, self.instance_id)
+
+    def _bring_both_back(self) -> None:
+        """They died before they changed roles; there is nothing to hand over before they serve again."""
+        if self.prepare is not None:
+            self.prepare()
+        else:
+            bring_all_back(self.resources, self.instance_id)
+
+    def _hand_in_log(self) -> None:
+        """Of a dead primary, before anything else is done with its data: until then no moment since can be restored."""
+        try:
+            self.old.replication.archive_remains()
+            trust_log(self.resources, self.instance_id)
+        except EngineError:
+            logger.warning("the log of %s is not archived yet", self.old_node_id, exc_info=True)
 
     def _note_roles(self) -> None:
         with self.resources.store.transaction() as connection:
             note_new_primary(connection, self.old_node_id, self.new_node_id)
+            doubt_log(connection, self.instance_id)
             self.note(connection)
 
     def _lead_clients(self) -> None:
@@ -118,5 +160,6 @@ class Takeover:
 
     def rejoin(self) -> None:
         """The old primary becomes the standby, and read replicas follow the new primary."""
+        self._hand_in_log()
         build_standby(self.resources, self.instance_id, self.old)
         turn_replicas(self.resources, self.instance_id)

@@ -4,16 +4,19 @@ How full a volume is stands in the store, for callers to read.
 """
 
 import logging
+import math
 import time
-from collections.abc import Callable
-from itertools import groupby
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from openrds.domain.capacity import GB, is_full
 from openrds.domain.instance import InstanceStatus
 from openrds.engines.protocol import EngineError
 from openrds.hosts.errors import HostError
+from openrds.hosts.processes import written_by
 from openrds.hosts.volumes import Usage
 from openrds.operations.resources import Resources, set_status
+from openrds.operations.roster import Roster
 from openrds.store.database import Row
 from openrds.store.queries import Queries
 from openrds.tasks.operation import StepFailed
@@ -29,28 +32,60 @@ _FASTEST_WRITER = 2 * GB
 _LONGEST_PAUSE = 30.0
 #: ... and not before so many times what the look took: a folder of very many files takes long.
 _PAUSE_PER_LOOK = 50
+#: One that took longer than this to measure, in seconds, is measured again only when its server has written, ...
+_CHEAP = 0.001
+#: ... or after so long, for what others may have put there, who have no business to.
+_LONGEST_TRUST = 600.0
 #: What has changed by less than this is not written down.
 _NOTED_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A volume as it was measured: when, in what time, and what its server had `written` before (`written_by`).
+
+    `noted` is what the store says that it holds.
+    """
+
+    at: float
+    took: float
+    written: int | None
+    size: int
+    usage: Usage
+    noted: int
+
+    def still_holds(self, size: int, written: int | None, now: float) -> bool:
+        """Whether to measure again would bring nothing new."""
+        if self.took < _CHEAP or now >= self.at + _LONGEST_TRUST:
+            return False
+        return written is not None and (written, size) == (self.written, self.size)
 
 
 class VolumeWatch:
     """Looks after the volumes of one host, round after round; in a round only after those whose time has come."""
 
-    def __init__(self, resources: Resources, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, resources: Resources, roster: Roster, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._resources = resources
+        self._roster = roster
         self._clock = clock
+        self._looks: dict[str, _Look] = {}
         self._due: dict[str, float] = {}
 
-    def look_after_volumes(self) -> None:
-        resources = self._resources
-        rows = resources.store.rows(_sql.volumes_to_watch, [resources.settings.host])
-        self._due = {node: due for node, due in self._due.items() if node in {row["node_id"] for row in rows}}
-        for _, nodes in groupby(rows, key=lambda row: row["id"]):
-            self._look_after(list(nodes))
+    def look_after_volumes(self) -> float:
+        """In how many seconds the next one is due; infinity where there is none."""
+        instances = self._roster.instances()
+        nodes = {node["node_id"] for nodes in instances for node in nodes}
+        self._looks = {node: look for node, look in self._looks.items() if node in nodes}
+        self._due = {node: self._due.get(node, 0.0) for node in nodes}
+        for one in instances:
+            self._look_after(one)
+        return max(0.0, min(self._due.values(), default=math.inf) - self._clock())
 
-    def _look_after(self, nodes: list[Row]) -> None:
+    def _look_after(self, nodes: Sequence[Row]) -> None:
         """All nodes of an instance at once, as it is full if one of them is."""
-        if all(self._due.get(node["node_id"], 0) > self._clock() for node in nodes):
+        if all(self._due[node["node_id"]] > self._clock() for node in nodes):
             return
         instance = nodes[0]
         try:
@@ -63,25 +98,33 @@ class VolumeWatch:
             )
 
     def _is_full(self, node: Row) -> bool:
-        begun = self._clock()
-        usage = measure(self._resources, node)
-        soon = 0 if node["storage_full"] else max(usage.free, 0) / _FASTEST_WRITER
-        took = self._clock() - begun
-        self._due[node["node_id"]] = begun + max(min(soon, _LONGEST_PAUSE), _PAUSE_PER_LOOK * took)
-        return is_full(node["volume_size"], usage.free, was_full=node["storage_full"])
+        now, look = self._clock(), self._look(node)
+        soon = 0 if node["storage_full"] else max(look.usage.free, 0) / _FASTEST_WRITER
+        self._looks[node["node_id"]] = look
+        self._due[node["node_id"]] = max(
+            now + min(soon, _LONGEST_PAUSE), look.at + _PAUSE_PER_LOOK * look.took
+        )
+        return is_full(node["volume_size"], look.usage.free, was_full=node["storage_full"])
 
+    def _look(self, node: Row) -> _Look:
+        """A new one, unless nothing was written since the last; a full volume may be emptied without writing."""
+        begun, size = self._clock(), node["volume_size"]
+        written = written_by(self._resources.record(node["node_id"]))
+        last = self._looks.get(node["node_id"])
+        if last is not None and not node["storage_full"] and last.still_holds(size, written, begun):
+            return last
+        measured_from = self._clock()
+        usage = self._resources.volumes.usage(node["node_id"], size)
+        took = self._clock() - measured_from
+        noted = self._note(node["node_id"], last.noted if last else node["used_bytes"], usage.used)
+        return _Look(begun, took, written, size, usage, noted)
 
-def measure(resources: Resources, node: Row) -> Usage:
-    """How full the volume of a node is; `node` is a row of `volumes_to_watch`.
-
-    Raises:
-        HostError: the volume is not there.
-    """
-    usage = resources.volumes.usage(node["node_id"], node["volume_size"])
-    noted = node["used_bytes"]
-    if noted is None or abs(usage.used - noted) >= _NOTED_BYTES:
-        resources.store.rows(_sql.set_used_bytes, {"id": node["node_id"], "used": usage.used})
-    return usage
+    def _note(self, node_id: str, noted: int | None, used: int) -> int:
+        """What the store says from now on that a volume holds."""
+        if noted is not None and abs(used - noted) < _NOTED_BYTES:
+            return noted
+        self._resources.store.rows(_sql.set_used_bytes, {"id": node_id, "used": used})
+        return used
 
 
 def settle_fullness(resources: Resources, instance_id: str, *, full: bool) -> None:

@@ -1,5 +1,7 @@
 """The private PostgreSQL that is the store unless another is named: on a Unix socket only, in the data directory."""
 
+import logging
+import time
 from pathlib import Path
 
 from openrds.domain.settings import Settings
@@ -10,6 +12,8 @@ from openrds.engines.protocol import Installation, NodeSpec
 from openrds.hosts.errors import HostError
 from openrds.hosts.user import ServerUser
 from openrds.service import places
+
+logger = logging.getLogger(__name__)
 
 #: Small: the store holds rows about tasks and instances, and the machine is for the instances. The buffers hold the
 #: index entries of the dozen busiest instances that ten million tasks can have; what is not used costs nothing.
@@ -25,7 +29,8 @@ max_worker_processes = 2
 max_parallel_workers_per_gather = 0
 jit = off
 random_page_cost = 1.1
-autovacuum_naptime = 15s
+autovacuum_naptime = 60s
+bgwriter_delay = 10s
 autovacuum_max_workers = 1
 """
 
@@ -33,12 +38,31 @@ autovacuum_max_workers = 1
 class PrivateStore(PostgreSQLServer):
     """An instance's server with other settings, and without an address."""
 
+    _hangs_since: float | None = None
+
     def _settings(self) -> str:
         return super()._settings() + _SETTINGS
 
     @property
     def dsn(self) -> str:
         return f"host={self.node.socket_dir} port={self.node.port} user={configuration.SUPERUSER} dbname=postgres"
+
+    def kill_if_hanging(self, timeout: float) -> None:
+        """To be asked again and again: it is killed once it has greeted nobody for so many seconds.
+
+        Raises:
+            EngineError: it does not die.
+        """
+        begun = time.monotonic()
+        if not self.hangs():
+            self._hangs_since = None
+            return
+        self._hangs_since = self._hangs_since or begun
+        hung = time.monotonic() - self._hangs_since
+        if hung >= timeout:
+            logger.error("the store has hung for %.0f s and is killed", hung)
+            self.kill()
+            self._hangs_since = None
 
 
 def private_store(

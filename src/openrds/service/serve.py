@@ -18,6 +18,7 @@ import psycopg
 
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import EngineError
+from openrds.hosts import processes
 from openrds.hosts.addresses import claim_listening, port_is_free
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
@@ -35,10 +36,16 @@ _CHILDREN = {"worker": "openrds.service.worker_process", "api": "openrds.service
 #: All of these in seconds. A stop takes less than 5: the children's grace, then a little more.
 _STOP_TIMEOUT = 4.0
 _START_TIMEOUT = 60.0
-_ROUND = 1.0
+#: Between rounds that nothing asks for, and where the store does not run.
+_ROUND = 10.0
+_STORE_ROUND = 1.0
 #: A child that ends is started again. One that keeps ending soon waits for so long, from its last start on.
 _RESTART_DELAYS = (0.0, 0.2, 1.0, 2.0)
 _STABLE_AFTER = 30.0
+#: A private store that hangs keeps everybody waiting, so it is killed after `hang_timeout` and at most so long.
+_STORE_HANG_TIMEOUT = 20.0
+#: Looks in this time, for one that fails to mean little.
+_LOOKS_BEFORE_KILL = 4
 
 
 class ServeError(Exception):
@@ -91,6 +98,7 @@ class Supervisor:
             self._await_ready()
             if not self._stop.is_set():
                 print(f"openrds ready on http://{self._settings.listen}", flush=True)
+            threading.Thread(target=self._look_for_hanging_store, daemon=True).start()
             while self._wait():
                 self._keep_store_running()
                 for one in list(self._children.values()):
@@ -99,15 +107,20 @@ class Supervisor:
             self._stop_children()
 
     def _wait(self) -> bool:
-        """Until a child ends or is due to be started again, a round at most; whether to go on."""
+        """Until a child or the store ends, or one is due to be started again, a round at most; whether to go on."""
         children = list(self._children.values())
         due = [one.restart_at - time.monotonic() for one in children if one.restart_at is not None]
+        pids = [one.process.pid for one in children if one.restart_at is None]
+        if self._store is not None:
+            running = processes.find(self._store.node.folder / processes.RECORD)
+            due += [] if running else [_STORE_ROUND]
+            pids += [running.pid] if running else []
         with contextlib.ExitStack() as stack:
             events = select.poll()
             events.register(self._bell, select.POLLIN)
-            for one in children:
-                if one.restart_at is None:
-                    descriptor = os.pidfd_open(one.process.pid)
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):  # the store is no child of ours
+                    descriptor = os.pidfd_open(pid)
                     stack.callback(os.close, descriptor)
                     events.register(descriptor, select.POLLIN)
             events.poll(1000 * max(0.0, min([_ROUND, *due])))
@@ -188,6 +201,15 @@ class Supervisor:
                 self._store.start()
             except EngineError:
                 logger.exception("the store could not be started; trying again")
+
+    def _look_for_hanging_store(self) -> None:
+        """In a thread of its own, as one that hangs keeps waiting who asks it. Once it is dead it is started above."""
+        timeout = min(self._settings.hang_timeout, _STORE_HANG_TIMEOUT)
+        while self._store is not None and timeout and not self._stop.wait(timeout / _LOOKS_BEFORE_KILL):
+            try:
+                self._store.kill_if_hanging(timeout)
+            except EngineError:
+                logger.exception("the store hangs and could not be killed; trying again")
 
     def _keep_running(self, one: Child) -> None:
         code = one.process.poll()

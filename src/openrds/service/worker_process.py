@@ -1,67 +1,41 @@
-"""The worker process of a host: it runs the steps, looks after the servers, and watches over the tasks."""
+"""The worker process of a host: it runs the steps, and does the rounds of its host and those that exist once."""
 
 import asyncio
 import logging
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psycopg
 from psycopg.types.json import Jsonb
 
+from openrds.agent.host import rounds_of_host
+from openrds.control.changes import Changes
+from openrds.control.shared import shared_rounds
 from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
-from openrds.engines.protocol import EngineError
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.memory import usable_mb
 from openrds.hosts.user import ServerUser
-from openrds.operations.backup_schedule import look_after_backups, stop_unwanted, tidy_backups
-from openrds.operations.hang_watch import HangWatch
-from openrds.operations.monitor import Monitor, tidy_servers
-from openrds.operations.registry import OPERATIONS, SCHEDULED
-from openrds.operations.replication_watch import watch_replication
+from openrds.operations.registry import OPERATIONS
 from openrds.operations.resources import Resources
-from openrds.operations.scheduling import Scheduler, forget_ended
-from openrds.operations.start_instance import start_overdue
-from openrds.operations.volume_watch import VolumeWatch
 from openrds.service import child
 from openrds.service.means import choose_limits, choose_volumes
 from openrds.store.database import Store
 from openrds.store.queries import Queries
-from openrds.tasks.counting import add_changes
 from openrds.tasks.queue import Queue
-from openrds.tasks.retention import forget_expired, prepare_partitions
 from openrds.tasks.runner import Runner
-from openrds.tasks.watchdog import return_lost_steps
 from openrds.tasks.worker import Worker
 
 logger = logging.getLogger(__name__)
 
 _sql = Queries("instances")
-_answers = Queries("answers")
 
-#: Seconds between rounds. The pools have one also when a spare was taken, a little later: who took it goes first.
-_WATCHDOG_INTERVAL = 3.0
-_COUNTING_INTERVAL = 2.0
-_ROUTES_INTERVAL = 5.0
-_POOL_INTERVAL = 60.0
-_POOL_DELAY = 2.0
-_RETENTION_INTERVAL = 60.0
-_STARTING_INTERVAL = 60.0
-_SCHEDULE_INTERVAL = 10.0
-_REPLICATION_INTERVAL = 5.0
-_TIDYING_INTERVAL = 3600.0
-_BACKUP_INTERVAL = 10.0
-_STOPPING_INTERVAL = 5.0
-#: Looks in a `hang_timeout`, for one that fails to mean little.
-_LOOKS_BEFORE_KILL = 4
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
-#: Threads beside those of the steps: one for each kind of round, and one that connects to the queue.
-_SPARE_THREADS = 14
+#: Threads beside those of the steps: one for each kind of round, and some for what comes up.
+_SPARE_THREADS = 18
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
@@ -138,74 +112,17 @@ async def work(brief: child.Brief) -> None:
             concurrency=settings.worker_concurrency,
             heartbeat_interval=settings.heartbeat_interval,
         )
+        changes = Changes(store.dsn)
+        rounds = [
+            *rounds_of_host(resources, queue, changes),
+            *shared_rounds(store, queue, settings, changes),
+        ]
         child.announce_ready()
         await asyncio.gather(
             worker.run(),
-            _repeat(0, Monitor(resources, queue).look_and_wait),
-            _look_for_hanging(resources),
-            _repeat(_ROUTES_INTERVAL, lambda: _keep_routes(resources)),
-            _repeat(settings.monitor_interval, VolumeWatch(resources).look_after_volumes),
-            _repeat(_WATCHDOG_INTERVAL, lambda: return_lost_steps(store, queue, settings.worker_timeout)),
-            _repeat(_COUNTING_INTERVAL, lambda: add_changes(store)),
-            _repeat(_RETENTION_INTERVAL, lambda: forget_expired(store)),
-            _repeat(_REPLICATION_INTERVAL, lambda: watch_replication(resources)),
-            _repeat(_STARTING_INTERVAL, lambda: start_overdue(store, queue, settings)),
-            _repeat(_SCHEDULE_INTERVAL, Scheduler(store, queue, settings, SCHEDULED).start_due),
-            _repeat(_TIDYING_INTERVAL, lambda: _tidy(resources)),
-            _repeat(_BACKUP_INTERVAL, lambda: look_after_backups(resources, queue)),
-            _repeat(_STOPPING_INTERVAL, lambda: stop_unwanted(resources)),
-            _repeat(_POOL_DELAY, lambda: _keep_pools_full(resources)),
+            changes.follow(),
+            *(round_.repeat() for round_ in rounds),
         )
-
-
-async def _look_for_hanging(resources: Resources) -> None:
-    timeout = resources.settings.hang_timeout
-    if timeout:
-        await _repeat(timeout / _LOOKS_BEFORE_KILL, HangWatch(resources).look_after_servers)
-
-
-async def _repeat(seconds: float, round_: Callable[[], None]) -> None:
-    """One round after the other, each in a thread; one that fails is logged, and the next comes all the same."""
-    while True:
-        try:
-            await asyncio.to_thread(round_)
-        except psycopg.OperationalError as error:
-            logger.warning("the store does not answer: %s", error)
-        except Exception:
-            logger.exception("a round failed")
-        await asyncio.sleep(seconds)
-
-
-def _keep_routes(resources: Resources) -> None:
-    """See that what is to be passed on is: after a reboot, and where somebody else took it away."""
-    try:
-        resources.keep_routes()
-    except HostError as error:
-        logger.warning("not everything is passed on: %s", error)
-
-
-def _tidy(resources: Resources) -> None:
-    """What is due now and then: room for the tasks to come, and what nobody asks for any more."""
-    prepare_partitions(resources.store)
-    resources.store.rows(_answers.delete_expired)
-    forget_ended(resources.store)
-    tidy_servers(resources)
-    tidy_backups(resources)
-
-
-def _keep_pools_full(resources: Resources) -> None:
-    """Fill the pools, and return when they may want it again."""
-    resources.spare_taken.clear()
-    _fill_pools(resources)
-    resources.spare_taken.wait(_POOL_INTERVAL)
-
-
-def _fill_pools(resources: Resources) -> None:
-    for engine in resources.engines.values():
-        try:
-            engine.fill_pool()
-        except EngineError as error:
-            logger.warning("no spare data directory of %s: %s", engine.name, error)
 
 
 if __name__ == "__main__":

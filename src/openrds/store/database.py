@@ -1,7 +1,8 @@
 """Connections to the store: transactions for those who write, an event-loop pool for those who only read."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
@@ -15,6 +16,21 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 #: How long a caller waits for a connection before the store counts as unavailable, in seconds.
 CONNECTION_TIMEOUT = 5.0
+#: How long the API waits for the store's answer, in seconds. One that hangs counts as unavailable too.
+ANSWER_TIMEOUT = 10.0
+
+
+@asynccontextmanager
+async def answered_within(seconds: float) -> AsyncIterator[None]:
+    """
+    Raises:
+        psycopg.OperationalError: what is waited for in the block has not come; to break it off may take 5 s more.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise psycopg.OperationalError(f"it has not answered for {seconds:g} s") from None
 
 
 class Store:
@@ -81,7 +97,15 @@ class Reads:
         await self._pool.close()
 
     async def rows(self, statement: bytes, parameters: Parameters = ()) -> list[Row]:
-        """All rows of one statement, which is repeated once if its connection turns out to be dead."""
+        """All rows of one statement, which is repeated once if its connection turns out to be dead.
+
+        Raises:
+            psycopg.OperationalError: the store does not answer.
+        """
+        async with answered_within(ANSWER_TIMEOUT):
+            return await self._rows_of_living(statement, parameters)
+
+    async def _rows_of_living(self, statement: bytes, parameters: Parameters) -> list[Row]:
         try:
             return await self._rows(statement, parameters)
         except PoolTimeout:

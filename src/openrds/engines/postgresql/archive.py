@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from openrds.engines.postgresql import sessions
 from openrds.engines.postgresql.configuration import SEGMENT_BYTES, archive_command
 from openrds.engines.postgresql.control import parse_position
 from openrds.engines.postgresql.programs import Programs
@@ -17,6 +18,12 @@ SEGMENT = re.compile(r"[0-9A-F]{24}")
 TIMELINE_DIGITS = 8
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history")
 _SEGMENTS_OF_A_LOG = 2**32 // SEGMENT_BYTES
+
+#: The control file names the timeline of a primary only from its next checkpoint on.
+_HISTORY_OF_SERVER = """
+SELECT timeline, pg_read_file('pg_wal/' || timeline || '.history', 0, 1000000, true)
+FROM substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline
+"""
 
 #: Of each timeline before the present one, the position where the next left it.
 Forks = Mapping[int, int]
@@ -45,18 +52,36 @@ def _archive_command(archive: Path, name: str) -> str:
     return re.sub("%[%fp]", lambda match: words[match[0]], archive_command(archive))
 
 
-def goes_on_from(archive: Path, position: str) -> bool:
-    """Whether the archive has each segment from one on to the newest there is, along the newest timeline's history."""
+def history_of(node: NodeSpec) -> tuple[int, Forks]:
+    """The timeline of a running primary, and where it left those before."""
+    with sessions.superuser_session(node) as connection:
+        row = connection.execute(_HISTORY_OF_SERVER).fetchone()
+    assert row is not None
+    return int(row[0], 16), read_history(row[1] or "")
+
+
+def goes_on_from(archive: Path, position: str, present: tuple[int, Forks] | None = None) -> bool:
+    """Whether the archive has each segment from one on to the newest there is, along the newest timeline's history.
+
+    With the `present` history, of a primary, also what led to that, of which the archive may have nothing yet.
+    """
     names = (
         {path.name for path in archive.iterdir() if SEGMENT.fullmatch(path.name)}
         if archive.exists()
         else set()
     )
-    newest = max(names, default=position)
-    history = archive / f"{newest[:TIMELINE_DIGITS]}.history"
-    forks = read_history(history.read_text()) if history.exists() else {}
-    wanted = range(_number(position), _number(newest) + 1) if names else ()
-    return all(_name(number, forks, int(newest[:TIMELINE_DIGITS], 16)) in names for number in wanted)
+    newest = max(names, default="")
+    timeline, forks = present or _history_in(archive, newest or position)
+    end = _number(newest) + 1 if newest else 0
+    if present is not None:
+        end = max([end, *(fork // SEGMENT_BYTES for fork in forks.values())])
+    return all(_name(number, forks, timeline) in names for number in range(_number(position), end))
+
+
+def _history_in(archive: Path, name: str) -> tuple[int, Forks]:
+    """Of the timeline of a segment, as the archive tells it."""
+    history = archive / f"{name[:TIMELINE_DIGITS]}.history"
+    return int(name[:TIMELINE_DIGITS], 16), read_history(history.read_text()) if history.exists() else {}
 
 
 def _leads_on(name: str, forks: Forks) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from openrds.engines.postgresql import configuration, sessions
-from openrds.engines.postgresql.archive import SEGMENT, TIMELINE_DIGITS, goes_on_from
+from openrds.engines.postgresql.archive import SEGMENT, TIMELINE_DIGITS, goes_on_from, history_of
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import BaseBackup, EngineError, NodeSpec, RestorePoint
@@ -85,8 +85,14 @@ class PostgreSQLBackups:
             "see its log and whether the disk is full"
         )
 
-    def is_archived_since(self, archive: Path, log_position: str) -> bool:
-        return goes_on_from(archive, log_position)
+    def is_archived_since(self, archive: Path, log_position: str, primary: NodeSpec | None = None) -> bool:
+        """
+        Whether the archive has all segments from one on.
+
+        Raises:
+            EngineError: the primary does not answer.
+        """
+        return goes_on_from(archive, log_position, history_of(primary) if primary else None)
 
     def prune_archive(self, archive: Path, log_position: str | None) -> None:
         """Remove the segments before the named one, whatever their timeline; histories of timelines stay."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString
 
 from openrds.engines.postgresql import configuration, postmaster, sessions
-from openrds.engines.postgresql.archive import Forks, archive_remains, read_history
+from openrds.engines.postgresql.archive import archive_remains, history_of
 from openrds.engines.postgresql.control import ControlFile, format_position
 from openrds.engines.postgresql.datadirs import is_data_directory, make_durable
 from openrds.engines.postgresql.programs import Programs
@@ -48,11 +48,6 @@ SELECT application_name, state = 'streaming', sync_state IN ('sync', 'quorum'),
            flush_lsn), 0), 0)::bigint
 FROM pg_stat_replication WHERE application_name = ANY(SELECT substr(slot_name, %s) FROM pg_replication_slots)
 ORDER BY application_name
-"""
-#: The control file names the timeline of a primary only from its next checkpoint on.
-_HISTORY = """
-SELECT timeline, pg_read_file('pg_wal/' || timeline || '.history', 0, 1000000, true)
-FROM substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline
 """
 _DROP_LOST_SLOT = """
 SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots
@@ -185,7 +180,7 @@ class PostgreSQLReplication:
         if self._is_well():
             return _ATTACHED
         self._server.stop()
-        self._archive_remains()
+        self.archive_remains()
         means = self._make_fit()
         try:
             self.follow()
@@ -197,10 +192,15 @@ class PostgreSQLReplication:
             self.follow()
         return means
 
-    def _archive_remains(self) -> None:
-        """A primary that was killed may be the only one that has the log it did not archive."""
-        if self._is_whole() and self.is_primary():
-            _, forks = self._upstream_history()
+    def archive_remains(self) -> None:
+        """
+        A primary that was killed may be the only one that has the log it did not archive.
+
+        Raises:
+            EngineError: it cannot be put into the archive, or the upstream does not answer.
+        """
+        if self._is_whole() and self.is_primary() and not self._server.is_running():
+            _, forks = history_of(self._upstream)
             archive_remains(self._node, forks, self._programs)
 
     def _is_whole(self) -> bool:
@@ -233,17 +233,10 @@ class PostgreSQLReplication:
     def _is_behind(self) -> bool:
         """Whether all that the stopped server has is in the upstream's history: then it has only to go on."""
         here = ControlFile.read(self._node.data_dir)
-        timeline, forks = self._upstream_history()
+        timeline, forks = history_of(self._upstream)
         if not here.is_shut_down or here.timeline == timeline:
             return here.is_shut_down
         return here.timeline in forks and here.checkpoint < forks[here.timeline]
-
-    def _upstream_history(self) -> tuple[int, Forks]:
-        """Its timeline, and where it left those before."""
-        with sessions.superuser_session(self._upstream) as connection:
-            row = connection.execute(_HISTORY).fetchone()
-        assert row is not None
-        return int(row[0], 16), read_history(row[1] or "")
 
     def _rewind(self) -> bool:
         # It works for its own version only.

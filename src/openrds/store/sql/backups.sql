@@ -73,16 +73,18 @@ select total.total_count, page.*
 from (select count(*) as total_count from matching) as total left join page on true
 order by begin_time desc, id
 
--- name: restorable_range
--- Nothing where no backup is followed by log. A server that does not run has committed nothing since.
-select min(end_time) as start_time, now() as end_time from backup
+-- name: restorable_ranges
+-- None where no backup is followed by log. A server that does not run has committed nothing since.
+select min(end_time) as start_time, coalesce(reaches, now()) as end_time from backup
 join instance on instance.id = backup.instance_id and backup_keep_days > 0
-where instance_id = %s and backup.status = 'COMPLETED' and continuous
-having count(*) > 0
+where instance_id = %s and backup.status = 'COMPLETED' and continuous and (reaches is null or end_time < reaches)
+group by reaches
+order by 1
 
 -- name: base_for
 select * from backup
 where instance_id = %(instance_id)s and status = 'COMPLETED' and continuous and end_time <= %(moment)s
+  and (reaches is null or reaches >= %(moment)s)
 order by end_time desc limit 1
 
 -- name: source_instance
@@ -128,10 +130,20 @@ where backup.instance_id = instance.id and instance.id = %s and backup.type = 'a
   and not exists (select from task where task.status = 'Running' and parameters ->> 'backup_id' = backup.id)
 
 -- name: bases
-select id, log_position from backup where instance_id = %s and status = 'COMPLETED' and continuous
+select id, log_position, reaches from backup where instance_id = %s and status = 'COMPLETED' and continuous
 
 -- name: end_continuity_of
 update backup set continuous = false where id = %s
+
+-- name: doubt_reach
+-- Each leads only to the newest until the log between that and another primary's is known to be in the archive.
+update backup set reaches = newest.end_time
+from (select max(end_time) as end_time from backup
+      where instance_id = %(instance_id)s and status = 'COMPLETED' and continuous) as newest
+where instance_id = %(instance_id)s and status = 'COMPLETED' and continuous and reaches is null
+
+-- name: trust_reach
+update backup set reaches = null where id = %s
 
 -- name: oldest_base
 select log_position from backup

@@ -216,22 +216,15 @@ select * from host where name = %s
 -- name: hosts
 select * from host order by name
 
--- name: nodes_to_watch
-select instance.*, node.id as node_id, node.role, node.confirmation, node.replication,
-       node.revived_at > now() - interval '10 minutes' and node.revivals > %(most)s as keeps_dying
+-- name: nodes_of_host
+-- All of a host, or those of some instances. The ones that are `free` are to serve, and no task holds their instance.
+select instance.*, node.id as node_id, node.address as node_address, node.role, node.confirmation, node.used_bytes,
+       node.replication, node.replication_seen_at, node.revivals, node.revived_at, now() as now,
+       instance.wanted = 'serving'
+       and not exists (select from instance_lock where instance_lock.instance_id = instance.id) as free
 from node join instance on instance.id = node.instance_id
-where node.host = %(host)s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP', 'STORAGE FULL')
-  and not instance.deleting
-  and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
+where node.host = %(host)s and (%(ids)s::text[] is null or instance.id = any(%(ids)s))
 order by instance.id, node.role = 'slave', node.id
-
--- name: volumes_to_watch
-select instance.id, instance.volume_size, instance.storage_full, node.id as node_id, node.used_bytes
-from node join instance on instance.id = node.instance_id
-where node.host = %s and instance.status in ('ACTIVE', 'FAILED', 'BACKING UP', 'STORAGE FULL')
-  and not instance.deleting
-  and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
-order by instance.id
 
 -- name: instance_at_rest
 -- Locked: an operation that comes meanwhile waits until we are done with it.
@@ -239,6 +232,24 @@ select * from instance
 where id = %s and status in ('ACTIVE', 'STORAGE FULL') and not deleting
   and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
 for update
+
+-- name: free_instance
+-- The same, whatever its status is.
+select * from instance
+where id = %s and wanted = 'serving'
+  and not exists (select from instance_lock where instance_lock.instance_id = instance.id)
+for update
+
+-- name: set_wanted
+update instance set wanted = %(wanted)s where id = %(id)s
+
+-- name: forget_revivals
+update node set revivals = 0 where instance_id = %s
+
+-- name: revivals_of_instances
+select node.instance_id, max(node.revivals) as revivals from node
+where node.revived_at > now() - interval '10 minutes' and node.revivals > 0
+group by node.instance_id
 
 -- name: set_storage_full
 update instance set storage_full = %(full)s where id = %(id)s

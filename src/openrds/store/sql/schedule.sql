@@ -14,6 +14,10 @@ from scheduled_task left join instance on instance.id = instance_id
 where scheduled_task.status = 'Pending' and starts_at <= now()
 order by starts_at, scheduled_task.created_at
 
+-- name: next_start
+-- In how many seconds; null where nothing waits.
+select extract(epoch from min(starts_at) - now())::float8 as seconds from scheduled_task where status = 'Pending'
+
 -- name: take_pending
 select id from scheduled_task where id = %s and status = 'Pending' for update
 

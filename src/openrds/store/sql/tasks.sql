@@ -90,6 +90,9 @@ from step join task on task.id = step.task_id
 where step.task_id = %(task_id)s and step.position = %(position)s and step.attempts = 1
 on conflict (operation, step) do update set seconds = 0.8 * step_duration.seconds + 0.2 * excluded.seconds
 
+-- name: any_runs
+select exists (select from task where status = 'Running') as running
+
 -- name: add_count_changes
 select add_task_count_changes(%s) as added
 

@@ -1,0 +1,1 @@
+"""What one host does by itself: it looks after its servers, volumes, routes, followers and backups."""

@@ -1,0 +1,114 @@
+"""The rounds of one host: its servers, volumes, routes, followers and backups are looked after."""
+
+import asyncio
+import datetime as dt
+import logging
+
+from openrds.control.changes import Changes, Subject
+from openrds.control.rounds import Bell, Round, soon_if
+from openrds.engines.protocol import EngineError
+from openrds.hosts.deaths import Deathwatch
+from openrds.hosts.errors import HostError
+from openrds.operations.backup_schedule import look_after_backups, stop_unwanted, tidy_backups
+from openrds.operations.hang_watch import HangWatch
+from openrds.operations.monitor import Monitor, tidy_servers
+from openrds.operations.replication_watch import watch_replication
+from openrds.operations.resources import Resources
+from openrds.operations.roster import Roster
+from openrds.operations.volume_watch import VolumeWatch
+from openrds.tasks.queue import Queue
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between rounds, while there is something to do. The monitor gathers what it hears at the same moment.
+_MONITOR_PAUSE = 0.05
+_ROUTES_INTERVAL = 5.0
+_REPLICATION_INTERVAL = 5.0
+_BACKUP_INTERVAL = 10.0
+_STOPPING_INTERVAL = 5.0
+#: In any case. The pools have a round also when a spare was taken, a little later: who took it goes first.
+_POOL_INTERVAL = 60.0
+_POOL_DELAY = 2.0
+_TIDYING_INTERVAL = dt.timedelta(hours=1).total_seconds()
+#: Looks in a `hang_timeout`, for one that fails to mean little.
+_LOOKS_BEFORE_KILL = 4
+
+
+def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list[Round]:
+    """To be called on the event loop, which is to tell of deaths."""
+    roster, interval = Roster(resources), resources.settings.monitor_interval
+    return [
+        _monitor(resources, queue, roster, changes.bell(Subject.INSTANCE)),
+        *_hang_watch(resources, roster),
+        Round(
+            VolumeWatch(resources, roster).look_after_volumes,
+            changes.bell(Subject.INSTANCE),
+            pause=interval,
+        ),
+        Round(
+            soon_if(_ROUTES_INTERVAL, lambda: _keep_routes(resources)),
+            changes.bell(Subject.INSTANCE),
+            pause=_ROUTES_INTERVAL,
+        ),
+        Round(
+            soon_if(_REPLICATION_INTERVAL, lambda: watch_replication(resources)),
+            changes.bell(Subject.INSTANCE),
+            pause=_REPLICATION_INTERVAL,
+        ),
+        Round(
+            lambda: look_after_backups(resources, queue),
+            changes.bell(Subject.INSTANCE, Subject.BACKUP),
+            pause=_BACKUP_INTERVAL,
+        ),
+        Round(
+            soon_if(_STOPPING_INTERVAL, lambda: stop_unwanted(resources)),
+            changes.bell(Subject.BACKUP),
+            pause=_STOPPING_INTERVAL,
+        ),
+        Round(lambda: _keep_pools_full(resources), pause=_POOL_DELAY),
+        Round(lambda: _tidy(resources), at_least=_TIDYING_INTERVAL),
+    ]
+
+
+def _monitor(resources: Resources, queue: Queue, roster: Roster, bell: Bell) -> Round:
+    deaths = Deathwatch()
+    asyncio.get_running_loop().add_reader(deaths.fileno(), lambda: bell.ring(deaths.take()))
+    monitor = Monitor(resources, queue, roster, deaths)
+    return Round(lambda: monitor.look(bell.take()), bell, pause=_MONITOR_PAUSE)
+
+
+def _hang_watch(resources: Resources, roster: Roster) -> list[Round]:
+    timeout = resources.settings.hang_timeout
+    if not timeout:
+        return []
+    return [Round(HangWatch(resources, roster).look_after_servers, at_least=timeout / _LOOKS_BEFORE_KILL)]
+
+
+def _keep_routes(resources: Resources) -> bool:
+    """See that what is to be passed on is: after a reboot, and where somebody else took it away."""
+    try:
+        return resources.keep_routes()
+    except HostError as error:
+        logger.warning("not everything is passed on: %s", error)
+        return True
+
+
+def _tidy(resources: Resources) -> None:
+    tidy_servers(resources)
+    tidy_backups(resources)
+
+
+def _keep_pools_full(resources: Resources) -> float:
+    """Fill the pools, and return when they may want it again."""
+    resources.spare_taken.clear()
+    _fill_pools(resources)
+    resources.spare_taken.wait(_POOL_INTERVAL)
+    return 0.0
+
+
+def _fill_pools(resources: Resources) -> None:
+    for engine in resources.engines.values():
+        try:
+            engine.fill_pool()
+        except EngineError as error:
+            logger.warning("no spare data directory of %s: %s", engine.name, error)

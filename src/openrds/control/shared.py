@@ -1,0 +1,52 @@
+"""The rounds that are done once, however many hosts there are: tasks, their counts and records, and what is due."""
+
+import datetime as dt
+
+from openrds.control.changes import Changes, Subject
+from openrds.control.rounds import Round, soon_if
+from openrds.domain.settings import Settings
+from openrds.operations.registry import SCHEDULED
+from openrds.operations.scheduling import Scheduler, forget_ended
+from openrds.operations.start_instance import start_overdue
+from openrds.store.database import Store
+from openrds.store.queries import Queries
+from openrds.tasks.counting import add_changes
+from openrds.tasks.queue import Queue
+from openrds.tasks.retention import forget_expired, prepare_partitions
+from openrds.tasks.watchdog import return_lost_steps
+
+_answers = Queries("answers")
+_tasks = Queries("tasks")
+
+#: Seconds between rounds, while there is something to do.
+_WATCHDOG_INTERVAL = 3.0
+_COUNTING_INTERVAL = 2.0
+_SCHEDULE_INTERVAL = 10.0
+#: In any case.
+_TIDYING_INTERVAL = dt.timedelta(hours=1).total_seconds()
+
+
+def shared_rounds(store: Store, queue: Queue, settings: Settings, changes: Changes) -> list[Round]:
+    def watch_tasks() -> bool:
+        """Whether any task runs. The next to be accepted is told of."""
+        return_lost_steps(store, queue, settings.worker_timeout)
+        (found,) = store.rows(_tasks.any_runs)
+        return bool(found["running"])
+
+    def tidy() -> None:
+        """Room for the tasks to come, and what nobody asks for any more."""
+        prepare_partitions(store)
+        store.rows(_answers.delete_expired)
+        forget_ended(store)
+
+    scheduler = Scheduler(store, queue, settings, SCHEDULED)
+    return [
+        Round(
+            soon_if(_WATCHDOG_INTERVAL, watch_tasks), changes.bell(Subject.TASKS), pause=_WATCHDOG_INTERVAL
+        ),
+        Round(lambda: add_changes(store), changes.bell(Subject.TASKS), pause=_COUNTING_INTERVAL),
+        Round(scheduler.start_due, changes.bell(Subject.SCHEDULE), pause=_SCHEDULE_INTERVAL),
+        Round(lambda: forget_expired(store)),
+        Round(lambda: start_overdue(store, queue, settings)),
+        Round(tidy, at_least=_TIDYING_INTERVAL),
+    ]

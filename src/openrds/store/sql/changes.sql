@@ -1,0 +1,6 @@
+-- name: listen
+listen openrds_changed
+
+-- name: ask
+-- Whether the connection lives.
+select 1
