@@ -1,10 +1,13 @@
 """Where things are in a data directory, and whether it can be used at all."""
 
+import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from openrds.hosts.errors import HostError
@@ -12,18 +15,55 @@ from openrds.hosts.user import ServerUser
 
 #: A Unix socket's path has at most 107 bytes, of which a node's folder and the socket's name take 56.
 _LONGEST_SOCKET_ROOT = 50
+#: Each `serve` makes it first of all, and nobody removes it: it is how a data directory is known.
+_LOCK = "serve.lock"
 
 
 class DataDirectoryError(Exception):
     """The data directory cannot be used; the message says why and what to do."""
 
 
-def prepare(data_dir: Path, user: ServerUser) -> None:
-    """Make the data directory, closed to others but for passing through to what is theirs.
+@contextlib.contextmanager
+def prepared(data_dir: Path, user: ServerUser) -> Iterator[None]:
+    """The data directory, closed to others but for passing through to what is theirs.
+
+    Where the body fails, what was not there before is removed again: whoever is refused leaves nothing.
 
     Raises:
         DataDirectoryError: it cannot be made, written, or reached by the user that servers run as.
     """
+    _require_reach(data_dir, user)
+    missing = [folder for folder in (data_dir, *data_dir.parents) if not _exists(folder)]
+    run = _socket_root(data_dir)
+    had_run = _exists(run)
+    try:
+        _make(data_dir)
+        yield
+    except Exception:
+        if data_dir in missing:
+            shutil.rmtree(data_dir, ignore_errors=True)
+        for folder in missing[1:] if had_run else (*missing[1:], run):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def require(data_dir: Path) -> None:
+    """
+    Raises:
+        DataDirectoryError: no service was ever started on this folder, or it is not ours to look into.
+    """
+    if not _exists(data_dir):
+        raise DataDirectoryError(f"There is no data directory {data_dir}.")
+    if not os.access(data_dir, os.R_OK | os.W_OK | os.X_OK):
+        raise DataDirectoryError(f"There is no permission to use the data directory {data_dir}.")
+    if not (data_dir / _LOCK).is_file():
+        raise DataDirectoryError(
+            f"{data_dir} is no data directory of openrds; `openrds serve --data-dir {data_dir}` makes it one."
+        )
+
+
+def _make(data_dir: Path) -> None:
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         if data_dir.stat().st_uid == os.geteuid():
@@ -32,12 +72,34 @@ def prepare(data_dir: Path, user: ServerUser) -> None:
         raise DataDirectoryError(f"The data directory {data_dir} cannot be made: {error.strerror}.") from None
     if not os.access(data_dir, os.W_OK | os.X_OK):
         raise DataDirectoryError(f"There is no permission to write to the data directory {data_dir}.")
+
+
+def _require_reach(data_dir: Path, user: ServerUser) -> None:
     try:
         user.require_reach(data_dir)
-    except HostError as error:
+    except (HostError, OSError) as error:
         raise DataDirectoryError(
             f"{error} Choose another data directory, such as /var/lib/openrds."
         ) from None
+
+
+def _exists(path: Path) -> bool:
+    """
+    Raises:
+        DataDirectoryError: a folder on the way is not ours to look into.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise DataDirectoryError(f"{path} cannot be looked at: {error.strerror}.") from None
+
+
+def _socket_root(data_dir: Path) -> Path:
+    root = data_dir / "run"
+    if len(os.fsencode(root)) <= _LONGEST_SOCKET_ROOT:
+        return root
+    digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"openrds-{os.geteuid()}-{digest}"
 
 
 def socket_root(data_dir: Path) -> Path:
@@ -46,10 +108,7 @@ def socket_root(data_dir: Path) -> Path:
     Raises:
         DataDirectoryError: somebody else has a folder of that name there.
     """
-    root = data_dir / "run"
-    if len(os.fsencode(root)) > _LONGEST_SOCKET_ROOT:
-        digest = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
-        root = Path(tempfile.gettempdir()) / f"openrds-{os.geteuid()}-{digest}"
+    root = _socket_root(data_dir)
     root.mkdir(mode=0o711, parents=True, exist_ok=True)
     status = root.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
@@ -64,7 +123,7 @@ class Lock:
     """Held by the one `serve` of a data directory, for as long as its process lives."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._path = data_dir / "serve.lock"
+        self._path = data_dir / _LOCK
         self._file: int | None = None
 
     def acquire(self) -> None:
