@@ -13,7 +13,11 @@ from openrds.cli.credentials import CredentialsMissing, find_credentials
 from openrds.cli.errors import ApiError, CommandError, TaskFailed, TimeIsOver, Unreachable
 from openrds.cli.session import CredentialsOption, DataDirOption, Session, client_command
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Wait, for scripts; exit code 124 when the time is over.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Wait, for scripts; exit code 124 when the time is over.",
+)
 
 Timeout: TypeAlias = Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait at most.")]
 

@@ -89,11 +89,11 @@ def _from_file(config_file: Path | None, data_dir: str | None) -> dict[str, Any]
         return {}
     try:
         values = tomllib.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if config_file is None:
+    except OSError as error:
+        if config_file is None and isinstance(error, FileNotFoundError | NotADirectoryError):
             return {}
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from None
     for name in values:
         if name not in Settings.__dataclass_fields__:
