@@ -17,6 +17,8 @@ from openrds.hosts.user import ServerUser
 _LONGEST_SOCKET_ROOT = 50
 #: Each `serve` makes it first of all, and nobody removes it: it is how a data directory is known.
 _LOCK = "serve.lock"
+#: What may be in a data directory before its first start; and the credentials.
+_BEFOREHAND = {"openrds.toml", "backups", "store", "serve.log", "lost+found"}
 
 
 class DataDirectoryError(Exception):
@@ -27,12 +29,14 @@ class DataDirectoryError(Exception):
 def prepared(data_dir: Path, user: ServerUser) -> Iterator[None]:
     """The data directory, closed to others but for passing through to what is theirs.
 
-    Where the body fails, what was not there before is removed again: whoever is refused leaves nothing.
+    A folder with something else in it is left alone: its mode would change, for one. Where the body fails, what was
+    not there before is removed again: whoever is refused leaves nothing.
 
     Raises:
         DataDirectoryError: it cannot be made, written, or reached by the user that servers run as.
     """
     _require_reach(data_dir, user)
+    _require_ours(data_dir)
     missing = [folder for folder in (data_dir, *data_dir.parents) if not _exists(folder)]
     run = _socket_root(data_dir)
     had_run = _exists(run)
@@ -59,7 +63,7 @@ def require(data_dir: Path) -> None:
         raise DataDirectoryError(f"There is no permission to use the data directory {data_dir}.")
     if not (data_dir / _LOCK).is_file():
         raise DataDirectoryError(
-            f"{data_dir} is no data directory of openrds; `openrds serve --data-dir {data_dir}` makes it one."
+            f"{data_dir} is no data directory of openrds: no service was ever started on it."
         )
 
 
@@ -81,6 +85,23 @@ def _require_reach(data_dir: Path, user: ServerUser) -> None:
         raise DataDirectoryError(
             f"{error} Choose another data directory, such as /var/lib/openrds."
         ) from None
+
+
+def _require_ours(data_dir: Path) -> None:
+    """
+    Raises:
+        DataDirectoryError: it is full of something else.
+    """
+    try:
+        names = {entry.name for entry in data_dir.iterdir()} if data_dir.is_dir() else set()
+    except OSError as error:
+        raise DataDirectoryError(f"{data_dir} cannot be looked at: {error.strerror}.") from None
+    strange = sorted(name for name in names if name not in _BEFOREHAND and not name.startswith("credentials"))
+    if strange and _LOCK not in names:
+        raise DataDirectoryError(
+            f"{data_dir} is no data directory of openrds, and not empty: it has {strange[0]}. "
+            "Choose a folder that is, or that is not there yet."
+        )
 
 
 def _exists(path: Path) -> bool:
