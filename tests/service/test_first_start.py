@@ -1,6 +1,7 @@
 """What `serve` and its neighbours leave alone, say, and do for scripts, before and at the first start of a service."""
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -34,14 +35,17 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(made)
 
 
-def openrds(*arguments: str, user: int | None = None, **options: str) -> subprocess.CompletedProcess[str]:
+def openrds(
+    *arguments: str, user: int | None = None, python: str = sys.executable, **options: str
+) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENRDS_")}
     given = {f"OPENRDS_{name.upper()}": value for name, value in options.items()}
     return subprocess.run(
-        [sys.executable, "-m", "openrds.cli", *arguments],
+        [python, "-m", "openrds.cli", *arguments],
         capture_output=True,
         text=True,
-        env={**environment, **given},
+        env={**environment, **given, "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd="/",
         user=user,
         group=user,
         extra_groups=None if user is None else [],
@@ -126,21 +130,26 @@ def test_a_refused_serve_leaves_no_folder(
     ],
 )
 def test_folders_without_permission_are_said_so(folder: Path, command: tuple[str, ...]) -> None:
-    if not _can_run_as(NOBODY):
-        pytest.skip("another user cannot run this Python")
+    python = _python_for(NOBODY)
+    if python is None:
+        pytest.skip("there is no Python that another user can run")
     closed = folder / "closed"
     closed.mkdir(mode=0o700)
     for target in (closed, closed / "d"):
-        done = openrds(*command, str(target), user=NOBODY, listen=f"127.0.0.1:{free_port()}")
+        done = openrds(*command, str(target), user=NOBODY, python=python, listen=f"127.0.0.1:{free_port()}")
         assert done.returncode in (1, 2), done
         assert done.stderr and "Traceback" not in done.stderr
     assert contents(folder) == ["closed"]
 
 
-def _can_run_as(user: int) -> bool:
-    with contextlib.suppress(OSError):
-        return openrds("--version", user=user).returncode == 0
-    return False
+@functools.cache
+def _python_for(user: int) -> str | None:
+    """Ours, or the machine's own where it is of the same version, as ours may be in a folder of root's."""
+    for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
+        with contextlib.suppress(OSError):
+            if openrds("serve", "--help", user=user, python=python).returncode == 0:
+                return python
+    return None
 
 
 # --- for scripts ---
