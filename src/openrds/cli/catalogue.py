@@ -1,4 +1,4 @@
-"""`openrds engine list` and `openrds flavor list`: what a new instance may be."""
+"""`openrds engine list`, `flavor list` and `quota list`: what there is to have."""
 
 from typing import Annotated
 
@@ -15,7 +15,11 @@ flavors = typer.Typer(
 )
 
 
+quotas = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What a project may have.")
+
+
 @engines.callback()
+@quotas.callback()
 @flavors.callback()
 def _group() -> None:
     """Without it, a group of one command would be that command."""
@@ -44,6 +48,14 @@ def list_flavors(
     listed = [flavor for flavor in answer["flavors"] if mode in (None, flavor["instance_mode"])]
     header = ("FLAVOR", "VCPU", "MEMORY", "FOR", "ZONES")
     session.output.rows({"flavors": listed}, header, map(_flavor_row, listed))
+
+
+@client_command(quotas, "list")
+def list_quotas(session: Session) -> None:
+    """List what the project may have, and has."""
+    answer = session.client.get("quotas")
+    rows = [(one["type"], one["used"], one["quota"]) for one in answer["quotas"]["resources"]]
+    session.output.rows(answer, ("WHAT", "USED", "QUOTA"), rows)
 
 
 def _flavor_row(flavor: Json) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -128,10 +128,8 @@ class Supervisor:
         settings = self._settings
         self._claim_address()
         user = ServerUser.choose(settings.os_user)
-        with places.prepared(settings.data_dir, user):
+        with places.prepared(settings.data_dir, user), _logging_to(settings.log_file):
             self._lock.acquire()
-            if settings.log_file is not None:
-                _log_to(settings.log_file)
             # The worker chooses for itself; a setting that cannot be kept is better said here than by its log.
             check_means(settings, user)
             socket_root = places.socket_root(settings.data_dir)
@@ -242,18 +240,32 @@ class Supervisor:
             _clean_up_after(one.process)
 
 
-def _log_to(file: Path) -> None:
+@contextlib.contextmanager
+def _logging_to(file: Path | None) -> Iterator[None]:
     """From now on our standard error, and our children's, is the end of a file.
 
+    If the body fails it is what it was: whoever waits for us reads there why.
+
     Raises:
-        ServeError: it cannot be written.
+        ServeError: the file cannot be written.
     """
+    if file is None:
+        yield
+        return
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ServeError(f"The log file {file} cannot be written: {error.strerror}.") from None
-    os.dup2(descriptor, sys.stderr.fileno())
-    os.close(descriptor)
+    before = os.dup(sys.stderr.fileno())
+    try:
+        os.dup2(descriptor, sys.stderr.fileno())
+        yield
+    except BaseException:
+        os.dup2(before, sys.stderr.fileno())
+        raise
+    finally:
+        os.close(descriptor)
+        os.close(before)
 
 
 def _clean_up_after(process: "subprocess.Popen[bytes]") -> None:
