@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from openrds.hosts.user import ServerUser
+from openrds.service import places
 from support.folders import short_folder
 from support.service import ServiceUnderTest, free_port, running_service, wait_for
 
@@ -113,6 +115,33 @@ def test_a_refused_serve_leaves_no_folder(
     assert done.returncode in (1, 2), done
     assert words in done.stderr and "Traceback" not in done.stderr
     assert contents(folder) == []
+
+
+def test_who_is_refused_removes_nothing_of_who_started_at_the_same_moment(folder: Path) -> None:
+    """Both find no folder; the one that does not get its lock goes away without it."""
+    data_dir = folder / "d"
+    first = places.Lock(data_dir)
+
+    class Late(places.Lock):
+        def acquire(self) -> None:
+            first.acquire()
+            (data_dir / "store").mkdir()
+            super().acquire()
+
+    with (
+        pytest.raises(places.DataDirectoryError),
+        places.prepared(data_dir, ServerUser.choose(), Late(data_dir)),
+    ):
+        pass
+    assert contents(folder) == ["d", "d/serve.lock", "d/store"]
+
+
+def test_an_empty_folder_is_empty_again_when_serve_is_refused(folder: Path) -> None:
+    target = folder / "d"
+    target.mkdir()
+    listen, store = f"127.0.0.1:{free_port()}", "host=127.0.0.1 port=1 connect_timeout=5"
+    assert openrds("serve", "--data-dir", str(target), listen=listen, store=store).returncode == 1
+    assert contents(folder) == ["d"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

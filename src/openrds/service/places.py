@@ -26,30 +26,53 @@ class DataDirectoryError(Exception):
 
 
 @contextlib.contextmanager
-def prepared(data_dir: Path, user: ServerUser) -> Iterator[None]:
-    """The data directory, closed to others but for passing through to what is theirs.
+def prepared(data_dir: Path, user: ServerUser, lock: "Lock") -> Iterator[None]:
+    """The data directory, closed to others but for passing through to what is theirs, and its lock.
 
-    A folder with something else in it is left alone: its mode would change, for one. Where the body fails, what was
-    not there before is removed again: whoever is refused leaves nothing.
+    A folder with something else in it is left alone: its mode would change, for one. Where the body fails at a first
+    start, what was not there before is removed again: whoever is refused leaves nothing.
 
     Raises:
-        DataDirectoryError: it cannot be made, written, or reached by the user that servers run as.
+        DataDirectoryError: it cannot be made, written, or reached by the user that servers run as; or it is in use.
     """
     _require_reach(data_dir, user)
-    _require_ours(data_dir)
+    before = _names_in(data_dir)
+    _require_ours(data_dir, before)
     missing = [folder for folder in (data_dir, *data_dir.parents) if not _exists(folder)]
-    run = _socket_root(data_dir)
-    had_run = _exists(run)
     try:
         _make(data_dir)
-        yield
+        lock.acquire()
+        with _leaving_nothing(data_dir, before):
+            yield
     except Exception:
-        if data_dir in missing:
-            shutil.rmtree(data_dir, ignore_errors=True)
-        for folder in missing[1:] if had_run else (*missing[1:], run):
+        for folder in missing:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise
+
+
+@contextlib.contextmanager
+def _leaving_nothing(data_dir: Path, before: set[str]) -> Iterator[None]:
+    """Only whoever holds the lock may remove anything: it cannot be another's, who started at the same moment."""
+    run = _socket_root(data_dir)
+    had_run = _exists(run)
+    try:
+        yield
+    except Exception:
+        if _LOCK not in before:
+            for name in _names_in(data_dir) - before:
+                _remove(data_dir / name)
+            if not had_run:
+                _remove(run)
+        raise
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def require(data_dir: Path) -> None:
@@ -87,21 +110,30 @@ def _require_reach(data_dir: Path, user: ServerUser) -> None:
         ) from None
 
 
-def _require_ours(data_dir: Path) -> None:
+def _require_ours(data_dir: Path, names: set[str]) -> None:
     """
     Raises:
         DataDirectoryError: it is full of something else.
     """
-    try:
-        names = {entry.name for entry in data_dir.iterdir()} if data_dir.is_dir() else set()
-    except OSError as error:
-        raise DataDirectoryError(f"{data_dir} cannot be looked at: {error.strerror}.") from None
     strange = sorted(name for name in names if name not in _BEFOREHAND and not name.startswith("credentials"))
     if strange and _LOCK not in names:
         raise DataDirectoryError(
             f"{data_dir} is no data directory of openrds, and not empty: it has {strange[0]}. "
             "Choose a folder that is, or that is not there yet."
         )
+
+
+def _names_in(folder: Path) -> set[str]:
+    """
+    Raises:
+        DataDirectoryError: it is not ours to look into.
+    """
+    try:
+        return {entry.name for entry in folder.iterdir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+    except OSError as error:
+        raise DataDirectoryError(f"{folder} cannot be looked at: {error.strerror}.") from None
 
 
 def _exists(path: Path) -> bool:

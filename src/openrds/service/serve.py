@@ -126,10 +126,9 @@ class Supervisor:
     def _prepare(self) -> None:
         """All that must hold before the children start."""
         settings = self._settings
-        self._claim_address()
         user = ServerUser.choose(settings.os_user)
-        with places.prepared(settings.data_dir, user), _logging_to(settings.log_file):
-            self._lock.acquire()
+        with places.prepared(settings.data_dir, user, self._lock), _logging_to(settings.log_file):
+            self._claim_address()
             # The worker chooses for itself; a setting that cannot be kept is better said here than by its log.
             check_means(settings, user)
             socket_root = places.socket_root(settings.data_dir)
