@@ -226,6 +226,19 @@ provide_forwarding() {
         "need one of nftables (as root) and haproxy; on Debian and Ubuntu, as root: apt-get install $missing"
 }
 
+# --- A browser, for the tests of the page at /schema ---
+
+provide_browser() {
+    local tried=$stamps/browser
+    [[ $profile == dev ]] || return 0
+    { has chromium && has chromedriver; } && return
+    [[ ! -e $tried ]] || return 0
+    touch "$tried"
+    { may_apt && apt_install chromium chromium-driver; } ||
+        say "LEFT OUT: chromium, so the page at /schema is not tried in a browser. On Debian, as root:" \
+            "apt-get install chromium chromium-driver"
+}
+
 # --- What was asked for ---
 
 profile=base embedded=
@@ -253,3 +266,4 @@ provide_postgresql
 provide_xfs
 provide_forwarding
 provide_faketime
+provide_browser

@@ -76,7 +76,10 @@ def listed(**changes: object) -> dict[str, object]:
         "cpu": "1",
         "mem": "2",
         "volume": {"type": "CLOUDSSD", "size": 40},
-        "nodes": [{"availability_zone": "local-1a"}],
+        "nodes": [{"id": "node-1", "role": "master", "status": "ACTIVE", "availability_zone": "local-1a"}],
+        "related_instance": [],
+        "backup_strategy": {"start_time": "02:00-03:00", "keep_days": 7},
+        "maintenance_window": "02:00-06:00",
         "tags": [{"key": "team", "value": "shop"}],
     } | changes
 
@@ -218,6 +221,7 @@ def test_generated_passwords_suit_every_engine() -> None:
 
 
 def test_an_empty_stdin_is_no_password(call: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    offer_everything(call.api)
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     result = call("instance", "create", "orders", "--password-stdin")
     assert result.code == 2
@@ -231,7 +235,15 @@ def test_create_says_when_the_service_has_no_such_engine(call: Caller) -> None:
     assert "has no MySQL server" in result.err
 
 
+def offer_details(api: FakeApi) -> None:
+    """What is looked up of an instance that is shown or deleted."""
+    api.answer(f"instances/{INSTANCE_ID}/storage-used-space", {"node_id": "node-1", "used": "0.04"})
+    api.answer(f"instances/{INSTANCE_ID}/replication/status", {"nodes": []})
+    api.answer("backups", {"backups": [], "total_count": 3}, {"backups": [], "total_count": 1})
+
+
 def test_list_and_show(call: Caller) -> None:
+    offer_details(call.api)
     answer = {"instances": [listed()], "total_count": 1}
     call.api.answer("instances", answer)
     table = call("instance", "list", "--engine", "postgresql", "--tag", "team=shop").out.splitlines()
@@ -345,17 +357,31 @@ def test_a_name_that_is_unknown_or_not_unique(call: Caller) -> None:
     missing = call("instance", "restart", "orders")
     assert (missing.code, missing.err) == (1, "openrds: There is no instance orders.\n")
     call.api.answers["instances"] = []
-    call.api.answer("instances", {"instances": [listed(id="a"), listed(id="b")], "total_count": 2})
+    call.api.answer(
+        "instances", {"instances": [listed(id="a"), listed(id="b", status="FAILED")], "total_count": 2}
+    )
     double = call("instance", "delete", "orders", "--yes")
     assert double.code == 2
-    assert "2 instances are named orders; say which by its id: a, b." in double.err
+    assert "2 instances are named orders; say which by its id:" in double.err
+    assert [line.split() for line in double.err.splitlines()[1:]] == [
+        ["ID", "TYPE", "STATUS", "ADDRESS", "CREATED"],
+        ["a", "Single", "ACTIVE", "127.64.0.2", "2026-02-03T04:05:06+0000"],
+        ["b", "Single", "FAILED", "127.64.0.2", "2026-02-03T04:05:06+0000"],
+    ]
     assert call.sent("DELETE") == []
 
 
 def test_delete_wants_a_yes(call: Caller) -> None:
     call.api.answer(f"instances/{INSTANCE_ID}", {"job_id": "task-1"}, status=202)
+    offer_details(call.api)
+    replica = listed(id="r" * 32 + "in03", name="orders-copy")
+    primary = listed(related_instance=[{"id": replica["id"], "type": "replica"}])
+    call.api.answer("instances", {"instances": [primary]}, {"instances": [replica]})
     refused = call("instance", "delete", INSTANCE_ID)
     assert refused.code == 2
+    assert f"its read replicas: orders-copy ({replica['id']})" in refused.err
+    assert "its automatic backups: 3" in refused.err
+    assert "Its manual backups stay: 1." in refused.err
     assert "--yes" in refused.err
     assert call.sent("DELETE") == []
     assert call("instance", "delete", INSTANCE_ID, "--yes", "--no-wait").code == 0
@@ -367,6 +393,7 @@ def test_rename_and_password(call: Caller, monkeypatch: pytest.MonkeyPatch) -> N
     call.api.answer(f"instances/{INSTANCE_ID}/password", {})
     monkeypatch.setenv("OPENRDS_PASSWORD", "N3wS3cret-")
     assert call("instance", "rename", INSTANCE_ID, "billing").code == 0
+    call.api.answer("instances", {"instances": [listed()], "total_count": 1})
     result = call("instance", "password", INSTANCE_ID, "-o", "json")
     assert (result.code, result.json) == (0, {})
     assert call.sent("PUT") == [(f"instances/{INSTANCE_ID}/name", {"name": "billing"})]
@@ -513,12 +540,6 @@ def test_a_reader_that_leaves_early_is_no_fault(tmp_path: Path) -> None:
         done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("ID ")
-
-
-def test_down_of_a_data_directory_that_is_not_there(tmp_path: Path) -> None:
-    result = run("down", "--data-dir", str(tmp_path / "none"))
-    assert result.code == 1
-    assert "there is no data directory" in result.err
 
 
 def test_serve_says_which_setting_is_wrong(tmp_path: Path) -> None:

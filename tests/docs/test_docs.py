@@ -55,7 +55,7 @@ def default_of(setting: Any) -> str:
     if setting.default is MISSING:
         return "required"
     values = setting.default if isinstance(setting.default, tuple) else (setting.default,)
-    text = ",".join(map(str, values))
+    text = ",".join(str(value) for value in values if value is not None)
     return f"`{text}`" if text else "empty"
 
 

@@ -213,33 +213,61 @@ def test_a_database_is_restored_under_a_new_name(
     assert job["name"] == "RestoreDatabasePostgresql"
     assert rows(orders, "orders", database="before_accident") == 100
     nothing_left_over(service)
-    again = post(service, "instances/batch/restore/databases", {"instances": [wanted]})
-    failed = service.ended(again["restore_result"][0]["job_id"], 120)
-    assert failed["status"] == "Failed"
-    assert "before_accident is taken" in failed["fail_reason"]
+    again = refusal(service, "POST", "instances/batch/restore/databases", {"instances": [wanted]})
+    assert again[:2] == (400, "DBS.201035")
+
+
+def test_a_table_that_was_not_there_is_a_failed_task(
+    service: ServiceUnderTest, orders: dict[str, Any], before_accident: int
+) -> None:
+    """It may have been there, so only the restore can tell; and it does not try again."""
+    job = restore_tables(service, tables_of(orders["id"], before_accident, ("never_was", "never_is")))
+    assert job["status"] == "Failed"
+    assert "no table postgres.public.never_was at that moment" in job["fail_reason"]
+    steps = service.get(f"jobs/{job['id']}/steps")["steps"]
+    assert {step["name"]: step["attempts"] for step in steps}["copy"] == 1
+    assert service.instance(orders["id"])["status"] == "ACTIVE"
+    nothing_left_over(service)
 
 
 @pytest.mark.parametrize(
-    ("names", "schema", "reason"),
+    ("table", "database", "schema", "expected", "reason"),
     [
-        ((("never_was", "never_is"),), "public", "no table postgres.public.never_was at that moment"),
-        ((("orders", "early"),), "public", "early is taken"),
-        ((("orders", "elsewhere"),), "nowhere", "no schema nowhere"),
+        (("orders", "early"), "postgres", "public", (400, "DBS.201035"), "The name early is taken"),
+        (("orders", "x"), "postgres", "nowhere", (400, "DBS.200001"), "no schema nowhere"),
+        (("orders", "x"), "nobodys", "public", (400, "DBS.200001"), "There is no database nobodys."),
     ],
 )
-def test_a_table_that_cannot_be_restored_is_a_failed_task(
+def test_what_cannot_be_restored_where_it_is_wanted_is_refused_before_the_restore(
     service: ServiceUnderTest,
     orders: dict[str, Any],
     before_accident: int,
-    names: tuple[tuple[str, str]],
+    table: tuple[str, str],
+    database: str,
     schema: str,
+    expected: tuple[int, str],
     reason: str,
 ) -> None:
-    job = restore_tables(service, tables_of(orders["id"], before_accident, *names, schema=schema))
-    assert job["status"] == "Failed"
-    assert reason in job["fail_reason"]
-    assert service.instance(orders["id"])["status"] == "ACTIVE"
-    nothing_left_over(service)
+    wanted = tables_of(orders["id"], before_accident, table, schema=schema)
+    wanted["databases"][0]["database"] = database
+    refused_as(service, wanted, expected, reason)
+
+
+def test_a_name_that_is_mistyped_is_refused_for_the_latest_moment(
+    service: ServiceUnderTest, orders: dict[str, Any]
+) -> None:
+    latest = service.get(f"instances/{orders['id']}/restore-time")["restore_time"][-1]["end_time"]
+    wanted = tables_of(orders["id"], latest, ("odrers", "x"))
+    refused_as(service, wanted, (400, "DBS.200001"), "There is no table postgres.public.odrers.")
+
+
+def refused_as(
+    service: ServiceUnderTest, wanted: dict[str, Any], expected: tuple[int, str], reason: str
+) -> None:
+    path = "instances/batch/restore/tables"
+    status, code, message = refusal(service, "POST", path, {"instances": [wanted]})
+    assert (status, code) == expected
+    assert reason in message
 
 
 @pytest.mark.parametrize(

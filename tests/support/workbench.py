@@ -165,7 +165,8 @@ def running_workbench(**changes: Any) -> Iterator[Workbench]:
         **changes,
     )
     user = ServerUser.choose()
-    places.prepare(settings.data_dir, user)
+    with places.prepared(settings.data_dir, user, places.Lock(settings.data_dir)):
+        pass
     socket_root = places.socket_root(settings.data_dir)
     engine = PostgreSQL(settings.data_dir, user, spare_data_dirs=0)
     server = private_store(settings.data_dir, socket_root, engine.installations()[-1], user)

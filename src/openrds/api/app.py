@@ -4,20 +4,12 @@ import gc
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
 
-from litestar import Litestar, Response, Router
+from litestar import Litestar, Router
 from litestar.datastructures import State
-from litestar.exceptions import NotFoundException
 from litestar.middleware import DefineMiddleware
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
-from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
-from swagger_ui_bundle import swagger_ui_path
 
-from openrds import __version__
 from openrds.api import (
     backups,
     catalogue,
@@ -32,6 +24,7 @@ from openrds.api import (
     replication,
     restores,
     schedule_tasks,
+    schema,
     task_export,
     tasks,
 )
@@ -44,7 +37,6 @@ from openrds.api.state import Service
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.identity import Accounts
 
-_UI = "/schema/ui"
 MAX_ADDRESS_BYTES = 8 * 1024
 
 
@@ -62,7 +54,7 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
                 yield
 
     return Litestar(
-        route_handlers=[_rds_router(), iam_router(), network_router(), *health.HANDLERS, _ui_router()],
+        route_handlers=[_rds_router(), iam_router(), network_router(), *health.HANDLERS, schema.page_file],
         middleware=[
             _measure,
             _refuse_long_addresses,
@@ -74,7 +66,8 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
         lifespan=[pools],
         state=State({"service": service, "settings": service.settings, "authenticator": authenticator}),
         request_max_body_size=MAX_BODY_BYTES,
-        openapi_config=_openapi(),
+        openapi_config=schema.openapi_config(),
+        plugins=[schema.Security()],
         debug=False,
     )
 
@@ -97,45 +90,6 @@ def _rds_router() -> Router:
         *catalogue.HANDLERS,
     ]
     return Router("/", route_handlers=handlers)
-
-
-def _openapi() -> OpenAPIConfig:
-    """The document at `/schema/openapi.json`, and a page to browse it that needs nothing from elsewhere."""
-    return OpenAPIConfig(
-        title="openrds",
-        version=__version__,
-        description="A self-hosted relational database service behind the Huawei Cloud RDS v3 API.",
-        openapi_router=Router(
-            "/schema",
-            route_handlers=[],
-            include_in_schema=False,
-            opt={"public": True},
-            after_request=_refuse_unknown,
-        ),
-        render_plugins=[
-            SwaggerRenderPlugin(
-                path="/",
-                favicon=f"<link rel='icon' type='image/png' href='{_UI}/favicon-32x32.png'>",
-                js_url=f"{_UI}/swagger-ui-bundle.js",
-                css_url=f"{_UI}/swagger-ui.css",
-                standalone_preset_js_url=f"{_UI}/swagger-ui-standalone-preset.js",
-            ),
-            JsonRenderPlugin(path="/openapi.json"),
-        ],
-    )
-
-
-def _refuse_unknown(response: Response[Any]) -> Response[Any]:
-    """Litestar answers an unknown path below the document's with a page of its own."""
-    if response.status_code == 404:
-        raise NotFoundException
-    return response
-
-
-def _ui_router() -> Router:
-    return create_static_files_router(
-        path=_UI, directories=[Path(swagger_ui_path)], include_in_schema=False, opt={"public": True}
-    )
 
 
 def _refuse_long_addresses(app: ASGIApp) -> ASGIApp:

@@ -72,8 +72,14 @@ def _change(
                 # Known by its client token, it may come again by its signature.
                 _keep(connection, claims, earlier)
                 return earlier
-            project_id = project_of(request).id
-            intake = Intake(connection, service.queue, service.settings, project_id, by_caller=True)
+            intake = Intake(
+                connection,
+                service.queue,
+                service.settings,
+                project_of(request).id,
+                by_caller=True,
+                sight=service.sight,
+            )
             answer = Answer(status, msgspec.json.encode(work(intake)))
             _keep(connection, claims, answer)
             return answer

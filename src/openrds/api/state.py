@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from openrds.api.rates import Rates
 from openrds.domain.identity import Caller, Project
 from openrds.domain.settings import Settings
+from openrds.operations.sight import Sight
 from openrds.store.database import Reads, Store
 from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
@@ -18,7 +19,10 @@ ApiRequest: TypeAlias = Request[Caller, Caller, State]
 
 @dataclass(frozen=True)
 class Service:
-    """`reads` answers queries on the event loop; `store` is for changes, which run in threads."""
+    """`reads` answers queries on the event loop; `store` is for changes, which run in threads.
+
+    `sight` is what this process sees of the servers of its host.
+    """
 
     settings: Settings
     reads: Reads
@@ -26,6 +30,7 @@ class Service:
     queue: Queue
     ended_tasks: EndedTasks
     rates: Rates
+    sight: Sight | None = None
 
 
 def service_of(request: ApiRequest) -> Service:

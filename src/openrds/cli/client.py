@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import uuid
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -109,6 +110,20 @@ class Client:
             secret_key=self.credentials.secret_key,
             now=dt.datetime.now(dt.UTC),
         )
+
+
+def is_ready(endpoint: str) -> bool:
+    """Whether the service and its store answer now."""
+    from http.client import HTTPException  # noqa: PLC0415
+
+    connection = _connection(endpoint)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _connection(url: str) -> "HTTPConnection":

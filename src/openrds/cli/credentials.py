@@ -12,6 +12,10 @@ FILE_VARIABLE = "OPENRDS_CREDENTIALS"
 DATA_DIR_VARIABLE = "OPENRDS_DATA_DIR"
 
 
+class CredentialsMissing(UsageError):  # noqa: N818 - says what happened
+    """The file that is meant is not there, or not yet."""
+
+
 @dataclass(frozen=True)
 class Credentials:
     """What of the file a client needs; `endpoint` without a slash at its end."""
@@ -42,7 +46,7 @@ def read_credentials(path: Path) -> Credentials:
     try:
         values = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise UsageError(
+        raise CredentialsMissing(
             f"There is no credentials file {path}; `openrds serve` writes it when it starts."
         ) from None
     except OSError as error:

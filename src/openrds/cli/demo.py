@@ -20,9 +20,10 @@ import typer
 from openrds.cli.client import Client
 from openrds.cli.credentials import DATA_DIR_VARIABLE, FILE_NAME, FILE_VARIABLE, read_credentials
 from openrds.cli.errors import CommandError, Interrupted, TaskFailed
-from openrds.cli.instances import Order, create_instance
+from openrds.cli.instances import Order, order_body
 from openrds.cli.output import note, pretty
 from openrds.cli.passwords import generate_password
+from openrds.cli.serve import command_name
 from openrds.cli.watch import watch
 from openrds.domain.engine import EngineName
 
@@ -157,7 +158,8 @@ def _show_creation(client: Client) -> Database:
     project = client.credentials.project_id
     password = generate_password()
     _heading(f"POST /v3/{project}/instances")
-    answer = create_instance(client, Order("demo", EngineName.POSTGRESQL, password))
+    body = order_body(client, Order("demo", EngineName.POSTGRESQL))
+    answer = client.post("instances", body | {"password": password})
     task_id = answer["job_id"]
     typer.echo(f"instance {answer['instance']['id']}, task {task_id}")
     _heading(f"GET /v3/{project}/jobs?id={task_id}, while it runs")
@@ -203,9 +205,9 @@ def _stay(service: Service, database: Database) -> None:
     _heading("The service stays up until Ctrl-C. Try next, in another terminal:")
     typer.echo(
         f"  export {FILE_VARIABLE}={service.credentials_file}\n"
-        f"  {_command_name()} instance list\n"
-        f"  {_command_name()} instance create second\n"
-        f"  {_command_name()} task list\n"
+        f"  {command_name()} instance list\n"
+        f"  {command_name()} instance create second\n"
+        f"  {command_name()} task list\n"
         f"  psql {database.url}\n"
         f"  curl http://{service.listen}/healthz\n"
         f"and the API in your browser: http://{service.listen}/schema"
@@ -282,12 +284,6 @@ def _heading(text: str) -> None:
 
 def _openrds(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "openrds.cli", *arguments]
-
-
-def _command_name() -> str:
-    """How a person can call openrds from another terminal."""
-    beside = Path(sys.executable).with_name("openrds")
-    return "openrds" if shutil.which("openrds") or not beside.exists() else str(beside)
 
 
 def _log_file(folder: Path) -> Path:

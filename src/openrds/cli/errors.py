@@ -30,6 +30,12 @@ class TaskFailed(CommandError):  # noqa: N818 - says what happened
     """The task that was waited for failed; the message has its reason."""
 
 
+class TimeIsOver(CommandError):  # noqa: N818 - says what happened
+    """What was waited for did not happen in time; the code is that of `timeout`."""
+
+    exit_code = 124
+
+
 class Interrupted(CommandError):  # noqa: N818 - says what happened
     """Ended by Ctrl-C; the code is the shell's for SIGINT."""
 

@@ -5,10 +5,11 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from openrds.cli import lookups
+from openrds.cli import instance_view, lookups
 from openrds.cli.client import Client, Json
-from openrds.cli.errors import UsageError
-from openrds.cli.passwords import VARIABLE, choose_password
+from openrds.cli.errors import CommandError, UsageError
+from openrds.cli.output import note
+from openrds.cli.passwords import VARIABLE, choose_password, generate_password
 from openrds.cli.session import Session, client_command
 from openrds.domain.engine import EngineName
 from openrds.domain.instance import InstanceType
@@ -45,7 +46,6 @@ class Order:
 
     name: str
     engine: EngineName
-    password: str
     version: str | None = None
     flavor: str | None = None
     volume_type: str = "CLOUDSSD"
@@ -75,9 +75,19 @@ def create(
 ) -> None:
     """Create an instance."""
     tags = parse_tags(tag or [])
-    password = choose_password(from_stdin=password_stdin)
-    order = Order(name, engine, password, version, flavor, volume_type, size, port, zone, tags, ha)
-    session.finish(create_instance(session.client, order), wait=wait)
+    order = Order(name, engine, version, flavor, volume_type, size, port, zone, tags, ha)
+    client = session.client
+    body = order_body(client, order)
+    password = choose_password(
+        engine,
+        from_stdin=password_stdin,
+        before_asking=lambda: client.post(
+            "instances", body | {"password": generate_password(), "dry_run": True}
+        ),
+    )
+    answer = client.post("instances", body | {"password": password.text})
+    password.tell()
+    session.finish(answer, wait=wait)
 
 
 @client_command(app, "list")
@@ -108,9 +118,14 @@ def list_(
 
 @client_command(app, "show")
 def show(session: Session, instance: IdOrName) -> None:
-    """Show one instance."""
-    found = lookups.find_instance(session.client, instance)
-    session.output.facts(found, _facts(found))
+    """Show one instance: where it answers, its nodes, what is kept of it and when it is looked after."""
+    client = session.client
+    found = lookups.find_instance(client, instance)
+    if session.output.is_json:
+        session.output.facts(found, {})
+        return
+    session.output.facts(found, instance_view.facts(client, found))
+    session.output.rows(found, instance_view.NODE_HEADER, instance_view.node_rows(client, found))
 
 
 @client_command(app, "restart")
@@ -136,11 +151,14 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     wait: Wait = True,
 ) -> None:
-    """Delete an instance with its data."""
-    id_ = lookups.find_instance_id(session.client, instance)
+    """Delete an instance with its data, its automatic backups and its read replicas."""
+    client = session.client
+    id_ = lookups.find_instance_id(client, instance)
     if not yes:
-        lookups.confirm(f"Delete instance {instance} with its data?")
-    session.finish(session.client.delete(f"instances/{id_}"), wait=wait)
+        found = lookups.find_instance(client, id_)
+        note("\n".join(instance_view.what_goes_with(client, found)))
+        lookups.confirm(f"Delete instance {found['name']} ({id_}) with its data?")
+    session.finish(client.delete(f"instances/{id_}"), wait=wait)
 
 
 @client_command(app, "rename")
@@ -157,40 +175,50 @@ def rename(
 @client_command(app, "password")
 def password(session: Session, instance: IdOrName, password_stdin: PasswordStdin = False) -> None:
     """Give the administrator of an instance another password."""
-    id_ = lookups.find_instance_id(session.client, instance)
-    body = {"db_user_pwd": choose_password(from_stdin=password_stdin)}
-    session.output.said(
-        session.client.post(f"instances/{id_}/password", body), f"{instance} has the new password"
-    )
+    client = session.client
+    found = lookups.find_instance(client, instance)
+    engine = EngineName(found["datastore"]["type"])
+    password = choose_password(engine, from_stdin=password_stdin, before_asking=lambda: check_serving(found))
+    answer = client.post(f"instances/{found['id']}/password", {"db_user_pwd": password.text})
+    password.tell()
+    session.output.said(answer, f"{instance} has the new password")
 
 
-def create_instance(client: Client, order: Order) -> Json:
-    """Order an instance in the project's network; the answer of `POST instances`."""
-    version = order.version or lookups.newest_version(client, order.engine)
-    ha = order.replication_mode
+def order_body(client: Client, order: Order) -> Json:
+    """The body of `POST instances` for an instance in the project's network, all but the password."""
+    with_standby = order.replication_mode is not None
     body: dict[str, Any] = {
         "name": order.name,
-        "datastore": {"type": order.engine, "version": version},
-        "flavor_ref": order.flavor or lookups.default_flavor(order.engine, with_standby=ha is not None),
+        "datastore": {
+            "type": order.engine,
+            "version": order.version or lookups.newest_version(client, order.engine),
+        },
+        "flavor_ref": order.flavor or lookups.default_flavor(order.engine, with_standby=with_standby),
         "volume": {"type": order.volume_type, "size": order.size},
         "region": client.credentials.region,
         "availability_zone": lookups.choose_zones(
-            client, order.engine, order.zone, with_standby=ha is not None
+            client, order.engine, order.zone, with_standby=with_standby
         ),
-        "password": order.password,
         **lookups.default_network(client),
     }
     optional = {
         "port": None if order.port is None else str(order.port),
         "tags": list(order.tags) or None,
-        "ha": lookups.standby(ha),
+        "ha": lookups.standby(order.replication_mode),
     }
-    return client.post(
-        "instances", body | {name: value for name, value in optional.items() if value is not None}
-    )
+    return body | {name: value for name, value in optional.items() if value is not None}
 
 
-def parse_tags(tags: list[str]) -> tuple[Json, ...]:
+def check_serving(instance: Json) -> None:
+    """
+    Raises:
+        CommandError: nobody could be told a new password.
+    """
+    if instance["status"] != "ACTIVE":
+        raise CommandError(f"Instance {instance['name']} is {instance['status']}, not ACTIVE.")
+
+
+def parse_tags(tags: list[str], option: str = "--tag") -> tuple[Json, ...]:
     """
     Raises:
         UsageError: one has no `=`.
@@ -198,7 +226,7 @@ def parse_tags(tags: list[str]) -> tuple[Json, ...]:
     pairs = [tag.partition("=") for tag in tags]
     for key, equals, _ in pairs:
         if not equals or not key:
-            raise UsageError(f"--tag must be KEY=VALUE, not {key}.")
+            raise UsageError(f"{option} must be KEY=VALUE, not {key}.")
     return tuple({"key": key, "value": value} for key, _, value in pairs)
 
 
@@ -208,39 +236,9 @@ def _row(instance: Json) -> tuple[object, ...]:
         instance["name"],
         instance["status"],
         instance["type"],
-        _engine(instance),
+        instance_view.engine_of(instance),
         ",".join(instance["private_ips"]),
         instance["port"],
         instance["flavor_ref"],
-        _volume(instance),
+        instance_view.volume_of(instance),
     )
-
-
-def _facts(instance: Json) -> dict[str, object]:
-    return {
-        "id": instance["id"],
-        "name": instance["name"],
-        "alias": instance["alias"],
-        "status": instance["status"],
-        "type": instance["type"],
-        "engine": _engine(instance),
-        "address": ", ".join(instance["private_ips"]),
-        "public address": ", ".join(instance["public_ips"]),
-        "port": instance["port"],
-        "administrator": instance["db_user_name"],
-        "flavor": f"{instance['flavor_ref']} ({instance['cpu']} vCPU, {instance['mem']} GB)",
-        "volume": _volume(instance),
-        "zones": ", ".join(node["availability_zone"] for node in instance["nodes"]),
-        "tags": ", ".join(f"{tag['key']}={tag['value']}" for tag in instance["tags"]),
-        "created": instance["created"],
-        "updated": instance["updated"],
-    }
-
-
-def _engine(instance: Json) -> str:
-    datastore = instance["datastore"]
-    return f"{datastore['type']} {datastore['complete_version'] or datastore['version']}"
-
-
-def _volume(instance: Json) -> str:
-    return f"{instance['volume']['type']} {instance['volume']['size']} GB"

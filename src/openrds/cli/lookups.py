@@ -6,8 +6,11 @@ import typer
 
 from openrds.cli.client import Client, Json
 from openrds.cli.errors import CommandError, UsageError
+from openrds.cli.output import table
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.instance import is_instance_id
+
+_TELLING = ("ID", "TYPE", "STATUS", "ADDRESS", "CREATED")
 
 
 def find_instance(client: Client, id_or_name: str) -> Json:
@@ -24,9 +27,17 @@ def find_instance(client: Client, id_or_name: str) -> Json:
     if not found:
         raise CommandError(f"There is no instance {id_or_name}.")
     if len(found) > 1:
-        ids = ", ".join(instance["id"] for instance in found)
-        raise UsageError(f"{len(found)} instances are named {id_or_name}; say which by its id: {ids}.")
+        raise UsageError(
+            f"{len(found)} instances are named {id_or_name}; say which by its id:\n"
+            + table(_TELLING, map(_telling, found))
+        )
     return found[0]
+
+
+def _telling(instance: Json) -> tuple[object, ...]:
+    """What tells instances of one name apart."""
+    address = ",".join(instance["private_ips"])
+    return instance["id"], instance["type"], instance["status"], address, instance["created"]
 
 
 def find_instance_id(client: Client, id_or_name: str) -> str:

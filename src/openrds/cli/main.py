@@ -11,16 +11,20 @@ from openrds import __version__
 from openrds.cli import (
     backups,
     bench,
+    catalogue,
     check,
+    connect,
     demo,
     instance_ha,
     instance_network,
     instance_replicas,
+    instance_settings,
     instance_size,
     instances,
     restore,
     serve,
     tasks,
+    wait,
 )
 from openrds.cli.errors import CommandError
 from openrds.cli.output import note
@@ -38,12 +42,17 @@ app.command("down")(serve.down)
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
 instances.app.add_typer(restore.app, name="restore")
-for part in (instance_ha, instance_network, instance_replicas, instance_size):
+for part in (instance_ha, instance_network, instance_replicas, instance_settings, instance_size):
     instances.app.add_typer(part.app)
 app.add_typer(instances.app, name="instance")
 app.add_typer(instance_network.public_ips, name="public-ip")
+app.add_typer(connect.app)
 app.add_typer(backups.app, name="backup")
+app.add_typer(catalogue.engines, name="engine")
+app.add_typer(catalogue.flavors, name="flavor")
+app.add_typer(catalogue.quotas, name="quota")
 app.add_typer(tasks.app, name="task")
+app.add_typer(wait.app, name="wait")
 app.add_typer(bench.app, name="bench")
 
 
@@ -70,6 +79,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except CommandError as error:
         note(f"openrds: {error}")
         sys.exit(error.exit_code)
+    except PermissionError as error:
+        note(f"openrds: {error.filename or 'this'}: {error.strerror}.")
+        sys.exit(1)
     except BrokenPipeError:
         # The reader of our output has left, as `head` does; python must not complain of it when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

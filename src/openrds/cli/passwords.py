@@ -4,11 +4,16 @@ import os
 import secrets
 import string
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import typer
 
 from openrds.cli.errors import UsageError
 from openrds.cli.output import note
+from openrds.domain.engine import RULES, EngineName
+from openrds.domain.errors import Refusal
+from openrds.domain.rules import check_password, password_rules
 
 VARIABLE = "OPENRDS_PASSWORD"
 
@@ -17,17 +22,34 @@ _CHARACTERS = "".join(_KINDS)
 _LENGTH = 20
 
 
-def choose_password(*, from_stdin: bool) -> str:
-    """From stdin if asked for, else the environment, else a prompt, else a new one, told once on stderr.
+@dataclass(frozen=True)
+class Password:
+    text: str = field(repr=False)
+    is_generated: bool = False
+
+    def tell(self) -> None:
+        """Of one that was made up, once it is the administrator's: it is kept nowhere."""
+        if self.is_generated:
+            note(f"Password of the administrator, shown only now: {self.text}")
+
+
+def choose_password(engine: EngineName, *, from_stdin: bool, before_asking: Callable[[], object]) -> Password:
+    """From stdin if asked for, else the environment, else a prompt, else a new one.
+
+    Nobody types a password for what would be refused anyway: `before_asking` finds that out, and raises.
 
     Raises:
-        UsageError: stdin has none, or it was not typed the same way twice.
+        UsageError: stdin has none, or nobody managed to type one.
     """
-    password = _from_stdin() if from_stdin else os.environ.get(VARIABLE) or _from_terminal()
-    if not password:
-        password = generate_password()
-        note(f"Password of the administrator, shown only now: {password}")
-    return password
+    if from_stdin:
+        return Password(read_password())
+    given = os.environ.get(VARIABLE)
+    if given:
+        return Password(given)
+    if sys.stdin.isatty():
+        before_asking()
+        given = _from_terminal(engine)
+    return Password(given) if given else Password(generate_password(), is_generated=True)
 
 
 def generate_password() -> str:
@@ -38,25 +60,37 @@ def generate_password() -> str:
             return password
 
 
-def _from_stdin() -> str:
+def read_password() -> str:
+    """The first line of stdin.
+
+    Raises:
+        UsageError: there is none.
+    """
     password = sys.stdin.readline().rstrip("\r\n")
     if not password:
         raise UsageError("--password-stdin: there is no password on stdin.")
     return password
 
 
-def _from_terminal() -> str:
-    """Empty without a terminal, or if the person leaves the choice to us.
+def _from_terminal(engine: EngineName) -> str:
+    """Asked for until it is a good one; empty if the person leaves the choice to us."""
+    note(password_rules(engine))
+    while True:
+        password = _ask("Password of the administrator (empty: make one)")
+        problem = _problem(password, engine) if password else ""
+        if not problem and password and _ask("The same again") != password:
+            problem = "The two passwords differ."
+        if not problem:
+            return password
+        note(problem)
 
-    Raises:
-        UsageError: it was not typed the same way twice.
-    """
-    if not sys.stdin.isatty():
-        return ""
-    password = _ask("Password of the administrator (empty: make one)")
-    if password and _ask("The same again") != password:
-        raise UsageError("The two passwords differ.")
-    return password
+
+def _problem(password: str, engine: EngineName) -> str:
+    try:
+        check_password(password, engine, user=RULES[engine].administrator)
+    except Refusal as refusal:
+        return str(refusal)
+    return ""
 
 
 def _ask(question: str) -> str:

@@ -11,7 +11,7 @@ from openrds.cli.backups import find_backup
 from openrds.cli.client import Client, Json
 from openrds.cli.errors import CommandError, UsageError
 from openrds.cli.instances import PasswordStdin, Standby, Wait, Zone
-from openrds.cli.passwords import choose_password
+from openrds.cli.passwords import read_password
 from openrds.cli.session import Session, client_command
 from openrds.cli.tasks import milliseconds
 from openrds.domain.engine import EngineName
@@ -65,10 +65,9 @@ def new(
     """Restore to a new instance; its administrator keeps the password, unless another is given."""
     client = session.client
     source_id = lookups.find_instance_id(client, source)
-    # Before anything is asked of the service that takes time.
-    password = choose_password(from_stdin=True) if password_stdin else None
     origin = _origin(client, source_id, backup)
     engine = EngineName(origin["datastore"]["type"])
+    password = read_password() if password_stdin else None
     body: dict[str, Any] = {
         "name": name,
         "restore_point": _restore_point(client, source_id, backup, time),

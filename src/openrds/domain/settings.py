@@ -1,7 +1,7 @@
 """The settings of a service. Read from flags, environment and a TOML file by `openrds.service.configuration`."""
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -15,6 +15,10 @@ class Settings:
     region: str = "local-1"
     availability_zones: tuple[str, ...] = ("local-1a",)
     projects: tuple[str, ...] = ()
+    project_id: str = ""
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
+    admin_password: str = field(default="", repr=False)
     private_cidr: str = "127.64.0.0/16"
     public_cidr: str = "127.200.0.0/16"
     forwarding: str = "auto"
@@ -40,6 +44,7 @@ class Settings:
     hang_timeout: float = 60.0
     first_backup_after: float = 300.0
     log_level: str = "INFO"
+    log_file: Path | None = None
 
     @property
     def project_names(self) -> tuple[str, ...]:

@@ -16,6 +16,14 @@ class EngineError(Exception):
     """A server did not do what it was asked; the message names the server and says what it reported."""
 
 
+class NameTaken(EngineError):  # noqa: N818 - says what happened
+    """Something of the new name is there already."""
+
+
+class NotThere(EngineError):  # noqa: N818 - says what happened
+    """There is no database, schema or table of the name."""
+
+
 @dataclass(frozen=True)
 class Installation:
     """The server binaries of one version, as found on this host.
@@ -313,7 +321,14 @@ class Copying(Protocol):
     def check_names(self, target: NodeSpec, copies: Copies) -> None:
         """
         Raises:
-            EngineError: a new name is taken, or its place is not there.
+            NameTaken: so is a new name.
+            NotThere: the place of one is not.
+        """
+
+    def check_present(self, target: NodeSpec, copies: Copies) -> None:
+        """
+        Raises:
+            NotThere: what is to be had again is not in the target, as it is now.
         """
 
     def copy(self, source: NodeSpec, target: NodeSpec, copies: Copies, mark: str) -> None:

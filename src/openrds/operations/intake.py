@@ -15,6 +15,7 @@ from openrds.domain.statuses import Action, check_allowed
 from openrds.domain.task import TaskName
 from openrds.operations.quotas import check_tasks
 from openrds.operations.resources import set_status, set_wanted
+from openrds.operations.sight import Sight
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.accept import Work, accept, check_free
@@ -40,6 +41,7 @@ class Intake:
     settings: Settings
     project_id: str
     by_caller: bool = False
+    sight: Sight | None = None
 
     def instance(self, instance_id: str) -> Row:
         """The instance, locked until the call is accepted.

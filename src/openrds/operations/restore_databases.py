@@ -58,6 +58,7 @@ def _submit(intake: Intake, wanted: InstanceDatabases) -> UUID:
         [(database.new_name,) for database in databases],
     )
     instance, source = restoring_copies.check_instance(intake, wanted.instance_id, wanted.restore_time)
+    restoring_copies.check_now(intake, instance, wanted.restore_time, databases)
     parameters = Parameters(source.source_id, source.backup_id, wanted.restore_time, databases)
     task_id = intake.accept(instance, RESTORE_DATABASES, TaskName.RESTORE_DATABASES, parameters)
     intake.set_status(instance, InstanceStatus.RESTORING)

@@ -15,7 +15,7 @@ from openrds.operations import creating, restoring
 from openrds.operations.create_request import CreateInstance, Datastore
 from openrds.operations.instance_plan import NewInstance, plan_instance, write_instance
 from openrds.operations.intake import Intake
-from openrds.operations.resources import Resources, become_active
+from openrds.operations.resources import Resources
 from openrds.operations.restore_source import RestoreSource, Source, find_source
 from openrds.store.database import Row
 from openrds.tasks.operation import Operation, Step, StepContext
@@ -44,7 +44,10 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
         administrator=planned.administrator,
         sealed_password=seal_password(planned.engine, request.password or ""),
     )
-    return planned, intake.accept(instance, RESTORE_NEW_INSTANCE, TaskName.RESTORE_NEW, parameters)
+    entities = {"instance": creating.aim_of(instance)}
+    return planned, intake.accept(
+        instance, RESTORE_NEW_INSTANCE, TaskName.RESTORE_NEW, parameters, entities=entities
+    )
 
 
 def _restore_point(request: CreateInstance) -> RestoreSource:
@@ -125,6 +128,6 @@ RESTORE_NEW_INSTANCE: Operation[Resources, Parameters] = Operation(
         Step("restore data", restore_data, undo=remove_data, expected=2.0, deadline=LONG),
         Step("start server", start_servers, undo=stop_servers, expected=0.2),
     ),
-    on_completed=become_active,
+    on_completed=creating.completed,
     on_failed=creating.failed,
 )

@@ -72,6 +72,7 @@ def _submit(intake: Intake, wanted: InstanceTables) -> UUID:
         [(table.database, table.schema, table.new_name) for table in tables],
     )
     instance, source = restoring_copies.check_instance(intake, wanted.instance_id, wanted.restore_time)
+    restoring_copies.check_now(intake, instance, wanted.restore_time, tables)
     parameters = Parameters(source.source_id, source.backup_id, wanted.restore_time, tables)
     task_id = intake.accept(instance, RESTORE_TABLES, TaskName.RESTORE_TABLES, parameters)
     intake.set_status(instance, InstanceStatus.RESTORING)

@@ -1,6 +1,9 @@
 """The steps that tables and databases have in common when they are restored under new names beside what serves."""
 
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -9,15 +12,22 @@ from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceType
 from openrds.domain.statuses import Action
-from openrds.engines.protocol import Copies, Copying, Engine, NodeSpec
+from openrds.engines.protocol import Copies, Copying, Engine, EngineError, NameTaken, NodeSpec, NotThere
 from openrds.operations import restoring
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources
 from openrds.operations.restore_source import Source, source_at
 from openrds.operations.serving import with_primary
 from openrds.store.database import Row
-from openrds.tasks.operation import Step, StepContext
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Step, StepContext, StepFailed
 
+logger = logging.getLogger(__name__)
+
+_sql = Queries("instances")
+
+#: Milliseconds: what is not there so soon after the moment was hardly there at it.
+_STILL_THE_SAME = 5000
 _LONGEST_NAME = 63
 _MOST_COPIES = 2000
 
@@ -55,6 +65,51 @@ def check_instance(intake: Intake, instance_id: str, restore_time: int) -> tuple
     return instance, source
 
 
+def check_now(intake: Intake, instance: Row, restore_time: int, copies: Copies) -> None:
+    """Who mistyped a name need not wait for a restore: what serves is asked now, where it is within sight.
+
+    What is not there now may have been at an earlier moment, and only the restore can tell.
+
+    Raises:
+        Refusal: DATABASE_NAME when a new name is taken; PARAMETER when its place, or what is to be had, is not there.
+    """
+    if intake.sight is None:
+        return
+    (node, *_) = intake.connection.execute(_sql.nodes_of_instance, [instance["id"]]).fetchall()
+    target = intake.sight.find(instance, node)
+    if target is None:
+        return
+    copying = intake.sight.engines[target.installation.engine].copying
+    try:
+        copying.check_names(target, copies)
+        if time.time() * 1000 - restore_time < _STILL_THE_SAME:
+            copying.check_present(target, copies)
+    except NameTaken as error:
+        raise Refusal(ErrorCode.DATABASE_NAME, f"{_sentence(error)}.") from None
+    except NotThere as error:
+        raise Refusal(ErrorCode.PARAMETER, f"{_sentence(error)}.") from None
+    except EngineError:
+        logger.debug("names are not looked at before the restore", exc_info=True)
+
+
+@contextmanager
+def _once() -> Iterator[None]:
+    """A name that is wrong stays wrong: it is not tried again.
+
+    Raises:
+        StepFailed: it is.
+    """
+    try:
+        yield
+    except (NameTaken, NotThere) as error:
+        raise StepFailed(str(error)) from None
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text[0].upper() + text[1:]
+
+
 def check_names(pairs: Sequence[tuple[str, str]], new_places: Sequence[tuple[str, ...]]) -> None:
     """Old and new names, and where the new ones will be. What the server has already, only a step can see.
 
@@ -77,7 +132,8 @@ def restore_scratch(context: Context) -> None:
     """One that runs is whole. One that does not, as after a reboot, may have lost what it did not put on disk."""
     resources, scratch, source = context.resources, _scratch(context), context.parameters.source
     if not _engine(context).server(scratch).is_running():
-        _copying(context).check_names(_target(context), context.parameters.copies)
+        with _once():
+            _copying(context).check_names(_target(context), context.parameters.copies)
         restoring.archive_source_log(resources, source)
         restoring.make_scratch_root(resources)
         restoring.restore_and_run(resources, source, scratch)
@@ -90,7 +146,8 @@ def remove_scratch(context: Context) -> None:
 @with_primary
 def copy(context: Context) -> None:
     restore_scratch(context)
-    _copying(context).copy(_scratch(context), _target(context), context.parameters.copies, _mark(context))
+    with _once():
+        _copying(context).copy(_scratch(context), _target(context), context.parameters.copies, _mark(context))
 
 
 @with_primary

@@ -5,6 +5,9 @@ from granian.server.embed import Server
 from openrds.api.app import create_app
 from openrds.api.rates import Rates
 from openrds.api.state import Service
+from openrds.engines.postgresql.engine import PostgreSQL
+from openrds.hosts.user import ServerUser
+from openrds.operations.sight import Sight
 from openrds.service import child
 from openrds.service.identities import load_accounts
 from openrds.store.database import Reads, Store
@@ -25,6 +28,7 @@ async def serve_api(brief: child.Brief) -> None:
         queue=Queue(),
         ended_tasks=EndedTasks(brief.dsn),
         rates=Rates(brief.settings.request_rate),
+        sight=_sight(brief),
     )
     host, _, port = brief.settings.listen.rpartition(":")
     server = Server(
@@ -39,6 +43,13 @@ async def serve_api(brief: child.Brief) -> None:
         await server.serve()
     finally:
         server.stop()  # type: ignore[no-untyped-call]
+
+
+def _sight(brief: child.Brief) -> Sight:
+    settings = brief.settings
+    user = ServerUser.choose(settings.os_user)
+    postgresql = PostgreSQL(settings.data_dir, user, settings.engine_dirs, spare_data_dirs=0)
+    return Sight(settings.host, settings.nodes_dir, brief.socket_root, {postgresql.name: postgresql})
 
 
 if __name__ == "__main__":

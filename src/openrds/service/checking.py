@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 
 from openrds.domain.settings import Settings
-from openrds.hosts.errors import HostError
+from openrds.engines.protocol import EngineError
+from openrds.hosts.errors import HostError, in_words
 from openrds.hosts.user import ServerUser
 from openrds.service import places
 from openrds.service.private_store import open_private_store
@@ -22,15 +24,15 @@ def check(settings: Settings, *, repair: bool) -> int:
     """Print what differs; the exit code."""
     try:
         with _store(settings) as store:
-            return _check(store, repair=repair)
-    except (HostError, places.DataDirectoryError) as error:
-        print(f"openrds: {error}", file=sys.stderr)
+            return _check(store, settings.data_dir, repair=repair)
+    except (HostError, EngineError, places.DataDirectoryError, OSError) as error:
+        print(f"openrds: {in_words(error)}", file=sys.stderr)
     except psycopg.Error as error:
         print(f"openrds: the store cannot be used: {error}", file=sys.stderr)
     return 1
 
 
-def _check(store: Store, *, repair: bool) -> int:
+def _check(store: Store, data_dir: Path, *, repair: bool) -> int:
     wrong = wrong_counts(store)
     if not wrong:
         print("The counts of tasks are right.")
@@ -41,7 +43,7 @@ def _check(store: Store, *, repair: bool) -> int:
         print(f"{what}, {place}: {row['counted']} counted, {row['actual']} there")
     print(f"{len(wrong)} counts of tasks are wrong.")
     if not repair:
-        print("To count anew: openrds check --repair")
+        print(f"To count anew: openrds check --repair --data-dir {data_dir}")
         return 1
     recount(store)
     print("All tasks were counted anew.")
@@ -60,8 +62,8 @@ def _dsn(settings: Settings) -> Iterator[str]:
     if settings.store:
         yield settings.store
         return
+    places.require(settings.data_dir)
     user = ServerUser.choose(settings.os_user)
-    places.prepare(settings.data_dir, user)
     serves = places.Lock(settings.data_dir).holder() is not None
     server = open_private_store(settings, user)
     try:

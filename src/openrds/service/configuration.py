@@ -40,6 +40,14 @@ _NOT_NEGATIVE = (
     "hang_timeout",
     "first_backup_after",
 )
+_PATHS = {"data_dir", "log_file"}
+#: Of the keys of the default project, where settings fix them: what each must look like, and in words.
+_KEY_FORMS = {
+    "project_id": (re.compile(r"[0-9a-f]{32}"), "32 lower-case hexadecimal digits"),
+    "access_key": (re.compile(r"[A-Za-z0-9]{8,64}"), "8 to 64 letters and digits"),
+    "secret_key": (re.compile(r"[!-~]{16,128}"), "16 to 128 visible ASCII characters"),
+    "admin_password": (re.compile(r"[!-~]{8,128}"), "8 to 128 visible ASCII characters"),
+}
 #: Also part of the name of a file.
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -67,7 +75,8 @@ def load(
     values = {**_from_file(config_file, data_dir), **from_environment, **given}
     if "data_dir" not in values:
         raise ConfigurationError("data_dir is required: give --data-dir or set OPENRDS_DATA_DIR.")
-    values["data_dir"] = str(Path(values["data_dir"]).absolute())
+    for name in _PATHS & values.keys():
+        values[name] = str(Path(values[name]).absolute()) if values[name] else None
     try:
         settings = msgspec.convert(values, Settings, strict=False, dec_hook=decode_path)
         return _checked(settings)
@@ -76,13 +85,16 @@ def load(
 
 
 def _from_file(config_file: Path | None, data_dir: str | None) -> dict[str, Any]:
-    default = Path(data_dir) / "openrds.toml" if data_dir else None
-    path = config_file or (default if default and default.is_file() else None)
+    path = config_file or (Path(data_dir) / "openrds.toml" if data_dir else None)
     if path is None:
         return {}
     try:
         values = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        if config_file is None and isinstance(error, FileNotFoundError | NotADirectoryError):
+            return {}
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from None
     for name in values:
         if name not in Settings.__dataclass_fields__:
@@ -111,6 +123,7 @@ def _checked(settings: Settings) -> Settings:
         if getattr(settings, name) not in choices:
             raise ValueError(f"{name} must be one of {', '.join(choices)}, not {getattr(settings, name)!r}")
     _check_projects(settings)
+    _check_keys(settings)
     _check_networks(settings)
     _check_numbers(settings)
     return settings
@@ -125,6 +138,16 @@ def _check_projects(settings: Settings) -> None:
             )
     if len(set(names)) != len(names):
         raise ValueError("projects must differ from one another")
+
+
+def _check_keys(settings: Settings) -> None:
+    for name, (form, words) in _KEY_FORMS.items():
+        value = getattr(settings, name)
+        if value and not form.fullmatch(value):
+            # Not what it is: some of them are secrets.
+            raise ValueError(f"{name} must have {words}")
+    if bool(settings.access_key) != bool(settings.secret_key):
+        raise ValueError("access_key and secret_key go together: give both, or none")
 
 
 def _check_networks(settings: Settings) -> None:

@@ -8,20 +8,18 @@ from pathlib import Path
 
 from openrds.hosts import images, processes
 from openrds.hosts.cgroups import remove_groups
-from openrds.hosts.errors import HostError
+from openrds.hosts.errors import HostError, in_words
 from openrds.hosts.forwarders import stop_forwarding
 from openrds.hosts.processes import wait_until
-from openrds.service.places import Lock
+from openrds.service.places import DataDirectoryError, Lock, require
 
 _SERVE_TIMEOUT = 10.0
 
 
 def down(data_dir: Path) -> int:
     """Stop everything of a data directory; the exit code."""
-    if not data_dir.is_dir():
-        print(f"openrds: there is no data directory {data_dir}.", file=sys.stderr)
-        return 1
     try:
+        require(data_dir)
         _stop_serve(data_dir)
         stop_forwarding(data_dir)
         # The store goes last: it is the one thing the others may still want to write to.
@@ -31,8 +29,8 @@ def down(data_dir: Path) -> int:
         # So that the folder can be copied as a whole, or removed; the next `serve` mounts its volumes again.
         images.detach(data_dir / "images", data_dir / "nodes")
         remove_groups(data_dir)
-    except (HostError, PermissionError) as error:
-        print(f"openrds: {error}", file=sys.stderr)
+    except (HostError, DataDirectoryError, OSError) as error:
+        print(f"openrds: {in_words(error)}", file=sys.stderr)
         return 1
     print(f"openrds is down: {stopped} servers stopped.")
     return 0

@@ -1,7 +1,7 @@
 """The projects of the service and the keys to them: made once, kept in the store and in the data directory."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -25,6 +25,10 @@ _sql = Queries("identities")
 _DOMAIN = "openrds"
 
 
+class KeysError(Exception):
+    """The keys of the settings cannot be those of the default project; the message says why."""
+
+
 @dataclass(frozen=True)
 class Credentials:
     """What `credentials.json` holds: all that a client needs."""
@@ -45,7 +49,11 @@ def load_accounts(store: Store) -> Accounts:
 
 
 def ensure_accounts(store: Store, settings: Settings) -> None:
-    """See that each project of the settings exists, and that a file holds its credentials."""
+    """See that each project of the settings exists, and that a file holds its credentials.
+
+    Raises:
+        KeysError: the keys of the settings cannot be those of the default project.
+    """
     with store.transaction() as connection:
         connection.execute(_sql.lock_projects)
         for number, name in enumerate(settings.project_names):
@@ -61,17 +69,59 @@ def _ensure(connection: Writer, settings: Settings, name: str, *, is_default: bo
     kept = msgspec.json.decode(file.read_bytes(), type=Credentials) if file.is_file() else None
     row = connection.execute(_sql.account_of_project, [name]).fetchone()
     # The file and the store may each outlive the other; whoever is left says what the keys are.
-    if kept is None or (row is not None and row["access_key"] != kept.access_key):
-        kept = _credentials(settings, name, row, is_default=is_default)
-        if row is not None:
-            connection.execute(
-                _sql.set_password_hash,
-                {"access_key": row["access_key"], "password_hash": hash_password(kept.password)},
-            )
+    known = kept if kept is not None and (row is None or row["access_key"] == kept.access_key) else None
+    wanted = known or _credentials(settings, name, row, is_default=is_default)
+    if is_default:
+        wanted = _with_fixed_keys(wanted, settings)
     if row is None:
-        _insert(connection, kept)
+        _insert(connection, wanted)
+    else:
+        _update(connection, row, wanted, new_password=known is None or known.password != wanted.password)
     endpoint = f"http://{settings.listen}"
-    _write(file, Credentials(**{**asdict(kept), "endpoint": endpoint, "region": settings.region}))
+    _write(file, replace(wanted, endpoint=endpoint, region=settings.region))
+
+
+def _with_fixed_keys(credentials: Credentials, settings: Settings) -> Credentials:
+    """What settings say of the default project goes before what was made up."""
+    fixed = {
+        "project_id": settings.project_id,
+        "access_key": settings.access_key,
+        "secret_key": settings.secret_key,
+        "password": settings.admin_password,
+    }
+    return replace(credentials, **{name: value for name, value in fixed.items() if value})
+
+
+def _update(connection: Writer, row: Row, wanted: Credentials, *, new_password: bool) -> None:
+    """
+    Raises:
+        KeysError: the project has another id, which its instances are known by.
+    """
+    project_id = row["project_id"]
+    if wanted.project_id != project_id:
+        raise KeysError(
+            f"The project {wanted.project_name} has the id {project_id} already, which cannot be changed: "
+            "correct the setting project_id, or leave it out."
+        )
+    if (row["access_key"], row["secret_key"]) != (wanted.access_key, wanted.secret_key):
+        _require_free(connection, wanted)
+        connection.execute(
+            _sql.set_keys,
+            {"access_key": wanted.access_key, "secret_key": wanted.secret_key, "project_id": project_id},
+        )
+    if new_password:
+        hashed = hash_password(wanted.password)
+        connection.execute(_sql.set_password_hash, {"password_hash": hashed, "project_id": project_id})
+
+
+def _require_free(connection: Writer, wanted: Credentials) -> None:
+    """
+    Raises:
+        KeysError: the access key is another project's.
+    """
+    found = connection.execute(_sql.project_with_access_key, [wanted.access_key]).fetchone()
+    if found is not None and found["name"] != wanted.project_name:
+        raise KeysError(f"The access key of the settings is that of project {found['name']}; choose another.")
 
 
 def _credentials(settings: Settings, name: str, row: Row | None, *, is_default: bool) -> Credentials:
@@ -90,6 +140,7 @@ def _credentials(settings: Settings, name: str, row: Row | None, *, is_default: 
 
 
 def _insert(connection: Writer, credentials: Credentials) -> None:
+    _require_free(connection, credentials)
     domain = connection.execute(_sql.domain).fetchone()
     connection.execute(
         _sql.insert_project,

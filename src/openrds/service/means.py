@@ -5,12 +5,27 @@ import logging
 from openrds.domain.settings import Settings
 from openrds.hosts.cgroups import find_cgroups
 from openrds.hosts.errors import HostError
+from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.images import ImageVolumes, try_images
 from openrds.hosts.limits import Limits, NoLimits
 from openrds.hosts.user import ServerUser
 from openrds.hosts.volumes import FolderVolumes, Volumes
 
 logger = logging.getLogger(__name__)
+
+
+def check_means(settings: Settings, user: ServerUser) -> None:
+    """Once in a start; what a host does without is told, and the details at the level DEBUG.
+
+    Raises:
+        HostError: a setting demands what does not work here.
+    """
+    choose_volumes(settings, user)
+    if isinstance(choose_limits(settings), NoLimits) and settings.limits == "auto":
+        logger.info(
+            "instances may use more CPU and memory than their flavors have: openrds may make no control groups here"
+        )
+    choose_forwarder(settings.forwarding, settings.data_dir, user)
 
 
 def choose_volumes(settings: Settings, user: ServerUser) -> Volumes:
@@ -28,7 +43,7 @@ def choose_volumes(settings: Settings, user: ServerUser) -> Volumes:
     except HostError as error:
         if settings.volumes == "xfs":
             raise HostError(f"The setting volumes = xfs cannot be kept here: {error}") from None
-        logger.info("volumes are folders: %s", error)
+        logger.debug("volumes are folders: %s", error)
         return ImageVolumes(images, folders, makes_images=False) if images.is_dir() else folders
     return ImageVolumes(images, folders)
 
@@ -45,5 +60,5 @@ def choose_limits(settings: Settings) -> Limits:
     except HostError as error:
         if settings.limits == "cgroup":
             raise HostError(f"The setting limits = cgroup cannot be kept here: {error}") from None
-        logger.info("the operating system does not limit CPU and memory of instances: %s", error)
+        logger.debug("instances are not held to their flavors: %s", error)
         return NoLimits()

@@ -7,10 +7,11 @@ import time
 import psycopg
 
 from openrds.domain.settings import Settings
-from openrds.hosts.errors import HostError
+from openrds.engines.protocol import EngineError
+from openrds.hosts.errors import HostError, in_words
 from openrds.hosts.user import ServerUser
 from openrds.service import places
-from openrds.service.identities import ensure_accounts, load_accounts
+from openrds.service.identities import KeysError, ensure_accounts, load_accounts
 from openrds.service.private_store import open_private_store
 from openrds.store.database import Store
 from openrds.store.migrate import migrate
@@ -20,18 +21,21 @@ from openrds.tasks.history import write_history
 def seed(settings: Settings, tasks: int, seed: int) -> int:
     """Write the tasks, half of them for the default project; the exit code."""
     try:
+        places.require(settings.data_dir)
         user = ServerUser.choose(settings.os_user)
-        places.prepare(settings.data_dir, user)
         lock = places.Lock(settings.data_dir)
         lock.acquire()
         server = None if settings.store else open_private_store(settings, user)
-    except (HostError, places.DataDirectoryError) as error:
-        print(f"openrds: {error}", file=sys.stderr)
+    except (HostError, EngineError, places.DataDirectoryError, OSError) as error:
+        print(f"openrds: {in_words(error)}", file=sys.stderr)
         return 1
     try:
         begun = time.monotonic()
         _write(settings.store if server is None else server.dsn, settings, tasks, seed)
         took = time.monotonic() - begun
+    except KeysError as error:
+        print(f"openrds: {error}", file=sys.stderr)
+        return 1
     except psycopg.Error as error:
         print(f"openrds: the store cannot be used: {error}", file=sys.stderr)
         return 1

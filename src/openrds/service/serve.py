@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 import psycopg
@@ -20,12 +22,11 @@ from openrds.domain.settings import Settings
 from openrds.engines.protocol import EngineError
 from openrds.hosts import processes
 from openrds.hosts.addresses import claim_listening, port_is_free
-from openrds.hosts.errors import HostError
-from openrds.hosts.forwarders import choose_forwarder
+from openrds.hosts.errors import HostError, in_words
 from openrds.hosts.user import ServerUser
 from openrds.service import child, places
-from openrds.service.identities import ensure_accounts
-from openrds.service.means import choose_limits, choose_volumes
+from openrds.service.identities import KeysError, ensure_accounts
+from openrds.service.means import check_means
 from openrds.service.private_store import PrivateStore, open_private_store
 from openrds.store.database import Store
 from openrds.store.migrate import migrate
@@ -63,20 +64,25 @@ class Child:
     restart_at: float | None = None
 
 
-def serve(settings: Settings) -> int:
+#: Why a service does not start.
+Refused = (ServeError, places.DataDirectoryError, KeysError, HostError, EngineError, OSError)
+
+
+def serve(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> int:
     """Serve until SIGTERM or SIGINT; the exit code. Instances and the store go on without us."""
     child.set_up_logging(settings.log_level)
     try:
-        Supervisor(settings).run()
-    except (ServeError, places.DataDirectoryError, HostError, EngineError) as error:
-        print(f"openrds: {error}", file=sys.stderr)
+        Supervisor(settings, on_ready).run()
+    except Refused as error:
+        print(f"openrds: {in_words(error)}", file=sys.stderr)
         return 1
     return 0
 
 
 class Supervisor:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, on_ready: Callable[[], None]) -> None:
         self._settings = settings
+        self._on_ready = on_ready
         self._stop = threading.Event()
         self._children: dict[str, Child] = {}
         self._store: PrivateStore | None = None
@@ -98,6 +104,7 @@ class Supervisor:
             self._await_ready()
             if not self._stop.is_set():
                 print(f"openrds ready on http://{self._settings.listen}", flush=True)
+                self._on_ready()
             threading.Thread(target=self._look_for_hanging_store, daemon=True).start()
             while self._wait():
                 self._keep_store_running()
@@ -133,29 +140,45 @@ class Supervisor:
         """All that must hold before the children start."""
         settings = self._settings
         user = ServerUser.choose(settings.os_user)
-        places.prepare(settings.data_dir, user)
-        self._lock.acquire()
-        host, _, port = settings.listen.rpartition(":")
-        self._claim = claim_listening(settings.listen)
-        if self._claim is None or not port_is_free(host, int(port)):
-            raise ServeError(f"{settings.listen} is in use by another program; choose another with --listen.")
-        # The worker chooses for itself; a setting that cannot be kept is better said here than by its log.
-        choose_volumes(settings, user)
-        choose_limits(settings)
-        choose_forwarder(settings.forwarding, settings.data_dir, user)
-        socket_root = places.socket_root(settings.data_dir)
-        dsn = settings.store or self._start_private_store(user)
-        try:
-            migrate(dsn)
-            with Store(dsn, connections=1) as store:
-                ensure_accounts(store, settings)
-        except psycopg.Error as error:
-            raise ServeError(f"the store cannot be used: {error}") from None
+        with places.prepared(settings.data_dir, user, self._lock), _logging_to(settings.log_file):
+            self._claim_address()
+            # The worker chooses for itself; a setting that cannot be kept is better said here than by its log.
+            check_means(settings, user)
+            socket_root = places.socket_root(settings.data_dir)
+            dsn = settings.store or self._start_private_store(user)
+            if settings.store:
+                self._fill_store(dsn)
+        # A private store that runs has made the data directory one, whatever comes now.
+        if not settings.store:
+            self._fill_store(dsn)
         self._brief = child.Brief(dsn, socket_root, settings)
 
     def _start_private_store(self, user: ServerUser) -> str:
         self._store = open_private_store(self._settings, user)
         return self._store.dsn
+
+    def _claim_address(self) -> None:
+        """
+        Raises:
+            ServeError: another program listens there.
+        """
+        listen = self._settings.listen
+        host, _, port = listen.rpartition(":")
+        self._claim = claim_listening(listen)
+        if self._claim is None or not port_is_free(host, int(port)):
+            raise ServeError(f"{listen} is in use by another program; choose another with --listen.")
+
+    def _fill_store(self, dsn: str) -> None:
+        """
+        Raises:
+            ServeError: the store cannot be used.
+        """
+        try:
+            migrate(dsn)
+            with Store(dsn, connections=1) as store:
+                ensure_accounts(store, self._settings)
+        except psycopg.Error as error:
+            raise ServeError(f"the store cannot be used: {error}") from None
 
     def _start(self, name: str, failures: int = 0) -> None:
         assert self._brief is not None
@@ -236,6 +259,34 @@ class Supervisor:
                 one.process.kill()
                 one.process.wait()
             _clean_up_after(one.process)
+
+
+@contextlib.contextmanager
+def _logging_to(file: Path | None) -> Iterator[None]:
+    """From now on our standard error, and our children's, is the end of a file.
+
+    If the body fails it is what it was: whoever waits for us reads there why.
+
+    Raises:
+        ServeError: the file cannot be written.
+    """
+    if file is None:
+        yield
+        return
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ServeError(f"The log file {file} cannot be written: {error.strerror}.") from None
+    before = os.dup(sys.stderr.fileno())
+    try:
+        os.dup2(descriptor, sys.stderr.fileno())
+        yield
+    except BaseException:
+        os.dup2(before, sys.stderr.fileno())
+        raise
+    finally:
+        os.close(descriptor)
+        os.close(before)
 
 
 def _clean_up_after(process: "subprocess.Popen[bytes]") -> None:

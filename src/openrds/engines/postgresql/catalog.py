@@ -7,7 +7,7 @@ from typing import Any
 from psycopg import sql
 
 from openrds.engines.postgresql.sessions import Connection
-from openrds.engines.protocol import EngineError, TableCopy
+from openrds.engines.protocol import EngineError, NameTaken, NotThere, TableCopy
 from openrds.hosts.processes import wait_until
 
 #: A condition on `pg_depend`: whether an object calls anything that users of the instance have made. Objects of the
@@ -60,7 +60,7 @@ def cut_off(connection: Connection, session: str) -> None:
 def database_options(connection: Connection, name: str) -> DatabaseOptions:
     """
     Raises:
-        EngineError: there is no such database.
+        NotThere: there is no such database.
     """
     version = connection.info.server_version
     provider = "datlocprovider" if version >= _PROVIDERS else "'c'"
@@ -72,7 +72,7 @@ def database_options(connection: Connection, name: str) -> DatabaseOptions:
         name,
     )
     if not found:
-        raise EngineError(f"there was no database {name} at that moment")
+        raise NotThere(f"there was no database {name} at that moment")
     *options, owner = found[0]
     return DatabaseOptions(_clauses(*options), owner)
 
@@ -89,18 +89,41 @@ def _clauses(encoding: str, collate: str, ctype: str, provider: str, locale: str
     )
 
 
+def check_database(connection: Connection, name: str) -> None:
+    """
+    Raises:
+        NotThere: there is none of this name.
+    """
+    if not has_database(connection, name):
+        raise NotThere(f"there is no database {name}")
+
+
+def check_table(connection: Connection, table: TableCopy) -> None:
+    """
+    Raises:
+        NotThere: the database has no such table now.
+    """
+    statement = """
+        SELECT FROM pg_class JOIN pg_namespace AS place ON place.oid = relnamespace
+        WHERE nspname = %s AND relname = %s AND relkind IN ('r', 'p')
+    """
+    if not connection.execute(statement, [table.schema, table.table]).rowcount:
+        raise NotThere(f"there is no table {table.database}.{table.schema}.{table.table}")
+
+
 def check_free(connection: Connection, table: TableCopy) -> None:
     """
     Raises:
-        EngineError: there is no such schema, or it has something of the new name.
+        NotThere: there is no such schema.
+        NameTaken: it has something of the new name.
     """
     row = connection.execute("SELECT oid FROM pg_namespace WHERE nspname = %s", [table.schema]).fetchone()
     if row is None:
-        raise EngineError(f"database {table.database} has no schema {table.schema} to restore into")
+        raise NotThere(f"database {table.database} has no schema {table.schema} to restore into")
     taken = "SELECT FROM pg_class WHERE relnamespace = %s AND relname = %s"
     if connection.execute(taken, [row[0], table.new_name]).rowcount:
         place = f"{table.database}.{table.schema}"
-        raise EngineError(f"the name {table.new_name} is taken: {place} has something of that name")
+        raise NameTaken(f"the name {table.new_name} is taken: {place} has something of that name")
 
 
 def names_in(connection: Connection, schemas: Collection[str]) -> set[str]:

@@ -22,7 +22,7 @@ from psycopg.conninfo import make_conninfo
 from openrds.engines.postgresql import catalog, retitling
 from openrds.engines.postgresql.programs import Programs, environment, last_lines
 from openrds.engines.postgresql.sessions import Connection, superuser_session
-from openrds.engines.protocol import Copies, DatabaseCopy, EngineError, NodeSpec, TableCopy
+from openrds.engines.protocol import Copies, DatabaseCopy, EngineError, NameTaken, NodeSpec, TableCopy
 from openrds.hosts import commands
 
 
@@ -33,18 +33,38 @@ class PostgreSQLCopying:
     def check_names(self, target: NodeSpec, copies: Copies) -> None:
         """
         Raises:
-            EngineError: a new name is taken, or there is no such database or schema.
+            NameTaken: so is a new name.
+            NotThere: there is no such database or schema.
         """
         if _are_databases(copies):
             with superuser_session(target) as connection:
                 for copy in cast("Sequence[DatabaseCopy]", copies):
                     if catalog.has_database(connection, copy.new_name):
-                        raise EngineError(f"the name {copy.new_name} is taken: there is such a database")
+                        raise NameTaken(f"the name {copy.new_name} is taken: there is such a database")
+            return
+        databases = _by_database(copies)
+        with superuser_session(target) as connection:
+            for database in databases:
+                catalog.check_database(connection, database)
+        for database, tables in databases.items():
+            with superuser_session(target, database) as connection:
+                for table in tables:
+                    catalog.check_free(connection, table)
+
+    def check_present(self, target: NodeSpec, copies: Copies) -> None:
+        """
+        Raises:
+            NotThere: the target has no such database or table now.
+        """
+        if _are_databases(copies):
+            with superuser_session(target) as connection:
+                for copy in cast("Sequence[DatabaseCopy]", copies):
+                    catalog.check_database(connection, copy.database)
             return
         for database, tables in _by_database(copies).items():
             with superuser_session(target, database) as connection:
                 for table in tables:
-                    catalog.check_free(connection, table)
+                    catalog.check_table(connection, table)
 
     def copy(self, source: NodeSpec, target: NodeSpec, copies: Copies, mark: str) -> None:
         """

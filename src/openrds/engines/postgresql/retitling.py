@@ -6,7 +6,7 @@ from psycopg import sql
 
 from openrds.engines.postgresql import catalog
 from openrds.engines.postgresql.sessions import Connection
-from openrds.engines.protocol import EngineError, TableCopy
+from openrds.engines.protocol import EngineError, NotThere, TableCopy
 
 _NAME_BYTES = 63
 
@@ -124,7 +124,7 @@ def _find(connection: Connection, table: TableCopy) -> int:
     oid = _oid(connection, table.schema, table.table)
     if oid is None:
         where = f"{table.database}.{table.schema}"
-        raise EngineError(f"there was no table {where}.{table.table} at that moment")
+        raise NotThere(f"there was no table {where}.{table.table} at that moment")
     return oid
 
 

@@ -21,5 +21,12 @@ on conflict (id) do nothing
 insert into account (access_key, secret_key, user_id, user_name, password_hash, project_id)
 values (%(access_key)s, %(secret_key)s, %(user_id)s, %(user_name)s, %(password_hash)s, %(project_id)s)
 
+-- name: project_with_access_key
+select project.name from account join project on project.id = account.project_id where access_key = %s
+
+-- name: set_keys
+update account set access_key = %(access_key)s, secret_key = %(secret_key)s
+where project_id = %(project_id)s
+
 -- name: set_password_hash
-update account set password_hash = %(password_hash)s where access_key = %(access_key)s
+update account set password_hash = %(password_hash)s where project_id = %(project_id)s
