@@ -39,6 +39,8 @@ from openrds.api.authentication import MAX_BODY_BYTES, AuthenticationMiddleware,
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.api.iam import iam_router
 from openrds.api.network import network_router
+from openrds.api.revocations import Revocations
+from openrds.api.sign_ins import SignIns
 from openrds.api.state import Service
 from openrds.domain.identity import Accounts
 
@@ -47,12 +49,21 @@ _UI = "/schema/ui"
 
 def create_app(service: Service, accounts: Accounts) -> Litestar:
     """The ASGI application of one API process; it opens the service's pools when it starts."""
-    authenticator = Authenticator(accounts)
+    revocations = Revocations(service.store)
+    authenticator = Authenticator(accounts, revoked=revocations)
+    state = {
+        "service": service,
+        "settings": service.settings,
+        "authenticator": authenticator,
+        "sign_ins": SignIns(),
+        "revocations": revocations,
+    }
 
     @asynccontextmanager
     async def pools(_app: Litestar) -> AsyncIterator[None]:
         async with service.reads, service.ended_tasks.following():
             with service.store:
+                revocations.load()
                 # What there is by now stays: the collector, which stops all requests meanwhile, need not look at it.
                 gc.collect()
                 gc.freeze()
@@ -64,7 +75,7 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
         exception_handlers=EXCEPTION_HANDLERS,
         before_send=[add_request_id],
         lifespan=[pools],
-        state=State({"service": service, "settings": service.settings, "authenticator": authenticator}),
+        state=State(state),
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=_openapi(),
         debug=False,

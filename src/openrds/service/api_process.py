@@ -1,9 +1,9 @@
-"""The API process: the application on Granian."""
-
-from granian.server.embed import Server
+"""The API process: the application behind its door."""
 
 from openrds.api.app import create_app
 from openrds.api.state import Service
+from openrds.api.wire.bounds import Bounds
+from openrds.api.wire.server import serve
 from openrds.service import child
 from openrds.service.identities import load_accounts
 from openrds.store.database import Reads, Store
@@ -25,18 +25,7 @@ async def serve_api(brief: child.Brief) -> None:
         ended_tasks=EndedTasks(brief.dsn),
     )
     host, _, port = brief.settings.listen.rpartition(":")
-    server = Server(
-        create_app(service, accounts),
-        address=host,
-        port=int(port),
-        interface="asgi",  # type: ignore[arg-type]
-        websockets=False,
-        log_enabled=False,
-    )
-    try:
-        await server.serve()
-    finally:
-        server.stop()  # type: ignore[no-untyped-call]
+    await serve(create_app(service, accounts), host, int(port), Bounds.of(brief.settings))
 
 
 if __name__ == "__main__":

@@ -98,5 +98,5 @@ def set_up_logging(level: str) -> None:
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
     # The queue tells of each job, which our own tables keep.
-    for noisy in ("procrastinate", "_granian"):
+    for noisy in ("procrastinate",):
         logging.getLogger(noisy).setLevel(logging.WARNING)

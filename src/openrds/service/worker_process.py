@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 _sql = Queries("instances")
 _answers = Queries("answers")
+_identities = Queries("identities")
 
 #: Seconds between rounds. The pools have one also when a spare was taken, a little later: who took it goes first.
 _WATCHDOG_INTERVAL = 3.0
@@ -186,6 +187,7 @@ def _tidy(resources: Resources) -> None:
     """What is due now and then: room for the tasks to come, and what nobody asks for any more."""
     prepare_partitions(resources.store)
     resources.store.rows(_answers.delete_expired)
+    resources.store.rows(_identities.delete_expired_revocations)
     forget_ended(resources.store)
     tidy_servers(resources)
     tidy_backups(resources)

@@ -23,3 +23,14 @@ values (%(access_key)s, %(secret_key)s, %(user_id)s, %(user_name)s, %(password_h
 
 -- name: set_password_hash
 update account set password_hash = %(password_hash)s where access_key = %(access_key)s
+
+-- name: revoke_session
+insert into revoked_session (session, user_id, expires_at)
+values (%(session)s, %(user_id)s, %(expires_at)s)
+on conflict (session) do nothing
+
+-- name: revoked_sessions
+select * from revoked_session where expires_at >= now()
+
+-- name: delete_expired_revocations
+delete from revoked_session where expires_at < now()
