@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from bench.figures import Figure
 
-MEASUREMENTS = ("create", "volume", "steps", "requests", "idle", "ha", "restore")
+MEASUREMENTS = ("create", "volume", "steps", "requests", "strangers", "idle", "ha", "restore")
 #: Only when asked for: it fills a store with millions of tasks, and takes many minutes.
 LONG_MEASUREMENTS = ("tasks",)
 

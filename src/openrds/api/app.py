@@ -36,7 +36,7 @@ from openrds.api import (
     tasks,
 )
 from openrds.api.authentication import MAX_BODY_BYTES, AuthenticationMiddleware, Authenticator
-from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
+from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id, answer_http_exception
 from openrds.api.iam import iam_router
 from openrds.api.network import network_router
 from openrds.api.revocations import Revocations
@@ -57,6 +57,7 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
         "authenticator": authenticator,
         "sign_ins": SignIns(),
         "revocations": revocations,
+        **health.shared_answers(service),
     }
 
     @asynccontextmanager
@@ -78,6 +79,8 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
         state=State(state),
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=_openapi(),
+        # The process has set up its log; Litestar would write lines of another form.
+        logging_config=None,
         debug=False,
     )
 
@@ -137,7 +140,12 @@ def _refuse_unknown(response: Response[Any]) -> Response[Any]:
 
 def _ui_router() -> Router:
     return create_static_files_router(
-        path=_UI, directories=[Path(swagger_ui_path)], include_in_schema=False, opt={"public": True}
+        path=_UI,
+        directories=[Path(swagger_ui_path)],
+        include_in_schema=False,
+        opt={"public": True},
+        # A name that no file system can have.
+        exception_handlers={OSError: lambda request, _: answer_http_exception(request, NotFoundException())},
     )
 
 

@@ -35,6 +35,8 @@ from openrds.domain.signature import (
 
 #: The largest body that an operation has a use for is that of a restore of some thousand tables.
 MAX_BODY_BYTES = 2**20
+PUBLIC_BODY_BYTES = 16 * 2**10
+_TOO_LARGE = "The request body is larger than {} bytes."
 CLOCK_WINDOW = dt.timedelta(minutes=15)
 
 Clock: TypeAlias = Callable[[], dt.datetime]
@@ -171,8 +173,9 @@ def _check_project(caller: Caller, project_id: str, named: str) -> None:
 class AuthenticationMiddleware:
     """Puts the Caller into `scope["user"]` and `scope["auth"]`.
 
-    Skips handlers with `opt={"public": True}`. A signature covers the body, so the body is read here, up to
-    MAX_BODY_BYTES, and handed on as one event; but not before the headers have said all that they can.
+    A signature covers the body, so the body is read here, up to MAX_BODY_BYTES, and handed on as one event; but not
+    before the headers have said all that they can. Handlers with `opt={"public": True}` ask nobody who calls, and get
+    no more than PUBLIC_BODY_BYTES.
     """
 
     def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
@@ -185,17 +188,18 @@ class AuthenticationMiddleware:
         Raises:
             Refusal: as `Authenticator.authenticate`, and BODY_TOO_LARGE.
         """
-        if scope["type"] == ScopeType.HTTP and not scope["route_handler"].opt.get("public"):
-            receive = await self._authenticate(scope, receive)
+        if scope["type"] == ScopeType.HTTP:
+            request = _request_without_body(scope)
+            if scope["route_handler"].opt.get("public"):
+                _, receive = await _with_body(request, receive, PUBLIC_BODY_BYTES)
+            else:
+                receive = await self._authenticate(scope, request, receive)
         await self._app(scope, receive, send)
 
-    async def _authenticate(self, scope: HTTPScope, receive: Receive) -> Receive:
-        request, address = _request_without_body(scope), client_address(scope)
+    async def _authenticate(self, scope: HTTPScope, request: SignedRequest, receive: Receive) -> Receive:
+        address = client_address(scope)
         claim = self._authenticator.recognise(request, address)
-        if _has_body(request):
-            body = await _read_body(request, receive)
-            request = replace(request, body=body)
-            receive = _replay(body, receive)
+        request, receive = await _with_body(request, receive, MAX_BODY_BYTES)
         path_params: dict[str, Any] = scope["path_params"]
         caller = self._authenticator.prove(claim, request, path_params.get("project_id"), address)
         scope["user"] = scope["auth"] = caller
@@ -222,22 +226,28 @@ def _has_body(request: SignedRequest) -> bool:
     return "transfer-encoding" in request.headers or request.header("content-length") not in {"", "0"}
 
 
-async def _read_body(request: SignedRequest, receive: Receive) -> bytes:
+async def _with_body(request: SignedRequest, receive: Receive, limit: int) -> tuple[SignedRequest, Receive]:
+    """The request with its body, and a `receive` that gives it again."""
+    if not _has_body(request):
+        return request, receive
+    body = await _read_body(request, receive, limit)
+    return replace(request, body=body), _replay(body, receive)
+
+
+async def _read_body(request: SignedRequest, receive: Receive, limit: int) -> bytes:
     announced = request.header("content-length")
-    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
-        raise Refusal(ErrorCode.BODY_TOO_LARGE)
-    chunks: list[bytes] = []
-    size, more = 0, True
+    if announced.isdecimal() and int(announced) > limit:
+        raise Refusal(ErrorCode.BODY_TOO_LARGE, _TOO_LARGE.format(limit))
+    body, more = bytearray(), True
     while more:
         event = await receive()
         if event["type"] != "http.request":
             raise Refusal(ErrorCode.BODY_SYNTAX, "The request body ended early.")
-        chunks.append(event["body"])
-        size += len(event["body"])
-        if size > MAX_BODY_BYTES:
-            raise Refusal(ErrorCode.BODY_TOO_LARGE)
+        body += event["body"]
+        if len(body) > limit:
+            raise Refusal(ErrorCode.BODY_TOO_LARGE, _TOO_LARGE.format(limit))
         more = event.get("more_body", False)
-    return b"".join(chunks)
+    return bytes(body)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

@@ -26,8 +26,6 @@ AnyRequest: TypeAlias = CallerRequest | AnonymousRequest
 
 _SUBJECT_TOKEN = "X-Subject-Token"  # noqa: S105
 _look_up = functools.partial(get, sync_to_thread=False, responses=refusals())
-#: Of a sign-in, in bytes: nobody is known yet who sends one.
-_SIGN_IN_BODY = 16 * 2**10
 # Checked when there is no such user, so that the time does not tell.
 _NO_USER = f"scrypt$16384$8$1${'00' * 16}${'00' * 32}"
 
@@ -74,7 +72,6 @@ def identity_version(base: str) -> bodies.Version:
     "/v3/auth/tokens",
     opt={"public": True},
     status_code=201,
-    request_max_body_size=_SIGN_IN_BODY,
     responses=refusals(ErrorCode.UNAUTHENTICATED, ErrorCode.THROTTLED, public=True, body=True),
     response_headers=[ResponseHeader(name=_SUBJECT_TOKEN, description="The token.", documentation_only=True)],
 )

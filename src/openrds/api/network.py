@@ -24,6 +24,8 @@ from openrds.domain.network import DefaultNetwork, default_network
 Item = TypeVar("Item", bound=msgspec.Struct)
 
 _look_up = functools.partial(get, sync_to_thread=False, responses=refusals())
+#: A number of more digits than this is longer than any list, and in the end longer than Python reads.
+_DIGITS = 19
 _public_look_up = functools.partial(
     get, sync_to_thread=False, opt={"public": True}, responses=refusals(public=True)
 )
@@ -78,7 +80,7 @@ def _attribute(item: msgspec.Struct, key: str) -> object:
 
 def _number(query: Any, key: str, default: int) -> int:
     value = query.get(key, "")
-    if value and not (value.isascii() and value.isdecimal()):
+    if value and not (value.isascii() and value.isdecimal() and len(value) < _DIGITS):
         raise Refusal(ErrorCode.PARAMETER, f"{key}: expected a number that is not negative.")
     return int(value) if value else default
 

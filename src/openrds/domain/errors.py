@@ -65,7 +65,7 @@ class ErrorCode(Enum):
     NO_SUCH_API = ("APIGW.0101", 404, "There is no such API.")
     METHOD_NOT_ALLOWED = ("APIGW.0101", 405, "The path does not have this method.")
     BAD_REQUEST = ("APIGW.0201", 400, "The request is no HTTP/1.1, too long, or came too slowly.")
-    BODY_TOO_LARGE = ("APIGW.0201", 413, "The request body is larger than 1 MB.")
+    BODY_TOO_LARGE = ("APIGW.0201", 413, "The request body is too large.")
     THROTTLED = ("APIGW.0308", 429, "There are too many requests of this kind; try again later.")
     UNAUTHENTICATED = ("APIGW.0301", 401, "The caller could not be authenticated.")
     PROJECT_MISMATCH = ("APIGW.0306", 403, "The path's project is not the caller's.")

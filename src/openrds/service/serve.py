@@ -24,6 +24,7 @@ from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.user import ServerUser
 from openrds.service import child, places
 from openrds.service.identities import ensure_accounts
+from openrds.service.logs import set_up_logging
 from openrds.service.means import choose_limits, choose_volumes
 from openrds.service.private_store import PrivateStore, open_private_store
 from openrds.store.database import Store
@@ -58,7 +59,7 @@ class Child:
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; the exit code. Instances and the store go on without us."""
-    child.set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level)
     try:
         Supervisor(settings).run()
     except (ServeError, places.DataDirectoryError, HostError, EngineError) as error:

@@ -1,7 +1,6 @@
 """One connection of a client: HTTP/1.1 by llhttp, within the bounds of the door."""
 
 import asyncio
-import uuid
 from collections import deque
 from enum import Enum, auto
 from typing import Any, cast
@@ -11,7 +10,7 @@ import httptools
 import msgspec
 from litestar.types import ASGIApp
 
-from openrds.api.errors import ErrorBody
+from openrds.api.errors import ErrorBody, new_request_id
 from openrds.api.wire.door import Address, Door
 from openrds.api.wire.exchange import EXTENSION, HIGH_WATER, Exchange
 from openrds.domain.errors import ErrorCode
@@ -98,9 +97,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._address is not None:
-            self._door.leave(self, self._name, self._address)
-            self._address = None
+        self._leave()
         for exchange in (self._exchange, *self._queue):
             if exchange is not None:
                 exchange.disconnect()
@@ -117,12 +114,13 @@ class Connection(asyncio.Protocol):
         return True
 
     def data_received(self, data: bytes) -> None:
-        if self._stage is Stage.LINGER or self._last or self._address is None:
+        if self._address is None or self._is_over():
             return
-        if not self._is_known:
-            self._door.hold(self, self._address, len(data))
-            if self._transport.is_closing():
-                return
+        self._hold(self.held + len(data))
+        if self._transport.is_closing():
+            return
+        # The parser keeps a header to itself until it is complete.
+        self._head_size += len(data) if self._stage is Stage.HEAD else 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -131,11 +129,12 @@ class Connection(asyncio.Protocol):
             # What the callbacks refuse comes as the context of the parser's own error.
             context = error.__context__
             self._refuse(context if isinstance(context, _Refused) else _Refused("it is not HTTP/1.1"))
+        if self._stage is Stage.HEAD and self._head_size > self._bounds.head:
+            self._refuse(_Refused("its head is too long"))
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
-        if not self._is_known and self._address is not None:
-            self._door.hold(self, self._address, self._transport.get_write_buffer_size() - self.held)
+        self._hold(self._transport.get_write_buffer_size())
         self._file()
 
     def resume_writing(self) -> None:
@@ -143,10 +142,13 @@ class Connection(asyncio.Protocol):
             self._writable.set_result(None)
             self._writable = None
             self._file()
+            self._go_on()
 
     # The parser's calls.
 
     def on_message_begin(self) -> None:
+        if self._is_over():
+            return
         self._url = b""
         self._headers = []
         self._head_size = 0
@@ -154,20 +156,21 @@ class Connection(asyncio.Protocol):
             self._enter(Stage.HEAD)
 
     def on_url(self, url: bytes) -> None:
-        self._count_head(len(url))
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._count_head(len(name) + len(value))
         if len(self._headers) >= self._bounds.headers:
             raise _Refused(f"it has more than {self._bounds.headers} headers")
         self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        if self._last:
+        if self._is_over():
             return
         if len(self._queue) >= self._bounds.pipeline:
             raise _Refused("too many requests were sent ahead")
+        size = len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
+        if size > self._bounds.head:
+            raise _Refused("its head is too long")
         parser = self._parser
         self._last = not parser.should_keep_alive() or parser.should_upgrade()
         exchange = Exchange(
@@ -195,13 +198,13 @@ class Connection(asyncio.Protocol):
             if exchange is self._exchange:
                 self._enter(Stage.WORK)
 
+    def _is_over(self) -> bool:
+        """Whether the last request has come, so that nothing of what still comes matters."""
+        newest = self._newest()
+        return self._stage is Stage.LINGER or (self._last and (newest is None or newest.body_complete))
+
     def _newest(self) -> Exchange | None:
         return self._queue[-1] if self._queue else self._exchange
-
-    def _count_head(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > self._bounds.head:
-            raise _Refused("its head is too long")
 
     def _scope(self) -> dict[str, Any]:
         parser = self._parser
@@ -262,9 +265,8 @@ class Connection(asyncio.Protocol):
     def trust(self) -> None:
         """The one who is being served is known: what it holds is no stranger's any more."""
         self._is_known = True
-        if self._address is not None:
-            self._door.hold(self, self._address, -self.held)
-            self._file()
+        self._hold(0)
+        self._file()
 
     def finish(self, exchange: Exchange) -> None:
         """The answer is written: go on with the next request, or let the client go."""
@@ -274,13 +276,19 @@ class Connection(asyncio.Protocol):
         self._is_known = exchange.trusted
         if not exchange.keep_alive:
             self._let_go()
-        elif self._queue:
-            self._door.hold(self, self._address, -self.held)
-            self._start(self._queue.popleft())
-        else:
-            self._door.hold(self, self._address, -self.held)
+            return
+        self._hold(self._transport.get_write_buffer_size())
+        if not self._queue:
             self._enter(Stage.IDLE)
-            self.read_more()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Begin with the next request, once the client has taken most of the answers before it."""
+        if self._exchange is None and self._writable is None and self._address is not None:
+            if self._queue:
+                self._start(self._queue.popleft())
+            elif not self._last:
+                self.read_more()
 
     def _start(self, exchange: Exchange) -> None:
         exchange.scope["extensions"][EXTENSION] = exchange
@@ -293,9 +301,12 @@ class Connection(asyncio.Protocol):
     # The door's calls.
 
     def close(self) -> None:
+        self._leave()
         self._transport.abort()
 
     def look(self, now: float) -> None:
+        if self._address is None:
+            return
         unread = self._transport.get_write_buffer_size()
         if unread or self._unread:
             self._look_at_unread(unread, now)
@@ -317,10 +328,20 @@ class Connection(asyncio.Protocol):
         self._unread = unread
         if now - self._since > self._bounds.patience:
             self._transport.abort()
-        elif not self._is_known and self._address is not None:
-            self._door.hold(self, self._address, unread - self.held)
+        else:
+            self._hold(unread)
 
     # Our own.
+
+    def _hold(self, size: int) -> None:
+        """Note how much we hold; what is held for a known client is nobody's concern."""
+        if self._address is not None and (self.held or not self._is_known):
+            self._door.hold(self, self._address, (0 if self._is_known else size) - self.held)
+
+    def _leave(self) -> None:
+        if self._address is not None:
+            self._door.leave(self, self._name, self._address)
+            self._address = None
 
     def _enter(self, stage: Stage) -> None:
         self._stage = stage
@@ -383,6 +404,6 @@ def _refusal(refused: _Refused) -> bytes:
     body = msgspec.json.encode(ErrorBody(error.code, f"The request cannot be served: {refused}."))
     head = (
         "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-        f"content-length: {len(body)}\r\nx-request-id: {uuid.uuid4().hex}\r\nconnection: close\r\n\r\n"
+        f"content-length: {len(body)}\r\nx-request-id: {new_request_id()}\r\nconnection: close\r\n\r\n"
     )
     return head.encode() + body

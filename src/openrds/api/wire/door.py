@@ -17,7 +17,7 @@ class Guest(Protocol):
     held: int
 
     def close(self) -> None:
-        """At once, whatever it is doing; it then leaves the door by itself."""
+        """At once, whatever it is doing; it leaves the door before this returns."""
 
     def look(self, now: float) -> None:
         """See whether a deadline has passed."""
@@ -67,8 +67,6 @@ class Door:
         return address
 
     def leave(self, guest: Guest, name: str, address: Address) -> None:
-        if guest not in address.all:
-            return
         self.hold(guest, address, -guest.held)
         address.all.discard(guest)
         address.strangers.pop(guest, None)

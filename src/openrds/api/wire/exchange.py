@@ -16,6 +16,8 @@ logger = logging.getLogger(__name__)
 EXTENSION = "openrds.exchange"
 #: Bytes of a body that wait for the application before no more are read from the client.
 HIGH_WATER = 64 * 2**10
+#: A body of more bytes than this is written by itself, not behind a copy of the head.
+_COPIED = 16 * 2**10
 
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in http.HTTPStatus
@@ -135,9 +137,14 @@ class Exchange:
             data = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
             data += b"" if more else b"0\r\n\r\n"
         if self._head is not None:
-            data, self._head = self._head + data, None
-        if data:
+            head, self._head = self._head, None
             self.begun = True
+            if len(data) > _COPIED:
+                # Not copied: many may wait for the same.
+                self._wire.write(head)
+            else:
+                data = head + data
+        if data:
             self._wire.write(data)
 
     def _begin(self, message: Any) -> bytes:
