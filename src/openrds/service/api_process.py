@@ -1,6 +1,7 @@
 """The API process: the application behind its door."""
 
 from openrds.api.app import create_app
+from openrds.api.rates import Rates
 from openrds.api.state import Service
 from openrds.api.wire.bounds import Bounds
 from openrds.api.wire.server import serve
@@ -23,6 +24,7 @@ async def serve_api(brief: child.Brief) -> None:
         store=Store(brief.dsn, connections=_WRITE_CONNECTIONS),
         queue=Queue(),
         ended_tasks=EndedTasks(brief.dsn),
+        rates=Rates(brief.settings.request_rate),
     )
     host, _, port = brief.settings.listen.rpartition(":")
     await serve(create_app(service, accounts), host, int(port), Bounds.of(brief.settings))
