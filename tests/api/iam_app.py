@@ -12,6 +12,7 @@ from openrds.api.authentication import MAX_BODY_BYTES, AuthenticationMiddleware,
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.api.iam import iam_router
 from openrds.api.network import network_router
+from openrds.api.sign_ins import SignIns
 from openrds.domain.identity import Account, Accounts, Project, hash_password
 from openrds.domain.settings import Settings
 from openrds.domain.signature import SignedRequest, sign
@@ -51,13 +52,15 @@ class FakeClock:
 
 
 def build(*handlers, clock=None):
-    authenticator = Authenticator(ACCOUNTS, clock or FakeClock())
+    clock = clock or FakeClock()
+    authenticator = Authenticator(ACCOUNTS, clock)
+    state = {"settings": SETTINGS, "authenticator": authenticator, "sign_ins": SignIns(clock)}
     return Litestar(
         [*handlers, iam_router(), network_router()],
         middleware=[DefineMiddleware(AuthenticationMiddleware, authenticator=authenticator)],
         exception_handlers=EXCEPTION_HANDLERS,
         before_send=[add_request_id],
-        state=State({"settings": SETTINGS, "authenticator": authenticator}),
+        state=State(state),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )

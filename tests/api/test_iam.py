@@ -1,3 +1,5 @@
+import datetime as dt
+
 import pytest
 from iam_app import (
     ACCOUNT,
@@ -223,3 +225,44 @@ def test_look_ups_need_a_caller(client, path):
     answer = client.get(f"/v3/{path}")
     assert answer.status_code == 401
     assert answer.json()["error"]["title"] == "Unauthorized"
+
+
+@pytest.fixture
+def fresh_client():
+    """Nobody has guessed there yet."""
+    with TestClient(build(clock=FakeClock()), base_url=BASE) as client:
+        yield client
+
+
+def test_guesses_are_counted_for_a_user_and_an_address(fresh_client):
+    wrong = {**BY_NAME, "password": "wrong"}
+    assert [ask(fresh_client, wrong).status_code for _ in range(7)] == [401] * 6 + [429]
+    answer = ask(fresh_client)
+    assert (answer.status_code, answer.json()["error_code"]) == (429, "APIGW.0308")
+    assert answer.json()["error"]["code"] == 429
+    by_id = {"id": ACCOUNT.user_id, "password": PASSWORD}
+    assert ask(fresh_client, by_id).status_code == 201
+
+
+def test_a_renewed_token_keeps_its_expiry(client):
+    first = ask(client, scope={"project": {"id": PROJECT.id}})
+    value = first.headers["x-subject-token"]
+    clock = client.app.state.authenticator.clock
+    begun = clock.now
+    try:
+        for hours in (10, 20):
+            clock.now = begun + dt.timedelta(hours=hours)
+            identity = {"methods": ["token"], "token": {"id": value}}
+            renewed = ask(client, scope={"project": {"id": PROJECT.id}}, identity=identity)
+            assert renewed.json()["token"]["expires_at"] == first.json()["token"]["expires_at"]
+            value = renewed.headers["x-subject-token"]
+        clock.now = begun + dt.timedelta(hours=24)
+        identity = {"methods": ["token"], "token": {"id": value}}
+        assert ask(client, identity=identity).status_code == 401
+    finally:
+        clock.now = begun
+
+
+def test_a_sign_in_is_short(client):
+    padded = {**BY_NAME, "padding": "x" * 20_000}
+    assert ask(client, padded).status_code == 413

@@ -73,6 +73,33 @@ def test_tokens_expire_after_a_day():
         read_token(value, Accounts([own]), NOW + dt.timedelta(hours=24))
 
 
+def test_a_token_had_for_another_expires_with_it():
+    own = account()
+    accounts = Accounts([own])
+    first = read_token(issue_token(own, NOW), accounts, NOW)
+    later = NOW + dt.timedelta(hours=23)
+    value = issue_token(own, later, TokenScope.PROJECT, first)
+    renewed = read_token(value, accounts, later)
+    assert (renewed.session, renewed.expires_at) == (first.session, first.expires_at)
+    assert renewed.issued_at == later.replace(microsecond=0)
+    with pytest.raises(TokenError, match="token expires"):
+        read_token(value, accounts, NOW + dt.timedelta(hours=24))
+
+
+def test_tokens_of_one_second_are_of_sessions_of_their_own():
+    own = account()
+    tokens = [read_token(issue_token(own, NOW), Accounts([own]), NOW) for _ in range(2)]
+    assert tokens[0].session != tokens[1].session
+
+
+@pytest.mark.parametrize("change", [{"secret_key": "x" * 40}, {"password_hash": "x"}])
+def test_a_new_key_or_password_ends_all_tokens(change):
+    own = account()
+    value = issue_token(own, NOW)
+    with pytest.raises(TokenError, match="decrypt token fail"):
+        read_token(value, Accounts([dataclasses.replace(own, **change)]), NOW)
+
+
 @settings(deadline=None)
 @given(st.data())
 def test_a_changed_token_is_refused(data):

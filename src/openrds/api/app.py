@@ -33,6 +33,8 @@ from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.api.iam import iam_router
 from openrds.api.network import network_router
 from openrds.api.rates import RatesMiddleware
+from openrds.api.revocations import Revocations
+from openrds.api.sign_ins import SignIns
 from openrds.api.state import Service
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.identity import Accounts
@@ -42,12 +44,22 @@ MAX_ADDRESS_BYTES = 8 * 1024
 
 def create_app(service: Service, accounts: Accounts) -> Litestar:
     """The ASGI application of one API process; it opens the service's pools when it starts."""
-    authenticator = Authenticator(accounts)
+    revocations = Revocations(service.store)
+    authenticator = Authenticator(accounts, revoked=revocations)
+    state = {
+        "service": service,
+        "settings": service.settings,
+        "authenticator": authenticator,
+        "sign_ins": SignIns(),
+        "revocations": revocations,
+        **health.shared_answers(service),
+    }
 
     @asynccontextmanager
     async def pools(_app: Litestar) -> AsyncIterator[None]:
         async with service.reads, service.ended_tasks.following():
             with service.store:
+                revocations.load()
                 # What there is by now stays: the collector, which stops all requests meanwhile, need not look at it.
                 gc.collect()
                 gc.freeze()
@@ -64,10 +76,12 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
         exception_handlers=EXCEPTION_HANDLERS,
         before_send=[add_request_id],
         lifespan=[pools],
-        state=State({"service": service, "settings": service.settings, "authenticator": authenticator}),
+        state=State(state),
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=schema.openapi_config(),
         plugins=[schema.Security()],
+        # The process has set up its log; Litestar would write lines of another form.
+        logging_config=None,
         debug=False,
     )
 

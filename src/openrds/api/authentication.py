@@ -4,21 +4,41 @@ Source: contract, auth-and-errors.md 2.2, 3 and 3.5.
 """
 
 import datetime as dt
-from collections.abc import Callable
-from typing import Any, NoReturn, TypeAlias
+from collections.abc import Callable, Container
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPRequestEvent, HTTPScope, Receive, Scope, Send
 
+from openrds.api.lockout import Lockout
+from openrds.api.wire.exchange import EXTENSION, Exchange
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.identity import Account, Accounts, Caller, Credential, TokenError, TokenScope, read_token
-from openrds.domain.signature import SignatureError, SignedRequest, parse_authorization, signed_at, verify
+from openrds.domain.identity import (
+    Account,
+    Accounts,
+    Caller,
+    Credential,
+    Token,
+    TokenError,
+    TokenScope,
+    read_token,
+)
+from openrds.domain.signature import (
+    Authorization,
+    SignatureError,
+    SignedRequest,
+    parse_authorization,
+    signed_at,
+    verify,
+)
 from openrds.domain.texts import number_in
 
-MAX_BODY_BYTES = 12 * 1024 * 1024
+#: The largest body that an operation has a use for is that of a restore of some thousand tables.
+MAX_BODY_BYTES = 2**20
+PUBLIC_BODY_BYTES = 16 * 2**10
+_TOO_LARGE = "The request body is larger than {} bytes."
 CLOCK_WINDOW = dt.timedelta(minutes=15)
-LOCK_TIME = dt.timedelta(minutes=5)
-FAILURES_ALLOWED = 5
 
 Clock: TypeAlias = Callable[[], dt.datetime]
 
@@ -31,90 +51,110 @@ def unauthenticated(reason: str) -> Refusal:
     return Refusal(ErrorCode.UNAUTHENTICATED, f"Incorrect IAM authentication information: {reason}")
 
 
-class Lockout:
-    """Failed signatures in a row, per access key. In memory, so each server process counts for itself."""
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the headers of a request say of its sender: a token that holds, or a signature that is to be verified."""
 
-    def __init__(self) -> None:
-        self._failures: dict[str, int] = {}
-        self._locked_until: dict[str, dt.datetime] = {}
-
-    def is_locked(self, access_key: str, now: dt.datetime) -> bool:
-        until = self._locked_until.get(access_key)
-        if until is None or now < until:
-            return until is not None
-        self.succeeded(access_key)
-        return False
-
-    def failed(self, access_key: str, now: dt.datetime) -> None:
-        self._failures[access_key] = self._failures.get(access_key, 0) + 1
-        if self._failures[access_key] > FAILURES_ALLOWED:
-            self._locked_until[access_key] = now + LOCK_TIME
-
-    def succeeded(self, access_key: str) -> None:
-        self._failures.pop(access_key, None)
-        self._locked_until.pop(access_key, None)
+    account: Account
+    token: Token | None = None
+    authorization: Authorization | None = None
 
 
 class Authenticator:
-    """Tells the caller of a request. `accounts` may be replaced while the service runs."""
+    """Tells the caller of a request. `accounts` may be replaced while the service runs.
 
-    def __init__(self, accounts: Accounts, clock: Clock = utc_now) -> None:
+    `revoked` are the sessions of tokens that no longer count.
+    """
+
+    def __init__(
+        self, accounts: Accounts, clock: Clock = utc_now, revoked: Container[str] = frozenset()
+    ) -> None:
         self.accounts = accounts
         self.clock = clock
+        self.revoked = revoked
         self._lockout = Lockout()
 
-    def authenticate(self, request: SignedRequest, project_id: str | None) -> Caller:
+    def authenticate(self, request: SignedRequest, project_id: str | None, address: str = "") -> Caller:
         """The caller, who may use the project of the path (None for paths without one).
 
-        A signature wins over a token.
+        A signature wins over a token. `address` is where the request came from.
 
         Raises:
             Refusal: UNAUTHENTICATED, PROJECT_MISMATCH or TOKEN_INVALID.
         """
+        return self.prove(self.recognise(request, address), request, project_id, address)
+
+    def recognise(self, request: SignedRequest, address: str) -> Claim:
+        """All that can be told without the body.
+
+        Raises:
+            Refusal: UNAUTHENTICATED.
+        """
         authorization = request.header("authorization")
-        caller = self._by_signature(request, authorization) if authorization else self._by_token(request)
+        if authorization:
+            return self._by_signature(request, authorization, address)
+        value = request.header("x-auth-token")
+        if not value:
+            raise unauthenticated("x-auth-token not found")
+        token = self.token(value)
+        return Claim(token.account, token=token)
+
+    def prove(self, claim: Claim, request: SignedRequest, project_id: str | None, address: str) -> Caller:
+        """The caller, now that the body is there. Raises as `authenticate` does."""
+        if claim.authorization is not None:
+            self._verify(claim.account, claim.authorization, request, address)
+        caller = _caller(claim)
         if project_id is not None:
             _check_project(caller, project_id, request.header("x-project-id"))
         return caller
 
-    def _by_signature(self, request: SignedRequest, value: str) -> Caller:
+    def token(self, value: str) -> Token:
+        """What a token says.
+
+        Raises:
+            Refusal: UNAUTHENTICATED, for one that does not hold or was revoked.
+        """
+        try:
+            token = read_token(value, self.accounts, self.clock())
+        except TokenError as error:
+            raise unauthenticated(str(error)) from error
+        if token.session in self.revoked:
+            raise unauthenticated("the token was revoked")
+        return token
+
+    def _by_signature(self, request: SignedRequest, value: str, address: str) -> Claim:
         now = self.clock()
         try:
             authorization = parse_authorization(value)
             _check_date(request, now)
         except SignatureError as error:
             raise unauthenticated(str(error)) from error
-        account = self._unlocked(authorization.access_key, now)
-        try:
-            genuine = verify(request, authorization, account.secret_key)
-        except SignatureError as error:
-            self._refuse_signature(account, str(error))
-        if not genuine:
-            self._refuse_signature(account, "verify aksk signature fail")
-        self._lockout.succeeded(account.access_key)
-        return Caller(account, Credential.SIGNATURE)
-
-    def _unlocked(self, access_key: str, now: dt.datetime) -> Account:
-        account = self.accounts.with_access_key(access_key)
+        account = self.accounts.with_access_key(authorization.access_key)
         if account is None:
             raise unauthenticated("AK access key not exist")
-        if self._lockout.is_locked(access_key, now):
+        if self._lockout.is_locked((account.access_key, address), now):
             raise unauthenticated("AK access failed to reach the limit, forbidden")
-        return account
+        return Claim(account, authorization=authorization)
 
-    def _refuse_signature(self, account: Account, reason: str) -> NoReturn:
-        self._lockout.failed(account.access_key, self.clock())
+    def _verify(
+        self, account: Account, authorization: Authorization, request: SignedRequest, address: str
+    ) -> None:
+        who = (account.access_key, address)
+        reason = "verify aksk signature fail"
+        try:
+            if verify(request, authorization, account.secret_key):
+                self._lockout.succeeded(who)
+                return
+        except SignatureError as error:
+            reason = str(error)
+        self._lockout.failed(who, self.clock())
         raise unauthenticated(reason)
 
-    def _by_token(self, request: SignedRequest) -> Caller:
-        value = request.header("x-auth-token")
-        if not value:
-            raise unauthenticated("x-auth-token not found")
-        try:
-            token = read_token(value, self.accounts, self.clock())
-        except TokenError as error:
-            raise unauthenticated(str(error)) from error
-        return Caller(token.account, Credential.TOKEN, token.scope)
+
+def _caller(claim: Claim) -> Caller:
+    if claim.token is not None:
+        return Caller(claim.account, Credential.TOKEN, claim.token.scope)
+    return Caller(claim.account, Credential.SIGNATURE)
 
 
 def _check_date(request: SignedRequest, now: dt.datetime) -> None:
@@ -134,8 +174,9 @@ def _check_project(caller: Caller, project_id: str, named: str) -> None:
 class AuthenticationMiddleware:
     """Puts the Caller into `scope["user"]` and `scope["auth"]`.
 
-    Skips handlers with `opt={"public": True}`. A signature covers the body, so the body is read here, up to
-    MAX_BODY_BYTES, and handed on as one event.
+    A signature covers the body, so the body is read here, up to MAX_BODY_BYTES, and handed on as one event; but not
+    before the headers have said all that they can. Handlers with `opt={"public": True}` ask nobody who calls, and get
+    no more than PUBLIC_BODY_BYTES.
     """
 
     def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
@@ -148,53 +189,65 @@ class AuthenticationMiddleware:
         Raises:
             Refusal: as `Authenticator.authenticate`, and BODY_TOO_LARGE.
         """
-        if scope["type"] == ScopeType.HTTP and not scope["route_handler"].opt.get("public"):
-            receive = await self._authenticate(scope, receive)
+        if scope["type"] == ScopeType.HTTP:
+            request = _request_without_body(scope)
+            if scope["route_handler"].opt.get("public"):
+                _, receive = await _with_body(request, receive, PUBLIC_BODY_BYTES)
+            else:
+                receive = await self._authenticate(scope, request, receive)
         await self._app(scope, receive, send)
 
-    async def _authenticate(self, scope: HTTPScope, receive: Receive) -> Receive:
-        request = _request_without_body(scope)
-        if _has_body(scope, request):
-            body = await _read_body(request, receive)
-            request = SignedRequest(request.method, request.path, request.query, request.headers, body)
-            receive = _replay(body, receive)
+    async def _authenticate(self, scope: HTTPScope, request: SignedRequest, receive: Receive) -> Receive:
+        address = client_address(scope)
+        claim = self._authenticator.recognise(request, address)
+        request, receive = await _with_body(request, receive, MAX_BODY_BYTES)
         path_params: dict[str, Any] = scope["path_params"]
-        caller = self._authenticator.authenticate(request, path_params.get("project_id"))
+        caller = self._authenticator.prove(claim, request, path_params.get("project_id"), address)
         scope["user"] = scope["auth"] = caller
+        exchange: Exchange | None = (scope.get("extensions") or {}).get(EXTENSION)  # type: ignore[assignment]
+        if exchange is not None:
+            exchange.trust()
         return receive
+
+
+def client_address(scope: HTTPScope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def _request_without_body(scope: HTTPScope) -> SignedRequest:
     headers: dict[str, list[str]] = {}
     for name, value in scope["headers"]:
         headers.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-    # Some servers leave the query in raw_path.
     path = scope["raw_path"].partition(b"?")[0].decode("latin-1")
     return SignedRequest(scope["method"], path, scope["query_string"].decode("latin-1"), headers)
 
 
-def _has_body(scope: HTTPScope, request: SignedRequest) -> bool:
-    """False only where HTTP/1 says that there is none; HTTP/2 may send one without announcing it."""
-    if not scope["http_version"].startswith("1") or "transfer-encoding" in request.headers:
-        return True
-    return request.header("content-length") not in {"", "0"}
+def _has_body(request: SignedRequest) -> bool:
+    return "transfer-encoding" in request.headers or request.header("content-length") not in {"", "0"}
 
 
-async def _read_body(request: SignedRequest, receive: Receive) -> bytes:
-    if (number_in(request.header("content-length")) or 0) > MAX_BODY_BYTES:
-        raise Refusal(ErrorCode.BODY_TOO_LARGE)
-    chunks: list[bytes] = []
-    size, more = 0, True
+async def _with_body(request: SignedRequest, receive: Receive, limit: int) -> tuple[SignedRequest, Receive]:
+    """The request with its body, and a `receive` that gives it again."""
+    if not _has_body(request):
+        return request, receive
+    body = await _read_body(request, receive, limit)
+    return replace(request, body=body), _replay(body, receive)
+
+
+async def _read_body(request: SignedRequest, receive: Receive, limit: int) -> bytes:
+    if (number_in(request.header("content-length")) or 0) > limit:
+        raise Refusal(ErrorCode.BODY_TOO_LARGE, _TOO_LARGE.format(limit))
+    body, more = bytearray(), True
     while more:
         event = await receive()
         if event["type"] != "http.request":
             raise Refusal(ErrorCode.BODY_SYNTAX, "The request body ended early.")
-        chunks.append(event["body"])
-        size += len(event["body"])
-        if size > MAX_BODY_BYTES:
-            raise Refusal(ErrorCode.BODY_TOO_LARGE)
+        body += event["body"]
+        if len(body) > limit:
+            raise Refusal(ErrorCode.BODY_TOO_LARGE, _TOO_LARGE.format(limit))
         more = event.get("more_body", False)
-    return b"".join(chunks)
+    return bytes(body)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

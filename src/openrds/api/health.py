@@ -1,5 +1,9 @@
 """For whoever runs the service: is it alive, is it ready, and what does it do (Prometheus)."""
 
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 import psycopg
 from litestar import MediaType, Request, Response, get
 from litestar.datastructures import State
@@ -53,10 +57,8 @@ async def healthz() -> str:
 )
 async def readyz(request: Request[None, None, State]) -> Response[str]:
     """The store answers, so that requests can be served."""
-    service: Service = request.app.state.service
     try:
-        async with answered_within(_READY_SECONDS):
-            await service.reads.row(b"select 1 as one")
+        await request.app.state.readiness.get()
     except psycopg.OperationalError:
         return Response("the store does not answer", status_code=503)
     return Response("ok")
@@ -71,9 +73,36 @@ async def readyz(request: Request[None, None, State]) -> Response[str]:
 )
 async def metrics(request: Request[None, None, State]) -> Response[bytes]:
     """Metrics in Prometheus' text format: of this process, and of the store."""
-    service: Service = request.app.state.service
-    text = generate_latest(REGISTRY) + generate_latest(await _store_metrics(service))
-    return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
+    of_store = await request.app.state.store_metrics.get()
+    return Response(generate_latest(REGISTRY) + of_store, headers={"content-type": CONTENT_TYPE_LATEST})
+
+
+class Shared:
+    """An answer that those who ask while it is being found out get together: anybody may ask, as often as they like."""
+
+    def __init__(self, find_out: Callable[[], Coroutine[Any, Any, bytes]]) -> None:
+        self._find_out = find_out
+        self._running: asyncio.Task[bytes] | None = None
+
+    async def get(self) -> bytes:
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._find_out())
+        # Who goes away takes the answer from nobody.
+        return await asyncio.shield(self._running)
+
+
+def shared_answers(service: Service) -> dict[str, Shared]:
+    """What the handlers here need in the application's state."""
+
+    async def readiness() -> bytes:
+        async with answered_within(_READY_SECONDS):
+            await service.reads.row(b"select 1 as one")
+        return b"ok"
+
+    async def store_metrics() -> bytes:
+        return generate_latest(await _store_metrics(service))
+
+    return {"readiness": Shared(readiness), "store_metrics": Shared(store_metrics)}
 
 
 async def _store_metrics(service: Service) -> CollectorRegistry:

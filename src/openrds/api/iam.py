@@ -3,30 +3,21 @@
 Source: contract, auth-and-errors.md 2 and 4; clients.md, look-ups outside RDS.
 """
 
-import asyncio
 import functools
-from collections.abc import Iterable
 from typing import Annotated, TypeAlias, cast
 
-from litestar import Request, Response, Router, get, post
+from litestar import Request, Response, Router, delete, get, post
 from litestar.datastructures import ResponseHeader, State
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 
 from openrds.api import iam_bodies as bodies
-from openrds.api.authentication import Authenticator, unauthenticated
+from openrds.api.authentication import Authenticator, client_address, unauthenticated
 from openrds.api.refusals import refusals
+from openrds.api.revocations import Revocations
+from openrds.api.sign_ins import SignIns
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.identity import (
-    Account,
-    Caller,
-    Token,
-    TokenError,
-    TokenScope,
-    issue_token,
-    read_token,
-    verify_password,
-)
+from openrds.domain.identity import Account, Caller, Token, TokenScope, issue_token
 from openrds.domain.settings import Settings
 
 CallerRequest: TypeAlias = Request[Caller, Caller, State]
@@ -81,19 +72,21 @@ def identity_version(base: str) -> bodies.Version:
     "/v3/auth/tokens",
     opt={"public": True},
     status_code=201,
-    responses=refusals(ErrorCode.UNAUTHENTICATED, public=True, body=True),
+    responses=refusals(ErrorCode.UNAUTHENTICATED, ErrorCode.THROTTLED, public=True, body=True),
     response_headers=[ResponseHeader(name=_SUBJECT_TOKEN, description="The token.", documentation_only=True)],
 )
 async def create_token(
     data: JSONBody[bodies.TokenRequest], request: AnonymousRequest
 ) -> Response[bodies.TokenAnswer]:
-    """Issue a token for a password or for another token. Refused with UNAUTHENTICATED."""
-    candidates = await _identify(data.auth.identity, request)
+    """Issue a token for a password or for another token. Refused with UNAUTHENTICATED or THROTTLED.
+
+    A token that is had for another one expires with it.
+    """
+    candidates, earlier = await _identify(data.auth.identity, request)
     scope, account = _scoped(data.auth.scope, candidates)
     authenticator = _authenticator(request)
-    value = issue_token(account, authenticator.clock(), scope)
-    token = read_token(value, authenticator.accounts, authenticator.clock())
-    return _token_answer(request, token, value, data.auth.identity.methods)
+    value = issue_token(account, authenticator.clock(), scope, earlier)
+    return _token_answer(request, authenticator.token(value), value, data.auth.identity.methods)
 
 
 def _token_answer(
@@ -106,31 +99,27 @@ def _token_answer(
     return Response(answer, headers={_SUBJECT_TOKEN: value})
 
 
-async def _identify(identity: bodies.Identity, request: AnonymousRequest) -> list[Account]:
-    """The accounts of the user who proved to be one; never empty."""
+async def _identify(
+    identity: bodies.Identity, request: AnonymousRequest
+) -> tuple[list[Account], Token | None]:
+    """The accounts of the user who proved to be one, never empty; and the token that did."""
     if "password" in identity.methods and identity.password is not None:
-        return await _by_password(identity.password.user, _authenticator(request).accounts)
+        return await _by_password(identity.password.user, request), None
     if "token" in identity.methods and identity.token is not None:
-        return _by_token(identity.token.id, _authenticator(request))
+        authenticator = _authenticator(request)
+        token = authenticator.token(identity.token.id)
+        user_id = token.account.user_id
+        return [account for account in authenticator.accounts if account.user_id == user_id], token
     raise unauthenticated(f"methods {identity.methods} are not supported or lack their object")
 
 
-async def _by_password(user: bodies.UserRef, accounts: Iterable[Account]) -> list[Account]:
-    named = [account for account in accounts if _is_user(user, account)]
+async def _by_password(user: bodies.UserRef, request: AnonymousRequest) -> list[Account]:
+    named = [account for account in _authenticator(request).accounts if _is_user(user, account)]
     hashes = {account.password_hash for account in named} or {_NO_USER}
-    genuine = {value for value in hashes if await asyncio.to_thread(verify_password, user.password, value)}
-    found = [account for account in named if account.password_hash in genuine]
-    if not found:
-        raise unauthenticated("The username or password is wrong.")
-    return found
-
-
-def _by_token(value: str, authenticator: Authenticator) -> list[Account]:
-    try:
-        token = read_token(value, authenticator.accounts, authenticator.clock())
-    except TokenError as error:
-        raise unauthenticated(str(error)) from error
-    return [account for account in authenticator.accounts if account.user_id == token.account.user_id]
+    sign_ins = cast("SignIns", request.app.state.sign_ins)
+    address = client_address(request.scope)
+    genuine = await sign_ins.check(user.id or user.name or "", address, user.password, hashes)
+    return [account for account in named if account.password_hash in genuine]
 
 
 def _is_user(user: bodies.UserRef, account: Account) -> bool:
@@ -170,15 +159,26 @@ def _is_project(project: bodies.ProjectRef, account: Account) -> bool:
 def validate_token(
     request: CallerRequest, subject_token: Annotated[str, HeaderParameter(name=_SUBJECT_TOKEN)]
 ) -> Response[bodies.TokenAnswer]:
-    """What the caller's own token says. Refused with UNAUTHENTICATED or FORBIDDEN."""
-    authenticator = _authenticator(request)
-    try:
-        token = read_token(subject_token, authenticator.accounts, authenticator.clock())
-    except TokenError as error:
-        raise unauthenticated(str(error)) from error
+    """What a token of the caller's user says. Refused with UNAUTHENTICATED or FORBIDDEN."""
+    token = _own_token(request, subject_token)
+    return _token_answer(request, token, subject_token, ["password"])
+
+
+@delete("/v3/auth/tokens", status_code=204, responses=refusals(ErrorCode.THROTTLED))
+async def revoke_token(
+    request: CallerRequest, subject_token: Annotated[str, HeaderParameter(name=_SUBJECT_TOKEN)]
+) -> None:
+    """End a token of the caller's user, with all tokens of its session. Refused as `validate_token` is."""
+    token = _own_token(request, subject_token)
+    revocations = cast("Revocations", request.app.state.revocations)
+    await revocations.revoke(token, _authenticator(request).clock())
+
+
+def _own_token(request: CallerRequest, value: str) -> Token:
+    token = _authenticator(request).token(value)
     if token.account.user_id != request.user.account.user_id:
         raise Refusal(ErrorCode.FORBIDDEN)
-    return _token_answer(request, token, subject_token, ["password"])
+    return token
 
 
 @_look_up("/v3/projects")
@@ -245,11 +245,12 @@ def _region(request: CallerRequest) -> bodies.RegionBody:
 
 
 def iam_router() -> Router:
-    """All routes of this module. Needs `state.settings` and `state.authenticator`."""
+    """All routes of this module. Needs `settings`, `authenticator`, `sign_ins` and `revocations` in the state."""
     handlers = [
         show_version,
         create_token,
         validate_token,
+        revoke_token,
         list_projects,
         list_own_projects,
         list_own_domains,

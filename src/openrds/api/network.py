@@ -25,6 +25,7 @@ from openrds.domain.texts import number_in
 Item = TypeVar("Item", bound=msgspec.Struct)
 
 _look_up = functools.partial(get, sync_to_thread=False, responses=refusals())
+#: A number of more digits than this is longer than any list, and in the end longer than Python reads.
 _public_look_up = functools.partial(
     get, sync_to_thread=False, opt={"public": True}, responses=refusals(public=True)
 )

@@ -10,6 +10,7 @@ from openrds.domain.errors import ErrorCode
 #: What any route may answer.
 _ALWAYS = (
     ErrorCode.PARAMETER,
+    ErrorCode.BAD_REQUEST,
     ErrorCode.NO_SUCH_API,
     ErrorCode.METHOD_NOT_ALLOWED,
     ErrorCode.BODY_TOO_LARGE,

@@ -16,6 +16,7 @@ from openrds.tasks.retention import forget_expired, prepare_partitions
 from openrds.tasks.watchdog import return_lost_steps
 
 _answers = Queries("answers")
+_identities = Queries("identities")
 _tasks = Queries("tasks")
 
 #: Seconds between rounds, while there is something to do.
@@ -37,6 +38,7 @@ def shared_rounds(store: Store, queue: Queue, settings: Settings, changes: Chang
         """Room for the tasks to come, and what nobody asks for any more."""
         prepare_partitions(store)
         store.rows(_answers.delete_expired)
+        store.rows(_identities.delete_expired_revocations)
         forget_ended(store)
 
     scheduler = Scheduler(store, queue, settings, SCHEDULED)

@@ -65,9 +65,10 @@ class ErrorCode(Enum):
     STORE_UNAVAILABLE = ("DBS.290015", 503, "The store does not answer; try again.")
     NO_SUCH_API = ("APIGW.0101", 404, "There is no such API.")
     METHOD_NOT_ALLOWED = ("APIGW.0101", 405, "The path does not have this method.")
-    BODY_TOO_LARGE = ("APIGW.0201", 413, "The request body is larger than 12 MB.")
+    BAD_REQUEST = ("APIGW.0201", 400, "The request is no HTTP/1.1, too long, or came too slowly.")
+    BODY_TOO_LARGE = ("APIGW.0201", 413, "The request body is too large.")
     ADDRESS_TOO_LONG = ("APIGW.0201", 414, "The path and the query are longer than 8 KB.")
-    THROTTLED = ("APIGW.0308", 429, "The project sends more requests a second than it may.")
+    THROTTLED = ("APIGW.0308", 429, "More is sent than may be; try again later.")
     UNAUTHENTICATED = ("APIGW.0301", 401, "The caller could not be authenticated.")
     PROJECT_MISMATCH = ("APIGW.0306", 403, "The path's project is not the caller's.")
 

@@ -1,7 +1,8 @@
 """Who calls: projects, accounts, passwords and tokens.
 
-A token is stateless: the access key, scope and times in clear text and an HMAC over them. Its key is derived
-from the account's secret key and password hash, so that changing either ends all tokens of the account.
+A token is stateless: the access key, scope, times and session in clear text and an HMAC over them. Its key is derived
+from the account's secret key and password hash, so that changing either ends all tokens of the account. Tokens that
+were had for one another are of one session: they expire together, and are revoked together.
 """
 
 import base64
@@ -19,6 +20,9 @@ TOKEN_LIFETIME = dt.timedelta(hours=24)
 
 _UPPER = string.ascii_uppercase + string.digits
 _ALPHANUMERIC = string.ascii_letters + string.digits
+_SESSION_BYTES = 16
+#: Of a token, behind the access key: scope, two times, session, HMAC.
+_TOKEN_PARTS = 5
 _SCRYPT = (2**14, 8, 1)  # 16 MiB and some 50 ms
 
 
@@ -67,6 +71,7 @@ class Token:
     scope: TokenScope
     issued_at: dt.datetime
     expires_at: dt.datetime
+    session: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +149,17 @@ def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
     return hashlib.scrypt(password.encode("utf-8", "surrogatepass"), salt=salt, n=n, r=r, p=p, dklen=32)
 
 
-def issue_token(account: Account, now: dt.datetime, scope: TokenScope = TokenScope.PROJECT) -> str:
-    """A url-safe token that is good for TOKEN_LIFETIME from `now` (aware), to the second."""
+def issue_token(
+    account: Account, now: dt.datetime, scope: TokenScope = TokenScope.PROJECT, earlier: Token | None = None
+) -> str:
+    """A url-safe token, to the second: good for TOKEN_LIFETIME from `now` (aware).
+
+    One that is had for an `earlier` token continues its session, and is good for as long as that.
+    """
     issued = int(now.timestamp())
-    text = f"{account.access_key}.{scope}.{issued}"
+    expires = int((earlier.expires_at if earlier else now + TOKEN_LIFETIME).timestamp())
+    session = earlier.session if earlier else secrets.token_urlsafe(_SESSION_BYTES)
+    text = f"{account.access_key}.{scope}.{issued}.{expires}.{session}"
     return f"{text}.{_token_mac(account, text)}"
 
 
@@ -159,16 +171,16 @@ def read_token(value: str, accounts: Accounts, now: dt.datetime) -> Token:
     """
     access_key, *rest = value.split(".")
     account = accounts.with_access_key(access_key)
-    if account is None or len(rest) != 3 or not value.isascii():
+    if account is None or len(rest) != _TOKEN_PARTS or not value.isascii():
         raise TokenError("decrypt token fail")
     text, _, mac = value.rpartition(".")
     if not hmac.compare_digest(mac, _token_mac(account, text)):
         raise TokenError("decrypt token fail")
-    issued_at = dt.datetime.fromtimestamp(int(rest[1]), dt.UTC)
-    token = Token(account, TokenScope(rest[0]), issued_at, issued_at + TOKEN_LIFETIME)
-    if now >= token.expires_at:
-        raise TokenError(f"token expires, expires_at: {format_time(token.expires_at)}")
-    return token
+    scope, issued, expires, session, _ = rest
+    issued_at, expires_at = (dt.datetime.fromtimestamp(int(time), dt.UTC) for time in (issued, expires))
+    if now >= expires_at:
+        raise TokenError(f"token expires, expires_at: {format_time(expires_at)}")
+    return Token(account, TokenScope(scope), issued_at, expires_at, session)
 
 
 def format_time(time: dt.datetime) -> str:
@@ -183,4 +195,4 @@ def _token_mac(account: Account, text: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _token_key(secret_key: str, password_hash: str) -> bytes:
-    return hmac.digest(secret_key.encode(), f"openrds token 1 {password_hash}".encode(), "sha256")
+    return hmac.digest(secret_key.encode(), f"openrds token 2 {password_hash}".encode(), "sha256")

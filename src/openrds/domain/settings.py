@@ -43,6 +43,10 @@ class Settings:
     monitor_interval: float = 2.0
     hang_timeout: float = 60.0
     first_backup_after: float = 300.0
+    max_connections: int = 4096
+    max_connections_per_address: int = 256
+    request_timeout: float = 20.0
+    trusted_proxies: tuple[str, ...] = ()
     log_level: str = "INFO"
     log_file: Path | None = None
 

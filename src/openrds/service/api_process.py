@@ -1,10 +1,10 @@
-"""The API process: the application on Granian."""
-
-from granian.server.embed import Server
+"""The API process: the application behind its door."""
 
 from openrds.api.app import create_app
 from openrds.api.rates import Rates
 from openrds.api.state import Service
+from openrds.api.wire.bounds import Bounds
+from openrds.api.wire.server import serve
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.hosts.user import ServerUser
 from openrds.operations.sight import Sight
@@ -31,18 +31,7 @@ async def serve_api(brief: child.Brief) -> None:
         sight=_sight(brief),
     )
     host, _, port = brief.settings.listen.rpartition(":")
-    server = Server(
-        create_app(service, accounts),
-        address=host,
-        port=int(port),
-        interface="asgi",  # type: ignore[arg-type]
-        websockets=False,
-        log_enabled=False,
-    )
-    try:
-        await server.serve()
-    finally:
-        server.stop()  # type: ignore[no-untyped-call]
+    await serve(create_app(service, accounts), host, int(port), Bounds.of(brief.settings))
 
 
 def _sight(brief: child.Brief) -> Sight:

@@ -18,6 +18,7 @@ import uvloop
 
 from openrds.domain.settings import Settings
 from openrds.service import configuration
+from openrds.service.logs import set_up_logging
 
 READY = "ready"
 
@@ -91,10 +92,3 @@ async def _until_stopped(body: Coroutine[Any, Any, None]) -> None:
 def _watch_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     sys.stdin.buffer.read()
     loop.call_soon_threadsafe(stop.set)
-
-
-def set_up_logging(level: str) -> None:
-    logging.basicConfig(
-        level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("_granian").setLevel(logging.WARNING)

@@ -26,6 +26,7 @@ from openrds.hosts.errors import HostError, in_words
 from openrds.hosts.user import ServerUser
 from openrds.service import child, places
 from openrds.service.identities import KeysError, ensure_accounts
+from openrds.service.logs import set_up_logging
 from openrds.service.means import check_means
 from openrds.service.private_store import PrivateStore, open_private_store
 from openrds.store.database import Store
@@ -70,7 +71,7 @@ Refused = (ServeError, places.DataDirectoryError, KeysError, HostError, EngineEr
 
 def serve(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> int:
     """Serve until SIGTERM or SIGINT; the exit code. Instances and the store go on without us."""
-    child.set_up_logging(settings.log_level)
+    set_up_logging(settings.log_level)
     try:
         Supervisor(settings, on_ready).run()
     except Refused as error:

@@ -30,3 +30,14 @@ where project_id = %(project_id)s
 
 -- name: set_password_hash
 update account set password_hash = %(password_hash)s where project_id = %(project_id)s
+
+-- name: revoke_session
+insert into revoked_session (session, user_id, expires_at)
+values (%(session)s, %(user_id)s, %(expires_at)s)
+on conflict (session) do nothing
+
+-- name: revoked_sessions
+select * from revoked_session where expires_at >= now()
+
+-- name: delete_expired_revocations
+delete from revoked_session where expires_at < now()
