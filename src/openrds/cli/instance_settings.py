@@ -9,6 +9,7 @@ from openrds.cli.client import Json
 from openrds.cli.errors import UsageError
 from openrds.cli.instances import IdOrName, parse_tags
 from openrds.cli.session import Session, client_command
+from openrds.domain.texts import number_in
 
 app = typer.Typer()
 
@@ -101,9 +102,10 @@ def _end_of(start: str) -> str:
         UsageError: it is no time of day.
     """
     hour, _, minute = start.partition(":")
-    if not (start.isascii() and hour.isdecimal() and minute.isdecimal()):
+    begin = number_in(hour)
+    if begin is None or number_in(minute) is None:
         raise UsageError(f"A maintenance window begins at HH:MM, not {start}.")
-    return f"{(int(hour) + _WINDOW_HOURS) % 24:02}:{minute}"
+    return f"{(begin + _WINDOW_HOURS) % 24:02}:{minute}"
 
 
 def _tag_row(tag: Json) -> tuple[object, ...]:
