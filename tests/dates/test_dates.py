@@ -4,11 +4,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.dates import Date, find_library
+from support.dates import Date, find_library, sweep
 
 ROOT = Path(__file__).parents[2]
 ALL = os.environ.get("OPENRDS_TEST_DATES") == "all"
@@ -84,6 +85,12 @@ pytestmark = [
     pytest.mark.grouped_by("date"),
     pytest.mark.timeout(3600),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _leave_nothing() -> Iterator[None]:
+    yield
+    sweep()
 
 
 RUNS = (
