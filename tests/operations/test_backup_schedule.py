@@ -133,13 +133,13 @@ def test_a_backup_that_is_stopped_breaks_off(workbench: Workbench, instance_id: 
 
 
 def hold(folders: Callable[[], list[Path]]) -> None:
-    """Stop the program that copies into one of the folders, once it is there."""
+    """Stop the program that copies into one of the folders, once it is there; it may have a child that copies the log."""
 
     def found() -> list[processes.Process]:
         return [one for folder in folders() for one in processes.working_in(folder, "pg_basebackup")]
 
-    (copying,) = wait_for(found, what="a program that copies")
-    copying.send(signal.SIGSTOP)
+    for copying in wait_for(found, what="a program that copies"):
+        copying.send(signal.SIGSTOP)
 
 
 def test_what_is_older_than_it_is_kept_goes_once_there_is_a_newer(
