@@ -133,7 +133,7 @@ def test_a_backup_that_is_stopped_breaks_off(workbench: Workbench, instance_id: 
 
 
 def hold(folders: Callable[[], list[Path]]) -> None:
-    """Stop the program that copies into one of the folders, once it is there; it may have a child that copies the log."""
+    """Stop the program that copies into one of the folders, and its child that copies the log, once it is there."""
 
     def found() -> list[processes.Process]:
         return [one for folder in folders() for one in processes.working_in(folder, "pg_basebackup")]
