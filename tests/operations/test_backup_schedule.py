@@ -50,9 +50,15 @@ def grow_old(bench: Workbench, backup_id: str, days: int) -> None:
     )
 
 
+def let_rest(bench: Workbench, instance_id: str) -> None:
+    """As if it had been made and changed for the last time a day ago."""
+    for column in ("created_at", "updated_at"):
+        change(bench, f"update instance set {column} = now() - interval '1 day' where id = %s", instance_id)
+
+
 def run_automatic(bench: Workbench, instance_id: str) -> str:
     """As if its window were open."""
-    change(bench, "update instance set updated_at = now() - interval '1 day' where id = %s", instance_id)
+    let_rest(bench, instance_id)
     look_after_backups(bench.resources, bench.queue)
     (task,) = bench.store.rows(
         b"select id, name from task where instance_id = %s and status = 'Running'", [instance_id]
@@ -133,13 +139,13 @@ def test_a_backup_that_is_stopped_breaks_off(workbench: Workbench, instance_id: 
 
 
 def hold(folders: Callable[[], list[Path]]) -> None:
-    """Stop the program that copies into one of the folders, once it is there."""
+    """Stop the program that copies into one of the folders, and its child that copies the log, once it is there."""
 
     def found() -> list[processes.Process]:
         return [one for folder in folders() for one in processes.working_in(folder, "pg_basebackup")]
 
-    (copying,) = wait_for(found, what="a program that copies")
-    copying.send(signal.SIGSTOP)
+    for copying in wait_for(found, what="a program that copies"):
+        copying.send(signal.SIGSTOP)
 
 
 def test_what_is_older_than_it_is_kept_goes_once_there_is_a_newer(
@@ -183,6 +189,6 @@ def test_without_a_policy_nothing_automatic_is_kept(workbench: Workbench, instan
     tidy_backups(workbench.resources)
     assert backups(workbench, instance_id) == []
     assert not folder(workbench, instance_id, made).exists()
-    change(workbench, "update instance set updated_at = now() - interval '1 day' where id = %s", instance_id)
+    let_rest(workbench, instance_id)
     look_after_backups(workbench.resources, workbench.queue)
     assert backups(workbench, instance_id) == []

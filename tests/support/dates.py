@@ -1,5 +1,6 @@
 """Other dates for the tests: processes, servers among them, that take it to be another moment in another place."""
 
+import contextlib
 import datetime as dt
 import os
 import time
@@ -7,8 +8,11 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+import psutil
+
 _FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
 _CLOCK = Path(__file__).parent / "clock"
+_SHARED = Path("/dev/shm")
 
 
 def find_library() -> str:
@@ -48,3 +52,11 @@ class Date:
             "FAKETIME_CACHE_DURATION": "100000000",
             "TZ": self.zone,
         }
+
+
+def sweep() -> None:
+    """Remove what the library left in shared memory, under the pids of processes that did not end by themselves."""
+    for path in (*_SHARED.glob("faketime_shm_*"), *_SHARED.glob("sem.faketime_sem_*")):
+        if not psutil.pid_exists(int(path.name.rpartition("_")[2])):
+            with contextlib.suppress(OSError):
+                path.unlink()

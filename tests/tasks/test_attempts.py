@@ -83,3 +83,20 @@ def test_an_undo_that_takes_its_worker_down_is_given_up_after_as_many_beginnings
             continue
     assert workbench.task(task_id)["status"] == "Failed"
     assert len(deaths) == 19, "20 beginnings, of which the first was that of the step"
+
+
+def test_a_step_is_shown_for_what_is_done_with_it(workbench: Workbench) -> None:
+    shown: list[list[str]] = []
+
+    def look(context: Context) -> None:
+        shown.append([step["status"] for step in workbench.steps(context.task_id)])
+
+    steps = Step("first", look, undo=look), Step("second", Failing(), undo=look, attempts=1)
+    task = run(workbench, operation(*steps))
+    shown.append([step["status"] for step in workbench.steps(task["id"])])
+    assert shown == [
+        ["Running", "Planned"],
+        ["Completed", "Undoing"],
+        ["Undoing", "Undone"],
+        ["Undone", "Undone"],
+    ]
