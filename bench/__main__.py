@@ -13,7 +13,18 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from bench.figures import Figure
 
-MEASUREMENTS = ("create", "creations", "volume", "steps", "fair", "requests", "idle", "ha", "restore")
+MEASUREMENTS = (
+    "create",
+    "creations",
+    "volume",
+    "steps",
+    "fair",
+    "requests",
+    "idle",
+    "memory",
+    "ha",
+    "restore",
+)
 #: Only when asked for: it fills a store with millions of tasks, and takes many minutes.
 LONG_MEASUREMENTS = ("tasks",)
 
