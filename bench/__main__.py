@@ -22,6 +22,7 @@ MEASUREMENTS = (
     "requests",
     "strangers",
     "idle",
+    "memory",
     "ha",
     "restore",
 )

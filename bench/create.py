@@ -50,7 +50,7 @@ def measure() -> Iterator[Figure]:
                     values.append(value)
     hand = f"by hand {spread(bare)}"
     for name, values, limit in (
-        ("create, warm pool / by hand", warm, 0.5),
+        ("create, warm pool / by hand", warm, 0.2),
         ("create, cold pool / by hand", cold, 1.3),
     ):
         ratio = statistics.median(ours / theirs for ours, theirs in zip(values, bare, strict=True))
