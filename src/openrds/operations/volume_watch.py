@@ -35,7 +35,7 @@ _PAUSE_PER_LOOK = 50
 #: One that took longer than this to measure, in seconds, is measured again only when its server has written, ...
 _CHEAP = 0.001
 #: ... or after so long, for what others may have put there, who have no business to.
-_LONGEST_TRUST = 600.0
+_LONGEST_TRUST = 1800.0
 #: What has changed by less than this is not written down.
 _NOTED_BYTES = 2**20
 
