@@ -194,25 +194,26 @@ def test_when_a_volume_is_full(size: int, free: float, was_full: bool, full: boo
 
 
 class Measured:
-    """The volumes of a host, of which it is noted how often each is measured. As slow as many files make them."""
+    """The volumes of a host. How often one of them is measured is noted; that is as slow as many files make it."""
 
-    def __init__(self, volumes: Any) -> None:
+    def __init__(self, volumes: Any, name: str) -> None:
         self._volumes = volumes
+        self._name = name
         self.times = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._volumes, name)
 
     def usage(self, name: str, size: int) -> Any:
-        self.times += 1
+        self.times += name == self._name
         time.sleep(0.002)
         return self._volumes.usage(name, size)
 
 
 @pytest.fixture
-def measured(workbench: Workbench) -> Iterator[Measured]:
+def measured(workbench: Workbench, instance_id: str) -> Iterator[Measured]:
     volumes = workbench.resources.volumes
-    counting = Measured(volumes)
+    counting = Measured(volumes, workbench.resources.primary(instance_id)["id"])
     object.__setattr__(workbench.resources, "volumes", counting)
     yield counting
     object.__setattr__(workbench.resources, "volumes", volumes)
