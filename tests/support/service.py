@@ -148,8 +148,11 @@ class ServiceUnderTest:
     def kill_everything(self) -> None:
         """All processes of it and of its servers die at once, as those of a machine that loses its power."""
         assert self.process is not None and self.process.stdout is not None
-        kill_all_below(self.data_dir)
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            process.kill()
+        self.process.kill()
         self.process.wait(10)
+        kill_all_below(self.data_dir)
         self.process.stdout.close()
         self.log.close()
         self.process = None
@@ -329,10 +332,9 @@ def _pids_below(folders: Sequence[Path]) -> Iterator[int]:
         if not place.name.isdigit() or int(place.name) == os.getpid():
             continue
         with contextlib.suppress(OSError):
-            words = (
-                f"{os.readlink(place / 'cwd')} {(place / 'cmdline').read_bytes().decode(errors='replace')}"
-            )
-            if any(f"{folder}/" in f"{words}/" for folder in folders):
+            words = (place / "cmdline").read_bytes().decode(errors="replace")
+            where = (place / "cwd").readlink()
+            if any(str(folder) in words or where.is_relative_to(folder) for folder in folders):
                 yield int(place.name)
 
 
