@@ -149,7 +149,8 @@ class ServiceUnderTest:
         """All processes of it and of its servers die at once, as those of a machine that loses its power."""
         assert self.process is not None and self.process.stdout is not None
         for process in psutil.Process(self.process.pid).children(recursive=True):
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.kill()
         self.process.wait(10)
         kill_all_below(self.data_dir)
