@@ -26,9 +26,9 @@ test: ## Lint, then run every test on real servers
 	@scripts/lint.sh
 	@scripts/test.sh
 
-chaos: ## Random operations with random kills, until Ctrl-C (OPERATIONS=N: in a run; SEED=N: that run, once)
+chaos: ## Random operations with random kills, until Ctrl-C (OPERATIONS=N, SEED=N: that run, once; EVERYTHING=1: all dies, each time)
 	@scripts/setup.sh dev embedded
-	@OPERATIONS=$(OPERATIONS) SEED=$(SEED) scripts/chaos.sh
+	@OPERATIONS=$(OPERATIONS) SEED=$(SEED) EVERYTHING=$(EVERYTHING) scripts/chaos.sh
 
 lint: ## Check style, types and the direction of the layers
 	@scripts/setup.sh dev
