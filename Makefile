@@ -30,9 +30,9 @@ test-dates: ## What touches time, with the clock at each of many dates (needs fa
 	@scripts/setup.sh dev embedded
 	@scripts/test-dates.sh
 
-chaos: ## Random operations with random kills, until Ctrl-C (OPERATIONS=N: in a run; SEED=N: that run, once)
+chaos: ## Random operations with random kills, until Ctrl-C (OPERATIONS=N, SEED=N: that run, once; EVERYTHING=1: all dies, each time)
 	@scripts/setup.sh dev embedded
-	@OPERATIONS=$(OPERATIONS) SEED=$(SEED) scripts/chaos.sh
+	@OPERATIONS=$(OPERATIONS) SEED=$(SEED) EVERYTHING=$(EVERYTHING) scripts/chaos.sh
 
 lint: ## Check style, types and the direction of the layers
 	@scripts/setup.sh dev

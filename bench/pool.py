@@ -12,4 +12,4 @@ def await_full_pool(data_dir: Path, versions: int) -> None:
         spares = [path for path in (data_dir / "pool").glob("*/*") if not path.name.startswith(".")]
         return len({spare.parent for spare in spares}) == versions
 
-    wait_for(is_full, 120, "a full pool")
+    wait_for(is_full, 300, "a full pool")

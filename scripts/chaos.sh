@@ -5,12 +5,12 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 . scripts/memory.sh
 seed=${SEED:-$RANDOM}
-export OPENRDS_CHAOS_RUNS=1 OPENRDS_CHAOS_OPERATIONS=${OPERATIONS:-100}
+export OPENRDS_CHAOS_RUNS=1 OPENRDS_CHAOS_OPERATIONS=${OPERATIONS:-100} OPENRDS_CHAOS_EVERYTHING=${EVERYTHING:-}
 trap 'echo "chaos: stopped in the run of SEED=$seed"; exit 130' INT TERM
 while true; do
     echo "chaos: a run of $OPENRDS_CHAOS_OPERATIONS operations, SEED=$seed"
     OPENRDS_CHAOS_SEED=$seed scripts/run.sh pytest -n 0 -x -s tests/chaos || {
-        echo "chaos: failed; again: make chaos SEED=$seed OPERATIONS=$OPENRDS_CHAOS_OPERATIONS" >&2
+        echo "chaos: failed; again: make chaos SEED=$seed OPERATIONS=$OPENRDS_CHAOS_OPERATIONS EVERYTHING=$OPENRDS_CHAOS_EVERYTHING" >&2
         exit 1
     }
     [[ -z ${SEED:-} ]] || break

@@ -154,8 +154,18 @@ class Fleet:
         self.service.kill_everything()
         detach(data_dir / "images", data_dir / "nodes")
         stop_forwarding(data_dir)
-        self.service.start()
+        self._start_again()
         self.back_since = time.monotonic()
+
+    def _start_again(self) -> None:
+        """As whoever watches over it would: on a machine that is very busy its own patience may end."""
+        for _ in range(3):
+            try:
+                self.service.start()
+            except AssertionError:
+                continue
+            return
+        self.service.start()
 
     def _kill_worker(self) -> None:
         """One that is just being started again after the last time is spared."""

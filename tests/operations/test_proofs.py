@@ -97,6 +97,7 @@ def test_workers_killed_at_each_step_are_succeeded(
     leave(prepared, scenario, task["instance_id"])
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("key", OPERATIONS)
 def test_servers_that_die_at_each_step_are_brought_back(
     workbench: Workbench, prepared: Prepared, key: str
@@ -104,7 +105,7 @@ def test_servers_that_die_at_each_step_are_brought_back(
     """All of them die twice in each step of one task, which ends well all the same."""
     scenario, task_id = begin(workbench, prepared, key)
     with mortal_worker(workbench.brief, f"{key}:*:servers"):
-        wait_for(lambda: workbench.task(task_id)["status"] != "Running", 300, f"the end of {task_id}")
+        wait_for(lambda: workbench.task(task_id)["status"] != "Running", 600, f"the end of {task_id}")
         task = workbench.task(task_id)
         assert task["status"] == "Completed", task["fail_reason"]
         wait_for(lambda: not down(workbench), BACK, "all servers that shall serve to be there")

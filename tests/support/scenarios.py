@@ -1,6 +1,6 @@
 """For each operation: how it comes to be asked for, and what must hold when it has succeeded or failed.
 
-A new operation needs an entry here, and gets the four proofs with it.
+A new operation needs an entry here, and gets the five proofs with it.
 """
 
 import datetime as dt

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,8 +148,12 @@ class ServiceUnderTest:
     def kill_everything(self) -> None:
         """All processes of it and of its servers die at once, as those of a machine that loses its power."""
         assert self.process is not None and self.process.stdout is not None
-        kill_all_below(self.data_dir)
+        for process in psutil.Process(self.process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.process.kill()
         self.process.wait(10)
+        kill_all_below(self.data_dir)
         self.process.stdout.close()
         self.log.close()
         self.process = None
@@ -316,22 +320,25 @@ def kill_all_below(*folders: Path) -> None:
     """Kill whoever names one of the folders or works in it, and whoever they begin meanwhile."""
 
     def kill() -> bool:
-        found = [process for folder in folders for process in _processes_below(folder)]
-        for process in found:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+        found = list(_pids_below(folders))
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         return not found
 
     wait_for(kill, 30, f"the death of all in {folders}")
 
 
-def _processes_below(folder: Path) -> Iterator[psutil.Process]:
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
-                continue
-            if str(folder) in " ".join(process.cmdline()) or Path(process.cwd()).is_relative_to(folder):
-                yield process
+def _pids_below(folders: Sequence[Path]) -> Iterator[int]:
+    """Of processes that live; a dead one has neither a folder nor a command line."""
+    for place in Path("/proc").iterdir():
+        if not place.name.isdigit() or int(place.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            words = (place / "cmdline").read_bytes().decode(errors="replace")
+            where = (place / "cwd").readlink()
+            if any(str(folder) in words or where.is_relative_to(folder) for folder in folders):
+                yield int(place.name)
 
 
 def left_running(root: Path) -> list[str]:

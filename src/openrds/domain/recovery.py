@@ -6,6 +6,8 @@ import datetime as dt
 AT_ONCE = 3
 FIRST_PAUSE = 10.0
 LONGEST_PAUSE = 300.0
+#: After so many it is the longest in any case.
+_DOUBLINGS = 16
 #: A server that was last brought back so long ago has died for another reason.
 FORGIVEN_AFTER = dt.timedelta(minutes=10)
 
@@ -14,7 +16,7 @@ def pause_after(revivals: int) -> float:
     """Seconds from one revival to the next; `revivals` is how many there were in a row."""
     if revivals < AT_ONCE:
         return 0.0
-    return float(min(FIRST_PAUSE * 2 ** (revivals - AT_ONCE), LONGEST_PAUSE))
+    return min(FIRST_PAUSE * 2.0 ** min(revivals - AT_ONCE, _DOUBLINGS), LONGEST_PAUSE)
 
 
 def seconds_until_due(revivals: int, revived_at: dt.datetime | None, now: dt.datetime) -> float:

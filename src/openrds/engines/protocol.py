@@ -4,7 +4,7 @@ Everything here may be called again after a crash at any point: an operation tha
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -155,6 +155,9 @@ class Replication(Protocol):
 
     def forget(self, node_id: str) -> None:
         """Keep nothing back any more for a follower that does not come again."""
+
+    def forget_others(self, node_ids: Collection[str]) -> None:
+        """The same for each follower but these, so far as it is not there now."""
 
 
 class Server(Protocol):

@@ -88,6 +88,9 @@ class ImageVolumes:
         free = found.f_bavail * found.f_frsize + _reserved(path)
         return Usage(found.f_blocks * found.f_frsize - free, free)
 
+    def is_walked(self, name: str) -> bool:
+        return not self._is_image(name)
+
     def make_ready(self, name: str) -> None:
         if self._is_image(name):
             self._mount(name)

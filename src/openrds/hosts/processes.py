@@ -7,6 +7,7 @@ record can stop the server without knowing what it is.
 """
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -201,9 +202,11 @@ def _let_begin(child: _Child, admit: Callable[[int], None] | None) -> None:
 
 def find(record: Path) -> Process | None:
     """The living process of a record; None if there is no record, or its process is gone."""
-    _reap()
     entry = _read(record)
-    return entry.process if entry and entry.is_true() else None
+    if entry is not None and entry.is_true():
+        return entry.process
+    _reap()
+    return None
 
 
 def write_record(
@@ -241,19 +244,17 @@ def written_by(record: Path) -> int | None:
     if process is None:
         return None
     try:
-        place = Path(f"/proc/{process.pid}")
         # A process has in its own count what was written by those that it has begun and that have ended.
-        pids = (place / f"task/{process.pid}/children").read_bytes().split()
-        return sum(_written(b"/proc/%s/io" % pid) for pid in (b"%d" % process.pid, *pids))
+        children = _read_system_file(f"/proc/{process.pid}/task/{process.pid}/children")
+        return sum(_written(pid) for pid in (process.pid, *map(int, children.split())))
     except OSError:
         return None
 
 
-def _written(path: bytes) -> int:
+def _written(pid: int) -> int:
     """Bytes handed to the system, and bytes that are to reach a disk. A process that is gone has none."""
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 -- thousands of these are read
-            fields = file.read(512).split()
+        fields = _read_system_file(f"/proc/{pid}/io").split()
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return int(fields[3]) + int(fields[11])
@@ -285,7 +286,7 @@ class _Entry:
         if self.boot_id != _boot_id() or not self.process.is_alive():
             return False
         try:
-            return Path(f"/proc/{self.process.pid}").stat().st_uid == self.owner
+            return os.stat(f"/proc/{self.process.pid}").st_uid == self.owner  # noqa: PTH116 -- asked often
         except OSError:
             return False
 
@@ -338,7 +339,7 @@ def _state(pid: int) -> tuple[str, int] | None:
     One whose first thread has ended before the others is no zombie yet: they still hold its files and addresses.
     """
     try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
+        text = _read_system_file(f"/proc/{pid}/stat")
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text.rpartition(b") ")[2].split()
@@ -346,5 +347,15 @@ def _state(pid: int) -> tuple[str, int] | None:
     return "R" if state == "Z" and threads > 1 else state, started
 
 
+def _read_system_file(path: str) -> bytes:
+    """The same as `read_bytes` of a `Path`, in half the time: hundreds of these are read in a round."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return b"".join(iter(lambda: os.read(descriptor, 65536), b""))
+    finally:
+        os.close(descriptor)
+
+
+@functools.cache
 def _boot_id() -> str:
     return _BOOT_ID.read_text().strip()

@@ -56,6 +56,9 @@ class Volumes(Protocol):
             HostError: it is not there.
         """
 
+    def is_walked(self, name: str) -> bool:
+        """Whether each of its files is looked at to measure it, which takes long."""
+
     def make_ready(self, name: str) -> None:
         """Before its server starts: the volume is in its place, and a server can start on it however full it is.
 
@@ -112,6 +115,9 @@ class FolderVolumes:
     def usage(self, name: str, size: int) -> Usage:
         used = _disk_usage(self.path(name))
         return Usage(used, size * GB - used)
+
+    def is_walked(self, name: str) -> bool:
+        return True
 
     def make_ready(self, name: str) -> None:
         """A folder is there, and its limit keeps nothing from being written."""

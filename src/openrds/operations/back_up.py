@@ -24,7 +24,7 @@ from openrds.engines.protocol import BaseBackup, NodeSpec
 from openrds.operations.intake import Intake
 from openrds.operations.quotas import check_backups, check_disk
 from openrds.operations.resources import Resources, set_status, settle_by_looking
-from openrds.operations.serving import with_primary
+from openrds.operations.serving import keeping_servers, with_primary
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
@@ -134,6 +134,7 @@ def _write(intake: Intake, instance: Row, type_: BackupType, name: str, descript
 
 
 @with_primary
+@keeping_servers
 def copy_data(context: Context) -> Output:
     """The backup has its name only when it is whole and on disk."""
     resources, backup_id = context.resources, context.parameters.backup_id

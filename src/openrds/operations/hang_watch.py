@@ -27,18 +27,29 @@ class HangWatch:
         self._roster = roster
         self._clock = clock
         self._hangs_since: dict[str, float] = {}
+        self._servers: dict[str, tuple[Row, Server]] = {}
 
     def look_after_servers(self) -> None:
         before, self._hangs_since = self._hangs_since, {}
-        for row in self._roster.nodes():
+        nodes = self._roster.nodes()
+        known = {row["node_id"] for row in nodes}
+        self._servers = {node: one for node, one in self._servers.items() if node in known}
+        for row in nodes:
             try:
                 begun = self._clock()
-                server = self._resources.server_by_itself(row)
+                server = self._server(row)
                 if server.hangs():
                     self._hangs_since[row["node_id"]] = before.get(row["node_id"], begun)
                     self._kill_after_timeout(row, server)
             except (StepFailed, EngineError):
                 logger.warning("instance %s could not be looked after", row["id"], exc_info=True)
+
+    def _server(self, row: Row) -> Server:
+        """Of a row that was not read anew since, the same as before."""
+        known = self._servers.get(row["node_id"])
+        if known is None or known[0] is not row:
+            known = self._servers[row["node_id"]] = (row, self._resources.server_by_itself(row))
+        return known[1]
 
     def _kill_after_timeout(self, row: Row, server: Server) -> None:
         hung = self._clock() - self._hangs_since[row["node_id"]]

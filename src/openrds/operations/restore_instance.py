@@ -25,6 +25,7 @@ from openrds.operations.replication import build_standby, end_confirmation
 from openrds.operations.resources import Resources, set_status, settle
 from openrds.operations.restore_source import RestoreSource, Source, check_not_a_source, find_source
 from openrds.operations.servers import check_endpoint, start_servers, stop_servers
+from openrds.operations.serving import keeping_servers
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
@@ -98,6 +99,7 @@ def _check_fits(target: Row, backup: Row) -> None:
         )
 
 
+@keeping_servers
 def restore_data(context: Context) -> None:
     resources, node = context.resources, _primary(context).node
     restoring.archive_source_log(resources, context.parameters)

@@ -17,7 +17,7 @@ from openrds.operations import restoring
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources
 from openrds.operations.restore_source import Source, source_at
-from openrds.operations.serving import with_primary
+from openrds.operations.serving import keeping_servers, with_primary
 from openrds.store.database import Row
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Step, StepContext, StepFailed
@@ -128,6 +128,7 @@ def check_names(pairs: Sequence[tuple[str, str]], new_places: Sequence[tuple[str
 
 
 @with_primary
+@keeping_servers
 def restore_scratch(context: Context) -> None:
     """One that runs is whole. One that does not, as after a reboot, may have lost what it did not put on disk."""
     resources, scratch, source = context.resources, _scratch(context), context.parameters.source

@@ -2,13 +2,16 @@
 
 import logging
 
-from openrds.engines.protocol import EngineError
+from openrds.engines.protocol import EngineError, Server
 from openrds.hosts import processes
 from openrds.hosts.errors import HostError
 from openrds.operations.replication import build_standby, end_confirmation, restore_confirmation
 from openrds.operations.resources import Resources
+from openrds.store.queries import Queries
 
 logger = logging.getLogger(__name__)
+
+_sql = Queries("instances")
 
 
 def stop_servers(resources: Resources, instance_id: str) -> None:
@@ -20,8 +23,22 @@ def stop_servers(resources: Resources, instance_id: str) -> None:
 
 def start_servers(resources: Resources, instance_id: str) -> None:
     """Start those that do not run, with the configuration that the store says now."""
-    resources.start(resources.primary_server(instance_id))
+    primary = resources.primary_server(instance_id)
+    resources.start(primary)
+    _forget_strangers(resources, instance_id, primary)
     start_missing_standbys(resources, instance_id)
+
+
+def _forget_strangers(resources: Resources, instance_id: str, primary: Server) -> None:
+    """A follower may have gone for good while its primary was dead, and could not be told."""
+    replicas = resources.store.rows(_sql.replicas_of_instance, [instance_id])
+    followers = [
+        node["id"] for one in (instance_id, *(row["id"] for row in replicas)) for node in resources.nodes(one)
+    ]
+    try:
+        primary.replication.forget_others(followers)
+    except EngineError:
+        logger.warning("instance %s may keep log back for who is gone", instance_id, exc_info=True)
 
 
 def start_missing_standbys(resources: Resources, instance_id: str) -> None:

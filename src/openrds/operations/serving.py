@@ -4,11 +4,15 @@ Nobody else does while a task holds an instance, and a step that was tried again
 attempts. For the servers of other instances it waits: there the monitor, or another task, is at work.
 """
 
+import contextlib
 import functools
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
+
+import psycopg
 
 from openrds.domain.instance import Confirmation, Wanted
 from openrds.engines.protocol import EngineError
@@ -42,6 +46,44 @@ def with_standby(body: Body[P, T]) -> Body[P, T]:
 def with_upstream(body: Body[P, T]) -> Body[P, T]:
     """For what is copied from another server: of a read replica its primary instance's, else the own primary."""
     return _preceded_by(_bring_upstream_back, body)
+
+
+def keeping_servers(body: Body[P, T]) -> Body[P, T]:
+    """For what takes long while the task's instance serves: should its servers die meanwhile, they are brought back.
+
+    One that did not serve when it began is left as it is.
+    """
+
+    @functools.wraps(body)
+    def run(context: StepContext[Resources, P]) -> T:
+        with _kept(context.resources, context.instance_id):
+            return body(context)
+
+    return run
+
+
+@contextlib.contextmanager
+def _kept(resources: Resources, instance_id: str) -> Iterator[None]:
+    if not resources.primary_server(instance_id).is_running():
+        yield
+        return
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(resources.settings.monitor_interval):
+            try:
+                bring_back(resources, instance_id)
+            except (StepFailed, EngineError, HostError, psycopg.Error):
+                logger.warning("instance %s is not brought back yet", instance_id, exc_info=True)
+
+    keeper = threading.Thread(target=look, name=f"keeper of {instance_id}", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        # What comes next is not to meet with a server that is just being started.
+        over.set()
+        keeper.join()
 
 
 def bring_back(resources: Resources, instance_id: str) -> None:

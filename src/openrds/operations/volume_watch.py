@@ -32,10 +32,9 @@ _FASTEST_WRITER = 2 * GB
 _LONGEST_PAUSE = 30.0
 #: ... and not before so many times what the look took: a folder of very many files takes long.
 _PAUSE_PER_LOOK = 50
-#: One that took longer than this to measure, in seconds, is measured again only when its server has written, ...
-_CHEAP = 0.001
-#: ... or after so long, for what others may have put there, who have no business to.
-_LONGEST_TRUST = 600.0
+#: A folder is not measured again before its server has written something, but after so long, in seconds: others may
+#: have put something there, who have no business to.
+_LONGEST_TRUST = 1800.0
 #: What has changed by less than this is not written down.
 _NOTED_BYTES = 2**20
 
@@ -44,7 +43,7 @@ _NOTED_BYTES = 2**20
 class _Look:
     """A volume as it was measured: when, in what time, and what its server had `written` before (`written_by`).
 
-    `noted` is what the store says that it holds.
+    `written` is None where that is not known, or of no use. `noted` is what the store says that it holds.
     """
 
     at: float
@@ -56,9 +55,8 @@ class _Look:
 
     def still_holds(self, size: int, written: int | None, now: float) -> bool:
         """Whether to measure again would bring nothing new."""
-        if self.took < _CHEAP or now >= self.at + _LONGEST_TRUST:
-            return False
-        return written is not None and (written, size) == (self.written, self.size)
+        is_known = written is not None and now < self.at + _LONGEST_TRUST
+        return is_known and (written, size) == (self.written, self.size)
 
 
 class VolumeWatch:
@@ -108,15 +106,14 @@ class VolumeWatch:
 
     def _look(self, node: Row) -> _Look:
         """A new one, unless nothing was written since the last; a full volume may be emptied without writing."""
-        begun, size = self._clock(), node["volume_size"]
-        written = written_by(self._resources.record(node["node_id"]))
-        last = self._looks.get(node["node_id"])
+        id_, size, volumes = node["node_id"], node["volume_size"], self._resources.volumes
+        written = written_by(self._resources.record(id_)) if volumes.is_walked(id_) else None
+        begun, last = self._clock(), self._looks.get(id_)
         if last is not None and not node["storage_full"] and last.still_holds(size, written, begun):
             return last
-        measured_from = self._clock()
-        usage = self._resources.volumes.usage(node["node_id"], size)
-        took = self._clock() - measured_from
-        noted = self._note(node["node_id"], last.noted if last else node["used_bytes"], usage.used)
+        usage = volumes.usage(id_, size)
+        took = self._clock() - begun
+        noted = self._note(id_, last.noted if last else node["used_bytes"], usage.used)
         return _Look(begun, took, written, size, usage, noted)
 
     def _note(self, node_id: str, noted: int | None, used: int) -> int:

@@ -2,6 +2,7 @@
 
 import secrets
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -152,7 +153,7 @@ class PostgreSQLReplication:
                 f"{self._node.node_id} does not stream from {self._upstream.node_id}.\n{log.last_lines()}"
             )
         if not self._server.is_closed():
-            self._drop_idle_slots()
+            self.forget_others(())
 
     def _comes_to_stream(self) -> bool:
         """Seen once is enough: it streams for a moment on a timeline that has ended, before it goes to the next."""
@@ -393,6 +394,20 @@ class PostgreSQLReplication:
                 [configuration.slot_name(node_id)],
             )
 
+    def forget_others(self, node_ids: Collection[str]) -> None:
+        """
+        Drop the slots of all but some: they would keep back its log for ever.
+
+        Raises:
+            EngineError: it does not let us in.
+        """
+        with sessions.superuser_session(self._node) as connection:
+            connection.execute(
+                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
+                " WHERE starts_with(slot_name, %s) AND NOT active AND slot_name <> ALL(%s)",
+                [configuration.SLOT_PREFIX, [configuration.slot_name(node_id) for node_id in node_ids]],
+            )
+
     def _make_slot(self) -> None:
         """One whose log the upstream has thrown away since is of no use, and is made anew."""
         name = configuration.slot_name(self._node.node_id)
@@ -415,12 +430,3 @@ class PostgreSQLReplication:
         except EngineError:
             return False
         return row is not None
-
-    def _drop_idle_slots(self) -> None:
-        """Those that it has from when it was a primary would keep back its log for ever."""
-        with sessions.superuser_session(self._node) as connection:
-            connection.execute(
-                "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-                " WHERE starts_with(slot_name, %s) AND NOT active",
-                [configuration.SLOT_PREFIX],
-            )
