@@ -64,6 +64,8 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
         request_max_body_size=MAX_BODY_BYTES,
         openapi_config=schema.openapi_config(),
         plugins=[schema.Security()],
+        # The process has set up its log; Litestar would write lines of another form.
+        logging_config=None,
         debug=False,
     )
 
