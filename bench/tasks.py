@@ -166,6 +166,9 @@ def _filled(folder: Path, tasks: int) -> Iterator[ServiceUnderTest]:
     options = {"listen": f"127.0.0.1:{free_port()}", "private_cidr": private_cidr(), "spare_data_dirs": "0"}
     service = ServiceUnderTest(root / "d", options)
     if not is_filled:
+        # Only a service makes a folder a data directory.
+        service.start()
+        service.down()
         command = service.command("bench", "seed", "--data-dir", str(service.data_dir), "--tasks", str(tasks))
         done = subprocess.run(command, check=True, capture_output=True, text=True, env=service.environment())
         print(f"  {done.stdout.strip()}", flush=True)

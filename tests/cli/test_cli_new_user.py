@@ -87,7 +87,7 @@ def test_a_password_is_not_asked_for_an_instance_that_cannot_take_it(call: Calle
     call.api.answer("instances", {"instances": [listed(status="SHUTDOWN")], "total_count": 1})
     code, shown = on_terminal(call, "instance", "password", "orders")
     assert code == 1
-    assert "orders is SHUTDOWN, not ACTIVE" in shown and "Password" not in shown
+    assert "SHUTDOWN" in shown and "Password" not in shown
 
 
 def test_a_generated_password_of_what_is_refused_is_not_told(call: Caller) -> None:
@@ -226,23 +226,34 @@ def _has_docstring(node: ast.AST) -> bool:
     return isinstance(body, list) and bool(body) and isinstance(body[0], ast.Expr)
 
 
+#: `openrds` in backquotes, behind a colon, or at the beginning of a line; what stands for its name there; then words.
+_CALLED = re.compile(r"(?:(?:`|: |^ *)openrds|(?:: |^ *)\.\.\.) ([a-z][a-z-]*(?:[ =][^\s`]+)*)", re.MULTILINE)
+_SENTENCES = re.compile(r"(is|may|ready|on|failed|cannot|bills|listens|token|down failed)\b")
+
+
 def hints() -> list[tuple[str, str]]:
-    """What texts call a command: in backquotes, behind a colon, or at the beginning of a line."""
+    """What texts of the command line and the service tell people to type."""
     package = Path(openrds.__file__).parent
-    called = re.compile(
-        r"(?:`|: |^ *|\.\.\. )openrds ((?:[a-z.][a-z-]*|\.\.\.|--[a-z-]+)(?:[ =][^\s`]+)*)", re.MULTILINE
-    )
+    sources = [source for part in ("cli", "service") for source in sorted((package / part).glob("*.py"))]
     return [
-        (str(source.relative_to(package)), hint.rstrip(".;"))
-        for source in sorted(package.rglob("*.py"))
+        (source.name, hint.rstrip(".;"))
+        for source in sources
         for text in texts(source)
-        for hint in called.findall(text)
-        if not re.match(r"(is|may|ready|on|failed|cannot|bills|listens|token)\b", hint)
+        for hint in _CALLED.findall(text)
+        if hint.split()[0] in typer.main.get_command(app).commands or text.count("openrds " + hint)
+        if not _SENTENCES.match(hint)
     ]
 
 
 def test_there_are_hints() -> None:
-    assert {hint.split()[0] for _, hint in hints()} >= {"serve", "task", "check"}
+    assert {hint.split()[0] for _, hint in hints()} >= {
+        "serve",
+        "task",
+        "check",
+        "instance",
+        "connect",
+        "down",
+    }
 
 
 @pytest.mark.parametrize(("source", "hint"), hints())

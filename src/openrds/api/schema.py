@@ -4,6 +4,7 @@ The page is Swagger UI, whose files come with the package `swagger-ui-py`, and w
 from elsewhere, and its Content-Security-Policy sees to that.
 """
 
+import functools
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -112,10 +113,15 @@ def _files() -> dict[str, tuple[Path, str]]:
 _FILES = _files()
 
 
-@get("/schema/ui/{name:str}", include_in_schema=False, opt=_PUBLIC, sync_to_thread=True)
+@functools.cache
+def _content(name: str) -> bytes:
+    """2 MB in all, read once: whoever asks costs no thread, and nobody has to be known to ask."""
+    return _FILES[name][0].read_bytes()
+
+
+@get("/schema/ui/{name:str}", include_in_schema=False, opt=_PUBLIC, sync_to_thread=False)
 def page_file(name: FromPath[str]) -> Response[bytes]:
     """Only what the page needs, by its name: no path of a caller's leads to a file."""
     if name not in _FILES:
         raise NotFoundException
-    file, media_type = _FILES[name]
-    return Response(file.read_bytes(), media_type=media_type, headers=_HEADERS)
+    return Response(_content(name), media_type=_FILES[name][1], headers=_HEADERS)

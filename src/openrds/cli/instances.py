@@ -12,7 +12,9 @@ from openrds.cli.output import note
 from openrds.cli.passwords import VARIABLE, choose_password, generate_password
 from openrds.cli.session import Session, client_command
 from openrds.domain.engine import EngineName
-from openrds.domain.instance import InstanceType
+from openrds.domain.errors import Refusal
+from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.statuses import Action, check_allowed
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Database instances.")
 
@@ -178,7 +180,9 @@ def password(session: Session, instance: IdOrName, password_stdin: PasswordStdin
     client = session.client
     found = lookups.find_instance(client, instance)
     engine = EngineName(found["datastore"]["type"])
-    password = choose_password(engine, from_stdin=password_stdin, before_asking=lambda: check_serving(found))
+    password = choose_password(
+        engine, from_stdin=password_stdin, before_asking=lambda: _check_takes_password(found)
+    )
     answer = client.post(f"instances/{found['id']}/password", {"db_user_pwd": password.text})
     password.tell()
     session.output.said(answer, f"{instance} has the new password")
@@ -209,13 +213,15 @@ def order_body(client: Client, order: Order) -> Json:
     return body | {name: value for name, value in optional.items() if value is not None}
 
 
-def check_serving(instance: Json) -> None:
+def _check_takes_password(instance: Json) -> None:
     """
     Raises:
-        CommandError: nobody could be told a new password.
+        CommandError: the service would refuse it now.
     """
-    if instance["status"] != "ACTIVE":
-        raise CommandError(f"Instance {instance['name']} is {instance['status']}, not ACTIVE.")
+    try:
+        check_allowed(Action.RESET_PASSWORD, InstanceStatus(instance["status"]))
+    except Refusal as refusal:
+        raise CommandError(str(refusal)) from None
 
 
 def parse_tags(tags: list[str], option: str = "--tag") -> tuple[Json, ...]:

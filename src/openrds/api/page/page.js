@@ -9,6 +9,7 @@ const FIELDS = { access_key: "Access key", secret_key: "Secret key", project_id:
 const SignatureForm = ({ React, React: { createElement: h } }) =>
   function Form({ name, schema, authorized, onChange }) {
     const [keys, setKeys] = React.useState({});
+    const [problem, setProblem] = React.useState("");
     const known = authorized?.getIn([name, "value"])?.toJS();
     const take = (changed) => {
       const value = { ...keys, ...changed };
@@ -16,8 +17,13 @@ const SignatureForm = ({ React, React: { createElement: h } }) =>
       onChange({ name, schema, value });
     };
     const load = async (event) => {
-      const file = JSON.parse(await event.target.files[0].text());
-      take(Object.fromEntries(Object.keys(FIELDS).map((field) => [field, file[field] ?? ""])));
+      try {
+        const file = JSON.parse(await event.target.files[0].text());
+        take(Object.fromEntries(Object.keys(FIELDS).map((field) => [field, file[field] ?? ""])));
+        setProblem("");
+      } catch {
+        setProblem("This is no credentials.json.");
+      }
     };
     const input = (field) =>
       h("input", {
@@ -41,6 +47,7 @@ const SignatureForm = ({ React, React: { createElement: h } }) =>
             null,
             h("label", { htmlFor: "signature-file" }, "credentials.json, which fills in the rest"),
             h("input", { id: "signature-file", type: "file", accept: ".json", onChange: load }),
+            problem && h("p", { role: "alert" }, problem),
             Object.entries(FIELDS).map(row),
           ),
     );
