@@ -9,10 +9,10 @@ from typing import Any
 
 from litestar import Litestar, Response, Router
 from litestar.datastructures import State
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import InternalServerException, NotFoundException
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.plugins import SwaggerRenderPlugin
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from swagger_ui_bundle import swagger_ui_path
@@ -36,10 +36,17 @@ from openrds.api import (
     tasks,
 )
 from openrds.api.authentication import MAX_BODY_BYTES, AuthenticationMiddleware, Authenticator
-from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id, answer_http_exception
+from openrds.api.errors import (
+    EXCEPTION_HANDLERS,
+    AnyRequest,
+    ErrorBody,
+    add_request_id,
+    answer_http_exception,
+)
 from openrds.api.iam import iam_router
 from openrds.api.network import network_router
 from openrds.api.rates import RatesMiddleware
+from openrds.api.rendered import RenderedOnce
 from openrds.api.revocations import Revocations
 from openrds.api.sign_ins import SignIns
 from openrds.api.state import Service
@@ -131,7 +138,7 @@ def _openapi() -> OpenAPIConfig:
                 css_url=f"{_UI}/swagger-ui.css",
                 standalone_preset_js_url=f"{_UI}/swagger-ui-standalone-preset.js",
             ),
-            JsonRenderPlugin(path="/openapi.json"),
+            RenderedOnce(path="/openapi.json"),
         ],
     )
 
@@ -150,8 +157,12 @@ def _ui_router() -> Router:
         include_in_schema=False,
         opt={"public": True},
         # A name that no file system can have.
-        exception_handlers={OSError: lambda request, _: answer_http_exception(request, NotFoundException())},
+        exception_handlers=dict.fromkeys((OSError, InternalServerException), _answer_unknown),
     )
+
+
+def _answer_unknown(request: AnyRequest, _: Exception) -> Response[ErrorBody]:
+    return answer_http_exception(request, NotFoundException())
 
 
 def _measure(app: ASGIApp) -> ASGIApp:

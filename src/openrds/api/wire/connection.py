@@ -42,6 +42,7 @@ class Connection(asyncio.Protocol):
         "_exchange",
         "_head_size",
         "_headers",
+        "_in_head",
         "_is_known",
         "_last",
         "_loop",
@@ -79,6 +80,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._last = False
         self._is_known = False
+        self._in_head = False
         self._unread = 0
         self._head_size = 0
         self._url = b""
@@ -119,8 +121,6 @@ class Connection(asyncio.Protocol):
         self._hold(self.held + len(data))
         if self._transport.is_closing():
             return
-        # The parser keeps a header to itself until it is complete.
-        self._head_size += len(data) if self._stage is Stage.HEAD else 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -129,8 +129,11 @@ class Connection(asyncio.Protocol):
             # What the callbacks refuse comes as the context of the parser's own error.
             context = error.__context__
             self._refuse(context if isinstance(context, _Refused) else _Refused("it is not HTTP/1.1"))
-        if self._stage is Stage.HEAD and self._head_size > self._bounds.head:
-            self._refuse(_Refused("its head is too long"))
+        if self._stage is Stage.HEAD:
+            # The parser keeps a header to itself until it is complete.
+            self._head_size += len(data)
+            if self._head_size > self._bounds.head:
+                self._refuse(_Refused("its head is too long"))
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
@@ -152,8 +155,12 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers = []
         self._head_size = 0
+        self._in_head = True
         if self._stage is Stage.IDLE:
             self._enter(Stage.HEAD)
+        else:
+            # Answers go out in the order of their requests, and no more are read meanwhile.
+            self._pause_reading()
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -166,6 +173,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         if self._is_over():
             return
+        self._in_head = False
         if len(self._queue) >= self._bounds.pipeline:
             raise _Refused("too many requests were sent ahead")
         size = len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
@@ -182,9 +190,7 @@ class Connection(asyncio.Protocol):
         if self._exchange is None:
             self._start(exchange)
         else:
-            # Answers go out in the order of their requests, and no more are read meanwhile.
             self._queue.append(exchange)
-            self._pause_reading()
 
     def on_body(self, body: bytes) -> None:
         exchange = self._newest()
@@ -279,7 +285,7 @@ class Connection(asyncio.Protocol):
             return
         self._hold(self._transport.get_write_buffer_size())
         if not self._queue:
-            self._enter(Stage.IDLE)
+            self._enter(Stage.HEAD if self._in_head else Stage.IDLE)
         self._go_on()
 
     def _go_on(self) -> None:
