@@ -261,7 +261,8 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
 
     def read_more(self) -> None:
-        if not self._reading and not self._queue:
+        behind = self._exchange is not None and self._in_head
+        if not self._reading and not self._queue and not behind:
             self._reading = True
             self._transport.resume_reading()
 
