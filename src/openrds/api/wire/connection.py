@@ -1,6 +1,8 @@
 """One connection of a client: HTTP/1.1 by llhttp, within the bounds of the door."""
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from enum import Enum, auto
 from typing import Any, cast
@@ -16,6 +18,8 @@ from openrds.api.wire.exchange import EXTENSION, HIGH_WATER, Exchange
 from openrds.domain.errors import ErrorCode
 
 _VERSIONS = {"1.0", "1.1"}
+#: For SO_LINGER: on, and for no time.
+_DISCARD = struct.pack("ii", 1, 0)
 
 
 class Stage(Enum):
@@ -96,7 +100,7 @@ class Connection(asyncio.Protocol):
         self._name = str(self._peer[0])
         self._address = self._door.enter(self, self._name)
         if self._address is None:
-            self._transport.abort()
+            self._abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
@@ -309,7 +313,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         self._leave()
-        self._transport.abort()
+        self._abort()
 
     def look(self, now: float) -> None:
         if self._address is None:
@@ -324,7 +328,7 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
         elif self._stage is Stage.LINGER:
             if waited > self._bounds.linger:
-                self._transport.abort()
+                self._abort()
         elif self._stage is not Stage.WORK and waited > self._bounds.patience:
             self._refuse(_Refused(f"it did not come within {self._bounds.patience:g} s"))
 
@@ -334,7 +338,7 @@ class Connection(asyncio.Protocol):
             self._since = now
         self._unread = unread
         if now - self._since > self._bounds.patience:
-            self._transport.abort()
+            self._abort()
         else:
             self._hold(unread)
 
@@ -344,6 +348,11 @@ class Connection(asyncio.Protocol):
         """Note how much we hold; what is held for a known client is nobody's concern."""
         if self._address is not None and (self.held or not self._is_known):
             self._door.hold(self, self._address, (0 if self._is_known else size) - self.held)
+
+    def _abort(self) -> None:
+        """Close at once; the kernel keeps nothing of it either, such as what was not taken of an answer."""
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD)
+        self._transport.abort()
 
     def _leave(self) -> None:
         if self._address is not None:
