@@ -1,8 +1,11 @@
 """One connection of a client: HTTP/1.1 by llhttp, within the bounds of the door."""
 
 import asyncio
+import fcntl
 import socket
 import struct
+import sys
+import termios
 from collections import deque
 from enum import Enum, auto
 from typing import Any, cast
@@ -18,6 +21,8 @@ from openrds.api.wire.exchange import EXTENSION, HIGH_WATER, Exchange
 from openrds.domain.errors import ErrorCode
 
 _VERSIONS = {"1.0", "1.1"}
+#: No address is longer in text.
+_ADDRESS_LENGTH = 64
 #: For SO_LINGER: on, and for no time.
 _DISCARD = struct.pack("ii", 1, 0)
 
@@ -109,6 +114,8 @@ class Connection(asyncio.Protocol):
                 exchange.disconnect()
         self._queue.clear()
         self.resume_writing()
+        # It leads back to us, and the collector does not see that.
+        del self._parser
 
     def eof_received(self) -> bool:
         """A client that is done with sending may still read, unless it was in the middle of a request."""
@@ -170,6 +177,9 @@ class Connection(asyncio.Protocol):
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            # Behind the chunks of a body: nobody vouches for what comes after the head was looked at.
+            return
         if len(self._headers) >= self._bounds.headers:
             raise _Refused(f"it has more than {self._bounds.headers} headers")
         self._headers.append((name.lower(), value))
@@ -198,12 +208,12 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         exchange = self._newest()
-        if exchange is not None and exchange.add_body(body) > HIGH_WATER:
+        if exchange is not None and not exchange.body_complete and exchange.add_body(body) > HIGH_WATER:
             self._pause_reading()
 
     def on_message_complete(self) -> None:
         exchange = self._newest()
-        if exchange is not None:
+        if exchange is not None and not exchange.body_complete:
             exchange.end_body()
             if exchange is self._exchange:
                 self._enter(Stage.WORK)
@@ -254,7 +264,7 @@ class Connection(asyncio.Protocol):
             return (self._name, self._peer[1])
         forwarded = b",".join(value for name, value in self._headers if name == b"x-forwarded-for")
         for one in reversed(forwarded.decode("latin-1").split(",")):
-            name = one.strip()
+            name = one.strip()[:_ADDRESS_LENGTH]
             if name and name not in proxies:
                 return (name, 0)
         return (self._name, self._peer[1])
@@ -325,10 +335,10 @@ class Connection(asyncio.Protocol):
         waited = now - self._since
         if self._stage is Stage.IDLE:
             if waited > (self._bounds.idle if self._is_known else self._bounds.patience):
-                self._transport.close()
+                self._end()
         elif self._stage is Stage.LINGER:
-            if waited > self._bounds.linger:
-                self._abort()
+            if waited > self._bounds.linger and (waited > self._bounds.patience or not self._untaken()):
+                self._end()
         elif self._stage is not Stage.WORK and waited > self._bounds.patience:
             self._refuse(_Refused(f"it did not come within {self._bounds.patience:g} s"))
 
@@ -348,6 +358,18 @@ class Connection(asyncio.Protocol):
         """Note how much we hold; what is held for a known client is nobody's concern."""
         if self._address is not None and (self.held or not self._is_known):
             self._door.hold(self, self._address, (0 if self._is_known else size) - self.held)
+
+    def _untaken(self) -> int:
+        """Bytes of answers that the kernel has and the client has not."""
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+
+    def _end(self) -> None:
+        """Close a connection on which nothing happens any more."""
+        if self._untaken():
+            self._abort()
+        else:
+            self._transport.close()
 
     def _abort(self) -> None:
         """Close at once; the kernel keeps nothing of it either, such as what was not taken of an answer."""
