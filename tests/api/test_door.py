@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import json
 import socket
 import threading
@@ -14,6 +15,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath, RawBody
 
 from openrds.api.wire.bounds import Bounds
+from openrds.api.wire.connection import Connection
 from openrds.api.wire.server import serve
 from support.service import free_port, wait_for
 
@@ -173,6 +175,22 @@ def test_chunks_are_put_together(server):
     )
     # The signature is of another body, which is only found out once all chunks are there.
     assert b"verify aksk signature fail" in server.ask(head + b"3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n")
+
+
+def test_headers_behind_a_body_are_not_looked_at(server):
+    seen = server.ask(
+        b"POST /v3/auth/tokens HTTP/1.1\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"1\r\n{\r\n0\r\nX-Request-Id: forged\r\n\r\n"
+    )
+    assert seen.startswith(b"HTTP/1.1 422 ")
+    assert b"forged" not in seen
+
+
+def test_connections_leave_nothing(server):
+    for _ in range(20):
+        server.ask(LAST)
+    gc.collect()
+    wait_for(lambda: not any(isinstance(one, Connection) for one in gc.get_objects()), 10)
 
 
 def test_who_has_to_wait_for_leave_to_send_a_body_gets_it(server):

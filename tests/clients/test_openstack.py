@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from support.service import PASSWORD, ServiceUnderTest
@@ -157,3 +158,15 @@ def test_what_is_wrong_with_a_creation_is_said(openstack: OpenStack, service: Se
     )
     assert done.returncode == 1
     assert "DBS.200052" in done.stderr  # of our two strings otcextensions shows the first
+
+
+def test_a_token_is_issued_and_revoked(openstack: OpenStack, service: ServiceUnderTest) -> None:
+    token = told(openstack("token", "issue", "-f", "json"))["id"]
+
+    def status() -> int:
+        return httpx.get(f"{service.endpoint}/v3/auth/projects", headers={"X-Auth-Token": token}).status_code
+
+    assert status() == 200
+    done = openstack("token", "revoke", token)
+    assert done.returncode == 0, done.stderr
+    assert status() == 401

@@ -77,6 +77,10 @@ def test_there_must_be_a_data_directory() -> None:
         ({"LISTEN": "127.0.0.1:0"}, "listen must be HOST:PORT"),
         ({"AVAILABILITY_ZONES": ""}, "availability_zones must have at least one"),
         ({"INSTANCE_QUOTA": "many"}, "instance_quota"),
+        ({"MAX_CONNECTIONS": "0"}, "max_connections must be above 0"),
+        ({"MAX_CONNECTIONS_PER_ADDRESS": "-1"}, "max_connections_per_address must be above 0"),
+        ({"REQUEST_TIMEOUT": "0"}, "request_timeout must be above 0"),
+        ({"TRUSTED_PROXIES": "10.0.0.1,proxy"}, "trusted_proxies must be addresses: 'proxy'"),
         ({"WORKER_TIMEOUT": "soon"}, "worker_timeout"),
         (
             {"PRIVATE_CIDR": "127.64.0.1/16"},

@@ -118,9 +118,12 @@ class _Crowd:
 
     def _drip(self, connection: socket.socket) -> None:
         try:
+            if self._plan.kind == "idle":
+                return
             if self._plan.kind in {"head", "body"}:
                 connection.send(b" ")
-            elif self._plan.kind == "reader" and not connection.recv(1):
+            elif connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or not connection.recv(1):
+                # What was received before a reset could still be read.
                 self._gone(connection)
         except BlockingIOError:
             pass

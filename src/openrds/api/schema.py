@@ -12,13 +12,14 @@ from typing import Any
 from litestar import MediaType, Request, Response, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
 from litestar.plugins.base import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
 from openrds import __version__
+from openrds.api.rendered import RenderedOnce
 
 _PUBLIC = {"public": True}
 _OWN = Path(__file__).with_name("page")
@@ -84,7 +85,7 @@ def openapi_config() -> OpenAPIConfig:
             opt=_PUBLIC,
             after_request=_finish,
         ),
-        render_plugins=[Page(path="/"), JsonRenderPlugin(path="/openapi.json")],
+        render_plugins=[Page(path="/"), RenderedOnce(path="/openapi.json")],
     )
 
 

@@ -22,6 +22,8 @@ _WAITING_OF_ADDRESS = 16
 #: Wrong passwords in a row from one address, whoever was named. Of one user there are fewer.
 _FAILURES_OF_ADDRESS = 30
 _NICENESS = 10
+#: How much of a name is remembered, which may be of any length.
+_NAME_LENGTH = 64
 
 
 class SignIns:
@@ -41,6 +43,7 @@ class SignIns:
             Refusal: THROTTLED, when too many wait or the address has guessed too often; UNAUTHENTICATED if there is
                 none.
         """
+        user = user[:_NAME_LENGTH]
         self._refuse_guesser(user, address)
         if self._waiting.total() >= _WAITING or self._waiting[address] >= _WAITING_OF_ADDRESS:
             raise Refusal(ErrorCode.THROTTLED, "Too many sign-ins at once; try again later.")

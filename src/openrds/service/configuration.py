@@ -27,6 +27,9 @@ _ABOVE_ZERO = (
     "worker_timeout",
     "monitor_interval",
     "request_rate",
+    "max_connections",
+    "max_connections_per_address",
+    "request_timeout",
 )
 _NOT_NEGATIVE = (
     "instance_quota",
@@ -158,6 +161,11 @@ def _check_networks(settings: Settings) -> None:
             ipaddress.IPv4Network(getattr(settings, name))
         except ValueError as error:
             raise ValueError(f"{name} must be an IPv4 network: {error}") from None
+    for address in settings.trusted_proxies:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError as error:
+            raise ValueError(f"trusted_proxies must be addresses: {error}") from None
 
 
 def _check_numbers(settings: Settings) -> None:

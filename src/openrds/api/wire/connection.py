@@ -1,6 +1,11 @@
 """One connection of a client: HTTP/1.1 by llhttp, within the bounds of the door."""
 
 import asyncio
+import fcntl
+import socket
+import struct
+import sys
+import termios
 from collections import deque
 from enum import Enum, auto
 from typing import Any, cast
@@ -16,6 +21,10 @@ from openrds.api.wire.exchange import EXTENSION, HIGH_WATER, Exchange
 from openrds.domain.errors import ErrorCode
 
 _VERSIONS = {"1.0", "1.1"}
+#: No address is longer in text.
+_ADDRESS_LENGTH = 64
+#: For SO_LINGER: on, and for no time.
+_DISCARD = struct.pack("ii", 1, 0)
 
 
 class Stage(Enum):
@@ -42,6 +51,7 @@ class Connection(asyncio.Protocol):
         "_exchange",
         "_head_size",
         "_headers",
+        "_in_head",
         "_is_known",
         "_last",
         "_loop",
@@ -79,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._last = False
         self._is_known = False
+        self._in_head = False
         self._unread = 0
         self._head_size = 0
         self._url = b""
@@ -94,7 +105,7 @@ class Connection(asyncio.Protocol):
         self._name = str(self._peer[0])
         self._address = self._door.enter(self, self._name)
         if self._address is None:
-            self._transport.abort()
+            self._abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
@@ -103,6 +114,8 @@ class Connection(asyncio.Protocol):
                 exchange.disconnect()
         self._queue.clear()
         self.resume_writing()
+        # It leads back to us, and the collector does not see that.
+        del self._parser
 
     def eof_received(self) -> bool:
         """A client that is done with sending may still read, unless it was in the middle of a request."""
@@ -119,8 +132,6 @@ class Connection(asyncio.Protocol):
         self._hold(self.held + len(data))
         if self._transport.is_closing():
             return
-        # The parser keeps a header to itself until it is complete.
-        self._head_size += len(data) if self._stage is Stage.HEAD else 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -129,8 +140,11 @@ class Connection(asyncio.Protocol):
             # What the callbacks refuse comes as the context of the parser's own error.
             context = error.__context__
             self._refuse(context if isinstance(context, _Refused) else _Refused("it is not HTTP/1.1"))
-        if self._stage is Stage.HEAD and self._head_size > self._bounds.head:
-            self._refuse(_Refused("its head is too long"))
+        if self._stage is Stage.HEAD:
+            # The parser keeps a header to itself until it is complete.
+            self._head_size += len(data)
+            if self._head_size > self._bounds.head:
+                self._refuse(_Refused("its head is too long"))
 
     def pause_writing(self) -> None:
         self._writable = self._loop.create_future()
@@ -152,13 +166,20 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._headers = []
         self._head_size = 0
+        self._in_head = True
         if self._stage is Stage.IDLE:
             self._enter(Stage.HEAD)
+        else:
+            # Answers go out in the order of their requests, and no more are read meanwhile.
+            self._pause_reading()
 
     def on_url(self, url: bytes) -> None:
         self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            # Behind the chunks of a body: nobody vouches for what comes after the head was looked at.
+            return
         if len(self._headers) >= self._bounds.headers:
             raise _Refused(f"it has more than {self._bounds.headers} headers")
         self._headers.append((name.lower(), value))
@@ -166,6 +187,7 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         if self._is_over():
             return
+        self._in_head = False
         if len(self._queue) >= self._bounds.pipeline:
             raise _Refused("too many requests were sent ahead")
         size = len(self._url) + sum(len(name) + len(value) for name, value in self._headers)
@@ -182,18 +204,16 @@ class Connection(asyncio.Protocol):
         if self._exchange is None:
             self._start(exchange)
         else:
-            # Answers go out in the order of their requests, and no more are read meanwhile.
             self._queue.append(exchange)
-            self._pause_reading()
 
     def on_body(self, body: bytes) -> None:
         exchange = self._newest()
-        if exchange is not None and exchange.add_body(body) > HIGH_WATER:
+        if exchange is not None and not exchange.body_complete and exchange.add_body(body) > HIGH_WATER:
             self._pause_reading()
 
     def on_message_complete(self) -> None:
         exchange = self._newest()
-        if exchange is not None:
+        if exchange is not None and not exchange.body_complete:
             exchange.end_body()
             if exchange is self._exchange:
                 self._enter(Stage.WORK)
@@ -244,7 +264,7 @@ class Connection(asyncio.Protocol):
             return (self._name, self._peer[1])
         forwarded = b",".join(value for name, value in self._headers if name == b"x-forwarded-for")
         for one in reversed(forwarded.decode("latin-1").split(",")):
-            name = one.strip()
+            name = one.strip()[:_ADDRESS_LENGTH]
             if name and name not in proxies:
                 return (name, 0)
         return (self._name, self._peer[1])
@@ -255,7 +275,8 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
 
     def read_more(self) -> None:
-        if not self._reading and not self._queue:
+        behind = self._exchange is not None and self._in_head
+        if not self._reading and not self._queue and not behind:
             self._reading = True
             self._transport.resume_reading()
 
@@ -279,7 +300,7 @@ class Connection(asyncio.Protocol):
             return
         self._hold(self._transport.get_write_buffer_size())
         if not self._queue:
-            self._enter(Stage.IDLE)
+            self._enter(Stage.HEAD if self._in_head else Stage.IDLE)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -302,7 +323,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         self._leave()
-        self._transport.abort()
+        self._abort()
 
     def look(self, now: float) -> None:
         if self._address is None:
@@ -314,10 +335,10 @@ class Connection(asyncio.Protocol):
         waited = now - self._since
         if self._stage is Stage.IDLE:
             if waited > (self._bounds.idle if self._is_known else self._bounds.patience):
-                self._transport.close()
+                self._end()
         elif self._stage is Stage.LINGER:
-            if waited > self._bounds.linger:
-                self._transport.abort()
+            if waited > self._bounds.linger and (waited > self._bounds.patience or not self._untaken()):
+                self._end()
         elif self._stage is not Stage.WORK and waited > self._bounds.patience:
             self._refuse(_Refused(f"it did not come within {self._bounds.patience:g} s"))
 
@@ -327,7 +348,7 @@ class Connection(asyncio.Protocol):
             self._since = now
         self._unread = unread
         if now - self._since > self._bounds.patience:
-            self._transport.abort()
+            self._abort()
         else:
             self._hold(unread)
 
@@ -337,6 +358,23 @@ class Connection(asyncio.Protocol):
         """Note how much we hold; what is held for a known client is nobody's concern."""
         if self._address is not None and (self.held or not self._is_known):
             self._door.hold(self, self._address, (0 if self._is_known else size) - self.held)
+
+    def _untaken(self) -> int:
+        """Bytes of answers that the kernel has and the client has not."""
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+
+    def _end(self) -> None:
+        """Close a connection on which nothing happens any more."""
+        if self._untaken():
+            self._abort()
+        else:
+            self._transport.close()
+
+    def _abort(self) -> None:
+        """Close at once; the kernel keeps nothing of it either, such as what was not taken of an answer."""
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD)
+        self._transport.abort()
 
     def _leave(self) -> None:
         if self._address is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 
 from litestar import Litestar
 
@@ -13,6 +14,8 @@ from openrds.api.wire.door import Door
 _GRACE = 1.0
 #: How many connections the kernel may keep for us while we are busy with others.
 _BACKLOG = 4096
+#: Bytes of an answer that the kernel may hold for a client who does not take it; it would take megabytes.
+_SEND_BUFFER = 128 * 2**10
 
 
 async def serve(app: Litestar, host: str, port: int, bounds: Bounds) -> None:
@@ -23,6 +26,8 @@ async def serve(app: Litestar, host: str, port: int, bounds: Bounds) -> None:
         server = await asyncio.get_running_loop().create_server(
             lambda: Connection(app, door, tasks), host, port, backlog=_BACKLOG
         )
+        for listening in server.sockets:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         try:
             await server.serve_forever()
         finally:
