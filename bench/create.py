@@ -4,23 +4,22 @@ By hand: initdb with the same options, start on an address of its own, first que
 run follow each other in turn, and a ratio is the median of the ratios of neighbours.
 """
 
-import shutil
 import signal
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import psycopg
 
 from bench.figures import Figure, spread
+from bench.hand import folder_of
 from bench.pool import await_full_pool
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import Installation
 from openrds.hosts import processes
 from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 from support.service import PASSWORD, ServiceUnderTest, running_service
 
 ROUNDS = 9
@@ -59,14 +58,12 @@ def measure() -> Iterator[Figure]:
 
 def installation_of(service: ServiceUnderTest) -> Installation:
     """The version that instances get by default, the newest."""
-    return PostgreSQL(service.data_dir, ServerUser.choose()).installations()[-1]
+    return PostgreSQL(service.data_dir, ServerUsers.choose(service.data_dir)).installations()[-1]
 
 
 def by_hand(installation: Installation) -> float:
     user = ServerUser.choose()
-    root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
-    user.own(root)
-    try:
+    with folder_of(user) as root:
         begun = time.perf_counter()
         initdb = processes.spawn(
             [
@@ -79,7 +76,7 @@ def by_hand(installation: Installation) -> float:
                 "--data-checksums",
                 "--auth=trust",
             ],
-            root / "initdb",
+            root.parent / "initdb",
             root / "initdb.log",
             user=user,
             env=_ENVIRONMENT,
@@ -87,7 +84,7 @@ def by_hand(installation: Installation) -> float:
         assert initdb.wait(120)
         server = processes.spawn(
             [installation.bin_dir / "postgres", "-D", root / "data", "-h", "127.126.0.1", "-k", root],
-            root / "process",
+            root.parent / "process",
             root / "log",
             user=user,
             env=_ENVIRONMENT,
@@ -96,8 +93,6 @@ def by_hand(installation: Installation) -> float:
         took = time.perf_counter() - begun
         server.stop((signal.SIGINT,))
         return took
-    finally:
-        shutil.rmtree(root)
 
 
 def by_service(service: ServiceUnderTest, round_: int) -> float:

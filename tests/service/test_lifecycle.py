@@ -19,7 +19,7 @@ from test_instances import connect
 
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.hosts.processes import RECORD, find
-from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 from openrds.service.private_store import private_store, start_private_store
 from support.folders import short_folder
 from support.service import PASSWORD, ServiceUnderTest, free_port, running_service, wait_for
@@ -334,10 +334,10 @@ def can_query(instance: dict[str, Any]) -> bool:
 @pytest.fixture
 def other_store(short_dir: Path) -> Iterator[str]:
     """The DSN of a database on a server that is not the service's."""
-    user = ServerUser.choose()
-    engine = PostgreSQL(short_dir, user, spare_data_dirs=0)
-    store = private_store(short_dir, short_dir / "run", engine.installations()[-1], user)
-    start_private_store(store, engine, user)
+    users = ServerUsers.choose(short_dir)
+    engine = PostgreSQL(short_dir, users, spare_data_dirs=0)
+    store = private_store(short_dir, short_dir / "run", engine.installations()[-1], users)
+    start_private_store(store, engine)
     try:
         with psycopg.connect(store.dsn, autocommit=True) as connection:
             connection.execute("create database kept_elsewhere")

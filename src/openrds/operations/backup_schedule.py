@@ -18,6 +18,7 @@ from openrds.tasks.queue import Queue
 logger = logging.getLogger(__name__)
 
 _sql = Queries("backups")
+_instances = Queries("instances")
 
 #: After a first backup that failed, the next is tried so much later.
 _RETRY = dt.timedelta(hours=1)
@@ -64,6 +65,7 @@ def remove_deleted(resources: Resources) -> None:
             logger.warning("backup %s could not be removed", row["id"], exc_info=True)
         else:
             resources.store.rows(_sql.forget_backup, [row["id"]])
+            resources.store.rows(_instances.release_os_users)
 
 
 def tidy_backups(resources: Resources) -> None:

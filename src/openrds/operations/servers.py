@@ -4,6 +4,7 @@ import logging
 
 from openrds.engines.protocol import EngineError
 from openrds.hosts import processes
+from openrds.operations.handing_over import hand_over
 from openrds.operations.replication import build_standby, end_confirmation, restore_confirmation
 from openrds.operations.resources import Resources
 
@@ -19,6 +20,7 @@ def stop_servers(resources: Resources, instance_id: str) -> None:
 
 def start_servers(resources: Resources, instance_id: str) -> None:
     """Start those that do not run, with the configuration that the store says now."""
+    hand_over(resources, instance_id)
     resources.start(resources.primary_server(instance_id))
     _start_standbys(resources, instance_id)
 

@@ -8,8 +8,8 @@ import psycopg
 
 from openrds.domain.settings import Settings
 from openrds.hosts.errors import HostError
-from openrds.hosts.user import ServerUser
 from openrds.service import places
+from openrds.service.means import choose_users
 from openrds.service.private_store import open_private_store
 from openrds.store.database import Store
 from openrds.store.migrate import migrate
@@ -60,10 +60,10 @@ def _dsn(settings: Settings) -> Iterator[str]:
     if settings.store:
         yield settings.store
         return
-    user = ServerUser.choose(settings.os_user)
-    places.prepare(settings.data_dir, user)
+    users = choose_users(settings)
+    places.prepare(settings.data_dir, users)
     serves = places.Lock(settings.data_dir).holder() is not None
-    server = open_private_store(settings, user)
+    server = open_private_store(settings, users)
     try:
         if not serves:
             migrate(server.dsn)

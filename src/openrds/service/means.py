@@ -7,24 +7,32 @@ from openrds.hosts.cgroups import find_cgroups
 from openrds.hosts.errors import HostError
 from openrds.hosts.images import ImageVolumes, try_images
 from openrds.hosts.limits import Limits, NoLimits
-from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 from openrds.hosts.volumes import FolderVolumes, Volumes
 
 logger = logging.getLogger(__name__)
 
 
-def choose_volumes(settings: Settings, user: ServerUser) -> Volumes:
+def choose_users(settings: Settings) -> ServerUsers:
+    """
+    Raises:
+        HostError: those that the settings name are not to be had.
+    """
+    return ServerUsers.choose(settings.data_dir, settings.os_user, settings.os_uids)
+
+
+def choose_volumes(settings: Settings) -> Volumes:
     """Images that are there are served whatever the setting says.
 
     Raises:
         HostError: the setting demands what does not work here.
     """
-    folders = FolderVolumes(settings.nodes_dir, user)
+    folders = FolderVolumes(settings.nodes_dir)
     images = settings.images_dir
     if settings.volumes == "folder":
         return ImageVolumes(images, folders, makes_images=False) if images.is_dir() else folders
     try:
-        try_images(images, folders)
+        try_images(images)
     except HostError as error:
         if settings.volumes == "xfs":
             raise HostError(f"The setting volumes = xfs cannot be kept here: {error}") from None

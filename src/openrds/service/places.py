@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from openrds.hosts.errors import HostError
-from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 
 #: A Unix socket's path has at most 107 bytes, of which a node's folder and the socket's name take 56.
 _LONGEST_SOCKET_ROOT = 50
@@ -18,11 +18,11 @@ class DataDirectoryError(Exception):
     """The data directory cannot be used; the message says why and what to do."""
 
 
-def prepare(data_dir: Path, user: ServerUser) -> None:
+def prepare(data_dir: Path, users: ServerUsers) -> None:
     """Make the data directory, closed to others but for passing through to what is theirs.
 
     Raises:
-        DataDirectoryError: it cannot be made, written, or reached by the user that servers run as.
+        DataDirectoryError: it cannot be made, written, or reached by the users that servers run as.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ def prepare(data_dir: Path, user: ServerUser) -> None:
     if not os.access(data_dir, os.W_OK | os.X_OK):
         raise DataDirectoryError(f"There is no permission to write to the data directory {data_dir}.")
     try:
-        user.require_reach(data_dir)
+        users.require_reach(data_dir)
     except HostError as error:
         raise DataDirectoryError(
             f"{error} Choose another data directory, such as /var/lib/openrds."

@@ -8,9 +8,9 @@ import psycopg
 
 from openrds.domain.settings import Settings
 from openrds.hosts.errors import HostError
-from openrds.hosts.user import ServerUser
 from openrds.service import places
 from openrds.service.identities import ensure_accounts, load_accounts
+from openrds.service.means import choose_users
 from openrds.service.private_store import open_private_store
 from openrds.store.database import Store
 from openrds.store.migrate import migrate
@@ -20,11 +20,11 @@ from openrds.tasks.history import write_history
 def seed(settings: Settings, tasks: int, seed: int) -> int:
     """Write the tasks, half of them for the default project; the exit code."""
     try:
-        user = ServerUser.choose(settings.os_user)
-        places.prepare(settings.data_dir, user)
+        users = choose_users(settings)
+        places.prepare(settings.data_dir, users)
         lock = places.Lock(settings.data_dir)
         lock.acquire()
-        server = None if settings.store else open_private_store(settings, user)
+        server = None if settings.store else open_private_store(settings, users)
     except (HostError, places.DataDirectoryError) as error:
         print(f"openrds: {error}", file=sys.stderr)
         return 1

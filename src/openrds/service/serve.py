@@ -21,10 +21,10 @@ from openrds.engines.protocol import EngineError
 from openrds.hosts.addresses import claim_listening, port_is_free
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
-from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 from openrds.service import child, places
 from openrds.service.identities import ensure_accounts
-from openrds.service.means import choose_limits, choose_volumes
+from openrds.service.means import choose_limits, choose_users, choose_volumes
 from openrds.service.private_store import PrivateStore, open_private_store
 from openrds.store.database import Store
 from openrds.store.migrate import migrate
@@ -119,19 +119,19 @@ class Supervisor:
     def _prepare(self) -> None:
         """All that must hold before the children start."""
         settings = self._settings
-        user = ServerUser.choose(settings.os_user)
-        places.prepare(settings.data_dir, user)
+        users = choose_users(settings)
+        places.prepare(settings.data_dir, users)
         self._lock.acquire()
         host, _, port = settings.listen.rpartition(":")
         self._claim = claim_listening(settings.listen)
         if self._claim is None or not port_is_free(host, int(port)):
             raise ServeError(f"{settings.listen} is in use by another program; choose another with --listen.")
         # The worker chooses for itself; a setting that cannot be kept is better said here than by its log.
-        choose_volumes(settings, user)
+        choose_volumes(settings)
         choose_limits(settings)
-        choose_forwarder(settings.forwarding, settings.data_dir, user)
+        choose_forwarder(settings.forwarding, settings.data_dir, users.forwarder)
         socket_root = places.socket_root(settings.data_dir)
-        dsn = settings.store or self._start_private_store(user)
+        dsn = settings.store or self._start_private_store(users)
         try:
             migrate(dsn)
             with Store(dsn, connections=1) as store:
@@ -140,8 +140,8 @@ class Supervisor:
             raise ServeError(f"the store cannot be used: {error}") from None
         self._brief = child.Brief(dsn, socket_root, settings)
 
-    def _start_private_store(self, user: ServerUser) -> str:
-        self._store = open_private_store(self._settings, user)
+    def _start_private_store(self, users: ServerUsers) -> str:
+        self._store = open_private_store(self._settings, users)
         return self._store.dsn
 
     def _start(self, name: str, failures: int = 0) -> None:

@@ -16,10 +16,11 @@ from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
-from openrds.hosts.user import ServerUser
 from openrds.operations.backup_schedule import look_after_backups, stop_unwanted, tidy_backups
+from openrds.operations.handing_over import take_back_folders
 from openrds.operations.hang_watch import HangWatch
 from openrds.operations.monitor import Monitor, tidy_servers
+from openrds.operations.owners import Owners
 from openrds.operations.registry import OPERATIONS, SCHEDULED
 from openrds.operations.replication_watch import watch_replication
 from openrds.operations.resources import Resources
@@ -27,7 +28,7 @@ from openrds.operations.scheduling import Scheduler, forget_ended
 from openrds.operations.start_instance import start_overdue
 from openrds.operations.volume_watch import VolumeWatch
 from openrds.service import child
-from openrds.service.means import choose_limits, choose_volumes
+from openrds.service.means import choose_limits, choose_users, choose_volumes
 from openrds.store.database import Store
 from openrds.store.queries import Queries
 from openrds.tasks.counting import add_changes
@@ -65,23 +66,24 @@ _SPARE_THREADS = 14
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
     """The means of this host, as the settings describe them."""
-    user = ServerUser.choose(settings.os_user)
+    users = choose_users(settings)
     limits = choose_limits(settings)
     postgresql = PostgreSQL(
-        settings.data_dir, user, settings.engine_dirs, settings.spare_data_dirs, limits=limits
+        settings.data_dir, users, settings.engine_dirs, settings.spare_data_dirs, limits=limits
     )
-    backups = BackupFolders(settings.backups_dir, user)
+    backups = BackupFolders(settings.backups_dir)
     backups.make_root()
     return Resources(
         store=store,
         settings=settings,
+        owners=Owners(store, settings.host, users),
         engines={postgresql.name: postgresql},
-        volumes=choose_volumes(settings, user),
+        volumes=choose_volumes(settings),
         limits=limits,
         backups=backups,
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
-        forwarder=choose_forwarder(settings.forwarding, settings.data_dir, user),
+        forwarder=choose_forwarder(settings.forwarding, settings.data_dir, users.forwarder),
     )
 
 
@@ -127,6 +129,7 @@ async def work(brief: child.Brief) -> None:
         resources = build_resources(store, settings, brief.socket_root)
         register_host(resources)
         attach_volumes(resources)
+        take_back_folders(resources)
         worker = Worker(
             store,
             queue,

@@ -12,6 +12,7 @@ from openrds.engines.postgresql.configuration import SEGMENT_BYTES, archive_comm
 from openrds.engines.postgresql.control import parse_position
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.protocol import NodeSpec
+from openrds.hosts.user import ServerUser
 
 SEGMENT = re.compile(r"[0-9A-F]{24}")
 TIMELINE_DIGITS = 8
@@ -34,9 +35,11 @@ def archive_remains(node: NodeSpec, forks: Forks, programs: Programs) -> None:
     Raises:
         EngineError: it cannot be put there.
     """
-    for path in sorted((node.data_dir / "pg_wal").glob("*")):
-        if _leads_on(path.name, forks) and not (node.archive / path.name).exists():
-            programs.run(("sh", "-c", _archive_command(node.archive, path.name)), folder=node.data_dir)
+    with node.user.acting():
+        names = sorted(path.name for path in (node.data_dir / "pg_wal").glob("*"))
+    for name in names:
+        if _leads_on(name, forks) and not (node.archive / name).exists():
+            programs.run(("sh", "-c", _archive_command(node.archive, name)), node.user, folder=node.data_dir)
 
 
 def _archive_command(archive: Path, name: str) -> str:
@@ -47,14 +50,10 @@ def _archive_command(archive: Path, name: str) -> str:
 
 def goes_on_from(archive: Path, position: str) -> bool:
     """Whether the archive has each segment from one on to the newest there is, along the newest timeline's history."""
-    names = (
-        {path.name for path in archive.iterdir() if SEGMENT.fullmatch(path.name)}
-        if archive.exists()
-        else set()
-    )
+    names = {path.name for path in archive.glob("*") if SEGMENT.fullmatch(path.name)}
     newest = max(names, default=position)
     history = archive / f"{newest[:TIMELINE_DIGITS]}.history"
-    forks = read_history(history.read_text()) if history.exists() else {}
+    forks = read_history(ServerUser.owning(archive).read(history).decode()) if history.exists() else {}
     wanted = range(_number(position), _number(newest) + 1) if names else ()
     return all(_name(number, forks, int(newest[:TIMELINE_DIGITS], 16)) in names for number in wanted)
 

@@ -1,4 +1,4 @@
-"""Programs that come with a server, such as pg_basebackup and pg_dump, run as the user that servers run as."""
+"""Programs that come with a server, such as pg_basebackup and pg_dump, run as the user that it runs as."""
 
 import signal
 import subprocess
@@ -23,7 +23,6 @@ _END_SECONDS = 10.0
 class Programs:
     """`installations` are those of the host: what one lacks, a newer one may have."""
 
-    user: ServerUser
     installations: Callable[[], Iterable[Installation]] = tuple
 
     def path(self, name: str, installation: Installation) -> Path:
@@ -41,16 +40,20 @@ class Programs:
             "version or a newer one"
         )
 
-    def works(self, program: Path) -> bool:
+    def works(self, program: Path, user: ServerUser) -> bool:
         """Whether a program runs here at all."""
         try:
-            self.run([program, "--version"])
+            self.run([program, "--version"], user)
         except EngineError:
             return False
         return True
 
     def run(
-        self, command: Sequence[str | Path], node: NodeSpec | None = None, folder: Path = Path("/")
+        self,
+        command: Sequence[str | Path],
+        user: ServerUser,
+        node: NodeSpec | None = None,
+        folder: Path = Path("/"),
     ) -> str:
         """Run a program to its end and return what it printed.
 
@@ -69,7 +72,7 @@ class Programs:
                 cwd=folder,
                 env=environment(node),
                 check=False,
-                **self.user.identity(),
+                **user.identity(),
             )
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineError(f"{name} could not be run: {error}") from error

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import pwd
 import signal
 import socket
 import time
@@ -17,9 +16,9 @@ from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts import processes
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
+from openrds.hosts.folders import make_home
 from openrds.hosts.limits import Limit, Limits, NoLimits
 from openrds.hosts.processes import Process, wait_until
-from openrds.hosts.user import ServerUser
 
 logger = logging.getLogger(__name__)
 
@@ -50,14 +49,12 @@ class PostgreSQLServer:
     def __init__(
         self,
         node: NodeSpec,
-        user: ServerUser,
         programs: Programs | None = None,
         limits: Limits | None = None,
         start_seconds: float = 600.0,
     ) -> None:
         self.node = node
-        self._user = user
-        self._programs = programs or Programs(user)
+        self._programs = programs or Programs()
         self._limits = limits or NoLimits()
         self._start_seconds = start_seconds
         self._record = node.folder / processes.RECORD
@@ -71,11 +68,9 @@ class PostgreSQLServer:
         """
         self._require_data()
         self._make_folders()
-        os_users = ("root", self._user.name, pwd.getpwuid(os.geteuid()).pw_name)
         for name, text in (
             ("postgresql.conf", self._settings()),
             ("pg_hba.conf", configuration.pg_hba_conf()),
-            ("pg_ident.conf", configuration.pg_ident_conf(os_users)),
         ):
             self._write(self.node.data_dir / name, text, durable=self._durable)
         if self.node.upstream is not None:
@@ -113,7 +108,7 @@ class PostgreSQLServer:
         if process is not None and postmaster.status_of(self.node, process) == "stopping":
             self.stop()
             process = None
-        log = postmaster.LogTail(configuration.log_folder(self.node))
+        log = postmaster.LogTail(self.node)
         self._await_up(process or self._spawn(), log)
 
     def stop(self) -> None:
@@ -192,7 +187,8 @@ class PostgreSQLServer:
             EngineError: a file cannot be removed.
         """
         try:
-            _remove_older(configuration.log_folder(self.node), max(keep_days, _LOG_DAYS))
+            with self.node.user.acting():
+                _remove_older(configuration.log_folder(self.node), max(keep_days, _LOG_DAYS))
         except OSError as error:
             raise self._error(str(error)) from error
 
@@ -221,7 +217,7 @@ class PostgreSQLServer:
         if process is None:
             process = postmaster.running_on(self.node)
             if process is not None:
-                processes.write_record(self._record, process, self._user, _STOP_SIGNALS)
+                processes.write_record(self._record, process, _STOP_SIGNALS)
         return process
 
     def _spawn(self) -> Process:
@@ -236,7 +232,7 @@ class PostgreSQLServer:
                 command,
                 self._record,
                 log,
-                user=self._user,
+                user=self.node.user,
                 env=_ENVIRONMENT,
                 stop_signals=_STOP_SIGNALS,
                 admit=self._admit,
@@ -281,7 +277,9 @@ class PostgreSQLServer:
         postmaster.forget_dead(self.node)
         program = self.node.installation.bin_dir / postmaster.PROGRAM
         try:
-            self._programs.run([program, "--check", "-D", self.node.data_dir, "-c", "shared_buffers=128kB"])
+            self._programs.run(
+                [program, "--check", "-D", self.node.data_dir, "-c", "shared_buffers=128kB"], self.node.user
+            )
         except EngineError as error:
             logger.warning("shared memory of the killed server on %s is left: %s", self.node.data_dir, error)
 
@@ -300,7 +298,7 @@ class PostgreSQLServer:
         """
         for remains in self.node.folder.glob(f".{path.name}.*"):
             remains.unlink(missing_ok=True)
-        self._user.write(path, text, durable=durable, drafts=self.node.folder)
+        self.node.user.write(path, text, durable=durable, drafts=self.node.folder)
 
     def _require_data(self) -> None:
         if not is_data_directory(self.node.data_dir):
@@ -311,10 +309,9 @@ class PostgreSQLServer:
         if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
             raise self._error(f"the path of its socket is longer than {_SOCKET_PATH_BYTES} bytes: {path}")
         try:
-            self._user.make_folder(self.node.socket_dir, 0o750)
-            self._user.make_folder(self.node.archive.parent)
-            self._user.make_folder(self.node.archive)
-            self._user.make_folder(configuration.log_folder(self.node))
+            make_home(self.node.archive.parent)
+            for folder in (self.node.socket_dir, self.node.archive, configuration.log_folder(self.node)):
+                self.node.user.make_folder(folder)
         except HostError as error:
             raise self._error(str(error)) from error
 
