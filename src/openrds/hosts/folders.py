@@ -182,10 +182,15 @@ def _walk(folder: Path) -> Iterator[tuple[int, list[str]]]:
     if not stat.S_ISDIR(folder.lstat().st_mode):
         raise NotADirectoryError(errno.ENOTDIR, "Not a directory", str(folder))
     try:
-        for _, _, files, descriptor in os.fwalk(folder):
+        for _, _, files, descriptor in os.fwalk(folder, onerror=_unless_gone):
             yield descriptor, files
     except RecursionError:
         raise HostError(f"{folder} has folders in folders beyond measure.") from None
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _sync_file(name: str, folder: int) -> None:

@@ -243,6 +243,8 @@ def stop_recorded(record: Path, seconds: float = 60.0) -> bool:
 
 def records_below(folder: Path) -> Iterator[Path]:
     """The records of all servers in a folder, at any depth, but not inside a data directory. No link is followed."""
+    if not folder.is_dir():
+        return
     for place, folders, files, _ in os.fwalk(folder):
         folders[:] = [name for name in folders if name != DATA]
         if RECORD in files:
