@@ -348,9 +348,7 @@ def test_two_takers_never_share_a_reserve(trial):
     nodes = [trial.node() for _ in range(4)]
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for node, done in [
-            (node, pool.submit(trial.engine.initialise, trial.installation, node.data_dir)) for node in nodes
-        ]:
+        for node, done in [(node, pool.submit(trial.engine.initialise, node)) for node in nodes]:
             done.result()
             assert node.data_dir.is_dir()
 

@@ -105,6 +105,13 @@ def read(path: Path, most: int = MOST_BYTES) -> bytes:
     return content
 
 
+def regular_files(folder: Path) -> list[Path]:
+    """Those that are in a folder themselves; none where there is no such folder."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        return [Path(entry.path) for entry in entries if entry.is_file(follow_symlinks=False)]
+    return []
+
+
 def make_durable(folder: Path, *, tree: bool = True) -> None:
     """Return once a folder, or with `tree` everything in it, is on disk."""
     for descriptor, files in _walk(folder) if tree else _top(folder):

@@ -8,6 +8,7 @@ record can stop the server without knowing what it is. The record is ours: the s
 
 import contextlib
 import os
+import secrets
 import select
 import signal
 import subprocess
@@ -26,6 +27,8 @@ RECORD = "process"
 #: A data directory is called so in whatever folder a server has; none has a record in it.
 DATA = "data"
 
+#: As in `nodes/ID/restoring/` of a data directory.
+_DEEPEST_RECORD = 3
 _KILL_SECONDS = 10.0
 #: A record is one line.
 _MOST_BYTES = 1024
@@ -222,8 +225,9 @@ def write_record(
 ) -> None:
     """Record a process, whole or not at all; its folder is ours, so that nobody else can."""
     signals = ",".join(str(int(number)) for number in stop_signals)
-    draft = record.with_name(f".{record.name}.{process.pid}")
-    draft.write_text(f"{process.pid} {process.started} {_boot_id()} {signals}\n")
+    draft = record.with_name(f".{record.name}.{secrets.token_hex(4)}")
+    with draft.open("x") as file:
+        file.write(f"{process.pid} {process.started} {_boot_id()} {signals}\n")
     draft.replace(record)
 
 
@@ -242,11 +246,15 @@ def stop_recorded(record: Path, seconds: float = 60.0) -> bool:
 
 
 def records_below(folder: Path) -> Iterator[Path]:
-    """The records of all servers in a folder, at any depth, but not inside a data directory. No link is followed."""
+    """The records of all servers in a folder, so far as we put them, but not inside a data directory.
+
+    No link is followed.
+    """
     if not folder.is_dir():
         return
     for place, folders, files, _ in os.fwalk(folder):
-        folders[:] = [name for name in folders if name != DATA]
+        is_deep = len(Path(place).relative_to(folder).parts) >= _DEEPEST_RECORD
+        folders[:] = [name for name in folders if name != DATA and not is_deep]
         if RECORD in files:
             yield Path(place) / RECORD
 

@@ -78,7 +78,8 @@ class DataDirectories:
 
     def owners(self, installation: Installation) -> list[int]:
         """Whose the spares are: an instance that gets such an id need not wait for one to be handed over."""
-        return [spare.lstat().st_uid for spare in self.ready(installation)]
+        owners = (_owner(spare) for spare in self.ready(installation))
+        return [owner.uid for owner in owners if owner is not None]
 
     def _take(self, node: NodeSpec) -> bool:
         """Of several that want the same spare, one gets it: a rename succeeds once."""
@@ -169,13 +170,23 @@ class DataDirectories:
         make_durable(target.parent, tree=False)
 
 
-def _belongs(folder: Path, user: ServerUser) -> bool:
-    return os.geteuid() != 0 or ServerUser.owning(folder).uid == user.uid
+def _owner(spare: Path) -> ServerUser | None:
+    """None where somebody has taken it meanwhile."""
+    try:
+        return ServerUser.owning(spare)
+    except FileNotFoundError:
+        return None
+
+
+def _belongs(spare: Path, user: ServerUser) -> bool:
+    owner = _owner(spare)
+    return owner is not None and owner.uid == user.uid
 
 
 def _hand_over(folder: Path, user: ServerUser) -> None:
-    if not _belongs(folder, user):
-        user.take_over(folder, ServerUser.owning(folder).uid)
+    owner = ServerUser.owning(folder)
+    if owner.uid != user.uid:
+        user.take_over(folder, owner.uid)
 
 
 def _move(spare: Path, node: NodeSpec) -> None:

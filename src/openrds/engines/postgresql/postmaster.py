@@ -7,7 +7,7 @@ from pathlib import Path
 
 from openrds.engines.postgresql.configuration import log_folder, socket_path
 from openrds.engines.protocol import NodeSpec
-from openrds.hosts.folders import open_file
+from openrds.hosts.folders import open_file, regular_files
 from openrds.hosts.processes import Process, pid_is_free
 from openrds.hosts.user import ServerUser
 
@@ -72,20 +72,21 @@ class LogTail:
     def __init__(self, node: NodeSpec) -> None:
         self._folder, self._user = log_folder(node), node.user
         with self._user.acting():
-            self._sizes = {path: path.stat().st_size for path in self._files()}
+            self._sizes = {path: path.lstat().st_size for path in self._files()}
 
     def last_lines(self, count: int = 10) -> str:
         """Those of the file written last come last."""
         with self._user.acting():
-            files = sorted(self._files(), key=lambda path: path.stat().st_mtime_ns)
+            files = sorted(self._files(), key=lambda path: path.lstat().st_mtime_ns)
             lines = [line for path in files for line in self._new_text(path).splitlines() if line.strip()]
         return "\n".join(lines[-count:])
 
     def _files(self) -> list[Path]:
-        return [path for path in self._folder.glob("*.log") if path.is_file() and not path.is_symlink()]
+        return [path for path in regular_files(self._folder) if path.suffix == ".log"]
 
     def _new_text(self, path: Path) -> str:
-        with open_file(path) as file:
+        with contextlib.suppress(OSError), open_file(path) as file:  # it may have been replaced
             end = os.fstat(file.fileno()).st_size
             file.seek(max(self._sizes.get(path, 0), end - _TAIL_BYTES))
             return file.read(_TAIL_BYTES).decode(errors="replace")
+        return ""

@@ -16,7 +16,7 @@ from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts import processes
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
-from openrds.hosts.folders import make_home
+from openrds.hosts.folders import make_home, regular_files
 from openrds.hosts.limits import Limit, Limits, NoLimits
 from openrds.hosts.processes import Process, wait_until
 
@@ -323,9 +323,7 @@ class PostgreSQLServer:
 def _remove_older(folder: Path, days: int) -> None:
     """The newest file stays, however old: the server may be writing to it."""
     oldest = time.time() - days * _DAY_SECONDS
-    files = sorted(
-        (path for path in folder.glob("*") if path.is_file()), key=lambda path: path.stat().st_mtime
-    )
+    files = sorted(regular_files(folder), key=lambda path: path.lstat().st_mtime)
     for path in files[:-1]:
-        if path.stat().st_mtime < oldest:
+        if path.lstat().st_mtime < oldest:
             path.unlink(missing_ok=True)
