@@ -131,8 +131,8 @@ def test_a_damaged_copy_is_no_backup(trial, monkeypatch):
     server = trial.started()
     run = type(trial.engine.backups.programs).run
 
-    def run_and_damage(programs, command, user, node=None, *where):
-        output = run(programs, command, user, node, *where)
+    def run_and_damage(programs, command, user, node=None, *where, **more):
+        output = run(programs, command, user, node, *where, **more)
         if node is not None:
             (folder / "data" / "global" / "pg_filenode.map").write_bytes(b"")
         return output

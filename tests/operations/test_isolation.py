@@ -164,12 +164,9 @@ PLANTS = {
 }
 #: Below the folder of the node; what openrds reads, writes, or removes there.
 TARGETS = (
-    "data/postmaster.pid",
-    "data/postgresql.conf",
-    "data/pg_hba.conf",
-    "data/standby.signal",
-    "log/startup.log",
-    "log/postgresql-0.log",
+    ("data/postmaster.pid",),
+    ("data/postgresql.conf", "data/pg_hba.conf", "data/standby.signal", "log/postgresql-0.log"),
+    ("log/startup.log",),
 )
 
 
@@ -181,12 +178,12 @@ def test_what_a_server_leaves_in_its_folders_harms_nobody_else(
     one, _ = places
     one.server.start()
     uid, said = one.uid, []
-    for target in TARGETS:
-        path = one.folder / target
+    for targets in TARGETS:
         one.server.stop()
         try:
-            planted = run_as(uid, PLANTS[plant], path, treasure / "a")
-            assert planted.returncode == 0, planted.stderr
+            for target in targets:
+                planted = run_as(uid, PLANTS[plant], one.folder / target, treasure / "a")
+                assert planted.returncode == 0, planted.stderr
             server = one.server
             server._start_seconds = 3.0  # a PostgreSQL whose own files are FIFOs waits for ever
             for act in (server.configure, lambda server=server: server.tidy(1), server.start, server.stop):
@@ -194,7 +191,8 @@ def test_what_a_server_leaves_in_its_folders_harms_nobody_else(
                     act()
         finally:
             processes.stop_recorded(one.folder / processes.RECORD)
-            run_as(uid, 'rm -rf "$1"', path)
+            for target in targets:
+                run_as(uid, 'rm -rf "$1"', one.folder / target)
     one.server.configure()
     one.server.start()
 

@@ -42,8 +42,8 @@ class Size(TypedDict):
 class Resources:
     """The means of one host's worker.
 
-    `owners` are whom the servers run as. `socket_root` is a short folder for their sockets; `spare_taken` tells that
-    the pools may want refilling.
+    `owners` are whom the servers run as, `memory_mb` is what this host has for all of them. `socket_root` is a short
+    folder for their sockets; `spare_taken` tells that the pools may want refilling.
     """
 
     store: Store
@@ -55,6 +55,7 @@ class Resources:
     addresses: AddressPool
     socket_root: Path
     forwarder: Forwarder
+    memory_mb: int
     limits: Limits = field(default_factory=NoLimits)
     spare_taken: threading.Event = field(default_factory=threading.Event)
     _routing: threading.Lock = field(default_factory=threading.Lock)
@@ -128,7 +129,7 @@ class Resources:
             archive=self.backups.archive(instance["id"]),
             address=str(node["address"]) if node["address"] else "",
             port=instance["port"],
-            **size_of(flavor_of(instance)),
+            **self.size_of(flavor_of(instance)),
             time_zone=instance["time_zone"],
             read_only=instance["storage_full"],
         )
@@ -141,6 +142,12 @@ class Resources:
             return engine.spare_owners(self.installation(engine.name, instance["version"]))
 
         return self.owners.of(family_of(instance), spares)
+
+    def size_of(self, flavor: Flavor) -> Size:
+        """By the setting `flavors`, one that this host could not hold is as large as the host."""
+        scaled = self.settings.flavors == "scaled"
+        memory_mb = min(flavor.memory_mb, self.memory_mb) if scaled else flavor.memory_mb
+        return Size(memory_mb=memory_mb, vcpus=flavor.vcpus)
 
     def start(self, server: Server) -> None:
         """Start a server as its node is to be now, on its volume in its place."""
@@ -221,10 +228,6 @@ def flavor_of(instance: Row) -> Flavor:
     flavor = find_flavor(EngineName(instance["engine"]), instance["flavor_ref"])
     assert flavor is not None, "an instance was accepted with a flavor that does not exist"
     return flavor
-
-
-def size_of(flavor: Flavor) -> Size:
-    return Size(memory_mb=flavor.memory_gb * 1024, vcpus=flavor.vcpus)
 
 
 def set_status(

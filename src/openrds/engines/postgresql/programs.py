@@ -54,10 +54,12 @@ class Programs:
         user: ServerUser,
         node: NodeSpec | None = None,
         folder: Path = Path("/"),
+        seconds: float | None = None,
     ) -> str:
         """Run a program to its end and return what it printed.
 
-        With a node, it connects to its server. The folder is where it works, and where `end` finds it again.
+        With a node, it connects to its server. The folder is where it works, and where `end` finds it again. It is
+        ended after so many seconds.
 
         Raises:
             EngineError: it failed; the message ends with the last lines of what it printed.
@@ -72,6 +74,7 @@ class Programs:
                 cwd=folder,
                 env=environment(node),
                 check=False,
+                timeout=seconds,
                 **user.identity(),
             )
         except (OSError, subprocess.SubprocessError) as error:

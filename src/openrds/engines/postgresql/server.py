@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
 _STOP_SECONDS = 60.0
 _ORPHAN_SECONDS = 10.0
+#: It reads files that the server could have made into what is never read to its end.
+_CHECK_SECONDS = 20.0
 _DAY_SECONDS = 86400.0
 _LOG_DAYS = 7
 _CONNECT_SECONDS = 5.0
@@ -276,10 +278,9 @@ class PostgreSQLServer:
             return
         postmaster.forget_dead(self.node)
         program = self.node.installation.bin_dir / postmaster.PROGRAM
+        command = (program, "--check", "-D", self.node.data_dir, "-c", "shared_buffers=128kB")
         try:
-            self._programs.run(
-                [program, "--check", "-D", self.node.data_dir, "-c", "shared_buffers=128kB"], self.node.user
-            )
+            self._programs.run(command, self.node.user, seconds=_CHECK_SECONDS)
         except EngineError as error:
             logger.warning("shared memory of the killed server on %s is left: %s", self.node.data_dir, error)
 
