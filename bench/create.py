@@ -4,23 +4,23 @@ By hand: initdb with the same options, start on an address of its own, first que
 run follow each other in turn, and a ratio is the median of the ratios of neighbours.
 """
 
-import shutil
 import signal
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 
 from bench.figures import Figure, spread
+from bench.hand import folder_of
 from bench.pool import await_full_pool
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import Installation
 from openrds.hosts import processes
 from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 from support.service import PASSWORD, ServiceUnderTest, running_service
 
 ROUNDS = 9
@@ -59,26 +59,17 @@ def measure() -> Iterator[Figure]:
 
 def installation_of(service: ServiceUnderTest) -> Installation:
     """The version that instances get by default, the newest."""
-    return PostgreSQL(service.data_dir, ServerUser.choose()).installations()[-1]
+    return PostgreSQL(service.data_dir, ServerUsers.choose(service.data_dir)).installations()[-1]
 
 
 def by_hand(installation: Installation) -> float:
-    with folder_of_servers() as root:
+    user = ServerUser.choose()
+    with folder_of(user) as root:
         begun = time.perf_counter()
         server = serve_by_hand(installation, root, "127.126.0.1")
         took = time.perf_counter() - begun
         server.stop((signal.SIGINT,))
         return took
-
-
-@contextmanager
-def folder_of_servers() -> Iterator[Path]:
-    root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
-    ServerUser.choose().own(root)
-    try:
-        yield root
-    finally:
-        shutil.rmtree(root)
 
 
 def serve_by_hand(installation: Installation, root: Path, address: str) -> processes.Process:
@@ -95,7 +86,7 @@ def serve_by_hand(installation: Installation, root: Path, address: str) -> proce
             "--data-checksums",
             "--auth=trust",
         ],
-        root / "initdb",
+        root.parent / f"{root.name}.initdb",
         root / "initdb.log",
         user=user,
         env=_ENVIRONMENT,
@@ -103,7 +94,7 @@ def serve_by_hand(installation: Installation, root: Path, address: str) -> proce
     assert initdb.wait(600)
     server = processes.spawn(
         [installation.bin_dir / "postgres", "-D", root / "data", "-h", address, "-k", root],
-        root / "process",
+        root.parent / f"{root.name}.process",
         root / "log",
         user=user,
         env=_ENVIRONMENT,

@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from bench.create import first_query, folder_of_servers, installation_of, serve_by_hand
+from bench.create import first_query, installation_of, serve_by_hand
 from bench.figures import Figure, spread
+from bench.hand import folder_of
 from openrds.engines.protocol import Installation
 from openrds.hosts.user import ServerUser
 from support.service import PASSWORD, ServiceUnderTest, fresh, running_service
@@ -38,12 +39,11 @@ def measure() -> Iterator[Figure]:
 
 def _by_hand(installation: Installation) -> float:
     with contextlib.ExitStack() as stack:
-        root = stack.enter_context(folder_of_servers())
+        user = ServerUser.choose()
+        places = [stack.enter_context(folder_of(user)) for _ in range(CREATIONS)]
 
         def serve(number: int) -> None:
-            place = root / str(number)
-            ServerUser.choose().make_folder(place)
-            server = serve_by_hand(installation, place, f"127.126.1.{number}")
+            server = serve_by_hand(installation, places[number - 1], f"127.126.1.{number}")
             stack.callback(server.stop, (signal.SIGINT,))
 
         begun = time.perf_counter()

@@ -6,11 +6,9 @@ primary, pg_promote and a look each millisecond. Outages are seen by a client th
 
 import itertools
 import os
-import shutil
 import signal
 import statistics
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,12 +19,14 @@ from typing import Any
 import psycopg
 
 from bench.figures import Figure, spread
+from bench.hand import folder_of
 from bench.pool import await_full_pool
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import Installation
 from openrds.hosts import processes
 from openrds.hosts.processes import wait_until
 from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 from support.service import ServiceUnderTest, fresh, running_service, wait_for
 from support.writer import Writer
 
@@ -42,7 +42,7 @@ _SETTINGS = "wal_retrieve_retry_interval = '100ms'\nmax_connections = 200\nshare
 
 def measure() -> Iterator[Figure]:
     with running_service(spare_data_dirs="1") as service:
-        installation = PostgreSQL(service.data_dir, ServerUser.choose()).installations()[-1]
+        installation = PostgreSQL(service.data_dir, ServerUsers.choose(service.data_dir)).installations()[-1]
         yield from _creation(service, installation)
         yield from _switchover(service, installation)
         yield from _class_change(service)
@@ -230,7 +230,7 @@ class BarePair:
 
     def stop(self) -> None:
         for number in (0, 1):
-            processes.stop_recorded(self.root / f"process{number}")
+            processes.stop_recorded(self.root.parent / f"process{number}")
 
     def _start(self, number: int) -> None:
         processes.spawn(
@@ -243,7 +243,7 @@ class BarePair:
                 "-k",
                 "",
             ],
-            self.root / f"process{number}",
+            self.root.parent / f"process{number}",
             self.root / "log",
             user=self.user,
             env=_ENVIRONMENT,
@@ -251,7 +251,7 @@ class BarePair:
         )
 
     def _process(self, number: int) -> processes.Process:
-        process = processes.find(self.root / f"process{number}")
+        process = processes.find(self.root.parent / f"process{number}")
         assert process is not None
         return process
 
@@ -281,12 +281,10 @@ class BarePair:
 def bare_pair(installation: Installation) -> Iterator[BarePair]:
     """With a ready data directory, as the service has one in its pool."""
     user = ServerUser.choose()
-    root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
-    user.own(root)
-    pair = BarePair(installation, root, user)
-    try:
-        pair.prepare()
-        yield pair
-    finally:
-        pair.stop()
-        shutil.rmtree(root)
+    with folder_of(user) as root:
+        pair = BarePair(installation, root, user)
+        try:
+            pair.prepare()
+            yield pair
+        finally:
+            pair.stop()

@@ -6,11 +6,9 @@ table of the same instance from the same backup and log, in turn; a ratio is the
 """
 
 import datetime as dt
-import shutil
 import signal
 import statistics
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,9 +18,11 @@ from typing import Any
 import psycopg
 
 from bench.figures import Figure, spread
+from bench.hand import folder_of
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.hosts import processes
 from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 from support.service import PASSWORD, ServiceUnderTest, fresh, running_service, wait_for
 
 ROUNDS = 5
@@ -113,18 +113,16 @@ def _by_service(accident: Accident) -> None:
 
 
 def _by_hand(accident: Accident) -> None:
-    user = ServerUser.choose()
-    root = Path(tempfile.mkdtemp(prefix="ords-", dir="/tmp"))
-    user.own(root)
-    bin_dir = PostgreSQL(accident.service.data_dir, user).installations()[-1].bin_dir
-    try:
+    user = ServerUser.owning(accident.archive)
+    users = ServerUsers.choose(accident.service.data_dir)
+    bin_dir = PostgreSQL(accident.service.data_dir, users).installations()[-1].bin_dir
+    with folder_of(user) as root:
         _archive(accident)
         subprocess.run(["cp", "-a", accident.backup / "data", root / "data"], check=True)
-        (root / "data" / "recovery.signal").touch()
-        user.own(root / "data" / "recovery.signal")
+        user.write(root / "data" / "recovery.signal", "")
         server = processes.spawn(
             [bin_dir / "postgres", "-D", root / "data", *_options(accident, root)],
-            root / "process",
+            root.parent / "process",
             root / "log",
             user=user,
             env=_ENVIRONMENT,
@@ -132,8 +130,6 @@ def _by_hand(accident: Accident) -> None:
         _rename(root)
         _load(bin_dir, root, accident.sockets)
         server.stop((signal.SIGQUIT,))
-    finally:
-        shutil.rmtree(root)
 
 
 def _archive(accident: Accident) -> None:

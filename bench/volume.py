@@ -18,7 +18,6 @@ from bench.figures import Figure, spread
 from bench.pool import await_full_pool
 from openrds.hosts import mounts
 from openrds.hosts.images import ImageVolumes, detach
-from openrds.hosts.user import ServerUser
 from openrds.hosts.volumes import FolderVolumes
 from support.means import WHY_NO_IMAGES
 from support.service import PASSWORD, ServiceUnderTest, fresh, running_service
@@ -90,7 +89,7 @@ def _image() -> Iterator[ImageVolumes]:
     with tempfile.TemporaryDirectory(prefix="ords-", dir="/tmp") as folder:
         root = Path(folder)
         root.chmod(0o711)
-        volumes = ImageVolumes(root / "images", FolderVolumes(root / "nodes", ServerUser.choose()))
+        volumes = ImageVolumes(root / "images", FolderVolumes(root / "nodes"))
         try:
             volumes.create("by-hand", _FIRST_SIZE)
             assert mounts.mounted_at(volumes.path("by-hand"))

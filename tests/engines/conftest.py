@@ -20,8 +20,10 @@ from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
 from openrds.hosts.addresses import port_is_free
+from openrds.hosts.folders import make_home
 from openrds.hosts.processes import RECORD, find, records_below, stop_recorded, wait_until
 from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 from openrds.hosts.volumes import FolderVolumes
 from support.children import child_named
 from support.folders import short_folder
@@ -43,8 +45,8 @@ class PostgreSQLDialect:
     buffers_mb = "SELECT setting::bigint * 8 / 1024 FROM pg_settings WHERE name = 'shared_buffers'"
     connections = "SELECT setting::int FROM pg_settings WHERE name = 'max_connections'"
 
-    def build(self, data_dir: Path, user: ServerUser, spares: int = 0) -> PostgreSQL:
-        return PostgreSQL(data_dir, user, spare_data_dirs=spares)
+    def build(self, data_dir: Path, spares: int = 0) -> PostgreSQL:
+        return PostgreSQL(data_dir, users(), spare_data_dirs=spares)
 
     def query(
         self, node: NodeSpec, statement: str, *, user="root", password=PASSWORD, database="postgres"
@@ -89,19 +91,46 @@ def home() -> Path:
 
 
 @cache
+def users() -> ServerUsers:
+    return ServerUsers.choose(home())
+
+
+@cache
+def instance_user() -> ServerUser:
+    """Whom all servers of the tests run as, so that their data directories can be copies of one."""
+    return users().any()
+
+
+@cache
 def engine_of(name: str) -> Engine:
     data_dir = home() / name
     data_dir.mkdir(mode=0o711)
-    return DIALECTS[name].build(data_dir, ServerUser.choose())
+    return DIALECTS[name].build(data_dir)
 
 
 @cache
 def template_of(installation: Installation) -> Path:
     folder = home() / f"template-{installation.engine}-{installation.version}"
-    ServerUser.choose().make_folder(folder)
-    data_dir = folder / "data"
-    engine_of(installation.engine.value).initialise(installation, data_dir)
-    return data_dir
+    make_home(folder)
+    engine_of(installation.engine.value).initialise(node_of(installation, folder))
+    return folder / "data"
+
+
+def node_of(installation: Installation, folder: Path, **changes: Any) -> NodeSpec:
+    """The node of a folder, with nothing to say about its network."""
+    node = NodeSpec(
+        node_id=folder.name,
+        user=instance_user(),
+        installation=installation,
+        folder=folder,
+        socket_dir=folder / "s",
+        archive=folder / "archive",
+        address="",
+        port=5432,
+        memory_mb=2048,
+        vcpus=1,
+    )
+    return replace(node, **changes)
 
 
 @cache
@@ -136,17 +165,14 @@ class Trial:
 
     def node(self, **changes: Any) -> NodeSpec:
         name = f"n{secrets.token_hex(3)}"
-        folder = FolderVolumes(self.folder / "instances", self.user).create(name, 40)
-        node = NodeSpec(
-            node_id=name,
-            installation=self.installation,
-            folder=folder,
+        make_home(self.folder / "s")
+        node = node_of(
+            self.installation,
+            FolderVolumes(self.folder / "instances").create(name, 40),
             socket_dir=self.folder / "s" / name,
             archive=self.folder / "archives" / name / "wal",
             address=free_address(self.dialect.port),
             port=self.dialect.port,
-            memory_mb=2048,
-            vcpus=1,
         )
         return replace(node, **changes)
 
@@ -155,7 +181,7 @@ class Trial:
         if self.copies:
             subprocess.run(["cp", "-a", template_of(self.installation), node.data_dir], check=True)
         else:
-            self.engine.initialise(self.installation, node.data_dir)
+            self.engine.initialise(node)
         server = self.engine.server(node)
         server.configure()
         return server
@@ -185,7 +211,7 @@ class Trial:
     def with_reserve(self, spares: int) -> "Trial":
         data_dir = self.folder / "reserve"
         data_dir.mkdir(mode=0o711)
-        engine = self.dialect.build(data_dir, self.user, spares)
+        engine = self.dialect.build(data_dir, spares)
         engine.installations = lambda: (self.installation,)  # type: ignore[method-assign] # not of all versions
         return replace(self, engine=engine, copies=False)
 
@@ -195,7 +221,7 @@ def trial_of(name: str, installation: Installation) -> Iterator[Trial]:
     folder = home() / secrets.token_hex(3)
     folder.mkdir(mode=0o711)
     try:
-        yield Trial(DIALECTS[name], installation, engine_of(name), folder, ServerUser.choose())
+        yield Trial(DIALECTS[name], installation, engine_of(name), folder, instance_user())
     finally:
         left = end_all(folder)
         shutil.rmtree(folder)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from openrds.engines.protocol import DatabaseCopy, EngineError, RestorePoint, TableCopy
+from openrds.hosts.folders import make_home
 
 pytestmark = pytest.mark.grouped_by("installed")
 
@@ -17,7 +18,7 @@ MARK, OTHER_MARK, THIRD_MARK = (digit * 32 for digit in "012")
 
 def backed_up(trial, server, name="backup"):
     folder = trial.folder / name
-    trial.user.make_folder(folder)
+    make_home(folder)
     return folder, trial.engine.backups.back_up(server.node, folder)
 
 
@@ -130,14 +131,14 @@ def test_a_damaged_copy_is_no_backup(trial, monkeypatch):
     server = trial.started()
     run = type(trial.engine.backups.programs).run
 
-    def run_and_damage(programs, command, node=None, *where):
-        output = run(programs, command, node, *where)
+    def run_and_damage(programs, command, user, node=None, *where, **more):
+        output = run(programs, command, user, node, *where, **more)
         if node is not None:
             (folder / "data" / "global" / "pg_filenode.map").write_bytes(b"")
         return output
 
     folder = trial.folder / "backup"
-    trial.user.make_folder(folder)
+    make_home(folder)
     if trial.installation.version == "12":
         pytest.skip("PostgreSQL 12 writes no manifest of a backup")
     monkeypatch.setattr(type(trial.engine.backups.programs), "run", run_and_damage)

@@ -34,7 +34,7 @@ def test_initialise_again_keeps_what_is_there(trial):
     trial.query(server, "CREATE TABLE kept (x int)")
     server.stop()
 
-    trial.engine.initialise(trial.installation, server.node.data_dir)
+    trial.engine.initialise(server.node)
     server.start()
 
     assert trial.query(server, "SELECT count(*) FROM kept") == 0
@@ -46,15 +46,14 @@ def test_initialise_refuses_a_folder_with_something_else(trial):
     (node.data_dir / "diary").write_text("mine")
 
     with pytest.raises(EngineError, match="not empty"):
-        trial.engine.initialise(trial.installation, node.data_dir)
+        trial.engine.initialise(node)
 
     assert (node.data_dir / "diary").read_text() == "mine"
 
 
 def test_interrupted_initialise_leaves_nothing_that_looks_finished(trial, eventually):
     node = trial.node()
-    arguments = (trial.installation, node.data_dir)
-    child = multiprocessing.get_context("spawn").Process(target=trial.engine.initialise, args=arguments)
+    child = multiprocessing.get_context("spawn").Process(target=trial.engine.initialise, args=(node,))
     child.start()
     eventually(lambda: any(node.folder.iterdir()))
     child.kill()
@@ -62,7 +61,7 @@ def test_interrupted_initialise_leaves_nothing_that_looks_finished(trial, eventu
     child.close()
     assert not node.data_dir.exists()
 
-    trial.engine.initialise(trial.installation, node.data_dir)
+    trial.engine.initialise(node)
     server = trial.engine.server(node)
     server.configure()
     server.start()
@@ -349,9 +348,7 @@ def test_two_takers_never_share_a_reserve(trial):
     nodes = [trial.node() for _ in range(4)]
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        for node, done in [
-            (node, pool.submit(trial.engine.initialise, trial.installation, node.data_dir)) for node in nodes
-        ]:
+        for node, done in [(node, pool.submit(trial.engine.initialise, node)) for node in nodes]:
             done.result()
             assert node.data_dir.is_dir()
 
@@ -364,10 +361,10 @@ def test_a_spare_goes_onto_a_volume_that_is_another_file_system(trial):
     """By a copy, which is taken as far as the disk; what is left of the spare is not offered again."""
     trial = trial.with_reserve(1)
     trial.engine.fill_pool()
-    volumes = ImageVolumes(trial.folder / "images", FolderVolumes(trial.folder / "nodes", trial.user))
+    volumes = ImageVolumes(trial.folder / "images", FolderVolumes(trial.folder / "nodes"))
     try:
         node = replace(trial.node(), folder=volumes.create("one", 1))
-        trial.engine.initialise(trial.installation, node.data_dir)
+        trial.engine.initialise(node)
 
         assert not [path for path in trial.folder.glob("reserve/pool/*/[!.]*") if path.is_dir()]
         assert not list(trial.folder.glob("reserve/pool/*/.taken-*"))

@@ -15,6 +15,7 @@ from openrds.engines.postgresql.datadirs import DataDirectories
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.hosts import processes
 from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 from support.folders import short_folder
 
 pytestmark = pytest.mark.grouped_by("installed")
@@ -170,7 +171,7 @@ def test_verifier_proves_the_password_only():
 
 def test_half_made_spares_are_removed_but_not_those_of_a_living_filler(trial):
     pool = trial.folder / "pool"
-    spares = DataDirectories(pool, trial.user, 2)
+    spares = DataDirectories(pool, ServerUsers.choose(trial.folder), 2)
     place = pool / f"postgresql-{trial.installation.complete_version}"
     fillers = [threading.Thread(target=spares.fill, args=([trial.installation],)) for _ in range(2)]
     place.mkdir(parents=True)
@@ -206,7 +207,7 @@ def only_configured(monkeypatch):
 
 
 def found_in(folders, copies):
-    found = discovery.find_installations(folders, copies, ServerUser.choose())
+    found = discovery.find_installations(folders, copies, ServerUsers.choose(copies))
     return [(installation.complete_version, installation.bin_dir) for installation in found]
 
 

@@ -15,6 +15,14 @@ def user() -> ServerUser:
 
 
 @pytest.fixture
+def own(folder: Path, user: ServerUser) -> Path:
+    """A folder of the user's, in one of ours."""
+    path = folder / "own"
+    user.make_folder(path)
+    return path
+
+
+@pytest.fixture
 def folder(user: ServerUser) -> Iterator[Path]:
     """A folder that the server user can pass through; servers recorded in it are stopped."""
     path = short_folder()

@@ -30,7 +30,7 @@ def start(groups: ControlGroups, folder, user, script: str, limit: Limit) -> pro
     return processes.spawn(
         ["/bin/sh", "-c", script],
         folder / "process",
-        folder / "log",
+        folder / "own" / "log",
         user=user,
         env={"PATH": "/usr/bin:/bin"},
         admit=lambda pid: groups.admit("one", limit, pid),
@@ -40,7 +40,7 @@ def start(groups: ControlGroups, folder, user, script: str, limit: Limit) -> pro
 @needs_cgroups
 def test_a_server_gets_no_more_cpu_than_its_cores(groups, folder, user, tmp_path):
     """Four that are busy share a tenth of a core, which is less than others on the machine would leave them."""
-    user.own(folder)
+    user.make_folder(folder / "own")
     process = start(groups, folder, user, f"for n in 1 2 3 4; do ({BUSY}) & done; wait", Limit(0.1, 512))
     limited = groups.parents.get("cpu", groups.parents.get(""))
     stat = limited / "one" / "cpu.stat"
@@ -53,11 +53,11 @@ def test_a_server_gets_no_more_cpu_than_its_cores(groups, folder, user, tmp_path
 
 @needs_cgroups
 def test_a_server_that_takes_more_memory_than_its_own_is_ended(groups, folder, user):
-    user.own(folder)
+    user.make_folder(folder / "own")
     process = start(groups, folder, user, HUNGRY, Limit(1, 100))
     try:
         assert process.wait(60)
-        log = (folder / "log").read_text()
+        log = (folder / "own" / "log").read_text()
         assert "Killed" in log
     finally:
         end_tree(process)
@@ -66,7 +66,7 @@ def test_a_server_that_takes_more_memory_than_its_own_is_ended(groups, folder, u
 
 @needs_cgroups
 def test_children_are_under_the_limit_too(groups, folder, user):
-    user.own(folder)
+    user.make_folder(folder / "own")
     process = start(groups, folder, user, "sleep 60 & sleep 60", Limit(1, 100))
     try:
         assert processes.wait_until(lambda: len(psutil.Process(process.pid).children()) == 2, 30)
@@ -127,23 +127,23 @@ def test_what_a_trial_that_was_killed_left_goes_with_the_next(groups, folder):
 
 
 def test_a_server_that_is_not_admitted_does_not_begin(folder, user):
-    user.own(folder)
+    user.make_folder(folder / "own")
 
     def refuse(_pid: int) -> None:
         raise HostError("no room")
 
     with pytest.raises(HostError, match="no room"):
         processes.spawn(
-            ["/bin/sh", "-c", f"echo ran > {folder}/ran"],
+            ["/bin/sh", "-c", f"echo ran > {folder}/own/ran"],
             folder / "process",
-            folder / "log",
+            folder / "own" / "log",
             user=user,
             env={"PATH": "/usr/bin:/bin"},
             admit=refuse,
         )
 
     assert processes.find(folder / "process") is None
-    assert not (folder / "ran").exists()
+    assert not (folder / "own" / "ran").exists()
 
 
 def test_a_machine_without_control_groups_says_so(folder):

@@ -18,8 +18,8 @@ from support.means import needs_images
 
 
 @pytest.fixture
-def volumes(folder, user):
-    made = ImageVolumes(folder / "images", FolderVolumes(folder / "nodes", user))
+def volumes(folder):
+    made = ImageVolumes(folder / "images", FolderVolumes(folder / "nodes"))
     yield made
     detach(made.images, made.folders.root)
     assert not loop_devices(folder)
@@ -45,14 +45,14 @@ def available(path: Path) -> int:
 
 
 @needs_images
-def test_a_volume_is_the_users_alone_and_a_file_system_of_its_own(volumes, user):
+def test_a_volume_is_ours_and_a_file_system_of_its_own(volumes):
     path = volumes.create("one", 40)
     (path / "file").write_text("kept")
 
     assert volumes.create("one", 40) == path == volumes.path("one")
     assert (path / "file").read_text() == "kept"
     found = path.stat()
-    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (user.uid, user.gid, 0o700)
+    assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (0, 0o711)
     assert found.st_dev != volumes.folders.root.stat().st_dev
     image = volumes.images / "one.xfs"
     assert image.stat().st_size == 40 * GB
@@ -233,8 +233,8 @@ def test_an_image_from_before_goes_on_where_new_ones_are_folders(volumes):
 
 
 @needs_images
-def test_a_place_with_a_blank_in_its_name(folder, user):
-    volumes = ImageVolumes(folder / "a b" / "images", FolderVolumes(folder / "a b" / "nodes", user))
+def test_a_place_with_a_blank_in_its_name(folder):
+    volumes = ImageVolumes(folder / "a b" / "images", FolderVolumes(folder / "a b" / "nodes"))
     (folder / "a b").mkdir(mode=0o711)
     path = volumes.create("one", 1)
 
@@ -244,25 +244,25 @@ def test_a_place_with_a_blank_in_its_name(folder, user):
 
 
 @needs_images
-def test_trying_leaves_nothing(folder, user):
-    try_images(folder / "images", FolderVolumes(folder / "nodes", user))
+def test_trying_leaves_nothing(folder):
+    try_images(folder / "images")
 
     assert list((folder / "images").iterdir()) == []
     assert not loop_devices(folder)
 
 
-def test_trying_says_what_is_missing(folder, user, monkeypatch):
+def test_trying_says_what_is_missing(folder, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(HostError, match="Only root"):
-        try_images(folder / "images", FolderVolumes(folder / "nodes", user))
+        try_images(folder / "images")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda name, path: None if name == "mkfs.xfs" else name)
     with pytest.raises(HostError, match=r"There is no program mkfs\.xfs"):
-        try_images(folder / "images", FolderVolumes(folder / "nodes", user))
+        try_images(folder / "images")
 
 
-def test_a_hidden_name_is_ours(folder, user):
+def test_a_hidden_name_is_ours(folder):
     """A hidden image is one that is being made or removed."""
-    volumes = ImageVolumes(folder / "images", FolderVolumes(folder / "nodes", user))
+    volumes = ImageVolumes(folder / "images", FolderVolumes(folder / "nodes"))
     with pytest.raises(HostError):
         volumes.create(".hidden", 1)

@@ -75,17 +75,5 @@ def test_a_write_that_fails_leaves_the_old_file(folder, user):
     assert [entry.name for entry in folder.iterdir()] == ["file"]
 
 
-def test_own_does_not_follow_links(folder, user):
-    target = folder / "target"
-    target.write_text("")
-    before = target.stat().st_uid
-    (folder / "link").symlink_to(target)
-
-    user.own(folder / "link")
-
-    assert target.stat().st_uid == before
-    assert (folder / "link").lstat().st_uid == user.uid
-
-
 def test_the_root_of_the_system_is_reached(user):
     assert user.blocked_at(Path("/")) is None

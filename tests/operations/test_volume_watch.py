@@ -126,7 +126,7 @@ def test_one_that_is_enlarged_too_little_stays_full(workbench: Workbench, instan
             return type(found)(found.used + 40 * GB, found.free - 40 * GB) if name == node else found
 
     volumes = workbench.resources.volumes
-    object.__setattr__(workbench.resources, "volumes", Outgrown(volumes.root, volumes.user))
+    object.__setattr__(workbench.resources, "volumes", Outgrown(volumes.root))
     try:
         run(workbench, enlarge_volume, instance_id, enlarge_volume.EnlargeVolume(40))
     finally:

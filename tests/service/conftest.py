@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from openrds.engines.postgresql.engine import PostgreSQL
-from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 from openrds.service.private_store import private_store, start_private_store
 from support.backups import back_up, now
 from support.folders import short_folder
@@ -59,10 +59,10 @@ def short_dir() -> Iterator[Path]:
 @pytest.fixture
 def other_store(short_dir: Path) -> Iterator[str]:
     """The DSN of a database on a server that is not the service's."""
-    user = ServerUser.choose()
-    engine = PostgreSQL(short_dir, user, spare_data_dirs=0)
-    store = private_store(short_dir, short_dir / "run", engine.installations()[-1], user)
-    start_private_store(store, engine, user)
+    users = ServerUsers.choose(short_dir)
+    engine = PostgreSQL(short_dir, users, spare_data_dirs=0)
+    store = private_store(short_dir, short_dir / "run", engine.installations()[-1], users)
+    start_private_store(store, engine)
     try:
         with psycopg.connect(store.dsn, autocommit=True) as connection:
             connection.execute("create database kept_elsewhere")

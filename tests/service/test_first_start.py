@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 from openrds.service import places
 from support.folders import short_folder
 from support.service import ServiceUnderTest, free_port, running_service, wait_for
@@ -130,7 +130,7 @@ def test_who_is_refused_removes_nothing_of_who_started_at_the_same_moment(folder
 
     with (
         pytest.raises(places.DataDirectoryError),
-        places.prepared(data_dir, ServerUser.choose(), Late(data_dir)),
+        places.prepared(data_dir, ServerUsers.choose(data_dir), Late(data_dir)),
     ):
         pass
     assert contents(folder) == ["d", "d/serve.lock", "d/store"]

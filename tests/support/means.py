@@ -11,14 +11,13 @@ from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.images import try_images
 from openrds.hosts.mounts import mounts
 from openrds.hosts.user import ServerUser
-from openrds.hosts.volumes import FolderVolumes
 
 
 def _why_no_images() -> str:
     try:
         with tempfile.TemporaryDirectory(prefix="ords-") as folder:
             Path(folder).chmod(0o711)
-            try_images(Path(folder), FolderVolumes(Path(folder) / "nodes", ServerUser.choose()))
+            try_images(Path(folder))
     except HostError as error:
         return str(error)
     return ""

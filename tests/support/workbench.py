@@ -17,13 +17,13 @@ from openrds.hosts.forwarders import stop_forwarding
 from openrds.hosts.forwarding import Route
 from openrds.hosts.images import detach
 from openrds.hosts.mounts import mounts
-from openrds.hosts.user import ServerUser
 from openrds.operations.create_request import CreateInstance, Datastore, Volume
 from openrds.operations.intake import Intake
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.resources import Resources
 from openrds.service import child, places
 from openrds.service.identities import ensure_accounts, load_accounts
+from openrds.service.means import choose_users
 from openrds.service.private_store import private_store, start_private_store
 from openrds.service.worker_process import build_resources, register_host
 from openrds.store.database import Row, Store
@@ -164,14 +164,14 @@ def running_workbench(**changes: Any) -> Iterator[Workbench]:
         spare_data_dirs=0,
         **changes,
     )
-    user = ServerUser.choose()
-    with places.prepared(settings.data_dir, user, places.Lock(settings.data_dir)):
+    users = choose_users(settings)
+    with places.prepared(settings.data_dir, users, places.Lock(settings.data_dir)):
         pass
     socket_root = places.socket_root(settings.data_dir)
-    engine = PostgreSQL(settings.data_dir, user, spare_data_dirs=0)
-    server = private_store(settings.data_dir, socket_root, engine.installations()[-1], user)
+    engine = PostgreSQL(settings.data_dir, users, spare_data_dirs=0)
+    server = private_store(settings.data_dir, socket_root, engine.installations()[-1], users)
     try:
-        start_private_store(server, engine, user)
+        start_private_store(server, engine)
         migrate(server.dsn)
         with Store(server.dsn, connections=8) as store:
             ensure_accounts(store, settings)

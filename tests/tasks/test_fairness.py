@@ -15,7 +15,7 @@ from openrds.domain.deadline import Deadline
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.hosts import commands
 from openrds.hosts.processes import Process
-from openrds.hosts.user import ServerUser
+from openrds.service.means import choose_users
 from openrds.service.private_store import open_private_store
 from openrds.store.database import Row
 from openrds.tasks import worker as worker_module
@@ -167,7 +167,7 @@ def test_a_program_is_killed_at_the_deadline_of_its_step(workbench: Workbench) -
 
 
 def test_a_statement_is_cancelled_at_the_deadline_of_its_step(workbench: Workbench) -> None:
-    node = open_private_store(workbench.resources.settings, ServerUser.choose()).node
+    node = open_private_store(workbench.resources.settings, choose_users(workbench.resources.settings)).node
 
     def ask(_context: StepContext[Any, Any]) -> None:
         with superuser_session(node) as connection:

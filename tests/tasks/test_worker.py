@@ -13,8 +13,8 @@ import uvloop
 from test_tasks import nothing, operation, submit
 
 from openrds.hosts.processes import RECORD, find
-from openrds.hosts.user import ServerUser
 from openrds.operations.intake import NoParameters
+from openrds.service.means import choose_users
 from openrds.service.private_store import open_private_store
 from openrds.tasks.operation import Operation, Step
 from openrds.tasks.runner import Runner
@@ -99,7 +99,7 @@ def test_a_worker_lives_on_when_the_store_has_been_away(workbench: Workbench) ->
         assert store is not None
         store.send(signal.SIGKILL)
         assert store.wait(SOON)
-        open_private_store(settings, ServerUser.choose())
+        open_private_store(settings, choose_users(settings))
 
         wait_for(lambda: listeners(workbench), SOON, "it listens again")
         await_end(workbench, submit(workbench, NOOP))

@@ -24,6 +24,7 @@ class Settings:
     forwarding: str = "auto"
     engine_dirs: tuple[Path, ...] = ()
     os_user: str = ""
+    os_uids: str = ""
     host: str = "local"
     instance_quota: int = 50
     backup_quota: int = 100
@@ -66,6 +67,10 @@ class Settings:
     @property
     def nodes_dir(self) -> Path:
         return self.data_dir / "nodes"
+
+    @property
+    def forwarder_dir(self) -> Path:
+        return self.data_dir / "forwarder"
 
     @property
     def images_dir(self) -> Path:

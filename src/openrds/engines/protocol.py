@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from openrds.domain.engine import EngineName
+from openrds.hosts.user import ServerUser
 
 
 class EngineError(Exception):
@@ -41,17 +42,19 @@ class Installation:
 class NodeSpec:
     """All an engine needs to know to run one server.
 
-    `folder` holds everything of the node (`data/`, `log/`, the process record) and belongs to it alone; `socket_dir`
-    is a short path for its Unix socket. `archive` is the folder where the instance's log is put: it is the same for
-    all nodes of an instance. `memory_mb` and `vcpus` are the flavor's. `upstream` is the node
-    that this one is a copy of and follows, None for a primary. `confirmed_by` are the ids of followers: what is
-    committed is acknowledged once one of them has it on disk; with none, nobody is waited for. A follower that
-    `takes_over` is soon to be what its upstream is, and has the settings of its own flavor, also where no follower
-    can have them that lets anybody in: until it is promoted even we may not ask it.
+    `user` is whom the server runs as. `folder` holds everything of the node and belongs to it alone: `data/` and `log/`
+    are the user's, the folder itself with the process record is ours. `socket_dir` is a short path for its Unix socket.
+    `archive` is the folder where the instance's log is put: it is the same for all nodes of an instance. `memory_mb`
+    and `vcpus` are the flavor's. `upstream` is the node that this one is a copy of and follows, None for a primary.
+    `confirmed_by` are the ids of followers: what is committed is acknowledged once one of them has it on disk; with
+    none, nobody is waited for. A follower that `takes_over` is soon to be what its upstream is, and has the settings
+    of its own flavor, also where no follower can have them that lets anybody in: until it is promoted even we may not
+    ask it.
     With `read_only` clients can change nothing, because the volume is full.
     """
 
     node_id: str
+    user: ServerUser
     installation: Installation
     folder: Path
     socket_dir: Path
@@ -366,11 +369,14 @@ class Engine(Protocol):
     def installations(self) -> tuple[Installation, ...]:
         """What this host has, newest version last."""
 
-    def initialise(self, installation: Installation, data_dir: Path) -> None:
-        """Make `data_dir` a fresh data directory, never a copy of another.
+    def initialise(self, node: NodeSpec) -> None:
+        """Make a fresh data directory of the node's user, never a copy of another.
 
         It appears whole or not at all, and takes a spare one from the pool where there is one.
         """
+
+    def spare_owners(self, installation: Installation) -> list[int]:
+        """The ids of the operating system's users that the spare data directories in the pool were made for."""
 
     def server(self, node: NodeSpec) -> Server: ...
 

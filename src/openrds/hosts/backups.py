@@ -4,28 +4,32 @@ What is here belongs to an instance and not to one of its nodes, and base backup
 """
 
 import contextlib
-import glob
-import os
 import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from openrds.hosts.errors import HostError
+from openrds.hosts.folders import make_durable, make_home, make_root, remove
 from openrds.hosts.user import ServerUser
 
 _ARCHIVE = "wal"
+_DATA = "data"
 _UNFINISHED = ".making-"
-_REMOVED = ".removed-"
 _SET_ASIDE = ".aside-"
 
 
 @dataclass(frozen=True)
 class BackupFolders:
-    """`root` holds a folder for each instance, and that one `wal/` and a folder for each base backup."""
+    """`root` holds a folder for each instance, and that one `wal/` and a folder for each base backup.
+
+    These folders are ours; in them `wal/`, and `data/` of a base backup, are of the user that the servers run as.
+    """
 
     root: Path
-    user: ServerUser
+
+    def home(self, instance_id: str) -> Path:
+        """The folder of all that is kept of an instance."""
+        return self.root / instance_id
 
     def archive(self, instance_id: str) -> Path:
         """The log archive of an instance: all its nodes, one after the other, put their log here."""
@@ -35,6 +39,18 @@ class BackupFolders:
         """Where a finished base backup is, or would be."""
         return self.root / instance_id / backup_id
 
+    def owner(self, instance_id: str, backup_id: str) -> ServerUser:
+        """Whom a finished base backup belongs to, and with it the log archive of its instance.
+
+        Raises:
+            HostError: its data is not there.
+        """
+        data = self.backup(instance_id, backup_id) / _DATA
+        try:
+            return ServerUser.owning(data)
+        except OSError as error:
+            raise HostError(f"There is no base backup in {data.parent}: {error.strerror}.") from error
+
     def begin(self, instance_id: str, backup_id: str) -> Path:
         """An empty folder for a base backup in the making; what earlier attempts left is removed.
 
@@ -43,10 +59,12 @@ class BackupFolders:
         Raises:
             HostError: it cannot be made, or something in an old one cannot be removed.
         """
-        home = self.make_home(instance_id)
+        self.make_root()
+        home = self.root / instance_id
+        make_home(home)
         self._remove_unfinished(instance_id, backup_id)
         unfinished = home / f"{_UNFINISHED}{backup_id}-{secrets.token_hex(4)}"
-        self.user.make_folder(unfinished)
+        make_home(unfinished)
         return unfinished
 
     def unfinished(self, instance_id: str, backup_id: str) -> list[Path]:
@@ -61,18 +79,8 @@ class BackupFolders:
         make_durable(finished.parent, tree=False)
         return finished
 
-    def make_home(self, instance_id: str) -> Path:
-        """The folder of an instance's backups: others may not look into it."""
-        self.make_root()
-        home = self.root / instance_id
-        self.user.make_folder(home)
-        return home
-
     def make_root(self) -> None:
-        """Others may pass through to what is theirs, but not list it."""
-        if not self.root.is_dir():
-            self.root.mkdir(parents=True, exist_ok=True)
-            self.root.chmod(0o711)
+        make_root(self.root)
 
     def remove(self, instance_id: str, backup_id: str) -> None:
         """Remove a base backup, finished or not, and the instance's folder if that was the last thing in it.
@@ -80,13 +88,13 @@ class BackupFolders:
         Raises:
             HostError: something in it cannot be removed.
         """
-        _remove(self.backup(instance_id, backup_id))
+        remove(self.backup(instance_id, backup_id))
         self._remove_unfinished(instance_id, backup_id)
         self._remove_home(instance_id)
 
     def remove_archive(self, instance_id: str) -> None:
         """Remove the log archive, and what was set aside of it."""
-        _remove(self.archive(instance_id))
+        remove(self.archive(instance_id))
         self.forget_aside(instance_id)
         self._remove_home(instance_id)
 
@@ -100,12 +108,12 @@ class BackupFolders:
         """Undo `set_archive_aside`; what was archived since is removed."""
         aside = self._aside(instance_id, mark)
         if aside.exists():
-            _remove(self.archive(instance_id))
+            remove(self.archive(instance_id))
             aside.rename(self.archive(instance_id))
 
     def forget_aside(self, instance_id: str) -> None:
         for aside in (self.root / instance_id).glob(f".{_ARCHIVE}{_SET_ASIDE}*"):
-            _remove(aside)
+            remove(aside)
 
     def _remove_home(self, instance_id: str) -> None:
         with contextlib.suppress(OSError):  # there is something in it, or it is gone
@@ -116,30 +124,4 @@ class BackupFolders:
 
     def _remove_unfinished(self, instance_id: str, backup_id: str) -> None:
         for unfinished in self.unfinished(instance_id, backup_id):
-            _remove(unfinished)
-
-
-def _remove(path: Path) -> None:
-    """Remove a folder and what an interrupted removal left; it disappears at once."""
-    with contextlib.suppress(FileNotFoundError):
-        path.rename(path.with_name(f".{path.name}{_REMOVED}{secrets.token_hex(4)}"))
-    for remains in path.parent.glob(f".{glob.escape(path.name)}{_REMOVED}*"):
-        shutil.rmtree(remains, ignore_errors=True)  # another remover may be at work in it
-        if remains.exists():
-            raise HostError(f"Could not remove all of {remains}.")
-
-
-def make_durable(folder: Path, *, tree: bool = True) -> None:
-    """Return once a folder, or with `tree` everything in it, is on disk."""
-    for place, _, files in os.walk(folder) if tree else ((folder, (), ()),):
-        for name in files:
-            _sync(Path(place) / name, os.O_RDONLY | os.O_NOFOLLOW)
-        _sync(Path(place), os.O_RDONLY | os.O_DIRECTORY)
-
-
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            remove(unfinished)

@@ -12,12 +12,14 @@ from pathlib import Path
 from openrds.hosts import processes
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
+from openrds.hosts.folders import clear, make_home, read
 from openrds.hosts.forwarding import SYSTEM_PATH, Route
 from openrds.hosts.user import ServerUser
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
 _CONFIGURATION = "haproxy.cfg"
+_LOGS = "log"
 _MOST_THREADS = 4
 
 #: `maxconn` is above what any instance allows. No connection ends for being idle; keep-alives find the dead ones.
@@ -43,7 +45,10 @@ listen endpoint
 
 
 class Haproxy:
-    """Each route has a folder in `root`, with its configuration, its log, and the record of its process."""
+    """Each route has a folder in `root`, with its configuration, its log, and the record of its process.
+
+    The processes run as `user`, which has nothing of the folder but to read the one and to write the other.
+    """
 
     name = "haproxy"
 
@@ -88,9 +93,10 @@ class Haproxy:
         if not port_is_free(route.address, route.port):
             raise HostError(f"{route.address}:{route.port} is in use by another program.")
         folder = self._folder(route)
-        self._user.make_folder(self.root)
-        self._user.make_folder(folder)
-        configuration, log = folder / _CONFIGURATION, folder / "haproxy.log"
+        make_home(self.root)
+        make_home(folder)
+        self._user.make_folder(folder / _LOGS)
+        configuration, log = folder / _CONFIGURATION, folder / _LOGS / "haproxy.log"
         threads = min(_MOST_THREADS, os.cpu_count() or 1)
         self._user.write(configuration, _TEXT.format(route=route, threads=threads))
         process = processes.spawn(
@@ -100,7 +106,7 @@ class Haproxy:
             lambda: _listens(route, process) or not process.is_alive(), _START_SECONDS, every=0.005
         )
         if not _listens(route, process):
-            reason = log.read_text(errors="replace").strip().splitlines()[-3:]
+            reason = self._user.read(log).decode(errors="replace").strip().splitlines()[-3:]
             process.stop()
             raise HostError(
                 f"HAProxy cannot pass {route.address}:{route.port} on to {route.target}: {' '.join(reason)}"
@@ -114,7 +120,7 @@ def remove_routes(root: Path) -> None:
     """End every process of a root folder, and remove it."""
     for folder in _folders(root):
         _remove(folder)
-    shutil.rmtree(root, ignore_errors=True)
+    clear(root)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -132,7 +138,7 @@ def _process_in(folder: Path) -> processes.Process | None:
 def _route_in(folder: Path) -> Route | None:
     """What its process was started with, as the second line of its configuration says."""
     try:
-        origin, target = (folder / _CONFIGURATION).read_text().splitlines()[1].removeprefix("# ").split()
+        origin, target = read(folder / _CONFIGURATION).decode().splitlines()[1].removeprefix("# ").split()
     except (OSError, IndexError, ValueError):
         return None
     address, port = origin.split(":")
@@ -147,4 +153,4 @@ def _listens(route: Route, process: processes.Process) -> bool:
 
 def _remove(folder: Path) -> None:
     processes.stop_recorded(folder / processes.RECORD, _STOP_SECONDS)
-    shutil.rmtree(folder, ignore_errors=True)
+    clear(folder)

@@ -15,6 +15,7 @@ from pathlib import Path
 from openrds.domain.capacity import GB
 from openrds.hosts import mounts
 from openrds.hosts.errors import HostError
+from openrds.hosts.folders import make_home
 from openrds.hosts.volumes import FolderVolumes, Usage
 
 _SUFFIX = ".xfs"
@@ -52,7 +53,7 @@ class ImageVolumes:
                 return self.folders.create(name, size)
             self._make_image(name, size)
         self._mount(name)
-        self.folders.user.make_folder(path)
+        make_home(path)
         self._tend_reserve(path)
         return path
 
@@ -155,8 +156,9 @@ class ImageVolumes:
 
 
 def _set_reserve(path: Path, size: int) -> None:
-    """Not by a link that the servers' user put in its place; and not by removing it, which XFS does a while later."""
-    descriptor = os.open(path / _RESERVE, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    """Not by removing it, which XFS does a while later. A volume of an earlier openrds was the servers' user's."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    descriptor = os.open(path / _RESERVE, flags, 0o600)
     try:
         if size:
             os.posix_fallocate(descriptor, 0, size)
@@ -192,7 +194,7 @@ def _holds_something(path: Path) -> bool:
     return path.is_dir() and any(path.iterdir())
 
 
-def try_images(root: Path, folders: FolderVolumes) -> None:
+def try_images(root: Path) -> None:
     """Make, grow and remove an image once, on the disk that it would be on.
 
     Raises:
@@ -210,7 +212,7 @@ def try_images(root: Path, folders: FolderVolumes) -> None:
         trial.chmod(0o711)
     except OSError as error:
         raise HostError(f"{root} cannot be used: {error.strerror}.") from error
-    volumes = ImageVolumes(trial / "images", FolderVolumes(trial / "nodes", folders.user))
+    volumes = ImageVolumes(trial / "images", FolderVolumes(trial / "nodes"))
     try:
         volumes.create("trial", 1)
         volumes.grow("trial", 2)

@@ -3,12 +3,13 @@ Servers as processes that outlive openrds, and are found again.
 
 A process is told from a later one with the same pid by its start time, and from one before a reboot by the
 boot's id. Both stand in a record beside the node's data, with the signals that stop it: whoever reads the
-record can stop the server without knowing what it is.
+record can stop the server without knowing what it is. The record is ours: the server cannot change it.
 """
 
 import contextlib
 import functools
 import os
+import secrets
 import signal
 import subprocess
 import threading
@@ -20,6 +21,7 @@ from pathlib import Path
 from openrds.domain.deadline import check_deadline
 from openrds.domain.texts import number_in
 from openrds.hosts.errors import HostError
+from openrds.hosts.folders import open_file
 from openrds.hosts.user import ServerUser
 
 #: The name of the record in a node's folder.
@@ -27,25 +29,17 @@ RECORD = "process"
 #: A data directory is called so in whatever folder a server has; none has a record in it.
 DATA = "data"
 
-_RECORD_SECONDS = 60.0
+#: As in `nodes/ID/restoring/` of a data directory.
+_DEEPEST_RECORD = 3
 _KILL_SECONDS = 10.0
+#: A record is one line.
+_MOST_BYTES = 1024
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
-#: The record is written by the process itself before it becomes the server: from the moment that a server
-#: exists it can be found, even if we die right after the fork. It begins once it is told so, which is when it is
-#: under its limits: should we die before, there is no server.
-_START = r"""
-set -eu
-umask 077
-record=$1 signals=$2
-shift 2
-read -r stat < "/proc/$$/stat"
-read -r boot < /proc/sys/kernel/random/boot_id
-take_start() { shift 19; start=$1; }
-take_start ${stat##*) }
-printf '%s %s %s %s\n' "$$" "$start" "$boot" "$signals" > "$record.$$"
-command -p mv -f "$record.$$" "$record"
-read -r go
+#: It becomes the server once it is told to, which is when it is recorded and under its limits: should we die before,
+#: it ends, so that there is no server that cannot be found.
+_START = """
+read -r go || exit 1
 exec "$@" < /dev/null
 """
 
@@ -155,16 +149,15 @@ def spawn(
     admit: Callable[[int], None] | None = None,
 ) -> Process:
     """
-    Start a server in a session of its own; its output is appended to `log`, a file of the user's.
+    Start a server in a session of its own; its output is appended to `log`, in a folder of the user's.
 
-    It is recorded when this returns; whether it came up is for the caller to find out. `admit` gets its pid before it
-    does anything, to put it under limits.
+    The record's folder is ours. The server is recorded when this returns; whether it came up is for the caller to find
+    out. `admit` gets its pid before it does anything, to put it under limits.
 
     Raises:
         HostError: it could not be started at all, or not admitted.
     """
-    signals = ",".join(str(int(number)) for number in stop_signals)
-    command = ["/bin/sh", "-c", _START, "openrds-start", str(record), signals, *map(str, argv)]
+    command = ["/bin/sh", "-c", _START, "openrds-start", *map(str, argv)]
     try:
         with _open_log(log, user) as output:
             child = _Child(
@@ -176,19 +169,27 @@ def spawn(
                 env=dict(env),
                 close_fds=True,
                 start_new_session=True,
+                umask=0o077,
                 **user.identity(),
             )
+        return _let_begin(child, record, stop_signals, admit)
     except (OSError, subprocess.SubprocessError) as error:
-        raise HostError(f"Could not start {command[6]}: {error}.") from error
-    _let_begin(child, admit)
-    return _recorded(child, record)
+        raise HostError(f"Could not start {command[4]}: {error}.") from error
 
 
-def _let_begin(child: _Child, admit: Callable[[int], None] | None) -> None:
-    """It ends by itself where it was not admitted."""
+def _let_begin(
+    child: _Child,
+    record: Path,
+    stop_signals: Iterable[signal.Signals],
+    admit: Callable[[int], None] | None,
+) -> Process:
+    """It ends by itself where it was not recorded or not admitted."""
     assert child.stdin is not None
+    found = _state(child.pid)  # even if it died: nobody else reaps it before it is among the children
+    process = Process(child.pid, found[1] if found else 0)
     admitted = False
     try:
+        write_record(record, process, stop_signals)
         if admit is not None:
             admit(child.pid)
         admitted = True
@@ -198,6 +199,9 @@ def _let_begin(child: _Child, admit: Callable[[int], None] | None) -> None:
                 child.stdin.write(b"go\n")
         if not admitted:
             child.wait()
+    with _children_lock:
+        _children[child.pid] = child
+    return process
 
 
 def find(record: Path) -> Process | None:
@@ -210,14 +214,14 @@ def find(record: Path) -> Process | None:
 
 
 def write_record(
-    record: Path,
-    process: Process,
-    user: ServerUser,
-    stop_signals: Iterable[signal.Signals] = (signal.SIGTERM,),
+    record: Path, process: Process, stop_signals: Iterable[signal.Signals] = (signal.SIGTERM,)
 ) -> None:
-    """Record a process that was found in another way."""
+    """Record a process, whole or not at all; its folder is ours, so that nobody else can."""
     signals = ",".join(str(int(number)) for number in stop_signals)
-    user.write(record, f"{process.pid} {process.started} {_boot_id()} {signals}\n")
+    draft = record.with_name(f".{record.name}.{secrets.token_hex(4)}")
+    with draft.open("x") as file:
+        file.write(f"{process.pid} {process.started} {_boot_id()} {signals}\n")
+    draft.replace(record)
 
 
 def stop_recorded(record: Path, seconds: float = 60.0) -> bool:
@@ -261,9 +265,15 @@ def _written(pid: int) -> int:
 
 
 def records_below(folder: Path) -> Iterator[Path]:
-    """The records of all servers in a folder, at any depth, but not inside a data directory."""
-    for place, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name != DATA]
+    """The records of all servers in a folder, so far as we put them, but not inside a data directory.
+
+    No link is followed.
+    """
+    if not folder.is_dir():
+        return
+    for place, folders, files, _ in os.fwalk(folder):
+        is_deep = len(Path(place).relative_to(folder).parts) >= _DEEPEST_RECORD
+        folders[:] = [name for name in folders if name != DATA and not is_deep]
         if RECORD in files:
             yield Path(place) / RECORD
 
@@ -279,48 +289,40 @@ class _Entry:
     process: Process
     boot_id: str
     stop_signals: tuple[int, ...]
-    owner: int
+    owner: int | None
 
     def is_true(self) -> bool:
-        """The record is of the process's user: no server shall make us, as root, kill another's process."""
+        """The record is ours, or of the process's user: no server shall make us, as root, kill another's process."""
         if self.boot_id != _boot_id() or not self.process.is_alive():
             return False
         try:
-            return os.stat(f"/proc/{self.process.pid}").st_uid == self.owner  # noqa: PTH116 -- asked often
+            # Asked often.
+            running_as = os.stat(f"/proc/{self.process.pid}").st_uid  # noqa: PTH116
+            return self.owner in (os.geteuid(), running_as)
         except OSError:
             return False
 
 
 def _read(record: Path) -> _Entry | None:
     try:
-        pid, started, boot_id, signals = record.read_text().split()
+        with open_file(record) as file:
+            pid, started, boot_id, signals = file.read(_MOST_BYTES).decode().split()
+            owner = os.fstat(file.fileno()).st_uid
         numbers = tuple(int(number) for number in signals.split(","))
-        return _Entry(Process(int(pid), int(started)), boot_id, numbers, record.stat().st_uid)
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        # One that is in a folder of somebody else may be another name of a record of ours.
+        is_at_home = record.parent.lstat().st_uid in (owner, os.geteuid())
+        return _Entry(Process(int(pid), int(started)), boot_id, numbers, owner if is_at_home else None)
+    except (OSError, ValueError):
         return None
-
-
-def _recorded(child: _Child, record: Path) -> Process:
-    found = _state(child.pid)  # even if it died: it is not reaped before it is among the children
-    process = Process(child.pid, found[1] if found else 0)
-    with _children_lock:
-        _children[child.pid] = child
-
-    def settled() -> bool:
-        entry = _read(record)
-        return (entry is not None and entry.process == process) or not process.is_alive()
-
-    if not wait_until(settled, _RECORD_SECONDS):
-        raise HostError(f"The process {child.pid} did not write its record {record}.")
-    return process
 
 
 @contextlib.contextmanager
 def _open_log(log: Path, user: ServerUser) -> Iterator[int]:
-    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    """As the user opens it; a FIFO, which would keep us waiting, is refused."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    with user.acting():
+        descriptor = os.open(log, flags, 0o600)
     try:
-        if os.geteuid() == 0:
-            os.fchown(descriptor, user.uid, user.gid)
         yield descriptor
     finally:
         os.close(descriptor)

@@ -1,15 +1,17 @@
-"""The unprivileged user of the operating system that servers run as."""
+"""An unprivileged user of the operating system that servers run as."""
 
-import contextlib
 import os
 import pwd
 import stat
 import subprocess
 import tempfile
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from openrds.hosts import folders
+from openrds.hosts.acting import acting_as
 from openrds.hosts.errors import HostError
 
 _PREFERRED = ("openrds", "postgres")
@@ -25,6 +27,8 @@ class Identity(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class ServerUser:
+    """`name` is for messages; a user of an instance has but an id."""
+
     name: str
     uid: int
     gid: int
@@ -100,28 +104,59 @@ class ServerUser:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
-    def own(self, path: Path) -> None:
-        """Give a file or folder to the user; a no-op unless we are root. A symlink is not followed."""
-        if os.geteuid() == 0:
-            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+    @classmethod
+    def owning(cls, path: Path) -> "ServerUser":
+        """Whoever has a file or folder in one of ours.
+
+        Raises:
+            OSError: it is not there.
+        """
+        found = path.lstat()
+        return cls(str(found.st_uid), found.st_uid, found.st_gid)
+
+    def acting(self) -> AbstractContextManager[None]:
+        """Within, this thread may do with files what the user may, and what it makes is the user's."""
+        return acting_as(self.uid, self.gid)
+
+    def take_over(self, folder: Path, old_uid: int) -> None:
+        """Get what is the old user's of a folder in one of ours; no server is at work in it."""
+        folders.hand_over(folder, old_uid, self.uid, self.gid)
 
     def make_folder(self, path: Path, mode: int = 0o700) -> None:
         """
-        Make a folder of the user's, or correct the owner and mode of the one there is.
+        Make a folder of the user's in one of ours, or correct the mode of the one there is.
 
         Raises:
             HostError: it cannot be made, belongs to a stranger, or the user could not reach it.
         """
         try:
-            path.mkdir(mode=mode, parents=True, exist_ok=True)
-            found = path.lstat()
-            if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (self.uid, os.geteuid()):
-                raise HostError(f"{path} exists and is not a folder of the user {self.name}.")
-            self.own(path)
-            path.chmod(mode)
+            with suppress(FileExistsError):
+                path.mkdir(mode=0o700)
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                if os.fstat(descriptor).st_uid not in (self.uid, os.geteuid()):
+                    raise HostError(f"{path} exists and is not a folder of the user {self.name}.")
+                self._own(descriptor)
+                os.fchmod(descriptor, mode)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise HostError(f"Cannot make the folder {path}: {error.strerror}.") from error
         self.require_reach(path)
+
+    def _own(self, descriptor: int) -> None:
+        if os.geteuid() == 0:
+            os.fchown(descriptor, self.uid, self.gid)
+
+    def read(self, path: Path, most: int = folders.MOST_BYTES) -> bytes:
+        """
+        What is in a file of the user's, as the user itself could read it.
+
+        Raises:
+            OSError: it is not there, is not the user's to read, no regular file, or larger than `most` bytes.
+        """
+        with self.acting():
+            return folders.read(path, most)
 
     def write(
         self,
@@ -135,8 +170,7 @@ class ServerUser:
         """
         Write a file of the user's: whoever reads sees the old text or the new; `durable`, after a power cut too.
 
-        It is drafted in the folder `drafts` of the same file system, else beside the path. Until it is whole it is
-        ours, and if we are killed it stays: no place for it where the user must be able to read whatever there is.
+        It is drafted in `drafts`, a folder of ours of the same file system, else beside the path.
         """
         descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=drafts or path.parent)
         try:
@@ -144,12 +178,12 @@ class ServerUser:
                 file.write(text)
                 file.flush()
                 os.fchmod(file.fileno(), mode)
+                self._own(file.fileno())
                 if durable:
                     os.fsync(file.fileno())
-            self.own(Path(temporary))
             Path(temporary).replace(path)
         except BaseException:
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 Path(temporary).unlink()
             raise
 

@@ -1,17 +1,12 @@
 """Volumes: where a node's data is, and how much of it there may be. Sizes are in GB of 2**30 bytes."""
 
-import contextlib
-import glob
-import os
-import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from openrds.domain.capacity import GB
 from openrds.hosts.errors import HostError
-from openrds.hosts.user import ServerUser
+from openrds.hosts.folders import make_home, make_root, remove, used_bytes
 
 
 @dataclass(frozen=True)
@@ -29,10 +24,10 @@ class Volumes(Protocol):
         """Where the volume is, or would be."""
 
     def create(self, name: str, size: int) -> Path:
-        """Make the volume, or find it made: a folder that only the servers' user can look into.
+        """Make the volume, or find it made: a folder of ours, in which servers get folders of theirs.
 
         Raises:
-            HostError: it cannot be made, or the user could not reach it.
+            HostError: it cannot be made.
         """
 
     def remove(self, name: str) -> None:
@@ -79,7 +74,6 @@ class FolderVolumes:
     """Plain folders, which share the disk they are on: whoever uses them watches how large they become."""
 
     root: Path
-    user: ServerUser
 
     def path(self, name: str) -> Path:
         """A hidden name is one of ours, for a volume that is being removed."""
@@ -90,30 +84,24 @@ class FolderVolumes:
     def create(self, name: str, size: int) -> Path:
         path = self.path(name)
         self.make_root()
-        self.user.make_folder(path)
+        make_home(path)
         return path
 
     def make_root(self) -> None:
-        """Others may pass through to what is theirs, but not list it."""
-        if not self.root.is_dir():
-            self.root.mkdir(parents=True, exist_ok=True)
-            self.root.chmod(0o711)
+        make_root(self.root)
 
     def remove(self, name: str) -> None:
-        """It disappears at once, so that nobody sees half of it."""
-        path = self.path(name)
-        with contextlib.suppress(FileNotFoundError):
-            path.rename(self.root / f".{name}.removed-{secrets.token_hex(4)}")
-        for remains in self.root.glob(f".{glob.escape(name)}.removed-*"):
-            shutil.rmtree(remains, ignore_errors=True)  # another remover may be at work in it
-            if remains.exists():
-                raise HostError(f"Could not remove all of {remains}.")
+        remove(self.path(name))
 
     def grow(self, name: str, size: int) -> None:
         """Only what is watched for changes, and that is known to whoever watches."""
 
     def usage(self, name: str, size: int) -> Usage:
-        used = _disk_usage(self.path(name))
+        path = self.path(name)
+        try:
+            used = used_bytes(path)
+        except OSError as error:
+            raise HostError(f"The volume {path} is not there: {error.strerror}.") from error
         return Usage(used, size * GB - used)
 
     def is_walked(self, name: str) -> bool:
@@ -124,23 +112,3 @@ class FolderVolumes:
 
     def attach(self) -> None:
         """A folder stays where it is."""
-
-
-def _disk_usage(folder: Path) -> int:
-    """The bytes on disk of a folder and all below it. What disappears meanwhile does not count.
-
-    Raises:
-        HostError: there is no such folder.
-    """
-    try:
-        total, pending = folder.stat().st_blocks, [os.fspath(folder)]
-    except OSError as error:
-        raise HostError(f"The volume {folder} is not there: {error.strerror}.") from error
-    while pending:
-        with contextlib.suppress(FileNotFoundError), os.scandir(pending.pop()) as entries:
-            for entry in entries:
-                with contextlib.suppress(FileNotFoundError):
-                    total += entry.stat(follow_symlinks=False).st_blocks
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-    return total * 512

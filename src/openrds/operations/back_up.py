@@ -21,6 +21,7 @@ from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.domain.texts import Several, Text
 from openrds.engines.protocol import BaseBackup, NodeSpec
+from openrds.hosts.folders import read
 from openrds.operations.intake import Intake
 from openrds.operations.quotas import check_backups, check_disk
 from openrds.operations.resources import Resources, set_status, settle_by_looking
@@ -142,9 +143,9 @@ def copy_data(context: Context) -> Output:
     if not finished.exists():
         unfinished = resources.backups.begin(context.instance_id, backup_id)
         made = _back_up(context, unfinished)
-        resources.backups.user.write(unfinished / _FACTS, _facts(made).decode())
+        (unfinished / _FACTS).write_bytes(_facts(made))
         resources.backups.finish(context.instance_id, backup_id, unfinished)
-    return {"facts": msgspec.json.decode(finished.read_bytes())}
+    return {"facts": msgspec.json.decode(read(finished))}
 
 
 def _back_up(context: Context, folder: Path) -> BaseBackup:

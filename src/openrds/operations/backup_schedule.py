@@ -19,6 +19,7 @@ from openrds.tasks.queue import Queue
 logger = logging.getLogger(__name__)
 
 _sql = Queries("backups")
+_instances = Queries("instances")
 
 #: After a first backup that failed, the next is tried so much later.
 _RETRY = dt.timedelta(hours=1)
@@ -97,6 +98,7 @@ def remove_deleted(resources: Resources) -> bool:
             all_gone = False
         else:
             resources.store.rows(_sql.forget_backup, [row["id"]])
+            resources.store.rows(_instances.release_os_users)
     return all_gone
 
 

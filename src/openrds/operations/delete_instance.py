@@ -93,6 +93,7 @@ def completed(context: Context, connection: Writer) -> Output:
     connection.execute(_backups.break_continuity, [context.instance_id])
     connection.execute(_sql.delete_replicas, [context.instance_id])
     connection.execute(_sql.delete_instance, [context.instance_id])
+    connection.execute(_sql.release_os_users)
     return {}
 
 

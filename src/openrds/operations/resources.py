@@ -1,7 +1,6 @@
 """What the steps of every operation act with, and the small things that several of them ask of it."""
 
 import logging
-import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -17,9 +16,12 @@ from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
+from openrds.hosts.folders import clear
 from openrds.hosts.forwarding import Forwarder, Route
 from openrds.hosts.limits import Limits, NoLimits
+from openrds.hosts.user import ServerUser
 from openrds.hosts.volumes import Volumes
+from openrds.operations.owners import Owners, family_of
 from openrds.store.database import Row, Store, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Output, P, StepContext, StepFailed
@@ -40,12 +42,13 @@ class Size(TypedDict):
 class Resources:
     """The means of one host's worker.
 
-    `memory_mb` is what this host has for all servers. `socket_root` is a short folder for the sockets of servers;
-    `spare_taken` tells that the pools may want refilling.
+    `owners` are whom the servers run as, `memory_mb` is what this host has for all of them. `socket_root` is a short
+    folder for their sockets; `spare_taken` tells that the pools may want refilling.
     """
 
     store: Store
     settings: Settings
+    owners: Owners
     engines: Mapping[EngineName, Engine]
     volumes: Volumes
     backups: BackupFolders
@@ -128,9 +131,10 @@ class Resources:
     def _spec(self, instance: Row, node: Row) -> NodeSpec:
         return NodeSpec(
             node_id=node["id"],
+            user=self._user(instance),
             installation=self.installation(EngineName(instance["engine"]), instance["version"]),
             folder=self.volumes.path(node["id"]),
-            socket_dir=self._socket_dir(node["id"]),
+            socket_dir=self.socket_dir(node["id"]),
             archive=self.backups.archive(instance["id"]),
             address=str(node["address"]) if node["address"] else "",
             port=instance["port"],
@@ -138,6 +142,15 @@ class Resources:
             time_zone=instance["time_zone"],
             read_only=instance["storage_full"],
         )
+
+    def _user(self, instance: Row) -> ServerUser:
+        """Whom the servers of an instance run as: the owner of a spare data directory, if it has nobody yet."""
+
+        def spares() -> list[int]:
+            engine = self.engines[EngineName(instance["engine"])]
+            return engine.spare_owners(self.installation(engine.name, instance["version"]))
+
+        return self.owners.of(family_of(instance), spares)
 
     def size_of(self, flavor: Flavor) -> Size:
         """By the setting `flavors`, one that this host could not hold is as large as the host."""
@@ -154,7 +167,7 @@ class Resources:
     def initialise(self, server: Server) -> None:
         """Make the data directory of a server, from a spare one where there is one."""
         installation = server.node.installation
-        self.engines[installation.engine].initialise(installation, server.node.data_dir)
+        self.engines[installation.engine].initialise(server.node)
         self.spare_taken.set()
 
     def routes(self) -> set[Route]:
@@ -197,13 +210,13 @@ class Resources:
         """All that the host has of a node that is stopped: its volume, the folder of its socket, its limits."""
         self.limits.remove(node_id)
         self.volumes.remove(node_id)
-        shutil.rmtree(self._socket_dir(node_id), ignore_errors=True)
+        clear(self.socket_dir(node_id))
 
     def record(self, node_id: str) -> Path:
         """Where the process of a node's server is recorded."""
         return self.volumes.path(node_id) / processes.RECORD
 
-    def _socket_dir(self, node_id: str) -> Path:
+    def socket_dir(self, node_id: str) -> Path:
         return self.socket_root / node_id
 
     def stop(self, instance: Row, node: Row) -> None:

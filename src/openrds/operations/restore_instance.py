@@ -18,7 +18,8 @@ from openrds.domain.instance import InstanceStatus, InstanceType
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.domain.texts import Text
-from openrds.engines.protocol import EngineError, Server
+from openrds.engines.protocol import EngineError, NodeSpec, Server
+from openrds.hosts.folders import clear, make_home
 from openrds.operations import restoring
 from openrds.operations.intake import Intake
 from openrds.operations.replication import build_standby, end_confirmation
@@ -121,20 +122,20 @@ def swap_data(context: Context) -> None:
     restored, old = restoring.restored_data(node), _old_data(context)
     if restored.exists():
         if not old.exists():
-            _set_aside(resources, node.data_dir, old)
+            _set_aside(node, old)
         restored.rename(node.data_dir)
     resources.backups.set_archive_aside(context.instance_id, _mark(context))
     resources.start(_primary(context))
     check_endpoint(resources, context.instance_id)
 
 
-def _set_aside(resources: Resources, data: Path, old: Path) -> None:
+def _set_aside(node: NodeSpec, old: Path) -> None:
     """An instance that is broken may have no data."""
-    resources.backups.user.make_folder(old.parent)
-    if data.exists():
-        data.rename(old)
+    make_home(old.parent)
+    if node.data_dir.exists():
+        node.data_dir.rename(old)
     else:
-        resources.backups.user.make_folder(old)
+        node.user.make_folder(old)
 
 
 def swap_back(context: Context) -> None:
@@ -144,7 +145,7 @@ def swap_back(context: Context) -> None:
         _stop_all(context)
         if old.exists():
             data = _primary(context).node.data_dir
-            shutil.rmtree(data, ignore_errors=True)
+            clear(data)
             old.rename(data)
         resources.backups.bring_archive_back(context.instance_id, _mark(context))
         old.parent.rmdir()

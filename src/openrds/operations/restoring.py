@@ -5,12 +5,12 @@ it is whole and on disk.
 """
 
 import contextlib
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 from openrds.engines.protocol import NodeSpec, RestorePoint, Server
-from openrds.hosts.backups import make_durable
+from openrds.hosts.folders import clear, make_durable, make_root
+from openrds.hosts.user import ServerUser
 from openrds.operations.resources import Resources
 from openrds.operations.restore_source import Source
 from openrds.operations.serving import await_serving
@@ -46,8 +46,9 @@ def restore_apart(resources: Resources, source: Source, node: NodeSpec, name: st
         scratch = _scratch(resources, node, node.folder / _RESTORING, name)
         server = restore_and_run(resources, source, scratch)
         server.stop()
+        node.user.take_over(scratch.data_dir, server.node.user.uid)
         make_durable(scratch.data_dir)
-        shutil.rmtree(resources.socket_root / name, ignore_errors=True)
+        clear(scratch.socket_dir)
         scratch.folder.rename(restored)
     return restored_data(node)
 
@@ -62,13 +63,17 @@ def remove_apart(resources: Resources, server: Server, name: str) -> None:
     node = server.node
     scratch = _scratch(resources, node, node.folder / _RESTORING, name)
     resources.engines[node.installation.engine].backups.drop(scratch)
-    shutil.rmtree(node.folder / _RESTORED, ignore_errors=True)
+    clear(node.folder / _RESTORED)
 
 
 def restore_and_run(resources: Resources, source: Source, scratch: NodeSpec) -> Server:
-    """A server of its own on restored data; it is the caller's to stop."""
-    engine = resources.engines[scratch.installation.engine]
-    return engine.backups.restore(scratch, _restore_point(resources, source))
+    """A server of its own on restored data; it is the caller's to stop.
+
+    It runs as the user whose the backup and the log are, which no other can read.
+    """
+    engine, point = resources.engines[scratch.installation.engine], _restore_point(resources, source)
+    owner = resources.backups.owner(point.backup.parent.name, point.backup.name)
+    return engine.backups.restore(replace(scratch, user=owner), point)
 
 
 def scratch_node(resources: Resources, node: NodeSpec, name: str) -> NodeSpec:
@@ -78,10 +83,7 @@ def scratch_node(resources: Resources, node: NodeSpec, name: str) -> NodeSpec:
 
 def make_scratch_root(resources: Resources) -> None:
     """Others may pass through to what is theirs, but not list it."""
-    root = resources.settings.scratch_dir
-    if not root.is_dir():
-        root.mkdir(parents=True, exist_ok=True)
-        root.chmod(0o711)
+    make_root(resources.settings.scratch_dir)
 
 
 def remove_scratch(resources: Resources, scratch: NodeSpec) -> None:
@@ -91,9 +93,12 @@ def remove_scratch(resources: Resources, scratch: NodeSpec) -> None:
 
 
 def _scratch(resources: Resources, node: NodeSpec, folder: Path, name: str) -> NodeSpec:
+    """It is whose data it has; before there is any, that is not known."""
+    data = folder / node.data_dir.name
     return replace(
         node,
         node_id=name,
+        user=ServerUser.owning(data) if data.exists() else node.user,
         folder=folder,
         socket_dir=resources.socket_root / name,
         archive=folder / "archive",

@@ -5,6 +5,7 @@ import logging
 from openrds.engines.protocol import EngineError, Server
 from openrds.hosts import processes
 from openrds.hosts.errors import HostError
+from openrds.operations.handing_over import hand_over
 from openrds.operations.replication import build_standby, end_confirmation, restore_confirmation
 from openrds.operations.resources import Resources
 from openrds.store.queries import Queries
@@ -23,6 +24,7 @@ def stop_servers(resources: Resources, instance_id: str) -> None:
 
 def start_servers(resources: Resources, instance_id: str) -> None:
     """Start those that do not run, with the configuration that the store says now."""
+    hand_over(resources, instance_id)
     primary = resources.primary_server(instance_id)
     resources.start(primary)
     _forget_strangers(resources, instance_id, primary)

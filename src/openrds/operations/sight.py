@@ -6,6 +6,7 @@ from pathlib import Path
 
 from openrds.domain.engine import EngineName
 from openrds.engines.protocol import Engine, NodeSpec
+from openrds.operations.owners import Owners, family_of
 from openrds.store.database import Row
 
 
@@ -17,6 +18,7 @@ class Sight:
     nodes_dir: Path
     socket_root: Path
     engines: Mapping[EngineName, Engine]
+    owners: Owners
 
     def find(self, instance: Row, node: Row) -> NodeSpec | None:
         """A server to be asked over its socket; None for one that is elsewhere."""
@@ -29,6 +31,7 @@ class Sight:
         return NodeSpec(
             node_id=node["id"],
             installation=found[0],
+            user=self.owners.of(family_of(instance), tuple),
             folder=self.nodes_dir / node["id"],
             socket_dir=self.socket_root / node["id"],
             archive=self.nodes_dir / node["id"] / "archive",

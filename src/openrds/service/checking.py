@@ -10,8 +10,8 @@ import psycopg
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import EngineError
 from openrds.hosts.errors import HostError, in_words
-from openrds.hosts.user import ServerUser
 from openrds.service import places
+from openrds.service.means import choose_users
 from openrds.service.private_store import open_private_store
 from openrds.store.database import Store
 from openrds.store.migrate import migrate
@@ -63,9 +63,9 @@ def _dsn(settings: Settings) -> Iterator[str]:
         yield settings.store
         return
     places.require(settings.data_dir)
-    user = ServerUser.choose(settings.os_user)
+    users = choose_users(settings)
     serves = places.Lock(settings.data_dir).holder() is not None
-    server = open_private_store(settings, user)
+    server = open_private_store(settings, users)
     try:
         if not serves:
             migrate(server.dsn)

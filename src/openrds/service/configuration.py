@@ -54,6 +54,10 @@ _KEY_FORMS = {
 #: Also part of the name of a file.
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
+_IDS = re.compile(r"([0-9]{1,10})-([0-9]{1,10})")
+#: Lower ones are given to what is installed. The last that there could be means none.
+_FIRST_ID, _NO_ID = 1000, 2**32 - 1
+
 
 class ConfigurationError(Exception):
     """A setting has a wrong value; the message names it."""
@@ -129,6 +133,8 @@ def _checked(settings: Settings) -> Settings:
     _check_keys(settings)
     _check_networks(settings)
     _check_numbers(settings)
+    if settings.os_uids:
+        _check_ids(settings.os_uids)
     return settings
 
 
@@ -166,6 +172,14 @@ def _check_networks(settings: Settings) -> None:
             ipaddress.ip_address(address)
         except ValueError as error:
             raise ValueError(f"trusted_proxies must be addresses: {error}") from None
+
+
+def _check_ids(text: str) -> None:
+    """Above those of the machine's own users: what may be named is seen where the machine is known."""
+    match = _IDS.fullmatch(text)
+    first, last = map(int, match.groups()) if match else (0, 0)
+    if not _FIRST_ID <= first < last < _NO_ID:
+        raise ValueError(f"os_uids must be FIRST-LAST, two or more ids from {_FIRST_ID} on, not {text!r}")
 
 
 def _check_numbers(settings: Settings) -> None:

@@ -8,38 +8,46 @@ from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.images import ImageVolumes, try_images
 from openrds.hosts.limits import Limits, NoLimits
-from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 from openrds.hosts.volumes import FolderVolumes, Volumes
 
 logger = logging.getLogger(__name__)
 
 
-def check_means(settings: Settings, user: ServerUser) -> None:
+def choose_users(settings: Settings) -> ServerUsers:
+    """
+    Raises:
+        HostError: those that the settings name are not to be had.
+    """
+    return ServerUsers.choose(settings.data_dir, settings.os_user, settings.os_uids)
+
+
+def check_means(settings: Settings, users: ServerUsers) -> None:
     """Once in a start; what a host does without is told, and the details at the level DEBUG.
 
     Raises:
         HostError: a setting demands what does not work here.
     """
-    choose_volumes(settings, user)
+    choose_volumes(settings)
     if isinstance(choose_limits(settings), NoLimits) and settings.limits == "auto":
         logger.info(
             "instances may use more CPU and memory than their flavors have: openrds may make no control groups here"
         )
-    choose_forwarder(settings.forwarding, settings.data_dir, user)
+    choose_forwarder(settings.forwarding, settings.data_dir, users.forwarder)
 
 
-def choose_volumes(settings: Settings, user: ServerUser) -> Volumes:
+def choose_volumes(settings: Settings) -> Volumes:
     """Images that are there are served whatever the setting says.
 
     Raises:
         HostError: the setting demands what does not work here.
     """
-    folders = FolderVolumes(settings.nodes_dir, user)
+    folders = FolderVolumes(settings.nodes_dir)
     images = settings.images_dir
     if settings.volumes == "folder":
         return ImageVolumes(images, folders, makes_images=False) if images.is_dir() else folders
     try:
-        try_images(images, folders)
+        try_images(images)
     except HostError as error:
         if settings.volumes == "xfs":
             raise HostError(f"The setting volumes = xfs cannot be kept here: {error}") from None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from openrds.hosts.errors import HostError
-from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 
 #: A Unix socket's path has at most 107 bytes, of which a node's folder and the socket's name take 56.
 _LONGEST_SOCKET_ROOT = 50
@@ -26,16 +26,16 @@ class DataDirectoryError(Exception):
 
 
 @contextlib.contextmanager
-def prepared(data_dir: Path, user: ServerUser, lock: "Lock") -> Iterator[None]:
+def prepared(data_dir: Path, users: ServerUsers, lock: "Lock") -> Iterator[None]:
     """The data directory, closed to others but for passing through to what is theirs, and its lock.
 
     A folder with something else in it is left alone: its mode would change, for one. Where the body fails at a first
     start, what was not there before is removed again: whoever is refused leaves nothing.
 
     Raises:
-        DataDirectoryError: it cannot be made, written, or reached by the user that servers run as; or it is in use.
+        DataDirectoryError: it cannot be made, written, or reached by the users that servers run as; or it is in use.
     """
-    _require_reach(data_dir, user)
+    _require_reach(data_dir, users)
     before = _names_in(data_dir)
     _require_ours(data_dir, before)
     missing = [folder for folder in (data_dir, *data_dir.parents) if not _exists(folder)]
@@ -101,9 +101,9 @@ def _make(data_dir: Path) -> None:
         raise DataDirectoryError(f"There is no permission to write to the data directory {data_dir}.")
 
 
-def _require_reach(data_dir: Path, user: ServerUser) -> None:
+def _require_reach(data_dir: Path, users: ServerUsers) -> None:
     try:
-        user.require_reach(data_dir)
+        users.require_reach(data_dir)
     except (HostError, OSError) as error:
         raise DataDirectoryError(
             f"{error} Choose another data directory, such as /var/lib/openrds."

@@ -10,7 +10,8 @@ from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import Installation, NodeSpec
 from openrds.hosts.errors import HostError
-from openrds.hosts.user import ServerUser
+from openrds.hosts.folders import make_home, read
+from openrds.hosts.users import ServerUsers
 from openrds.service import places
 
 logger = logging.getLogger(__name__)
@@ -66,10 +67,11 @@ class PrivateStore(PostgreSQLServer):
 
 
 def private_store(
-    data_dir: Path, socket_root: Path, installation: Installation, user: ServerUser
+    data_dir: Path, socket_root: Path, installation: Installation, users: ServerUsers
 ) -> PrivateStore:
     node = NodeSpec(
         node_id="store",
+        user=users.service,
         installation=installation,
         folder=data_dir / "store",
         socket_dir=socket_root / "store",
@@ -79,27 +81,27 @@ def private_store(
         memory_mb=1024,
         vcpus=1,
     )
-    return PrivateStore(node, user)
+    return PrivateStore(node)
 
 
-def start_private_store(store: PrivateStore, engine: PostgreSQL, user: ServerUser) -> None:
+def start_private_store(store: PrivateStore, engine: PostgreSQL) -> None:
     """Start the store, or find it running; the first time, make it."""
-    user.make_folder(store.node.folder)
-    engine.initialise(store.node.installation, store.node.data_dir)
+    make_home(store.node.folder)
+    engine.initialise(store.node)
     store.configure()
     store.start()
 
 
-def open_private_store(settings: Settings, user: ServerUser) -> PrivateStore:
+def open_private_store(settings: Settings, users: ServerUsers) -> PrivateStore:
     """The store of a data directory, running.
 
     Raises:
         HostError: this machine has no binaries for it.
     """
-    engine = PostgreSQL(settings.data_dir, user, settings.engine_dirs, spare_data_dirs=0)
+    engine = PostgreSQL(settings.data_dir, users, settings.engine_dirs, spare_data_dirs=0)
     installation = _store_installation(engine, _version_in_use(settings.data_dir))
-    store = private_store(settings.data_dir, places.socket_root(settings.data_dir), installation, user)
-    start_private_store(store, engine, user)
+    store = private_store(settings.data_dir, places.socket_root(settings.data_dir), installation, users)
+    start_private_store(store, engine)
     return store
 
 
@@ -123,5 +125,7 @@ def _store_installation(engine: PostgreSQL, version: str | None) -> Installation
 
 def _version_in_use(data_dir: Path) -> str | None:
     """The major version that the store's data has; it can only be started by the same."""
-    file = data_dir / "store" / "data" / "PG_VERSION"
-    return file.read_text().strip() if file.is_file() else None
+    try:
+        return read(data_dir / "store" / "data" / "PG_VERSION").decode().strip()
+    except FileNotFoundError:
+        return None

@@ -9,9 +9,9 @@ import psycopg
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import EngineError
 from openrds.hosts.errors import HostError, in_words
-from openrds.hosts.user import ServerUser
 from openrds.service import places
 from openrds.service.identities import KeysError, ensure_accounts, load_accounts
+from openrds.service.means import choose_users
 from openrds.service.private_store import open_private_store
 from openrds.store.database import Store
 from openrds.store.migrate import migrate
@@ -22,10 +22,10 @@ def seed(settings: Settings, tasks: int, seed: int) -> int:
     """Write the tasks, half of them for the default project; the exit code."""
     try:
         places.require(settings.data_dir)
-        user = ServerUser.choose(settings.os_user)
+        users = choose_users(settings)
         lock = places.Lock(settings.data_dir)
         lock.acquire()
-        server = None if settings.store else open_private_store(settings, user)
+        server = None if settings.store else open_private_store(settings, users)
     except (HostError, EngineError, places.DataDirectoryError, OSError) as error:
         print(f"openrds: {in_words(error)}", file=sys.stderr)
         return 1

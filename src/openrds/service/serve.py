@@ -23,11 +23,11 @@ from openrds.engines.protocol import EngineError
 from openrds.hosts import processes
 from openrds.hosts.addresses import claim_listening, port_is_free
 from openrds.hosts.errors import HostError, in_words
-from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 from openrds.service import child, places
 from openrds.service.identities import KeysError, ensure_accounts
 from openrds.service.logs import set_up_logging
-from openrds.service.means import check_means
+from openrds.service.means import check_means, choose_users
 from openrds.service.private_store import PrivateStore, open_private_store
 from openrds.store.database import Store
 from openrds.store.migrate import migrate
@@ -140,13 +140,13 @@ class Supervisor:
     def _prepare(self) -> None:
         """All that must hold before the children start."""
         settings = self._settings
-        user = ServerUser.choose(settings.os_user)
-        with places.prepared(settings.data_dir, user, self._lock), _logging_to(settings.log_file):
+        users = choose_users(settings)
+        with places.prepared(settings.data_dir, users, self._lock), _logging_to(settings.log_file):
             self._claim_address()
             # The worker chooses for itself; a setting that cannot be kept is better said here than by its log.
-            check_means(settings, user)
+            check_means(settings, users)
             socket_root = places.socket_root(settings.data_dir)
-            dsn = settings.store or self._start_private_store(user)
+            dsn = settings.store or self._start_private_store(users)
             if settings.store:
                 self._fill_store(dsn)
         # A private store that runs has made the data directory one, whatever comes now.
@@ -154,8 +154,8 @@ class Supervisor:
             self._fill_store(dsn)
         self._brief = child.Brief(dsn, socket_root, settings)
 
-    def _start_private_store(self, user: ServerUser) -> str:
-        self._store = open_private_store(self._settings, user)
+    def _start_private_store(self, users: ServerUsers) -> str:
+        self._store = open_private_store(self._settings, users)
         return self._store.dsn
 
     def _claim_address(self) -> None:

@@ -17,11 +17,12 @@ from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.memory import usable_mb
-from openrds.hosts.user import ServerUser
+from openrds.operations.handing_over import take_back_folders
+from openrds.operations.owners import Owners
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.resources import Resources
 from openrds.service import child
-from openrds.service.means import choose_limits, choose_volumes
+from openrds.service.means import choose_limits, choose_users, choose_volumes
 from openrds.store.database import Store
 from openrds.store.queries import Queries
 from openrds.tasks.queue import Queue
@@ -40,24 +41,25 @@ _SPARE_THREADS = 18
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
     """The means of this host, as the settings describe them."""
-    user = ServerUser.choose(settings.os_user)
+    users = choose_users(settings)
     limits = choose_limits(settings)
     postgresql = PostgreSQL(
-        settings.data_dir, user, settings.engine_dirs, settings.spare_data_dirs, limits=limits
+        settings.data_dir, users, settings.engine_dirs, settings.spare_data_dirs, limits=limits
     )
-    backups = BackupFolders(settings.backups_dir, user)
+    backups = BackupFolders(settings.backups_dir)
     backups.make_root()
     return Resources(
         store=store,
         settings=settings,
+        owners=Owners(store, settings.host, users),
         engines={postgresql.name: postgresql},
-        volumes=choose_volumes(settings, user),
+        volumes=choose_volumes(settings),
         limits=limits,
         memory_mb=settings.memory_mb or usable_mb(),
         backups=backups,
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
-        forwarder=choose_forwarder(settings.forwarding, settings.data_dir, user),
+        forwarder=choose_forwarder(settings.forwarding, settings.data_dir, users.forwarder),
     )
 
 
@@ -104,6 +106,7 @@ async def work(brief: child.Brief) -> None:
         resources = build_resources(store, settings, brief.socket_root)
         register_host(resources)
         attach_volumes(resources)
+        take_back_folders(resources)
         worker = Worker(
             store,
             queue,

@@ -13,6 +13,7 @@ from openrds.engines.postgresql.configuration import SEGMENT_BYTES, archive_comm
 from openrds.engines.postgresql.control import parse_position
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.protocol import NodeSpec
+from openrds.hosts.user import ServerUser
 
 SEGMENT = re.compile(r"[0-9A-F]{24}")
 TIMELINE_DIGITS = 8
@@ -41,9 +42,11 @@ def archive_remains(node: NodeSpec, forks: Forks, programs: Programs) -> None:
     Raises:
         EngineError: it cannot be put there.
     """
-    for path in sorted((node.data_dir / "pg_wal").glob("*")):
-        if _leads_on(path.name, forks) and not (node.archive / path.name).exists():
-            programs.run(("sh", "-c", _archive_command(node.archive, path.name)), folder=node.data_dir)
+    with node.user.acting():
+        names = sorted(path.name for path in (node.data_dir / "pg_wal").glob("*"))
+    for name in names:
+        if _leads_on(name, forks) and not (node.archive / name).exists():
+            programs.run(("sh", "-c", _archive_command(node.archive, name)), node.user, folder=node.data_dir)
 
 
 def _archive_command(archive: Path, name: str) -> str:
@@ -65,11 +68,7 @@ def goes_on_from(archive: Path, position: str, present: tuple[int, Forks] | None
 
     With the `present` history, of a primary, also what led to that, of which the archive may have nothing yet.
     """
-    names = (
-        {path.name for path in archive.iterdir() if SEGMENT.fullmatch(path.name)}
-        if archive.exists()
-        else set()
-    )
+    names = {path.name for path in archive.glob("*") if SEGMENT.fullmatch(path.name)}
     newest = max(names, default="")
     timeline, forks = present or _history_in(archive, newest or position)
     end = _number(newest) + 1 if newest else 0
@@ -81,7 +80,9 @@ def goes_on_from(archive: Path, position: str, present: tuple[int, Forks] | None
 def _history_in(archive: Path, name: str) -> tuple[int, Forks]:
     """Of the timeline of a segment, as the archive tells it."""
     history = archive / f"{name[:TIMELINE_DIGITS]}.history"
-    return int(name[:TIMELINE_DIGITS], 16), read_history(history.read_text()) if history.exists() else {}
+    known = history.exists()
+    forks = read_history(ServerUser.owning(archive).read(history).decode()) if known else {}
+    return int(name[:TIMELINE_DIGITS], 16), forks
 
 
 def _leads_on(name: str, forks: Forks) -> bool:

@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import shlex
-import shutil
 import signal
 import time
 from dataclasses import dataclass
@@ -18,12 +17,15 @@ from openrds.engines.postgresql.archive import SEGMENT, TIMELINE_DIGITS, goes_on
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import BaseBackup, EngineError, NodeSpec, RestorePoint
+from openrds.hosts.folders import clear, make_home, used_bytes
 from openrds.hosts.processes import wait_until
 
 _DATA = "data"
 _COPYING = "copying-"
 _ARCHIVE_SECONDS = 300.0
 _RESTORE_SECONDS = 7 * 86400.0
+#: Some two million files.
+_MOST_MANIFEST_BYTES = 2**28
 #: Where nothing has to be reached again, only what was just archived is spared: its server may be looking at it.
 _SPARED_SECONDS = 3600.0
 
@@ -45,15 +47,17 @@ class PostgreSQLBackups:
         program = self.programs.path("pg_basebackup", node.installation)
         self._prepare(node)
         data = folder / _DATA
+        node.user.make_folder(data)
         begin = _now(node)
         self.programs.run(
             [program, "-D", data, "--wal-method=stream", "--checkpoint=fast", "--no-password", "--no-sync"],
+            node.user,
             node,
             folder,
         )
         end = _now(node)
         self._verify(node, data)
-        return BaseBackup(begin, end, _first_segment(data), _size(data))
+        return BaseBackup(begin, end, _first_segment(node, data), used_bytes(data))
 
     def break_off(self, folder: Path) -> None:
         """
@@ -100,7 +104,7 @@ class PostgreSQLBackups:
             if not SEGMENT.match(path.name):
                 continue
             if log_position is None:
-                passed = time.time() - path.stat().st_mtime > _SPARED_SECONDS
+                passed = time.time() - path.lstat().st_mtime > _SPARED_SECONDS
             else:
                 passed = path.name[TIMELINE_DIGITS:24] < log_position[TIMELINE_DIGITS:]
             if passed:
@@ -113,14 +117,14 @@ class PostgreSQLBackups:
         Raises:
             EngineError: recovery failed, or the archive ends before the moment.
         """
-        server = RecoveringServer(node, self.programs.user, start_seconds=_RESTORE_SECONDS)
+        server = RecoveringServer(node, start_seconds=_RESTORE_SECONDS)
         server.stop_at_once()
-        shutil.rmtree(node.data_dir, ignore_errors=True)
-        self.programs.user.make_folder(node.folder)
+        make_home(node.folder)
+        clear(node.data_dir)
         source = point.backup / _DATA
         if not source.is_dir():
             raise EngineError(f"there is no base backup in {point.backup}")
-        self._copy(source, node.data_dir)
+        self._copy(source, node)
         server.recover(point)
         with sessions.superuser_session(node) as connection:
             connection.execute("SELECT 1")
@@ -128,42 +132,45 @@ class PostgreSQLBackups:
 
     def drop(self, node: NodeSpec) -> None:
         """Stop the server that `restore` left, at once, and remove its folders."""
-        server = RecoveringServer(node, self.programs.user)
+        server = RecoveringServer(node)
         server.stop_at_once()
         for folder in (node.folder, node.socket_dir):
-            shutil.rmtree(folder, ignore_errors=True)
+            clear(folder)
 
-    def _copy(self, source: Path, target: Path) -> None:
+    def _copy(self, source: Path, node: NodeSpec) -> None:
         """Under a name of this attempt's first: a `cp` that a dead worker left at work does not write into ours."""
-        for remains in target.parent.glob(f"{_COPYING}*"):
-            shutil.rmtree(remains, ignore_errors=True)
-        copying = target.parent / f"{_COPYING}{secrets.token_hex(4)}"
-        self.programs.run(["cp", "-a", "--reflink=auto", source, copying])
-        copying.rename(target)
+        for remains in node.folder.glob(f"{_COPYING}*"):
+            clear(remains)
+        copying = node.folder / f"{_COPYING}{secrets.token_hex(4)}"
+        node.user.make_folder(copying)
+        self.programs.run(
+            ("cp", "--archive", "--reflink=auto", "--no-target-directory", source, copying), node.user
+        )
+        copying.rename(node.data_dir)
 
     def _prepare(self, node: NodeSpec) -> None:
         """Bring a server that was configured by an older openrds to archive where it should, and let us back up."""
         with sessions.superuser_session(node) as connection:
             (command,) = _row(connection, "SELECT current_setting('archive_command')")
-            hba = (node.data_dir / "pg_hba.conf").read_text()
+            hba = node.user.read(node.data_dir / "pg_hba.conf").decode(errors="replace")
             if command == configuration.archive_command(node.archive) and hba == configuration.pg_hba_conf():
                 return
-            PostgreSQLServer(node, self.programs.user).configure()
+            PostgreSQLServer(node).configure()
             connection.execute("SELECT pg_reload_conf()")
         if not wait_until(lambda: _archives_to(node), 10, every=0.02):
             raise EngineError(f"PostgreSQL {node.node_id} does not take up its new configuration")
 
     def _verify(self, node: NodeSpec, data: Path) -> None:
         """Compare the copy with its manifest, which PostgreSQL writes from version 13 on."""
-        if not (data / "backup_manifest").is_file():
+        if not (data / "backup_manifest").exists():
             return
-        _compare_sizes(data)
+        _compare_sizes(node, data)
         program = self.programs.path("pg_verifybackup", node.installation)
-        if not self.programs.works(program):  # that of the wheel's version 18 crashes
+        if not self.programs.works(program, node.user):  # that of the wheel's version 18 crashes
             return
         # It reads the WAL by the pg_waldump beside it, which must be of the server's own version.
         same = program.parent == node.installation.bin_dir
-        self.programs.run([program, *(() if same else ("--no-parse-wal",)), data])
+        self.programs.run([program, *(() if same else ("--no-parse-wal",)), data], node.user)
 
 
 class RecoveringServer(PostgreSQLServer):
@@ -185,8 +192,7 @@ class RecoveringServer(PostgreSQLServer):
         """
         self._point = point
         self.configure()
-        self.node.data_dir.joinpath("recovery.signal").touch()
-        self._user.own(self.node.data_dir / "recovery.signal")
+        self._write(self.node.data_dir / "recovery.signal", "", durable=False)
         try:
             self.start()
         except EngineError as error:
@@ -259,27 +265,24 @@ def _row(connection: sessions.Connection, statement: str) -> tuple[Any, ...]:
     return row
 
 
-def _first_segment(data: Path) -> str:
-    label = (data / "backup_label").read_text()
+def _first_segment(node: NodeSpec, data: Path) -> str:
+    label = node.user.read(data / "backup_label").decode()
     match = _LABEL.search(label)
     if match is None:
         raise EngineError(f"{data / 'backup_label'} does not say where its WAL begins")
     return match[1]
 
 
-def _compare_sizes(data: Path) -> None:
+def _compare_sizes(node: NodeSpec, data: Path) -> None:
     """
     Raises:
         EngineError: a file of the manifest is not there, or has not its size.
     """
-    for file in json.loads((data / "backup_manifest").read_bytes())["Files"]:
-        path = data / (file["Path"] if "Path" in file else os.fsdecode(bytes.fromhex(file["Encoded-Path"])))
-        if not path.is_file() or path.stat().st_size != file["Size"]:
-            raise EngineError(f"the base backup is damaged: {path.name} is not as the server sent it")
-
-
-def _size(folder: Path) -> int:
-    """Bytes on disk of everything in a folder."""
-    return sum(
-        (Path(place) / name).lstat().st_blocks * 512 for place, _, files in os.walk(folder) for name in files
-    )
+    manifest = json.loads(node.user.read(data / "backup_manifest", _MOST_MANIFEST_BYTES))
+    with node.user.acting():
+        for file in manifest["Files"]:
+            path = data / (
+                file["Path"] if "Path" in file else os.fsdecode(bytes.fromhex(file["Encoded-Path"]))
+            )
+            if not path.is_file() or path.stat().st_size != file["Size"]:
+                raise EngineError(f"the base backup is damaged: {path.name} is not as the server sent it")

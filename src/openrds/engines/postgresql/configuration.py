@@ -6,8 +6,8 @@ from pathlib import Path
 
 from openrds.engines.protocol import NodeSpec
 
-#: openrds' own superuser. It has no password: it is reached over the Unix socket by the users of the
-#: operating system that the ident map names, and by nobody over TCP.
+#: openrds' own superuser. It has no password: it is reached by whom the file system lets to the Unix socket, and by
+#: nobody over TCP.
 SUPERUSER = "rdsAdmin"
 
 #: Of the replication slots that are ours.
@@ -23,7 +23,6 @@ _KEPT_FOR_NEWCOMERS_MB = 64
 _SEGMENT_MB = 16
 SEGMENT_BYTES = _SEGMENT_MB * 2**20
 
-_IDENT_MAP = "openrds"
 _KB = 1024
 _HEADER = "# Written by openrds; changes made here are lost.\n"
 
@@ -52,19 +51,17 @@ def postgresql_conf(node: NodeSpec) -> str:
 
 
 def pg_hba_conf() -> str:
-    """Who may connect, and how: the first line that fits decides."""
+    """Who may connect, and how: the first line that fits decides.
+
+    Whoever gets to the socket is root or the user that the server runs as: it has mode 0700, in a folder with the same.
+    PostgreSQL cannot tell who it is (`peer`) of a user without a name, as that of an instance is.
+    """
     return _HEADER + (
-        f'local all "{SUPERUSER}" peer map={_IDENT_MAP}\n'
-        f'local replication "{SUPERUSER}" peer map={_IDENT_MAP}\n'
+        f'local all "{SUPERUSER}" trust\n'
+        f'local replication "{SUPERUSER}" trust\n'
         f'host all "{SUPERUSER}" all reject\n'
         "host all all all scram-sha-256\n"
     )
-
-
-def pg_ident_conf(os_users: Iterable[str]) -> str:
-    """Which users of the operating system are the superuser when they come over the Unix socket."""
-    lines = (f'{_IDENT_MAP} "{user}" "{SUPERUSER}"\n' for user in sorted(set(os_users)))
-    return _HEADER + "".join(lines)
 
 
 def archive_command(archive: Path) -> str:

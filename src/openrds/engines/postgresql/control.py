@@ -2,7 +2,8 @@
 
 import struct
 from dataclasses import dataclass
-from pathlib import Path
+
+from openrds.engines.protocol import NodeSpec
 
 #: System identifier, versions of the file and the catalogue, state, time, last checkpoint, its redo, its timeline.
 #: These come first and are the same in versions 12 to 18.
@@ -20,13 +21,13 @@ class ControlFile:
     timeline: int
 
     @classmethod
-    def read(cls, data_dir: Path) -> "ControlFile":
+    def read(cls, node: NodeSpec) -> "ControlFile":
         """
         Raises:
             OSError: there is no such file.
         """
-        with (data_dir / "global" / "pg_control").open("rb") as file:
-            system_id, _, _, state, _, checkpoint, _, timeline = _LAYOUT.unpack(file.read(_LAYOUT.size))
+        content = node.user.read(node.data_dir / "global" / "pg_control")
+        system_id, _, _, state, _, checkpoint, _, timeline = _LAYOUT.unpack_from(content)
         return cls(system_id, state == _SHUT_DOWN, checkpoint, timeline)
 
 

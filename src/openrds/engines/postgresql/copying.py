@@ -11,7 +11,7 @@ what cannot be kept from running is refused.
 import subprocess
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -160,21 +160,21 @@ class PostgreSQLCopying:
             "--exit-on-error",
             f"--dbname={make_conninfo(dbname=into)}",
         ]
-        self._pipe(dump, environment(source, session), restore, environment(target, session))
+        self._pipe(dump, source, restore, target, session)
 
     def _pipe(
         self,
         first: Sequence[str | Path],
-        first_environment: Mapping[str, str],
+        source: NodeSpec,
         second: Sequence[str | Path],
-        second_environment: Mapping[str, str],
+        target: NodeSpec,
+        session: str,
     ) -> None:
-        """Run two programs, the output of one being the input of the other.
+        """Run two programs, each at its server as its user, the output of one being the input of the other.
 
         Raises:
             EngineError: one of them failed.
         """
-        identity = self.programs.user.identity()
         with tempfile.TemporaryFile() as first_log, tempfile.TemporaryFile() as second_log:
             with (
                 commands.running(
@@ -183,8 +183,8 @@ class PostgreSQLCopying:
                     stdout=subprocess.PIPE,
                     stderr=first_log,
                     cwd="/",
-                    env=dict(first_environment),
-                    **identity,
+                    env=environment(source, session),
+                    **source.user.identity(),
                 ) as reader,
                 commands.running(
                     second,
@@ -192,8 +192,8 @@ class PostgreSQLCopying:
                     stdout=second_log,
                     stderr=second_log,
                     cwd="/",
-                    env=dict(second_environment),
-                    **identity,
+                    env=environment(target, session),
+                    **target.user.identity(),
                 ) as writer,
             ):
                 assert reader.stdout is not None

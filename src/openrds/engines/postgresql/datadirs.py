@@ -1,10 +1,13 @@
-"""Data directories: made by initdb, and kept in reserve so that an instance need not wait for it."""
+"""Data directories: made by initdb, and kept in reserve so that an instance need not wait for it.
+
+initdb does not run as a user without a name, as that of an instance is: the service's runs it, and what it made is
+handed over before any server has run there. A spare belongs in advance to a user that an instance may get.
+"""
 
 import errno
 import fcntl
 import os
 import secrets
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,10 +16,12 @@ from pathlib import Path
 
 from openrds.engines.postgresql.configuration import SUPERUSER
 from openrds.engines.postgresql.turns import Turns
-from openrds.engines.protocol import EngineError, Installation
+from openrds.engines.protocol import EngineError, Installation, NodeSpec
 from openrds.hosts import commands
 from openrds.hosts.errors import HostError
+from openrds.hosts.folders import clear, make_durable, make_home
 from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 
 _INITDB_SECONDS = 600
 _POLITE = ("nice", "-n", "10")
@@ -31,30 +36,31 @@ class DataDirectories:
     """`pool` holds a folder of spare directories for each version; `spares` is how many of each."""
 
     pool: Path
-    user: ServerUser
+    users: ServerUsers
     spares: int
     turns: Turns = field(default_factory=Turns)
 
-    def make(self, installation: Installation, data_dir: Path) -> None:
+    def make(self, node: NodeSpec) -> None:
         """
         Make a data directory: by renaming a spare one, which is instant, or by copying it, or by initdb.
 
         Raises:
             EngineError: initdb failed, or there is something else in the place.
         """
+        data_dir = node.data_dir
         if is_data_directory(data_dir):
             return
         if data_dir.exists() and any(data_dir.iterdir()):
             raise EngineError(f"{data_dir} is not empty, and not a data directory of PostgreSQL.")
         for remains in data_dir.parent.glob(f".{data_dir.name}{_UNFINISHED}*"):
-            shutil.rmtree(remains, ignore_errors=True)
-        if self._take(installation, data_dir):
+            clear(remains)
+        if self._take(node):
             return
         with self.turns.one():
             # Others may have left one meanwhile.
-            if not self._take(installation, data_dir):
+            if not self._take(node):
                 unfinished = data_dir.parent / f".{data_dir.name}{_UNFINISHED}{secrets.token_hex(4)}"
-                self._initdb(installation, unfinished, data_dir)
+                self._initdb(node.installation, unfinished, data_dir, node.user)
 
     def fill(self, installations: Iterable[Installation]) -> None:
         """
@@ -70,55 +76,56 @@ class DataDirectories:
                     self.turns.await_quiet()
                     name = secrets.token_hex(8)
                     place = self._place(installation)
-                    self._initdb(installation, place / (_UNFINISHED + name), place / name, lock)
+                    unfinished = place / (_UNFINISHED + name)
+                    self._initdb(installation, unfinished, place / name, self.users.any(), lock)
 
     def ready(self, installation: Installation) -> list[Path]:
         """The spare directories that can be taken now."""
         place = self._place(installation)
         return [path for path in place.iterdir() if not path.name.startswith(".")] if place.is_dir() else []
 
-    def _take(self, installation: Installation, data_dir: Path) -> bool:
+    def owners(self, installation: Installation) -> list[int]:
+        """Whose the spares are: an instance that gets such an id need not wait for one to be handed over."""
+        owners = (_owner(spare) for spare in self.ready(installation))
+        return [owner.uid for owner in owners if owner is not None]
+
+    def _take(self, node: NodeSpec) -> bool:
         """Of several that want the same spare, one gets it: a rename succeeds once."""
-        for spare in self.ready(installation):
-            try:
-                spare.rename(data_dir)
-            except OSError as error:
-                if error.errno == errno.EXDEV and self._take_copy(spare, data_dir):
-                    return True
-                continue  # taken by another
-            make_durable(data_dir.parent)
-            return True
+        spares = self.ready(node.installation)
+        for spare in sorted(spares, key=lambda spare: not _belongs(spare, node.user)):
+            if self._take_at_once(spare, node) or self._take_over(spare, node):
+                make_durable(node.folder, tree=False)
+                return True
         return False
 
-    def _take_copy(self, spare: Path, data_dir: Path) -> bool:
-        """The volume is another file system. Copying takes a fraction of what initdb does.
+    def _take_at_once(self, spare: Path, node: NodeSpec) -> bool:
+        try:
+            if _belongs(spare, node.user):
+                spare.rename(node.data_dir)
+                return True
+        except OSError as error:
+            if error.errno not in (errno.EXDEV, errno.ENOENT):
+                raise EngineError(f"{node.data_dir}: {error}") from error
+        return False
+
+    def _take_over(self, spare: Path, node: NodeSpec) -> bool:
+        """One that was made for another user, or that is on another file system: copying takes a fraction of initdb.
 
         Raises:
-            EngineError: the copy failed.
+            EngineError: it failed.
         """
         taken = spare.with_name(_TAKEN + spare.name)
         try:
             # Held while we are at it, so that a filler does not take it for what somebody left who died.
             with _held(spare):
                 spare.rename(taken)
-                self._copy(taken, data_dir)
+                _hand_over(taken, node.user)
+                _move(taken, node)
         except FileNotFoundError:
             return False
-        shutil.rmtree(taken, ignore_errors=True)
+        except OSError as error:
+            raise EngineError(f"{node.data_dir}: {error}") from error
         return True
-
-    def _copy(self, source: Path, data_dir: Path) -> None:
-        """It appears whole and on disk, or not at all."""
-        unfinished = data_dir.parent / f".{data_dir.name}{_UNFINISHED}{secrets.token_hex(4)}"
-        try:
-            self._run(
-                ("cp", "--archive", str(source), str(unfinished)), f"{data_dir}: the copy", _COPY_SECONDS
-            )
-            self._run(("sync", "--file-system", str(unfinished)), f"{data_dir}: the copy", _COPY_SECONDS)
-            unfinished.rename(data_dir)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-        make_durable(data_dir.parent)
 
     def _place(self, installation: Installation) -> Path:
         return self.pool / f"postgresql-{installation.complete_version}"
@@ -128,9 +135,9 @@ class DataDirectories:
         """Hold the lock of a version's reserve. It ends with its holder, and with the holder's initdb."""
         place = self._place(installation)
         try:
-            self.pool.mkdir(mode=0o711, parents=True, exist_ok=True)
-            self.user.make_folder(place)
-        except (HostError, OSError) as error:
+            make_home(self.pool)
+            make_home(place)
+        except HostError as error:
             raise EngineError(str(error)) from error
         descriptor = os.open(place / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
@@ -143,44 +150,93 @@ class DataDirectories:
         """Called with the lock held, so that nobody is still making what is unfinished."""
         place = self._place(installation)
         for remains in place.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(remains, ignore_errors=True)
+            clear(remains)
         for remains in place.glob(f"{_TAKEN}*"):
             with suppress(FileNotFoundError, BlockingIOError), _held(remains, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                shutil.rmtree(remains, ignore_errors=True)
+                clear(remains)
 
     def _initdb(
-        self, installation: Installation, unfinished: Path, target: Path, lock: int | None = None
+        self,
+        installation: Installation,
+        unfinished: Path,
+        target: Path,
+        owner: ServerUser,
+        lock: int | None = None,
     ) -> None:
         """Make the directory under another name first; politely for the reserve, which nobody waits for."""
         command = (*(_POLITE if lock is not None else ()), *_initdb_command(installation, unfinished))
+        service, passed = self.users.service, () if lock is None else (lock,)
         try:
-            self._run(command, f"{target}: initdb", _INITDB_SECONDS, () if lock is None else (lock,))
+            service.make_folder(unfinished)
+            _run(command, service, f"{target}: initdb", _INITDB_SECONDS, passed)
+            _hand_over(unfinished, owner)
             unfinished.rename(target)
-        except OSError as error:
+        except (HostError, OSError) as error:
             raise EngineError(f"{target}: {error}") from error
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-        make_durable(target.parent)
+            clear(unfinished)
+        make_durable(target.parent, tree=False)
 
-    def _run(self, command: Sequence[str], what: str, seconds: float, pass_fds: Sequence[int] = ()) -> None:
-        """Run a program as the user.
 
-        Raises:
-            EngineError: it failed; the message begins with `what`.
-        """
-        try:
-            code, output = commands.run(
-                command,
-                cwd="/",
-                env=_ENVIRONMENT,
-                timeout=seconds,
-                pass_fds=pass_fds,
-                **self.user.identity(),
-            )
-        except (OSError, subprocess.SubprocessError) as error:
-            raise EngineError(f"{what} failed: {error}") from error
-        if code != 0:
-            raise EngineError(f"{what} failed: {_last_lines(output)}")
+def _owner(spare: Path) -> ServerUser | None:
+    """None where somebody has taken it meanwhile."""
+    try:
+        return ServerUser.owning(spare)
+    except FileNotFoundError:
+        return None
+
+
+def _belongs(spare: Path, user: ServerUser) -> bool:
+    owner = _owner(spare)
+    return owner is not None and owner.uid == user.uid
+
+
+def _hand_over(folder: Path, user: ServerUser) -> None:
+    owner = ServerUser.owning(folder)
+    if owner.uid != user.uid:
+        user.take_over(folder, owner.uid)
+
+
+def _move(spare: Path, node: NodeSpec) -> None:
+    try:
+        spare.rename(node.data_dir)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy(spare, node)
+        clear(spare)
+
+
+def _copy(spare: Path, node: NodeSpec) -> None:
+    """It appears whole and on disk, or not at all."""
+    what = f"{node.data_dir}: the copy"
+    unfinished = node.folder / f".{node.data_dir.name}{_UNFINISHED}{secrets.token_hex(4)}"
+    try:
+        node.user.make_folder(unfinished)
+        copy = ("cp", "--archive", "--no-target-directory", str(spare), str(unfinished))
+        _run(copy, node.user, what, _COPY_SECONDS)
+        _run(("sync", "--file-system", str(unfinished)), node.user, what, _COPY_SECONDS)
+        unfinished.rename(node.data_dir)
+    finally:
+        clear(unfinished)
+
+
+def _run(
+    command: Sequence[str], user: ServerUser, what: str, seconds: float, pass_fds: Sequence[int] = ()
+) -> None:
+    """Run a program as a user.
+
+    Raises:
+        EngineError: it failed; the message begins with `what`.
+    """
+    try:
+        code, output = commands.run(
+            command, cwd="/", env=_ENVIRONMENT, timeout=seconds, pass_fds=pass_fds, **user.identity()
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EngineError(f"{what} failed: {error}") from error
+    if code != 0:
+        raise EngineError(f"{what} failed: {_last_lines(output)}")
 
 
 def is_data_directory(path: Path) -> bool:
@@ -199,15 +255,6 @@ def _initdb_command(installation: Installation, data_dir: Path) -> tuple[str, ..
         "--auth-local=peer",
         "--auth-host=reject",
     )
-
-
-def make_durable(folder: Path) -> None:
-    """A rename in a folder survives a power cut only when the folder is on disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

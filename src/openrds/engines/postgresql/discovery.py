@@ -14,7 +14,7 @@ from pathlib import Path
 from openrds.domain.engine import EngineName
 from openrds.engines.protocol import Installation
 from openrds.hosts.errors import HostError
-from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 
 _LOG = logging.getLogger(__name__)
 _OLDEST_MAJOR = 12
@@ -44,7 +44,7 @@ class _Found:
 
 
 def find_installations(
-    engine_dirs: Iterable[Path], copies: Path, user: ServerUser
+    engine_dirs: Iterable[Path], copies: Path, users: ServerUsers
 ) -> tuple[Installation, ...]:
     """
     One installation for each major version, oldest first.
@@ -59,7 +59,7 @@ def find_installations(
         rival = best.get(found.major)
         if rival is None or found.rank > rival.rank:
             best[found.major] = found
-    return tuple(_reachable(best[major].installation(), copies, user) for major in sorted(best))
+    return tuple(_reachable(best[major].installation(), copies, users) for major in sorted(best))
 
 
 def _found(engine_dirs: Iterable[Path]) -> Iterator[_Found]:
@@ -116,15 +116,15 @@ def _release(bin_dir: Path) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
-def _reachable(installation: Installation, copies: Path, user: ServerUser) -> Installation:
-    if user.blocked_at(installation.bin_dir / "postgres") is None:
+def _reachable(installation: Installation, copies: Path, users: ServerUsers) -> Installation:
+    if not any(user.blocked_at(installation.bin_dir / "postgres") for user in users.kinds()):
         return installation
     tree = installation.bin_dir.parent
     home = copies / f"postgresql-{installation.complete_version}"
     if not home.exists():
         _copy(tree, home)
     copied = replace(installation, bin_dir=home / tree.parent.name / tree.name / installation.bin_dir.name)
-    user.require_reach(copied.bin_dir / "postgres")
+    users.require_reach(copied.bin_dir / "postgres")
     return copied
 
 

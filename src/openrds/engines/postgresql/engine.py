@@ -14,7 +14,7 @@ from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import Installation, NodeSpec
 from openrds.hosts.limits import Limits, NoLimits
-from openrds.hosts.user import ServerUser
+from openrds.hosts.users import ServerUsers
 
 
 class PostgreSQL:
@@ -27,17 +27,17 @@ class PostgreSQL:
     def __init__(
         self,
         data_dir: Path,
-        user: ServerUser,
+        users: ServerUsers,
         engine_dirs: Iterable[Path] = (),
         spare_data_dirs: int = 1,
         limits: Limits | None = None,
     ) -> None:
         self._data_dir = data_dir
-        self._user = user
+        self._users = users
         self._engine_dirs = tuple(engine_dirs)
         self._limits = limits or NoLimits()
-        self._programs = Programs(user, self.installations)
-        self._data_directories = DataDirectories(data_dir / "pool", user, spare_data_dirs)
+        self._programs = Programs(self.installations)
+        self._data_directories = DataDirectories(data_dir / "pool", users, spare_data_dirs)
         self.backups = PostgreSQLBackups(self._programs)
         self.copying = PostgreSQLCopying(self._programs)
 
@@ -52,16 +52,19 @@ class PostgreSQL:
 
     @cached_property
     def _installations(self) -> tuple[Installation, ...]:
-        return find_installations(self._engine_dirs, self._data_dir / "binaries", self._user)
+        return find_installations(self._engine_dirs, self._data_dir / "binaries", self._users)
 
     def seal_password(self, password: str) -> str:
         return scram_verifier(password)
 
-    def initialise(self, installation: Installation, data_dir: Path) -> None:
-        self._data_directories.make(installation, data_dir)
+    def initialise(self, node: NodeSpec) -> None:
+        self._data_directories.make(node)
+
+    def spare_owners(self, installation: Installation) -> list[int]:
+        return self._data_directories.owners(installation)
 
     def server(self, node: NodeSpec) -> PostgreSQLServer:
-        return PostgreSQLServer(node, self._user, self._programs, self._limits)
+        return PostgreSQLServer(node, self._programs, self._limits)
 
     def fill_pool(self) -> None:
         self._data_directories.fill(self.installations())

@@ -1,12 +1,15 @@
 """What a PostgreSQL server says of itself in files: its lock files and its logs."""
 
 import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from openrds.engines.postgresql.configuration import socket_path
+from openrds.engines.postgresql.configuration import log_folder, socket_path
 from openrds.engines.protocol import NodeSpec
+from openrds.hosts.folders import open_file, regular_files
 from openrds.hosts.processes import Process, pid_is_free
+from openrds.hosts.user import ServerUser
 
 PROGRAM = "postgres"
 _STATUS_LINE = 7
@@ -23,9 +26,9 @@ class LockFile:
     status: str
 
     @classmethod
-    def read(cls, path: Path) -> "LockFile | None":
+    def read(cls, path: Path, user: ServerUser) -> "LockFile | None":
         try:
-            lines = path.read_text(errors="replace").splitlines()
+            lines = user.read(path).decode(errors="replace").splitlines()
             pid = abs(int(lines[0]))
         except (OSError, ValueError, IndexError):
             return None
@@ -38,13 +41,13 @@ def lock_path(node: NodeSpec) -> Path:
 
 def status_of(node: NodeSpec, process: Process) -> str:
     """The status that this very process has written; a file that another left says nothing of it."""
-    lock = LockFile.read(lock_path(node))
+    lock = LockFile.read(lock_path(node), node.user)
     return lock.status if lock and lock.pid == process.pid else ""
 
 
 def running_on(node: NodeSpec) -> Process | None:
     """The server that holds the data directory's lock file, however it was started."""
-    lock = LockFile.read(lock_path(node))
+    lock = LockFile.read(lock_path(node), node.user)
     process = Process.of(lock.pid) if lock else None
     return process if process and process.works_in(node.data_dir, PROGRAM) else None
 
@@ -57,30 +60,33 @@ def forget_dead(node: NodeSpec) -> None:
     it finds out for itself, and also looks after the shared memory of the dead server.
     """
     for path in (lock_path(node), Path(f"{socket_path(node)}.lock")):
-        lock = LockFile.read(path)
+        lock = LockFile.read(path, node.user)
         if lock is not None and not pid_is_free(lock.pid, _FREE_SECONDS):
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError), node.user.acting():
                 path.unlink()
 
 
 class LogTail:
-    """What has been written to a folder of logs since this was made."""
+    """What has been written to a node's logs since this was made, as its user may read it."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._sizes = {path: path.stat().st_size for path in self._files()}
+    def __init__(self, node: NodeSpec) -> None:
+        self._folder, self._user = log_folder(node), node.user
+        with self._user.acting():
+            self._sizes = {path: path.lstat().st_size for path in self._files()}
 
     def last_lines(self, count: int = 10) -> str:
         """Those of the file written last come last."""
-        files = sorted(self._files(), key=lambda path: path.stat().st_mtime_ns)
-        lines = [line for path in files for line in self._new_text(path).splitlines() if line.strip()]
+        with self._user.acting():
+            files = sorted(self._files(), key=lambda path: path.lstat().st_mtime_ns)
+            lines = [line for path in files for line in self._new_text(path).splitlines() if line.strip()]
         return "\n".join(lines[-count:])
 
     def _files(self) -> list[Path]:
-        return [path for path in self._folder.glob("*.log") if path.is_file() and not path.is_symlink()]
+        return [path for path in regular_files(self._folder) if path.suffix == ".log"]
 
     def _new_text(self, path: Path) -> str:
-        with path.open("rb") as file:
-            end = path.stat().st_size
+        with contextlib.suppress(OSError), open_file(path) as file:  # it may have been replaced
+            end = os.fstat(file.fileno()).st_size
             file.seek(max(self._sizes.get(path, 0), end - _TAIL_BYTES))
-            return file.read().decode(errors="replace")
+            return file.read(_TAIL_BYTES).decode(errors="replace")
+        return ""

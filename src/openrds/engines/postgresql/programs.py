@@ -1,4 +1,4 @@
-"""Programs that come with a server, such as pg_basebackup and pg_dump, run as the user that servers run as."""
+"""Programs that come with a server, such as pg_basebackup and pg_dump, run as the user that it runs as."""
 
 import signal
 import subprocess
@@ -23,7 +23,6 @@ _END_SECONDS = 10.0
 class Programs:
     """`installations` are those of the host: what one lacks, a newer one may have."""
 
-    user: ServerUser
     installations: Callable[[], Iterable[Installation]] = tuple
 
     def path(self, name: str, installation: Installation) -> Path:
@@ -41,27 +40,35 @@ class Programs:
             "version or a newer one"
         )
 
-    def works(self, program: Path) -> bool:
+    def works(self, program: Path, user: ServerUser) -> bool:
         """Whether a program runs here at all."""
         try:
-            self.run([program, "--version"])
+            self.run([program, "--version"], user)
         except EngineError:
             return False
         return True
 
     def run(
-        self, command: Sequence[str | Path], node: NodeSpec | None = None, folder: Path = Path("/")
+        self,
+        command: Sequence[str | Path],
+        user: ServerUser,
+        node: NodeSpec | None = None,
+        folder: Path = Path("/"),
+        seconds: float | None = None,
     ) -> str:
         """Run a program to its end and return what it printed.
 
-        With a node, it connects to its server. The folder is where it works, and where `end` finds it again.
+        With a node, it connects to its server. The folder is where it works, and where `end` finds it again. It is
+        ended after so many seconds.
 
         Raises:
             EngineError: it failed; the message ends with the last lines of what it printed.
         """
         name = Path(command[0]).name
         try:
-            code, output = commands.run(command, cwd=folder, env=environment(node), **self.user.identity())
+            code, output = commands.run(
+                command, cwd=folder, env=environment(node), timeout=seconds, **user.identity()
+            )
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineError(f"{name} could not be run: {error}") from error
         if code != 0:

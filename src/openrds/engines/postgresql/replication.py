@@ -1,7 +1,6 @@
 """A PostgreSQL server as a physical copy of another, which streams the write-ahead log from it."""
 
 import secrets
-import shutil
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString
@@ -9,9 +8,11 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from openrds.engines.postgresql import configuration, postmaster, sessions
 from openrds.engines.postgresql.archive import archive_remains, history_of
 from openrds.engines.postgresql.control import ControlFile, format_position
-from openrds.engines.postgresql.datadirs import is_data_directory, make_durable
+from openrds.engines.postgresql.datadirs import is_data_directory
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.protocol import EngineError, Follower, NodeSpec, StandbyState
+from openrds.hosts.errors import HostError
+from openrds.hosts.folders import clear, make_durable
 from openrds.hosts.processes import wait_until
 
 if TYPE_CHECKING:
@@ -90,21 +91,22 @@ class PostgreSQLReplication:
         """
         self._programs.end(self._node.folder)
         for remains in self._node.folder.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(remains, ignore_errors=True)
+            clear(remains)
         if is_data_directory(self._node.data_dir):
             return
         unfinished = self._node.folder / (_UNFINISHED + secrets.token_hex(4))
         try:
+            self._node.user.make_folder(unfinished)
             if self._upstream_runs():
                 self._copy_running(unfinished)
             else:
                 self._copy_stopped(unfinished)
             unfinished.rename(self._node.data_dir)
-        except OSError as error:
+        except (HostError, OSError) as error:
             raise EngineError(f"{self._node.data_dir} could not be made: {error}") from error
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-        make_durable(self._node.folder)
+            clear(unfinished)
+        make_durable(self._node.folder, tree=False)
 
     def _copy_running(self, unfinished: Path) -> None:
         program = self._programs.path("pg_basebackup", self._node.installation)
@@ -116,18 +118,20 @@ class PostgreSQLReplication:
         source = configuration.conninfo(self._upstream)
         self._programs.run(
             (program, f"--pgdata={unfinished}", f"--dbname={source}", f"--slot={slot}", *options),
+            self._node.user,
             folder=self._node.folder,
         )
 
     def _copy_stopped(self, unfinished: Path) -> None:
         """Faster than the copy of a running server, and for one that has no clients yet."""
         source = self._upstream.data_dir
-        if not ControlFile.read(source).is_shut_down:
+        if not ControlFile.read(self._upstream).is_shut_down:
             raise EngineError(f"{self._upstream.node_id} does not run, and was not shut down cleanly.")
-        folder = self._node.folder
-        self._programs.run(("cp", "--archive", "--reflink=auto", source, unfinished), folder=folder)
-        initdb = self._node.installation.bin_dir / "initdb"
-        self._programs.run((initdb, "--sync-only", f"--pgdata={unfinished}"), folder=folder)
+        node, run = self._node, self._programs.run
+        copy = ("cp", "--archive", "--reflink=auto", "--no-target-directory", source, unfinished)
+        run(copy, node.user, folder=node.folder)
+        initdb = node.installation.bin_dir / "initdb"
+        run((initdb, "--sync-only", f"--pgdata={unfinished}"), node.user, folder=node.folder)
 
     def follow(self) -> None:
         """
@@ -140,7 +144,7 @@ class PostgreSQLReplication:
         if running and not self.state().is_standby:
             raise EngineError(f"{self._node.node_id} runs as a primary, and cannot follow another server.")
         self._make_slot()
-        log = postmaster.LogTail(configuration.log_folder(self._node))
+        log = postmaster.LogTail(self._node)
         if running and self._reloads_upstream:
             self._server.reload()
         else:
@@ -226,14 +230,14 @@ class PostgreSQLReplication:
         """What is there is given up only while there is something to copy."""
         with sessions.superuser_session(self._upstream):
             pass
-        shutil.rmtree(self._node.data_dir, ignore_errors=True)
+        clear(self._node.data_dir)
         self.copy_upstream()
         (self._node.folder / _REWINDING).unlink(missing_ok=True)
         return _COPIED
 
     def _is_behind(self) -> bool:
         """Whether all that the stopped server has is in the upstream's history: then it has only to go on."""
-        here = ControlFile.read(self._node.data_dir)
+        here = ControlFile.read(self._node)
         timeline, forks = history_of(self._upstream)
         if not here.is_shut_down or here.timeline == timeline:
             return here.is_shut_down
@@ -253,6 +257,7 @@ class PostgreSQLReplication:
             mark.touch()
             self._programs.run(
                 (program, f"--target-pgdata={self._node.data_dir}", f"--source-server={source}"),
+                self._node.user,
                 folder=self._node.folder,
             )
         except EngineError:
@@ -268,7 +273,7 @@ class PostgreSQLReplication:
             EngineError: it did not shut down cleanly, so that its last position is not known.
         """
         self._server.stop()
-        control = ControlFile.read(self._node.data_dir)
+        control = ControlFile.read(self._node)
         if not control.is_shut_down:
             raise EngineError(f"{self._node.node_id} was not shut down cleanly.")
         return format_position(control.checkpoint)

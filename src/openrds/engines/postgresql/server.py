@@ -2,7 +2,6 @@
 
 import logging
 import os
-import pwd
 import signal
 import socket
 import time
@@ -18,9 +17,9 @@ from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts import commands, processes
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
+from openrds.hosts.folders import make_home, regular_files
 from openrds.hosts.limits import Limit, Limits, NoLimits
 from openrds.hosts.processes import Process, wait_until
-from openrds.hosts.user import ServerUser
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +27,8 @@ logger = logging.getLogger(__name__)
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT)
 _STOP_SECONDS = 60.0
 _ORPHAN_SECONDS = 10.0
+#: It reads files that the server could have made into what is never read to its end.
+_CHECK_SECONDS = 20.0
 _DAY_SECONDS = 86400.0
 _LOG_DAYS = 7
 _CONNECT_SECONDS = 5.0
@@ -51,14 +52,12 @@ class PostgreSQLServer:
     def __init__(
         self,
         node: NodeSpec,
-        user: ServerUser,
         programs: Programs | None = None,
         limits: Limits | None = None,
         start_seconds: float = 600.0,
     ) -> None:
         self.node = node
-        self._user = user
-        self._programs = programs or Programs(user)
+        self._programs = programs or Programs()
         self._limits = limits or NoLimits()
         self._start_seconds = start_seconds
         self._record = node.folder / processes.RECORD
@@ -72,11 +71,9 @@ class PostgreSQLServer:
         """
         self._require_data()
         self._make_folders()
-        os_users = ("root", self._user.name, pwd.getpwuid(os.geteuid()).pw_name)
         for name, text in (
             ("postgresql.conf", self._settings()),
             ("pg_hba.conf", configuration.pg_hba_conf()),
-            ("pg_ident.conf", configuration.pg_ident_conf(os_users)),
         ):
             self._write(self.node.data_dir / name, text, durable=self._durable)
         if self.node.upstream is not None:
@@ -114,7 +111,7 @@ class PostgreSQLServer:
         if process is not None and postmaster.status_of(self.node, process) == "stopping":
             self.stop()
             process = None
-        log = postmaster.LogTail(configuration.log_folder(self.node))
+        log = postmaster.LogTail(self.node)
         self._await_up(process or self._spawn(), log)
 
     def stop(self) -> None:
@@ -193,7 +190,8 @@ class PostgreSQLServer:
             EngineError: a file cannot be removed.
         """
         try:
-            _remove_older(configuration.log_folder(self.node), max(keep_days, _LOG_DAYS))
+            with self.node.user.acting():
+                _remove_older(configuration.log_folder(self.node), max(keep_days, _LOG_DAYS))
         except OSError as error:
             raise self._error(str(error)) from error
 
@@ -222,7 +220,7 @@ class PostgreSQLServer:
         if process is None:
             process = postmaster.running_on(self.node)
             if process is not None:
-                processes.write_record(self._record, process, self._user, _STOP_SIGNALS)
+                processes.write_record(self._record, process, _STOP_SIGNALS)
         return process
 
     def _spawn(self) -> Process:
@@ -237,7 +235,7 @@ class PostgreSQLServer:
                 command,
                 self._record,
                 log,
-                user=self._user,
+                user=self.node.user,
                 env=_ENVIRONMENT,
                 stop_signals=_STOP_SIGNALS,
                 admit=self._admit,
@@ -283,8 +281,9 @@ class PostgreSQLServer:
             return
         postmaster.forget_dead(self.node)
         program = self.node.installation.bin_dir / postmaster.PROGRAM
+        command = (program, "--check", "-D", self.node.data_dir, "-c", "shared_buffers=128kB")
         try:
-            self._programs.run([program, "--check", "-D", self.node.data_dir, "-c", "shared_buffers=128kB"])
+            self._programs.run(command, self.node.user, seconds=_CHECK_SECONDS)
         except EngineError as error:
             logger.warning("shared memory of the killed server on %s is left: %s", self.node.data_dir, error)
 
@@ -303,7 +302,7 @@ class PostgreSQLServer:
         """
         for remains in self.node.folder.glob(f".{path.name}.*"):
             remains.unlink(missing_ok=True)
-        self._user.write(path, text, durable=durable, drafts=self.node.folder)
+        self.node.user.write(path, text, durable=durable, drafts=self.node.folder)
 
     def _require_data(self) -> None:
         if not is_data_directory(self.node.data_dir):
@@ -314,10 +313,9 @@ class PostgreSQLServer:
         if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
             raise self._error(f"the path of its socket is longer than {_SOCKET_PATH_BYTES} bytes: {path}")
         try:
-            self._user.make_folder(self.node.socket_dir, 0o750)
-            self._user.make_folder(self.node.archive.parent)
-            self._user.make_folder(self.node.archive)
-            self._user.make_folder(configuration.log_folder(self.node))
+            make_home(self.node.archive.parent)
+            for folder in (self.node.socket_dir, self.node.archive, configuration.log_folder(self.node)):
+                self.node.user.make_folder(folder)
         except HostError as error:
             raise self._error(str(error)) from error
 
@@ -329,9 +327,7 @@ class PostgreSQLServer:
 def _remove_older(folder: Path, days: int) -> None:
     """The newest file stays, however old: the server may be writing to it."""
     oldest = time.time() - days * _DAY_SECONDS
-    files = sorted(
-        (path for path in folder.glob("*") if path.is_file()), key=lambda path: path.stat().st_mtime
-    )
+    files = sorted(regular_files(folder), key=lambda path: path.lstat().st_mtime)
     for path in files[:-1]:
-        if path.stat().st_mtime < oldest:
+        if path.lstat().st_mtime < oldest:
             path.unlink(missing_ok=True)

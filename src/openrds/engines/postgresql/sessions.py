@@ -1,6 +1,7 @@
 """Sessions of openrds' own superuser, over the Unix socket."""
 
 import contextlib
+import os
 import socket
 import struct
 from collections.abc import Iterator
@@ -160,7 +161,7 @@ def _connect(node: NodeSpec) -> Connection:
 
 
 def _connect_to(node: NodeSpec, database: str) -> Connection:
-    return psycopg.connect(
+    connection = psycopg.connect(
         host=str(node.socket_dir),
         port=node.port,
         user=SUPERUSER,
@@ -170,3 +171,16 @@ def _connect_to(node: NodeSpec, database: str) -> Connection:
         options=_OPTIONS,
         application_name="openrds",
     )
+    if _listener(connection) != node.user.uid:
+        connection.close()
+        raise EngineError(
+            f"PostgreSQL {node.node_id}: {node.socket_dir} leads to the server of somebody else."
+        )
+    return connection
+
+
+def _listener(connection: Connection) -> int:
+    """The id of the user who listens on the socket: the server could have put a link to another's in its place."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as one:
+        _, uid, _ = struct.unpack("iII", one.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(uid)

@@ -203,6 +203,30 @@ select distinct host(address) as address from (
 ) as held
 where address is not null
 
+-- name: os_user
+select uid, handed_over from os_user where instance_id = %s
+
+-- name: take_os_user
+insert into os_user (instance_id, host, uid, handed_over) values (%(instance_id)s, %(host)s, %(uid)s, true)
+on conflict do nothing
+
+-- name: assign_os_user
+-- To an instance from before; nothing where the id is another's.
+update os_user set uid = %(uid)s
+where instance_id = %(instance_id)s and uid is null
+  and not exists (select from os_user as other where other.host = os_user.host and other.uid = %(uid)s)
+
+-- name: lock_os_user
+select uid, handed_over from os_user where instance_id = %s for update
+
+-- name: set_handed_over
+update os_user set handed_over = true where instance_id = %s
+
+-- name: release_os_users
+delete from os_user
+where not exists (select from instance where instance.id = os_user.instance_id)
+  and not exists (select from backup where backup.instance_id = os_user.instance_id)
+
 -- name: set_host
 insert into host (name, availability_zone, installations, forwarding, memory_mb)
 values (%(name)s, %(availability_zone)s, %(installations)s, %(forwarding)s, %(memory_mb)s)
