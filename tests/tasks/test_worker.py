@@ -24,7 +24,7 @@ from support.service import wait_for
 from support.workbench import Workbench
 
 #: Far below the poll, and far above what a busy machine needs.
-SOON = 20.0
+SOON = 60.0
 NOOP = operation(Step("only", nothing))
 
 
