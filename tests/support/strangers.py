@@ -6,6 +6,7 @@ does not take its answer.
 
 import datetime as dt
 import json
+import random
 import selectors
 import socket
 import subprocess
@@ -19,6 +20,9 @@ ONE_ADDRESS = ("127.0.9.1",)
 FORTY_ADDRESSES = tuple(f"127.0.9.{number}" for number in range(1, 41))
 
 _DRIP_INTERVAL = 1.0
+#: Seconds between looks, and for how long who was sent away stays away.
+_STEP = 0.05
+_AWAY = (1.0, 5.0)
 #: Of a body, what comes at once; the rest comes in drops.
 _FIRST_PART = 100_000
 
@@ -70,6 +74,8 @@ class _Crowd:
         self._plan = plan
         self._selector = selectors.EpollSelector()
         self._open: dict[socket.socket, str] = {}
+        #: When who was sent away comes back, and from which address.
+        self._back: list[tuple[float, str]] = []
 
     def run(self) -> None:
         for number in range(self._plan.count):
@@ -77,11 +83,18 @@ class _Crowd:
         print("ready", flush=True)
         self._selector.register(sys.stdin, selectors.EVENT_READ)
         next_drip = time.monotonic()
-        while self._look(max(0.0, next_drip - time.monotonic())):
+        while self._look(_STEP):
+            self._come_back()
             if time.monotonic() >= next_drip:
                 next_drip = time.monotonic() + _DRIP_INTERVAL
                 for connection in list(self._open):
                     self._drip(connection)
+
+    def _come_back(self) -> None:
+        due = [one for one in self._back if one[0] <= time.monotonic()]
+        self._back = [one for one in self._back if one not in due]
+        for _, address in due:
+            self._connect(address)
 
     def _connect(self, address: str) -> None:
         connection = socket.socket()
@@ -156,7 +169,7 @@ class _Crowd:
             self._selector.unregister(connection)
         connection.close()
         if self._plan.again:
-            self._connect(address)
+            self._back.append((time.monotonic() + random.uniform(*_AWAY), address))
 
 
 if __name__ == "__main__":
