@@ -439,7 +439,7 @@ def test_the_catalogue_is_read(client: RdsClient, service: ServiceUnderTest) -> 
 
 
 def test_quotas_count_instances(client: RdsClient, created: m.CreateInstanceResponse) -> None:
-    (quota,) = client.show_quotas(m.ShowQuotasRequest()).quotas.resources
+    quota, *_ = client.show_quotas(m.ShowQuotasRequest()).quotas.resources
     assert (quota.type, quota.quota) == ("instance", 50)
     assert 1 <= quota.used <= quota.quota
 

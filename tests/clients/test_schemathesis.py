@@ -27,6 +27,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from openrds.api.app import create_app
+from openrds.api.rates import Rates
 from openrds.api.state import Service
 from openrds.domain.errors import ErrorCode
 from openrds.domain.identity import Accounts
@@ -57,7 +58,8 @@ def application() -> Litestar:
     """The application, never started: only its routes and its document are looked at."""
     nowhere = Settings(data_dir=Path("/nonexistent"))
     return create_app(
-        Service(nowhere, cast(Reads, None), cast(Store, None), Queue(), EndedTasks("")), Accounts([])
+        Service(nowhere, cast(Reads, None), cast(Store, None), Queue(), EndedTasks(""), Rates(1000)),
+        Accounts([]),
     )
 
 

@@ -13,6 +13,7 @@ from litestar.routes import HTTPRoute
 
 from openrds.api import health
 from openrds.api.app import create_app
+from openrds.api.rates import Rates
 from openrds.api.state import Service
 from openrds.cli.main import app as cli
 from openrds.domain.identity import Accounts
@@ -96,6 +97,7 @@ def routes() -> set[tuple[str, str]]:
         Store("", connections=1),
         Queue(),
         EndedTasks(""),
+        Rates(1),
     )
     return {
         (method, route.path_format)

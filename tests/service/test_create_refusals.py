@@ -176,7 +176,7 @@ def refused(service: ServiceUnderTest, body: Any, status: int, code: str, said: 
 
 def written(service: ServiceUnderTest) -> tuple[int, int, int]:
     """How much there is of what a creation leaves: instances, tasks, and quota in use."""
-    (quota,) = service.get("quotas")["quotas"]["resources"]
+    quota, *_ = service.get("quotas")["quotas"]["resources"]
     return service.get("instances")["total_count"], service.get("tasklist")["total_count"], quota["used"]
 
 

@@ -299,6 +299,8 @@ def running_service(start: bool = True, **options: str) -> Iterator[ServiceUnder
         "worker_timeout": "2",
         # None comes by itself in the middle of a test.
         "first_backup_after": "86400",
+        # A flavor that is too large for the machine is accepted, so that its server fails.
+        "memory_mb": "1000000",
         "log_level": "INFO",
     }
     service = ServiceUnderTest(root / "d", {**defaults, **options})

@@ -39,6 +39,7 @@ from openrds.api.authentication import MAX_BODY_BYTES, AuthenticationMiddleware,
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.api.iam import iam_router
 from openrds.api.network import network_router
+from openrds.api.rates import RatesMiddleware
 from openrds.api.state import Service
 from openrds.domain.identity import Accounts
 
@@ -60,7 +61,11 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
 
     return Litestar(
         route_handlers=[_rds_router(), iam_router(), network_router(), *health.HANDLERS, _ui_router()],
-        middleware=[_measure, DefineMiddleware(AuthenticationMiddleware, authenticator=authenticator)],
+        middleware=[
+            _measure,
+            DefineMiddleware(AuthenticationMiddleware, authenticator=authenticator),
+            DefineMiddleware(RatesMiddleware, rates=service.rates),
+        ],
         exception_handlers=EXCEPTION_HANDLERS,
         before_send=[add_request_id],
         lifespan=[pools],

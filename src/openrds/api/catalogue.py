@@ -1,5 +1,6 @@
 """The catalogue: engines with their versions, flavors, storage types, quotas. Source: reads.md 2 and 7."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -10,13 +11,15 @@ from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.flavor import Flavor, flavors_of
+from openrds.domain.flavor import Flavor, flavors_of, is_sold_out
 from openrds.domain.network import stable_id
 from openrds.domain.rules import VOLUME_TYPES
 from openrds.store.queries import Queries
 
 _sql = Queries("instances")
+_quotas = Queries("quotas")
 _TAGS = ["Catalogue"]
+_KB_PER_GB = 2**20
 _MODES = ("single", "ha", "replica")
 
 
@@ -99,10 +102,10 @@ async def list_flavors(
     versions = await _versions(request, name)
     if version_name:
         versions = [version for version in versions if version_name.partition(".")[0] == version]
-    zones = service_of(request).settings.availability_zones
+    status = await status_of_flavors(request)
     return FlavorsAnswer(
         [
-            _flavor(flavor, versions, zones)
+            _flavor(flavor, versions, status(flavor))
             for flavor in flavors_of(name)
             if versions and spec_code in (None, "", flavor.spec_code)
         ]
@@ -128,12 +131,23 @@ async def list_storage_types(
 
 @get("/v3/{project_id:str}/quotas", responses=refusals(), tags=_TAGS)
 async def show_quotas(request: ApiRequest, project_id: FromPath[str]) -> QuotasAnswer:
-    """How many instances the project may have, and has."""
+    """How much the project may have of each thing, and has. All but `instance` are openrds' own."""
     service = service_of(request)
-    count = await service.reads.row(_sql.count_instances, [project_id])
-    assert count is not None
-    resource = QuotaResource("instance", service.settings.instance_quota, count["instances"])
-    return QuotasAnswer(Quotas([resource]))
+    settings, rates = service.settings, service.rates
+    used = await service.reads.row(_quotas.used, {"project_id": project_id})
+    assert used is not None
+    return QuotasAnswer(
+        Quotas(
+            [
+                QuotaResource("instance", settings.instance_quota, used["instances"]),
+                QuotaResource("backup", settings.backup_quota, used["backups"]),
+                QuotaResource("backup_gb", settings.backup_gb_quota, -(-used["backup_kb"] // _KB_PER_GB)),
+                QuotaResource("public_ip", settings.public_address_quota, used["public_addresses"]),
+                QuotaResource("running_task", settings.task_quota, used["tasks"]),
+                QuotaResource("requests_per_second", rates.per_second, rates.used(project_id)),
+            ]
+        )
+    )
 
 
 def _engine(text: str) -> EngineName:
@@ -151,15 +165,27 @@ async def _versions(request: ApiRequest, engine: EngineName) -> list[str]:
     return sorted(found, key=lambda version: [int(part) for part in version.split(".") if part.isdigit()])
 
 
-def _flavor(flavor: Flavor, versions: list[str], zones: tuple[str, ...]) -> FlavorEntry:
+async def status_of_flavors(request: ApiRequest) -> Callable[[Flavor], dict[str, str]]:
+    """What tells of a flavor in which zones it can be had: `normal` or `sellout`."""
+    settings = service_of(request).settings
+    memory_mb = [host["memory_mb"] for host in await service_of(request).reads.rows(_sql.hosts)]
+
+    def status(flavor: Flavor) -> dict[str, str]:
+        sold_out = is_sold_out(flavor, memory_mb, settings)
+        return dict.fromkeys(settings.availability_zones, "sellout" if sold_out else "normal")
+
+    return status
+
+
+def _flavor(flavor: Flavor, versions: list[str], status: dict[str, str]) -> FlavorEntry:
     return FlavorEntry(
         id=flavor.id,
         vcpus=str(flavor.vcpus),
         ram=flavor.memory_gb,
         spec_code=flavor.spec_code,
         instance_mode=flavor.instance_mode,
-        az_status=dict.fromkeys(zones, "normal"),
-        az_desc={zone: zone for zone in zones},
+        az_status=status,
+        az_desc={zone: zone for zone in status},
         version_name=versions,
         group_type="normal",
     )

@@ -72,7 +72,8 @@ def _change(
                 # Known by its client token, it may come again by its signature.
                 _keep(connection, claims, earlier)
                 return earlier
-            intake = Intake(connection, service.queue, service.settings, project_of(request).id)
+            project_id = project_of(request).id
+            intake = Intake(connection, service.queue, service.settings, project_id, by_caller=True)
             answer = Answer(status, msgspec.json.encode(work(intake)))
             _keep(connection, claims, answer)
             return answer

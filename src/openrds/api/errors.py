@@ -67,7 +67,8 @@ async def add_request_id(message: Message, scope: Scope) -> None:
 
 
 def answer_refusal(request: AnyRequest, refusal: Refusal) -> Response[ErrorBody]:
-    return _answer(request, refusal.error, str(refusal))
+    throttled = refusal.error is ErrorCode.THROTTLED
+    return _answer(request, refusal.error, str(refusal), {"Retry-After": "1"} if throttled else None)
 
 
 def answer_http_exception(request: AnyRequest, error: HTTPException) -> Response[ErrorBody]:

@@ -6,6 +6,7 @@ import msgspec
 from litestar import get
 from litestar.params import FromPath, FromQuery, QueryParameter
 
+from openrds.api.catalogue import status_of_flavors
 from openrds.api.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
@@ -73,7 +74,7 @@ async def list_available_flavors(
     offset: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0,
     limit: Annotated[int, QueryParameter(ge=1, le=100)] = 100,
 ) -> OptionalFlavorsAnswer:
-    """The flavors that the instance could be changed to."""
+    """The flavors that the instance could be changed to; `sellout` are those that no host can hold."""
     instance = await find_instance(request, project_id, instance_id)
     if ha_mode:
         check_one_of("ha_mode", ha_mode, _MODES)
@@ -82,8 +83,9 @@ async def list_available_flavors(
     zones = service_of(request).settings.availability_zones
     if availability_zone_ids:
         zones = tuple(zone for zone in availability_zone_ids.split(",") if zone in zones)
+    status = await status_of_flavors(request)
     offered = [
-        _optional(flavor, zones)
+        _optional(flavor, {zone: found for zone, found in status(flavor).items() if zone in zones})
         for flavor in flavors_of(engine)
         if present is not None
         and flavor.instance_type is present.instance_type
@@ -124,12 +126,12 @@ async def show_auto_expansion(
     return AutoExpansionAnswer()
 
 
-def _optional(flavor: Flavor, zones: tuple[str, ...]) -> OptionalFlavor:
+def _optional(flavor: Flavor, status: dict[str, str]) -> OptionalFlavor:
     return OptionalFlavor(
         vcpus=str(flavor.vcpus),
         ram=str(flavor.memory_gb),
         spec_code=flavor.spec_code,
-        az_status=dict.fromkeys(zones, "normal"),
+        az_status=status,
     )
 
 

@@ -40,6 +40,7 @@ MAX_TAG_FILTERS = 10
         ErrorCode.HA_MODE,
         ErrorCode.REPLICATION_MODE,
         ErrorCode.FLAVOR,
+        ErrorCode.FLAVOR_SOLD_OUT,
         ErrorCode.VOLUME_TYPE,
         ErrorCode.VOLUME_SIZE,
         ErrorCode.VOLUME_MULTIPLE,

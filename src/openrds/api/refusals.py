@@ -20,6 +20,7 @@ _AUTHENTICATED = (
     ErrorCode.PROJECT_MISMATCH,
     ErrorCode.TOKEN_INVALID,
     ErrorCode.FORBIDDEN,
+    ErrorCode.THROTTLED,
     ErrorCode.STORE_UNAVAILABLE,
 )
 _WITH_BODY = (ErrorCode.EMPTY_BODY, ErrorCode.BODY_SYNTAX)
@@ -29,6 +30,7 @@ _ON_INSTANCE = (
     ErrorCode.INSTANCE_BUSY,
     ErrorCode.STATUS_FORBIDS,
     ErrorCode.FROZEN,
+    ErrorCode.QUOTA,
 )
 
 

@@ -6,6 +6,7 @@ from typing import TypeAlias, cast
 from litestar import Request
 from litestar.datastructures import State
 
+from openrds.api.rates import Rates
 from openrds.domain.identity import Caller, Project
 from openrds.domain.settings import Settings
 from openrds.store.database import Reads, Store
@@ -24,6 +25,7 @@ class Service:
     store: Store
     queue: Queue
     ended_tasks: EndedTasks
+    rates: Rates
 
 
 def service_of(request: ApiRequest) -> Service:

@@ -39,6 +39,7 @@ class ErrorCode(Enum):
     HA_MODE = ("DBS.200051", 400, "The HA mode is not valid.")
     PASSWORD = ("DBS.200052", 400, "The password is too weak or has characters that are not allowed.")
     FLAVOR = ("DBS.200053", 400, "The flavor does not exist.")
+    FLAVOR_SOLD_OUT = ("DBS.280450", 400, "No host can hold the flavor.")
     FLAVOR_CHANGE = ("DBS.200054", 400, "The flavor cannot be changed to this one.")
     ZONE_COMBINATION = ("DBS.280244", 400, "The availability zones cannot be combined like this.")
     REPLICA_SOURCE = ("DBS.200055", 400, "The instance cannot have read replicas.")
@@ -65,6 +66,7 @@ class ErrorCode(Enum):
     NO_SUCH_API = ("APIGW.0101", 404, "There is no such API.")
     METHOD_NOT_ALLOWED = ("APIGW.0101", 405, "The path does not have this method.")
     BODY_TOO_LARGE = ("APIGW.0201", 413, "The request body is larger than 12 MB.")
+    THROTTLED = ("APIGW.0308", 429, "The project sends more requests a second than it may.")
     UNAUTHENTICATED = ("APIGW.0301", 401, "The caller could not be authenticated.")
     PROJECT_MISMATCH = ("APIGW.0306", 403, "The path's project is not the caller's.")
 

@@ -1,10 +1,12 @@
 """Flavors: the classes of an instance, the same for every engine under the engine's own codes."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.instance import InstanceType
+from openrds.domain.settings import Settings
 
 _SUFFIX = {InstanceType.SINGLE: "", InstanceType.HA: ".ha", InstanceType.REPLICA: ".rr"}
 _MODE = {InstanceType.SINGLE: "single", InstanceType.HA: "ha", InstanceType.REPLICA: "replica"}
@@ -28,8 +30,22 @@ class Flavor:
         return self.spec_code
 
     @property
+    def memory_mb(self) -> int:
+        return self.memory_gb * 1024
+
+    @property
     def instance_mode(self) -> str:
         return _MODE[self.instance_type]
+
+
+def is_sold_out(flavor: Flavor, memory_mb: Iterable[int | None], settings: Settings) -> bool:
+    """Whether none of the hosts with so much memory can hold it. Too few cores only make it slower.
+
+    None is a host whose memory is not known yet, which is taken to be enough.
+    """
+    if settings.flavors == "scaled":
+        return False
+    return not any(of_host is None or flavor.memory_mb <= of_host for of_host in memory_mb)
 
 
 @cache

@@ -22,6 +22,13 @@ class Settings:
     os_user: str = ""
     host: str = "local"
     instance_quota: int = 50
+    backup_quota: int = 100
+    backup_gb_quota: int = 1000
+    public_address_quota: int = 16
+    task_quota: int = 100
+    request_rate: int = 1000
+    flavors: str = "fitting"
+    memory_mb: int = 0
     spare_data_dirs: int = 1
     min_free_mb: int = 512
     volumes: str = "folder"

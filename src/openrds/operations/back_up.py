@@ -20,6 +20,7 @@ from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import BaseBackup, NodeSpec
 from openrds.operations.intake import Intake
+from openrds.operations.quotas import check_backups, check_disk
 from openrds.operations.resources import Resources, set_status, settle_by_looking
 from openrds.operations.serving import keeping_servers, with_primary
 from openrds.store.database import Row, Writer
@@ -98,10 +99,20 @@ def _accept(
     if running is not None:
         raise Refusal(ErrorCode.BACKUP_RUNNING, f"Backup {running['name']} of the instance is running.")
     intake.check(instance, Action.BACK_UP)
+    _check_room(intake, instance, type_)
     backup = _write(intake, instance, type_, name, description)
     task_id = intake.accept(instance, BACK_UP, TaskName.BACK_UP, Parameters(backup["id"]))
     intake.set_status(instance, InstanceStatus.BACKING_UP)
     return backup, task_id
+
+
+def _check_room(intake: Intake, instance: Row, type_: BackupType) -> None:
+    """A backup takes about as much as the data, which was measured half a minute ago at most."""
+    nodes = intake.connection.execute(_instances.nodes_of_instance, [instance["id"]]).fetchall()
+    size = nodes[0]["used_bytes"] or 0
+    if type_ is BackupType.MANUAL:
+        check_backups(intake.connection, intake.project_id, intake.settings, size // 1024)
+    check_disk(intake.settings, "the backup", size)
 
 
 def _write(intake: Intake, instance: Row, type_: BackupType, name: str, description: str) -> Row:

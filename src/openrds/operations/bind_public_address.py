@@ -11,6 +11,7 @@ from openrds.domain.task import TaskName
 from openrds.hosts.addresses import is_answering, port_is_free
 from openrds.operations.addresses import public_address
 from openrds.operations.intake import Intake
+from openrds.operations.quotas import check_public_addresses
 from openrds.operations.resources import Resources
 from openrds.operations.serving import with_primary
 from openrds.store.database import Row, Writer
@@ -33,6 +34,7 @@ def submit(intake: Intake, instance_id: str, address: str | None, address_id: st
     intake.check(instance, Action.CHANGE_PUBLIC_ADDRESS)
     _check_forwarding(intake, instance)
     _check_offered(intake, address, address_id)
+    check_public_addresses(intake.connection, intake.project_id, intake.settings)
     _take(intake, instance, str(address))
     entities = {"public_ip": address}
     return intake.accept(

@@ -14,6 +14,7 @@ from openrds.operations.create_request import CreateInstance
 from openrds.operations.instance_plan import (
     NewInstance,
     check_flavor,
+    check_holds,
     check_offered,
     check_region,
     check_room,
@@ -87,9 +88,10 @@ def _plan(intake: Intake, request: CreateInstance, primary: Row) -> NewInstance:
     rules.check_name(request.name, engine)
     check_region(intake, request)
     check_zone(intake, "availability_zone", request.availability_zone)
-    check_flavor(engine, request.flavor_ref, InstanceType.REPLICA)
+    flavor = check_flavor(engine, request.flavor_ref, InstanceType.REPLICA)
     rules.check_volume(request.volume.type, primary["volume_size"])
     (node, *_) = intake.connection.execute(_sql.nodes_of_instance, [primary["id"]]).fetchall()
+    check_holds(intake, node["host"], flavor)
     check_room(intake, node["host"], places=1)
     columns = {
         **{column: primary[column] for column in _OF_PRIMARY},

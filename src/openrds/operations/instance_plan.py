@@ -1,6 +1,5 @@
 """How each part of a request for a new instance is checked, and the rows that stand for the instance."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +9,13 @@ from psycopg.types.json import Jsonb
 from openrds.domain import rules
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.flavor import find_flavor
+from openrds.domain.flavor import Flavor, find_flavor, is_sold_out
 from openrds.domain.instance import InstanceType, NodeRole, SwitchStrategy, new_instance_id, new_node_id
 from openrds.domain.network import default_network
 from openrds.hosts.addresses import AddressPool
 from openrds.operations.create_request import BackupStrategy, CreateInstance
 from openrds.operations.intake import Intake
+from openrds.operations.quotas import check_disk
 from openrds.store.database import Row
 from openrds.store.queries import Queries
 
@@ -56,7 +56,7 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
     rules.check_name(request.name, engine)
     _check_place(intake, request)
     instance_type = InstanceType.HA if request.ha else InstanceType.SINGLE
-    check_flavor(engine, request.flavor_ref, instance_type)
+    flavor = check_flavor(engine, request.flavor_ref, instance_type)
     size = _required("volume.size", request.volume.size)
     rules.check_volume(request.volume.type, size)
     if request.password is not None:
@@ -85,6 +85,7 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         **_backup(request),
     }
     host, installation = _find_host(intake, engine, version)
+    check_holds(intake, host, flavor)
     if request.ha:
         check_forwarding(intake, host)
     check_room(intake, host, places=3 if request.ha else 1)
@@ -227,7 +228,11 @@ def check_replication_mode(field: str, mode: str, engine: EngineName) -> None:
         raise Refusal(ErrorCode.REPLICATION_MODE, f"{field} of {engine} must be {modes}.")
 
 
-def check_flavor(engine: EngineName, spec_code: str, instance_type: InstanceType) -> None:
+def check_flavor(engine: EngineName, spec_code: str, instance_type: InstanceType) -> Flavor:
+    """
+    Raises:
+        Refusal: FLAVOR, there is none of this code for such an instance.
+    """
     flavor = find_flavor(engine, spec_code)
     if flavor is None:
         raise Refusal(
@@ -235,6 +240,22 @@ def check_flavor(engine: EngineName, spec_code: str, instance_type: InstanceType
         )
     if flavor.instance_type is not instance_type:
         raise Refusal(ErrorCode.FLAVOR, f"{spec_code} is not a flavor of {_KIND[instance_type]}.")
+    return flavor
+
+
+def check_holds(intake: Intake, host: str, flavor: Flavor) -> None:
+    """Whether a host has the memory that a flavor promises.
+
+    Raises:
+        Refusal: FLAVOR_SOLD_OUT.
+    """
+    (found,) = intake.connection.execute(_sql.host, [host]).fetchall()
+    if is_sold_out(flavor, [found["memory_mb"]], intake.settings):
+        raise Refusal(
+            ErrorCode.FLAVOR_SOLD_OUT,
+            f"{flavor.spec_code} has {flavor.memory_mb} MB of memory, and host {host} has {found['memory_mb']} MB: "
+            'choose a smaller one. With the setting flavors = "scaled", large ones are as large as their host.',
+        )
 
 
 def _port(request: CreateInstance, engine: EngineName) -> int:
@@ -299,12 +320,7 @@ def check_room(intake: Intake, host: str, *, places: int, instances: int = 1) ->
             f"The address pool {settings.private_cidr} of host {host} is used up: {taken['places']} of {size}, "
             f"and {places} more are needed.",
         )
-    free_mb = shutil.disk_usage(settings.data_dir).free // 2**20
-    if free_mb < settings.min_free_mb:
-        raise Refusal(
-            ErrorCode.STORAGE_SOLD_OUT,
-            f"The data directory has {free_mb} MB left; an instance is created only above {settings.min_free_mb} MB.",
-        )
+    check_disk(settings, "an instance")
 
 
 def _required(field: str, value: Any) -> Any:

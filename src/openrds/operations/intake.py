@@ -13,6 +13,7 @@ from openrds.domain.instance import InstanceStatus, Wanted, is_instance_id
 from openrds.domain.settings import Settings
 from openrds.domain.statuses import Action, check_allowed
 from openrds.domain.task import TaskName
+from openrds.operations.quotas import check_tasks
 from openrds.operations.resources import set_status, set_wanted
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
@@ -29,12 +30,16 @@ class NoParameters(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Intake:
-    """A mutating call while it is being accepted: its transaction and its project."""
+    """A mutating call while it is being accepted: its transaction and its project.
+
+    `by_caller`: what a project may have running bounds it. What openrds does by itself is not bounded.
+    """
 
     connection: Writer
     queue: Queue
     settings: Settings
     project_id: str
+    by_caller: bool = False
 
     def instance(self, instance_id: str) -> Row:
         """The instance, locked until the call is accepted.
@@ -71,7 +76,13 @@ class Intake:
         entities: Output | None = None,
         also_held: Sequence[str] = (),
     ) -> UUID:
-        """Accept a task on an instance, which holds others too. The new status is the caller's to set."""
+        """Accept a task on an instance, which holds others too. The new status is the caller's to set.
+
+        Raises:
+            Refusal: INSTANCE_BUSY; QUOTA, when the project has as many tasks as it may have.
+        """
+        if self.by_caller:
+            check_tasks(self.connection, self.project_id, self.settings)
         (node, *_) = self.connection.execute(_sql.nodes_of_instance, [instance["id"]]).fetchall()
         work = Work(
             operation=operation,

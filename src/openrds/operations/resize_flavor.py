@@ -16,6 +16,7 @@ from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations import resize_pair
+from openrds.operations.instance_plan import check_holds
 from openrds.operations.intake import Intake
 from openrds.operations.resize_pair import RESIZE_PAIR
 from openrds.operations.resizing import Resizing, restart
@@ -49,6 +50,8 @@ def submit(intake: Intake, instance_id: str, request: ResizeFlavor) -> UUID:
     instance = intake.instance(instance_id)
     intake.check(instance, Action.RESIZE_FLAVOR)
     flavor = _check_flavor(instance, request.spec_code)
+    for node in intake.connection.execute(_sql.nodes_of_instance, [instance_id]).fetchall():
+        check_holds(intake, node["host"], flavor)
     if request.is_delay:
         now = ResizeFlavor(request.spec_code)
         target = {"flavor": flavor.spec_code, "cpu": str(flavor.vcpus), "mem": str(flavor.memory_gb)}

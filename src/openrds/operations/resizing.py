@@ -11,7 +11,7 @@ from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
 from openrds.domain.instance import InstanceStatus
 from openrds.engines.protocol import EngineError, Server
-from openrds.operations.resources import Resources, Size, flavor_of, size_of
+from openrds.operations.resources import Resources, Size, flavor_of
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 
@@ -34,11 +34,11 @@ class Resizing:
 
     @property
     def old(self) -> Size:
-        return size_of(self._flavor(self.before))
+        return self.resources.size_of(self._flavor(self.before))
 
     @property
     def new(self) -> Size:
-        return size_of(self._flavor(self.after))
+        return self.resources.size_of(self._flavor(self.after))
 
     @property
     def both(self) -> Size:
@@ -92,7 +92,7 @@ class Resizing:
                 yield resources.primary_server(row["id"])
 
     def _is_larger(self, replica: Row) -> bool:
-        own, both = size_of(flavor_of(replica)), self.both
+        own, both = self.resources.size_of(flavor_of(replica)), self.both
         return own["memory_mb"] >= both["memory_mb"] and own["vcpus"] >= both["vcpus"]
 
     def _flavor(self, spec_code: str) -> Flavor:

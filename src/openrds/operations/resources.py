@@ -40,7 +40,8 @@ class Size(TypedDict):
 class Resources:
     """The means of one host's worker.
 
-    `socket_root` is a short folder for the sockets of servers; `spare_taken` tells that the pools may want refilling.
+    `memory_mb` is what this host has for all servers. `socket_root` is a short folder for the sockets of servers;
+    `spare_taken` tells that the pools may want refilling.
     """
 
     store: Store
@@ -51,6 +52,7 @@ class Resources:
     addresses: AddressPool
     socket_root: Path
     forwarder: Forwarder
+    memory_mb: int
     limits: Limits = field(default_factory=NoLimits)
     spare_taken: threading.Event = field(default_factory=threading.Event)
     _routing: threading.Lock = field(default_factory=threading.Lock)
@@ -123,10 +125,16 @@ class Resources:
             archive=self.backups.archive(instance["id"]),
             address=str(node["address"]) if node["address"] else "",
             port=instance["port"],
-            **size_of(flavor_of(instance)),
+            **self.size_of(flavor_of(instance)),
             time_zone=instance["time_zone"],
             read_only=instance["storage_full"],
         )
+
+    def size_of(self, flavor: Flavor) -> Size:
+        """By the setting `flavors`, one that this host could not hold is as large as the host."""
+        scaled = self.settings.flavors == "scaled"
+        memory_mb = min(flavor.memory_mb, self.memory_mb) if scaled else flavor.memory_mb
+        return Size(memory_mb=memory_mb, vcpus=flavor.vcpus)
 
     def start(self, server: Server) -> None:
         """Start a server as its node is to be now, on its volume in its place."""
@@ -207,10 +215,6 @@ def flavor_of(instance: Row) -> Flavor:
     flavor = find_flavor(EngineName(instance["engine"]), instance["flavor_ref"])
     assert flavor is not None, "an instance was accepted with a flavor that does not exist"
     return flavor
-
-
-def size_of(flavor: Flavor) -> Size:
-    return Size(memory_mb=flavor.memory_gb * 1024, vcpus=flavor.vcpus)
 
 
 def set_status(

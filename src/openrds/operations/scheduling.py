@@ -20,6 +20,7 @@ from openrds.domain.schedule import ScheduledName, next_window
 from openrds.domain.settings import Settings
 from openrds.domain.task import TaskName
 from openrds.operations.intake import Intake
+from openrds.operations.quotas import check_tasks
 from openrds.store.database import Row, Store
 from openrds.store.queries import Queries
 from openrds.tasks.queue import Queue
@@ -43,7 +44,12 @@ def schedule(
     request: msgspec.Struct,
     target_config: Mapping[str, str] | None = None,
 ) -> UUID:
-    """Let a request that was checked wait for the maintenance window; the id of the scheduled task."""
+    """Let a request that was checked wait for the maintenance window; the id of the scheduled task.
+
+    Raises:
+        Refusal: QUOTA.
+    """
+    check_tasks(intake.connection, intake.project_id, intake.settings)
     starts_at, ends_at = next_window(instance["maintenance_window"], dt.datetime.now(dt.UTC))
     id_ = UUID(str(uuid_utils.uuid7()))
     intake.connection.execute(

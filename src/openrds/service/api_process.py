@@ -3,6 +3,7 @@
 from granian.server.embed import Server
 
 from openrds.api.app import create_app
+from openrds.api.rates import Rates
 from openrds.api.state import Service
 from openrds.service import child
 from openrds.service.identities import load_accounts
@@ -23,6 +24,7 @@ async def serve_api(brief: child.Brief) -> None:
         store=Store(brief.dsn, connections=_WRITE_CONNECTIONS),
         queue=Queue(),
         ended_tasks=EndedTasks(brief.dsn),
+        rates=Rates(brief.settings.request_rate),
     )
     host, _, port = brief.settings.listen.rpartition(":")
     server = Server(

@@ -18,9 +18,27 @@ _CHOICES = {
     "log_level": ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
     "volumes": ("folder", "xfs", "auto"),
     "limits": ("auto", "cgroup", "none"),
+    "flavors": ("fitting", "scaled"),
 }
-_ABOVE_ZERO = ("worker_concurrency", "heartbeat_interval", "worker_timeout", "monitor_interval")
-_NOT_NEGATIVE = ("instance_quota", "spare_data_dirs", "min_free_mb", "hang_timeout", "first_backup_after")
+_ABOVE_ZERO = (
+    "worker_concurrency",
+    "heartbeat_interval",
+    "worker_timeout",
+    "monitor_interval",
+    "request_rate",
+)
+_NOT_NEGATIVE = (
+    "instance_quota",
+    "backup_quota",
+    "backup_gb_quota",
+    "public_address_quota",
+    "task_quota",
+    "memory_mb",
+    "spare_data_dirs",
+    "min_free_mb",
+    "hang_timeout",
+    "first_backup_after",
+)
 #: Also part of the name of a file.
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

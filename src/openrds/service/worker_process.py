@@ -16,6 +16,7 @@ from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
+from openrds.hosts.memory import usable_mb
 from openrds.hosts.user import ServerUser
 from openrds.operations.backup_schedule import look_after_backups, stop_unwanted, tidy_backups
 from openrds.operations.hang_watch import HangWatch
@@ -78,6 +79,7 @@ def build_resources(store: Store, settings: Settings, socket_root: Path) -> Reso
         engines={postgresql.name: postgresql},
         volumes=choose_volumes(settings, user),
         limits=limits,
+        memory_mb=settings.memory_mb or usable_mb(),
         backups=backups,
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
@@ -105,6 +107,7 @@ def register_host(resources: Resources) -> None:
                 "availability_zone": settings.availability_zones[0],
                 "installations": Jsonb(found),
                 "forwarding": resources.forwarder.name,
+                "memory_mb": resources.memory_mb,
             },
         )
 

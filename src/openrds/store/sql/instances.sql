@@ -204,11 +204,11 @@ select distinct host(address) as address from (
 where address is not null
 
 -- name: set_host
-insert into host (name, availability_zone, installations, forwarding)
-values (%(name)s, %(availability_zone)s, %(installations)s, %(forwarding)s)
+insert into host (name, availability_zone, installations, forwarding, memory_mb)
+values (%(name)s, %(availability_zone)s, %(installations)s, %(forwarding)s, %(memory_mb)s)
 on conflict (name) do update set availability_zone = excluded.availability_zone,
                                  installations = excluded.installations, forwarding = excluded.forwarding,
-                                 seen_at = now()
+                                 memory_mb = excluded.memory_mb, seen_at = now()
 
 -- name: host
 select * from host where name = %s

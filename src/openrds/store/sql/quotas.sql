@@ -1,0 +1,20 @@
+-- name: lock_project
+-- Whoever only refers to it, as a new instance does, does not wait.
+select id from project where id = %s for no key update
+
+-- name: used
+-- What a project has of each thing that there is a quota for. A backup in the making will take what its instance has.
+select (select count(*) from instance where project_id = %(project_id)s) as instances,
+       (select count(*) from instance join public_address on public_address.instance_id = instance.id
+        where project_id = %(project_id)s) as public_addresses,
+       (select count(distinct task_id) from instance_lock join instance on instance.id = instance_lock.instance_id
+        where project_id = %(project_id)s)
+       + (select count(*) from scheduled_task where project_id = %(project_id)s and status = 'Pending') as tasks,
+       backups, backup_kb
+from (
+    select count(*) as backups,
+           coalesce(sum(case when status = 'BUILDING'
+                             then (select max(used_bytes) / 1024 from node where node.instance_id = backup.instance_id)
+                             else size_kb end), 0)::bigint as backup_kb
+    from backup where project_id = %(project_id)s and type = 'manual' and status <> 'DELETING'
+) as manual
