@@ -104,7 +104,9 @@ def test_servers_that_die_at_each_step_are_brought_back(
 ) -> None:
     """All of them die twice in each step of one task, which ends well all the same."""
     scenario, task_id = begin(workbench, prepared, key)
-    with mortal_worker(workbench.brief, f"{key}:*:servers"):
+    # Nobody is to take this worker for dead, which lives.
+    settings = replace(workbench.resources.settings, worker_timeout=60.0)
+    with mortal_worker(replace(workbench.brief, settings=settings), f"{key}:*:servers"):
         wait_for(lambda: workbench.task(task_id)["status"] != "Running", 600, f"the end of {task_id}")
         task = workbench.task(task_id)
         assert task["status"] == "Completed", task["fail_reason"]

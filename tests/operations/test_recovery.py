@@ -9,7 +9,7 @@ import pytest
 
 from openrds.domain.instance import Confirmation
 from openrds.engines.postgresql import configuration
-from openrds.operations import serving
+from openrds.operations import serving, stop_instance
 from openrds.operations.intake import NoParameters
 from openrds.operations.monitor import Monitor
 from openrds.operations.serving import keeping_servers
@@ -157,6 +157,19 @@ def test_a_read_replica_that_cannot_start_is_copied_anew(bench: Workbench, monit
     control_file(bench, replica_id).unlink()
     assert look(bench, monitor) == ["rebuild_standby"]
     check_active(bench, replica_id)
+
+
+def test_a_failed_read_replica_is_stopped_with_its_primary(bench: Workbench) -> None:
+    """Else it would be brought back while its primary is stopped."""
+    primary_id = active_instance(bench)
+    done(bench, primary_id, bench.submit(lambda intake: submit_replica(intake, primary_id, bench)))
+    (replica_id,) = (row["id"] for row in bench.instances() if row["replica_of"])
+    kill(bench, replica_id)
+    bench.store.rows(b"update instance set status = 'FAILED' where id = %s", [replica_id])
+    bench.submit(lambda intake: stop_instance.submit(intake, primary_id))
+    assert look(bench, Monitor(bench.resources, bench.queue)) == ["stop_instance", "stop_instance"]
+    assert look(bench, Monitor(bench.resources, bench.queue)) == []
+    assert {(row["status"], row["wanted"]) for row in bench.instances()} == {("SHUTDOWN", "stopped")}
 
 
 def test_a_server_that_dies_during_a_long_step_is_brought_back_meanwhile(bench: Workbench) -> None:

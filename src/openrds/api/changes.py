@@ -19,7 +19,7 @@ from openrds.api.state import ApiRequest, Service, project_of, service_of
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.signature import parse_authorization
 from openrds.operations.intake import Intake
-from openrds.store.database import ANSWER_TIMEOUT, Row, Writer, answered_within
+from openrds.store.database import CHANGE_TIMEOUT, Row, Writer, answered_within
 from openrds.store.queries import Queries
 
 _sql = Queries("answers")
@@ -56,7 +56,7 @@ async def change(request: ApiRequest, work: Change, *, status: int = 200) -> Res
     claims = _claims(request)
     request_hash = await _hash(request)
     # The thread itself goes on until the store answers or dies; a repeated call then gets its answer.
-    async with answered_within(ANSWER_TIMEOUT):
+    async with answered_within(CHANGE_TIMEOUT):
         answer = await asyncio.to_thread(_change, request, work, status, claims, request_hash)
     return Response(answer.body, status_code=answer.status, media_type=MediaType.JSON)
 

@@ -16,8 +16,10 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 #: How long a caller waits for a connection before the store counts as unavailable, in seconds.
 CONNECTION_TIMEOUT = 5.0
-#: How long the API waits for the store's answer, in seconds. One that hangs counts as unavailable too.
+#: How long the API waits for the store's answer, in seconds: for what it reads, and for a whole change. A store that
+#: hangs counts as unavailable too.
 ANSWER_TIMEOUT = 10.0
+CHANGE_TIMEOUT = 25.0
 
 
 @asynccontextmanager
