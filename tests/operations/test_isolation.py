@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from openrds.engines.postgresql import server as postgresql_server
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.engines.protocol import EngineError
 from openrds.hosts import folders, processes
@@ -172,10 +173,11 @@ TARGETS = (
 
 @pytest.mark.parametrize("plant", PLANTS)
 def test_what_a_server_leaves_in_its_folders_harms_nobody_else(
-    workbench: Workbench, places: tuple[Place, Place], treasure: Path, plant: str
+    places: tuple[Place, Place], treasure: Path, plant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may keep itself from being started; the reason does not tell what it links to, and nobody waits for it."""
     one, _ = places
+    monkeypatch.setattr(postgresql_server, "_CHECK_SECONDS", 2.0)
     one.server.start()
     uid, said = one.uid, []
     for targets in TARGETS:

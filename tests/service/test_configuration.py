@@ -89,6 +89,10 @@ def test_there_must_be_a_data_directory() -> None:
         ({"PRIVATE_CIDR": "10.0.0.0/33"}, "private_cidr must be an IPv4 network"),
         ({"PRIVATE_CIDR": "::1/128"}, "private_cidr must be an IPv4 network"),
         ({"PUBLIC_CIDR": "everywhere"}, "public_cidr must be an IPv4 network"),
+        *(
+            ({"OS_UIDS": text}, "os_uids must be FIRST-LAST, two or more ids from 1000 on")
+            for text in ("1000", "999-2000", "2000-1000", "2000-2000", "1000-4294967295", "٢٠٠٠-٣٠٠٠", "a-b")
+        ),
         ({"FORWARDING": "magic"}, "forwarding must be one of auto, nftables, haproxy, none, not 'magic'"),
         ({"LOG_LEVEL": "LOUD"}, "log_level"),
         ({"WORKER_CONCURRENCY": "0"}, "worker_concurrency"),

@@ -120,7 +120,8 @@ class ServerUser:
 
     def take_over(self, folder: Path, old_uid: int) -> None:
         """Get what is the old user's of a folder in one of ours; no server is at work in it."""
-        folders.hand_over(folder, old_uid, self.uid, self.gid)
+        if old_uid != self.uid:
+            folders.hand_over(folder, old_uid, self.uid, self.gid)
 
     def make_folder(self, path: Path, mode: int = 0o700) -> None:
         """

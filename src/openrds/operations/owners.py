@@ -15,6 +15,8 @@ from openrds.tasks.operation import StepFailed
 
 _sql = Queries("instances")
 
+_NONE_FREE = "no user id is free for the instance: let the setting os_uids have more"
+
 
 def family_of(instance: Row) -> str:
     """The id of the instance, or of the primary that it is a read replica of."""
@@ -73,6 +75,3 @@ class Owners:
 
     def _row(self, family: str) -> Row | None:
         return next(iter(self.store.rows(_sql.os_user, [family])), None)
-
-
-_NONE_FREE = "no user id is free for the instance: let the setting os_uids have more"

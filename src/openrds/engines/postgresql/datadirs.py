@@ -119,7 +119,7 @@ class DataDirectories:
             # Held while we are at it, so that a filler does not take it for what somebody left who died.
             with _held(spare):
                 spare.rename(taken)
-                _hand_over(taken, node.user)
+                node.user.take_over(taken, ServerUser.owning(taken).uid)
                 _move(taken, node)
         except FileNotFoundError:
             return False
@@ -169,7 +169,7 @@ class DataDirectories:
         try:
             service.make_folder(unfinished)
             _run(command, service, f"{target}: initdb", _INITDB_SECONDS, passed)
-            _hand_over(unfinished, owner)
+            owner.take_over(unfinished, service.uid)
             unfinished.rename(target)
         except (HostError, OSError) as error:
             raise EngineError(f"{target}: {error}") from error
@@ -189,12 +189,6 @@ def _owner(spare: Path) -> ServerUser | None:
 def _belongs(spare: Path, user: ServerUser) -> bool:
     owner = _owner(spare)
     return owner is not None and owner.uid == user.uid
-
-
-def _hand_over(folder: Path, user: ServerUser) -> None:
-    owner = ServerUser.owning(folder)
-    if owner.uid != user.uid:
-        user.take_over(folder, owner.uid)
 
 
 def _move(spare: Path, node: NodeSpec) -> None:
