@@ -16,6 +16,10 @@ class EngineError(Exception):
     """A server did not do what it was asked; the message names the server and says what it reported."""
 
 
+class LockedError(EngineError):
+    """What was to be changed is held by a client's transaction: trying again at once cannot help."""
+
+
 @dataclass(frozen=True)
 class Installation:
     """The server binaries of one version, as found on this host.
@@ -193,7 +197,7 @@ class Server(Protocol):
         """
 
     def tidy(self, keep_days: int) -> None:
-        """Remove server logs that are older than so many days."""
+        """Remove server logs that are older than so many days, and rights that an older openrds left to clients."""
 
     def set_administrator(self, name: str, sealed_password: str) -> None:
         """Create the administrator, or give it another password; it may do all but be a superuser.

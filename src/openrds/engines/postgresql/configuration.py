@@ -10,6 +10,9 @@ from openrds.engines.protocol import NodeSpec
 #: operating system that the ident map names, and by nobody over TCP.
 SUPERUSER = "rdsAdmin"
 
+#: Whoever has this name loads what tenants made, and is let in over the Unix socket as the superuser is.
+LOADER = "openrds_loader"
+
 #: Of the replication slots that are ours.
 SLOT_PREFIX = "openrds_"
 
@@ -56,14 +59,17 @@ def pg_hba_conf() -> str:
     return _HEADER + (
         f'local all "{SUPERUSER}" peer map={_IDENT_MAP}\n'
         f'local replication "{SUPERUSER}" peer map={_IDENT_MAP}\n'
-        f'host all "{SUPERUSER}" all reject\n'
+        f'local all "{LOADER}" peer map={_IDENT_MAP}\n'
+        f'host all "{SUPERUSER}","{LOADER}" all reject\n'
         "host all all all scram-sha-256\n"
     )
 
 
 def pg_ident_conf(os_users: Iterable[str]) -> str:
-    """Which users of the operating system are the superuser when they come over the Unix socket."""
-    lines = (f'{_IDENT_MAP} "{user}" "{SUPERUSER}"\n' for user in sorted(set(os_users)))
+    """Which users of the operating system are the superuser or the loader when they come over the Unix socket."""
+    lines = (
+        f'{_IDENT_MAP} "{user}" "{role}"\n' for user in sorted(set(os_users)) for role in (SUPERUSER, LOADER)
+    )
     return _HEADER + "".join(lines)
 
 
@@ -177,7 +183,10 @@ def synchronous_standby_names(node_ids: Iterable[str]) -> str:
 
 
 def conninfo(node: NodeSpec, **options: str) -> str:
-    """How our superuser reaches a server of this host: over its socket, without a password."""
+    """How our superuser reaches a server of this host: over its socket, without a password.
+
+    A program that is told so comes with the settings of its environment.
+    """
     words = {"host": str(node.socket_dir), "port": str(node.port), "user": SUPERUSER, **options}
     return " ".join(f"{name}={_conninfoquoted(value)}" for name, value in words.items())
 
