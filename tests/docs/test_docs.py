@@ -174,8 +174,8 @@ def program_texts() -> str:
     return "\n".join(text for source in sources for text in texts_of(ast.parse(source.read_text())))
 
 
-#: What the operating system adds, or a path that stands for others.
-_NOT_OURS = {": Cannot assign requested address.", "/root is 0700: the user "}
+#: What the operating system or PostgreSQL adds, or a path that stands for others.
+_NOT_OURS = {": Cannot assign requested address.", "/root is 0700: the user ", " permission denied for "}
 
 
 @pytest.mark.parametrize("message", troubles())

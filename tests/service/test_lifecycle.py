@@ -6,6 +6,7 @@ import os
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pytest
 from test_instances import connect
 
 from openrds.hosts.processes import RECORD, find
-from support.service import PASSWORD, ServiceUnderTest, free_port, running_service, wait_for
+from support.service import PASSWORD, ServiceUnderTest, free_port, fresh, running_service, wait_for
 
 #: Seconds in which a service must have ended after SIGTERM.
 STOP_SECONDS = 5.0
@@ -259,6 +260,21 @@ def test_the_children_of_a_killed_supervisor_end_and_a_new_one_takes_over(
     assert server_of(service, instance) == server
     assert query(instance) == 1
     service.delete(created["instance"]["id"])
+
+
+def test_a_client_that_holds_a_lock_keeps_no_caller_waiting(
+    service: ServiceUnderTest, instance: dict[str, Any]
+) -> None:
+    path = f"instances/{instance['id']}/password"
+    with connect(instance) as holder, holder.transaction():
+        holder.execute(f"alter role root password '{NEW_PASSWORD}'")
+        begun = time.monotonic()
+        answer = service.call("POST", path, {"db_user_pwd": NEW_PASSWORD}, headers=fresh())
+        assert time.monotonic() - begun < 15
+        assert (answer.status_code, answer.json()["error_code"]) == (409, "DBS.200019"), answer.text
+        assert "holds a lock" in answer.json()["error_msg"]
+    answer = service.call("POST", path, {"db_user_pwd": PASSWORD}, headers=fresh())
+    assert answer.status_code == 200, answer.text
 
 
 # Secrets

@@ -129,7 +129,7 @@ async def set_password(
         )
         if task is None or task["status"] != TaskStatus.COMPLETED:
             reason = task["fail_reason"] if task else f"task {task_id} is still running"
-            raise Refusal(ErrorCode.INTERNAL, f"The password was not set: {reason}.")
+            raise Refusal(ErrorCode.INSTANCE_BUSY, f"The password was not set: {reason}.")
     return answer
 
 

@@ -25,6 +25,10 @@ class NotThere(EngineError):  # noqa: N818 - says what happened
     """There is no database, schema or table of the name."""
 
 
+class LockedError(EngineError):
+    """What was to be changed is held by a client's transaction: trying again at once cannot help."""
+
+
 @dataclass(frozen=True)
 class Installation:
     """The server binaries of one version, as found on this host.
@@ -214,7 +218,7 @@ class Server(Protocol):
         """
 
     def tidy(self, keep_days: int) -> None:
-        """Remove server logs that are older than so many days."""
+        """Remove server logs that are older than so many days, and rights that an older openrds left to clients."""
 
     def set_administrator(self, name: str, sealed_password: str) -> None:
         """Create the administrator, or give it another password; it may do all but be a superuser.

@@ -13,11 +13,12 @@ from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.domain.texts import Text
 from openrds.engines.passwords import seal_password
+from openrds.engines.protocol import LockedError
 from openrds.operations.intake import Intake
 from openrds.operations.resources import Resources
 from openrds.operations.serving import with_primary
 from openrds.store.database import Writer
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
 
 
 class ResetPassword(msgspec.Struct):
@@ -50,7 +51,11 @@ def submit(intake: Intake, instance_id: str, request: ResetPassword) -> UUID:
 def set_password(context: Context) -> None:
     resources, parameters = context.resources, context.parameters
     server = resources.primary_server(context.instance_id)
-    server.set_administrator(parameters.administrator, parameters.sealed_password)
+    try:
+        server.set_administrator(parameters.administrator, parameters.sealed_password)
+    except LockedError as error:
+        # The caller waits, and whoever holds the lock may hold it for as long as it likes.
+        raise StepFailed(str(error)) from None
 
 
 def completed(_context: Context, _connection: Writer) -> Output:

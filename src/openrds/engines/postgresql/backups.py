@@ -156,7 +156,7 @@ class PostgreSQLBackups:
             if command == configuration.archive_command(node.archive) and hba == configuration.pg_hba_conf():
                 return
             PostgreSQLServer(node).configure()
-            connection.execute("SELECT pg_reload_conf()")
+            sessions.reload_configuration(connection)
         if not wait_until(lambda: _archives_to(node), 10, every=0.02):
             raise EngineError(f"PostgreSQL {node.node_id} does not take up its new configuration")
 

@@ -1,35 +1,19 @@
 """What a server's catalog says of databases, tables and the code of its users."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from openrds.engines.postgresql.sessions import Connection
 from openrds.engines.protocol import EngineError, NameTaken, NotThere, TableCopy
 from openrds.hosts.processes import wait_until
 
-#: A condition on `pg_depend`: whether an object calls anything that users of the instance have made. Objects of the
-#: server itself have lower ids; a table's own columns are no code.
-CALLS_USER_CODE = """
-exists (select from pg_depend
-        where pg_depend.classid = {classid}::regclass and pg_depend.objid = {oid}
-          and pg_depend.refobjid >= 16384 and pg_depend.refclassid <> 'pg_class'::regclass)
-"""
-
 _CUT_SECONDS = 30.0
 _ICU_COLUMNS = 170000
 _PROVIDERS = 150000
 _FORCE = 130000
-
-
-@dataclass(frozen=True)
-class DatabaseOptions:
-    """How a database was made, as clauses of CREATE DATABASE, and whose it is."""
-
-    clauses: sql.Composable
-    owner: str
 
 
 def has_database(connection: Connection, name: str) -> bool:
@@ -50,15 +34,16 @@ def drop_database(connection: Connection, name: str) -> None:
     connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}{}").format(sql.Identifier(name), force))
 
 
-def cut_off(connection: Connection, session: str) -> None:
-    """End the sessions of this name, and wait until they are gone: they hold locks, and what they began."""
-    statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
-    if not wait_until(lambda: not rows(connection, statement, session), _CUT_SECONDS, every=0.02):
-        raise EngineError(f"sessions of an earlier attempt, {session}, do not end")
+def cut_off(connection: Connection, role: str) -> None:
+    """End the sessions of a role, and wait until they are gone: they hold locks, and what they began."""
+    statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+    if not wait_until(lambda: not rows(connection, statement, role), _CUT_SECONDS, every=0.02):
+        raise EngineError(f"sessions of {role} do not end")
 
 
-def database_options(connection: Connection, name: str) -> DatabaseOptions:
-    """
+def database_clauses(connection: Connection, name: str) -> sql.Composable:
+    """How a database was made, as clauses of CREATE DATABASE.
+
     Raises:
         NotThere: there is no such database.
     """
@@ -67,14 +52,13 @@ def database_options(connection: Connection, name: str) -> DatabaseOptions:
     locale = "NULL" if version < _PROVIDERS else "datlocale" if version >= _ICU_COLUMNS else "daticulocale"
     found = rows(
         connection,
-        f"SELECT pg_encoding_to_char(encoding), datcollate, datctype, {provider}, {locale}, "  # noqa: S608
-        "pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s AND NOT datistemplate",
+        f"SELECT pg_encoding_to_char(encoding), datcollate, datctype, {provider}, {locale} "  # noqa: S608
+        "FROM pg_database WHERE datname = %s AND NOT datistemplate",
         name,
     )
     if not found:
         raise NotThere(f"there was no database {name} at that moment")
-    *options, owner = found[0]
-    return DatabaseOptions(_clauses(*options), owner)
+    return _clauses(*found[0])
 
 
 def _clauses(encoding: str, collate: str, ctype: str, provider: str, locale: str | None) -> sql.Composable:
@@ -141,39 +125,57 @@ def names_in(connection: Connection, schemas: Collection[str]) -> set[str]:
     return {name for (name,) in rows}
 
 
-def has_risky_domains(connection: Connection) -> bool:
-    """Whether a domain of this database calls code of its users when a value is read."""
-    condition = CALLS_USER_CODE.format(classid="'pg_constraint'", oid="pg_constraint.oid")
-    return _any(connection, f"SELECT FROM pg_constraint WHERE contypid <> 0 AND {condition} LIMIT 1")
+def first_with_parts_of_others(connection: Connection) -> tuple[str, str] | None:
+    """A table that inherits from another owner's, or is a partition of it, and that one."""
+    found = rows(
+        connection,
+        """
+        SELECT inhrelid::regclass::text, inhparent::regclass::text FROM pg_inherits
+        JOIN pg_class AS part ON part.oid = inhrelid JOIN pg_class AS whole ON whole.oid = inhparent
+        WHERE part.relowner <> whole.relowner LIMIT 1
+        """,
+    )
+    return found[0] if found else None
 
 
-def has_column_of_user_type(connection: Connection, table: int) -> bool:
-    statement = f"SELECT FROM pg_attribute WHERE attrelid = {int(table)} AND atttypid >= 16384 LIMIT 1"
-    return _any(connection, statement)
-
-
-def first_risky_column(connection: Connection, condition: str) -> str | None:
-    """A generated column, or a key of partitions, that calls code of users; `condition` is on `pg_class`."""
-    generated = CALLS_USER_CODE.format(classid="'pg_attrdef'", oid="pg_attrdef.oid")
-    keyed = CALLS_USER_CODE.format(classid="'pg_class'", oid="pg_class.oid")
-    row = connection.execute(
-        f"""
-        SELECT format('%I.%I', relname, attname) FROM pg_class
-        JOIN pg_attribute ON attrelid = pg_class.oid AND attgenerated <> ''
-        JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-        WHERE {condition} AND {generated}
+def owners_of_unlisted(connection: Connection) -> dict[int, str]:
+    """Who may make what pg_dump names no owner of: casts, transforms and extensions, by their oids."""
+    found = rows(
+        connection,
+        """
+        SELECT pg_cast.oid, pg_get_userbyid(typowner) FROM pg_cast
+        JOIN pg_type ON pg_type.oid = CASE WHEN castsource >= 16384 THEN castsource ELSE casttarget END
+        WHERE pg_cast.oid >= 16384
         UNION ALL
-        SELECT format('%I', relname) FROM pg_class JOIN pg_partitioned_table ON partrelid = pg_class.oid
-        WHERE {condition} AND partexprs IS NOT NULL AND {keyed}
-        LIMIT 1
-        """.encode()  # noqa: S608 - made of constants
-    ).fetchone()
-    return row[0] if row else None
+        SELECT pg_transform.oid, pg_get_userbyid(typowner) FROM pg_transform JOIN pg_type ON pg_type.oid = trftype
+        UNION ALL
+        SELECT oid, pg_get_userbyid(extowner) FROM pg_extension
+        """,
+    )
+    return dict(found)
 
 
-def _any(connection: Connection, statement: str) -> bool:
-    return connection.execute(statement.encode()).rowcount > 0
+def conninfo(database: str) -> str:
+    """Of a database whose name may look like anything."""
+    return make_conninfo(dbname=database)
+
+
+def size(connection: Connection) -> int:
+    """Bytes of this database."""
+    ((found,),) = rows(connection, "SELECT pg_database_size(current_database())")
+    return int(found)
+
+
+def encoding(connection: Connection) -> str:
+    ((found,),) = rows(connection, "SELECT getdatabaseencoding()")
+    return str(found)
 
 
 def rows(connection: Connection, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+    return connection.execute(statement.encode(), parameters).fetchall()
+
+
+def rows_named(
+    connection: Connection, statement: str, parameters: Mapping[str, object]
+) -> list[tuple[Any, ...]]:
     return connection.execute(statement.encode(), parameters).fetchall()

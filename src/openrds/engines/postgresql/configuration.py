@@ -10,6 +10,9 @@ from openrds.engines.protocol import NodeSpec
 #: nobody over TCP.
 SUPERUSER = "rdsAdmin"
 
+#: Whoever has this name loads what tenants made, and is let in over the Unix socket as the superuser is.
+LOADER = "openrds_loader"
+
 #: Of the replication slots that are ours.
 SLOT_PREFIX = "openrds_"
 
@@ -57,9 +60,9 @@ def pg_hba_conf() -> str:
     PostgreSQL cannot tell who it is (`peer`) of a user without a name, as that of an instance is.
     """
     return _HEADER + (
-        f'local all "{SUPERUSER}" trust\n'
+        f'local all "{SUPERUSER}","{LOADER}" trust\n'
         f'local replication "{SUPERUSER}" trust\n'
-        f'host all "{SUPERUSER}" all reject\n'
+        f'host all "{SUPERUSER}","{LOADER}" all reject\n'
         "host all all all scram-sha-256\n"
     )
 
@@ -174,7 +177,10 @@ def synchronous_standby_names(node_ids: Iterable[str]) -> str:
 
 
 def conninfo(node: NodeSpec, **options: str) -> str:
-    """How our superuser reaches a server of this host: over its socket, without a password."""
+    """How our superuser reaches a server of this host: over its socket, without a password.
+
+    A program that is told so comes with the settings of its environment.
+    """
     words = {"host": str(node.socket_dir), "port": str(node.port), "user": SUPERUSER, **options}
     return " ".join(f"{name}={_conninfoquoted(value)}" for name, value in words.items())
 

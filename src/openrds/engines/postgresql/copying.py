@@ -1,29 +1,23 @@
 """Tables and databases from one server into another that serves, under new names: pg_dump into pg_restore.
 
 The copies are loaded out of sight, tables in a schema and databases under a name of our own, and appear with a rename.
-
-Loading is the superuser's work, and no code of the instance's users may run in it: it would run as the superuser.
-Functions of theirs are called by CHECK constraints and domains while rows are loaded. Those constraints come as NOT
-VALID, which are added behind the rows and not asked of them. Triggers and rules of a single table are left out, and
-what cannot be kept from running is refused.
+No code of a tenant runs with more rights than its tenant's (docs/decisions/0012): what evaluates anything that a tenant
+wrote is a session of a loader. What the superuser does itself (names, schemas, owners, rights) evaluates nothing.
 """
 
-import subprocess
-import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from openrds.engines.postgresql import catalog, databases, loaders, retitling, rights
+from openrds.engines.postgresql.loading import Loading, dumped
+from openrds.engines.postgresql.programs import Programs
+from openrds.engines.postgresql.sessions import superuser_session
+from openrds.engines.protocol import Copies, DatabaseCopy, NameTaken, NodeSpec, TableCopy
 
-from openrds.engines.postgresql import catalog, retitling
-from openrds.engines.postgresql.programs import Programs, environment, last_lines
-from openrds.engines.postgresql.sessions import Connection, superuser_session
-from openrds.engines.protocol import Copies, DatabaseCopy, EngineError, NameTaken, NodeSpec, TableCopy
-from openrds.hosts import commands
+#: Making or dropping a database waits for a checkpoint, and one may have very much in it to be given away.
+_LONG_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -76,17 +70,10 @@ class PostgreSQLCopying:
         self.discard(target, copies, mark)
         if _are_databases(copies):
             for position, copy in enumerate(cast("Sequence[DatabaseCopy]", copies)):
-                self._copy_database(source, target, copy, _aside(mark, position))
+                self._copy_database(source, target, copy.database, _aside(mark, position))
             return
         for database, tables in _by_database(copies).items():
-            with superuser_session(target, database) as connection:
-                taken = catalog.names_in(connection, {table.schema for table in tables})
-                has_risky_domains = catalog.has_risky_domains(connection)
-            with superuser_session(source, database) as connection, connection.transaction():
-                retitling.set_aside(
-                    connection, tables, _aside(mark), taken, has_risky_domains=has_risky_domains
-                )
-            self._load(source, target, database, database, _aside(mark), f"--schema={_aside(mark)}")
+            self._copy_tables(source, target, database, tables, _aside(mark))
 
     def publish(self, target: NodeSpec, copies: Copies, mark: str) -> None:
         """
@@ -99,111 +86,84 @@ class PostgreSQLCopying:
             with superuser_session(target) as connection:
                 for position, copy in enumerate(cast("Sequence[DatabaseCopy]", copies)):
                     if catalog.has_database(connection, _aside(mark, position)):
-                        _rename_database(connection, _aside(mark, position), copy.new_name)
+                        databases.publish(connection, _aside(mark, position), copy.new_name)
             return
-        databases = _by_database(copies)
-        for database, tables in databases.items():
+        places = _by_database(copies)
+        for database, tables in places.items():
             with superuser_session(target, database) as connection:
                 retitling.publish(connection, tables, _aside(mark))
-        for database in databases:
+        for database in places:
             with superuser_session(target, database) as connection:
                 retitling.drop_schema(connection, _aside(mark))
 
     def discard(self, target: NodeSpec, copies: Copies, mark: str) -> None:
         """Remove the copies; loaders that an attempt before has left at work are cut off first."""
-        with superuser_session(target) as connection:
-            catalog.cut_off(connection, _aside(mark))
-            if _are_databases(copies):
+        if _are_databases(copies):
+            with superuser_session(target, statement_seconds=_LONG_SECONDS) as connection:
                 for position in range(len(copies)):
                     catalog.drop_database(connection, _aside(mark, position))
-                for name in catalog.databases_with_comment(connection, _comment(mark)):
+                for name in catalog.databases_with_comment(connection, databases.comment(mark)):
                     catalog.drop_database(connection, name)
-                return
+            loaders.dismiss(target, [], _aside(mark))
+            return
+        with superuser_session(target) as connection:
             present = [name for name in _by_database(copies) if catalog.has_database(connection, name)]
+        loaders.dismiss(target, present, _aside(mark))
         for database in present:
             with superuser_session(target, database) as connection:
                 retitling.discard(connection, _aside(mark))
 
-    def _copy_database(self, source: NodeSpec, target: NodeSpec, copy: DatabaseCopy, aside: str) -> None:
+    def _copy_tables(
+        self, source: NodeSpec, target: NodeSpec, database: str, tables: Sequence[TableCopy], aside: str
+    ) -> None:
+        with superuser_session(target, database) as connection:
+            taken = catalog.names_in(connection, {table.schema for table in tables})
+        retitling.set_aside(source, database, tables, aside, taken)
+        with superuser_session(source, database) as origin:
+            owners = retitling.owners_aside(origin, aside)
+            heir = loaders.heir(origin)
+            with dumped(self.programs, source, origin, database, f"--schema={aside}") as dump:
+                with superuser_session(target, database) as connection:
+                    made = loaders.make(connection, owners.values(), heir, aside)
+                    retitling.make_place(connection, aside, made)
+                    for statement in rights.in_a_serving_database(connection, made):
+                        connection.execute(statement.encode())
+                loading = Loading(self.programs, dump, source.folder, target, database, made)
+                for section in ("pre-data", "data", "post-data"):
+                    loading.load(section)
+                with superuser_session(target, database) as connection:
+                    retitling.hand_over(connection, aside, owners, made)
+                loading.grant()
+        loaders.dismiss(target, [database], aside)
+
+    def _copy_database(self, source: NodeSpec, target: NodeSpec, database: str, aside: str) -> None:
         with superuser_session(source) as connection:
-            options = catalog.database_options(connection, copy.database)
-        with superuser_session(source, copy.database) as connection:
-            retitling.disarm_database(connection)
-        name = sql.Identifier(aside)
-        mark = aside.split("_")[1]
-        with superuser_session(target) as connection:
-            connection.execute(sql.SQL("CREATE DATABASE {} {}").format(name, options.clauses))
-            connection.execute(
-                sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(_comment(mark)))
-            )
-        self._load(source, target, copy.database, aside, _aside(mark))
-        with superuser_session(target) as connection:
-            owner = sql.Identifier(options.owner)
-            connection.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, owner))
+            clauses = catalog.database_clauses(connection, database)
+        with superuser_session(source, database) as origin:
+            databases.prepare(origin, aside)
+            heir = loaders.heir(origin)
+            with dumped(self.programs, source, origin, database, f"--exclude-schema={aside}") as dump:
+                with superuser_session(target, statement_seconds=_LONG_SECONDS) as connection:
+                    made = loaders.make(connection, loaders.owners(origin), heir, aside)
+                    databases.make(connection, aside, clauses)
+                loading = Loading(self.programs, dump, source.folder, target, aside, made)
+                loading.make_schemas()
+                with superuser_session(target, aside) as connection:
+                    databases.let_in(connection, aside, made)
+                self._permit(target, aside, rights.in_a_new_database(origin, made, aside))
+                loading.load("pre-data")
+                self._permit(target, aside, rights.on_loaded_tables(origin, made))
+                loading.load("data")
+                loading.load("post-data")
+                with superuser_session(target, aside, statement_seconds=_LONG_SECONDS) as connection:
+                    databases.hand_over(connection, made, databases.definers(origin, aside))
+                loading.grant()
+        loaders.dismiss(target, [aside], f"{aside}_")
 
-    def _load(
-        self, source: NodeSpec, target: NodeSpec, database: str, into: str, session: str, *options: str
-    ) -> None:
-        """One database, or what the options choose of it, in one transaction. `session` names it to `cut_off`."""
-        dump: list[str | Path] = [
-            self.programs.path("pg_dump", source.installation),
-            "--format=custom",
-            "--compress=0",
-            "--no-publications",
-            "--no-subscriptions",
-            *options,
-            f"--dbname={make_conninfo(dbname=database)}",
-        ]
-        restore: list[str | Path] = [
-            self.programs.path("pg_restore", target.installation),
-            "--single-transaction",
-            "--exit-on-error",
-            f"--dbname={make_conninfo(dbname=into)}",
-        ]
-        self._pipe(dump, source, restore, target, session)
-
-    def _pipe(
-        self,
-        first: Sequence[str | Path],
-        source: NodeSpec,
-        second: Sequence[str | Path],
-        target: NodeSpec,
-        session: str,
-    ) -> None:
-        """Run two programs, each at its server as its user, the output of one being the input of the other.
-
-        Raises:
-            EngineError: one of them failed.
-        """
-        with tempfile.TemporaryFile() as first_log, tempfile.TemporaryFile() as second_log:
-            with (
-                commands.running(
-                    first,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=first_log,
-                    cwd="/",
-                    env=environment(source, session),
-                    **source.user.identity(),
-                ) as reader,
-                commands.running(
-                    second,
-                    stdin=reader.stdout,
-                    stdout=second_log,
-                    stderr=second_log,
-                    cwd="/",
-                    env=environment(target, session),
-                    **target.user.identity(),
-                ) as writer,
-            ):
-                assert reader.stdout is not None
-                reader.stdout.close()
-                codes = writer.wait(), reader.wait()
-            # The writer is the one to ask first: when it stops, the reader only finds that nobody listens.
-            for code, program, log in zip(codes, (second, first), (second_log, first_log), strict=True):
-                if code != 0:
-                    log.seek(0)
-                    raise EngineError(f"{Path(program[0]).name} failed: {last_lines(log.read())}")
+    def _permit(self, target: NodeSpec, database: str, statements: Iterable[str]) -> None:
+        with superuser_session(target, database) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
 
 
 def _are_databases(copies: Copies) -> bool:
@@ -219,13 +179,3 @@ def _by_database(copies: Copies) -> dict[str, list[TableCopy]]:
 
 def _aside(mark: str, position: int | None = None) -> str:
     return f"openrds_{mark}" if position is None else f"openrds_{mark}_{position}"
-
-
-def _comment(mark: str) -> str:
-    return f"restored by openrds, task {mark}"
-
-
-def _rename_database(connection: Connection, old: str, new: str) -> None:
-    connection.execute(
-        sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new))
-    )

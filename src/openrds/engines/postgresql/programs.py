@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from openrds.engines.postgresql.configuration import SUPERUSER
+from openrds.engines.postgresql import pinned
+from openrds.engines.postgresql.configuration import SUPERUSER, major_version
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
 from openrds.hosts import commands, processes
 from openrds.hosts.processes import wait_until
@@ -14,8 +15,8 @@ from openrds.hosts.user import ServerUser
 
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
 _LINES = 5
-#: Those that write into a data directory, and how long a killed one may take to be gone.
-_WRITERS = ("pg_basebackup", "pg_rewind")
+#: Those that make something of a node's data, and how long a killed one may take to be gone.
+_WRITERS = ("pg_basebackup", "pg_rewind", "pg_dump", "pg_restore")
 _END_SECONDS = 10.0
 
 
@@ -54,12 +55,14 @@ class Programs:
         user: ServerUser,
         node: NodeSpec | None = None,
         folder: Path = Path("/"),
+        *,
+        role: str = SUPERUSER,
         seconds: float | None = None,
     ) -> str:
         """Run a program to its end and return what it printed.
 
-        With a node, it connects to its server. The folder is where it works, and where `end` finds it again. It is
-        ended after so many seconds.
+        With a node, it connects to its server, as the superuser where no other role is named. The folder is where it
+        works, and where `end` finds it again. It is killed after so many seconds.
 
         Raises:
             EngineError: it failed; the message ends with the last lines of what it printed.
@@ -67,12 +70,14 @@ class Programs:
         name = Path(command[0]).name
         try:
             code, output = commands.run(
-                command, cwd=folder, env=environment(node), timeout=seconds, **user.identity()
+                command, cwd=folder, env=_environment(node, role), timeout=seconds, **user.identity()
             )
+        except subprocess.TimeoutExpired:
+            raise EngineError(f"{name} was ended, as it took longer than {seconds:.0f} s") from None
         except (OSError, subprocess.SubprocessError) as error:
             raise EngineError(f"{name} could not be run: {error}") from error
         if code != 0:
-            raise EngineError(f"{name} failed: {last_lines(output) or f'it ended with {code}'}")
+            raise EngineError(f"{name} failed: {_last_lines(output) or f'it ended with {code}'}")
         return output.decode(errors="replace")
 
     def end(self, folder: Path) -> None:
@@ -91,19 +96,21 @@ class Programs:
             raise EngineError(f"A program at work in {folder} does not die.")
 
 
-def environment(node: NodeSpec | None, name: str = "openrds") -> dict[str, str]:
-    """What leads a program to a node's server as the superuser; nothing of our own environment."""
+def _environment(node: NodeSpec | None, role: str) -> dict[str, str]:
+    """What leads a program to a node's server; nothing of our own environment."""
     if node is None:
         return _ENVIRONMENT
     return {
         **_ENVIRONMENT,
         "PGHOST": str(node.socket_dir),
         "PGPORT": str(node.port),
-        "PGUSER": SUPERUSER,
-        "PGAPPNAME": name,
-        "PGOPTIONS": "-c log_statement=none -c default_transaction_read_only=off -c statement_timeout=0",
+        "PGUSER": role,
+        "PGAPPNAME": "openrds",
+        "PGOPTIONS": pinned.options(
+            major_version(node), superuser=role == SUPERUSER, lock_seconds=0, statement_seconds=0
+        ),
     }
 
 
-def last_lines(output: bytes) -> str:
+def _last_lines(output: bytes) -> str:
     return "\n".join(output.decode(errors="replace").strip().splitlines()[-_LINES:])

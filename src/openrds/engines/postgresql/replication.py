@@ -22,6 +22,7 @@ _STREAMING_SECONDS = 30.0
 #: One that lets nobody in counts as started before it has recovered what it had received.
 _RECOVERY_SECONDS = 600.0
 _PROMOTION_SECONDS = 60.0
+_CHECKPOINT_SECONDS = 600.0
 _RELOADS_UPSTREAM = 13
 _WITH_MANIFEST = 13
 _ATTACHED, _REWOUND, _COPIED = "attached", "rewound", "copied"
@@ -119,7 +120,8 @@ class PostgreSQLReplication:
         self._programs.run(
             (program, f"--pgdata={unfinished}", f"--dbname={source}", f"--slot={slot}", *options),
             self._node.user,
-            folder=self._node.folder,
+            self._upstream,
+            self._node.folder,
         )
 
     def _copy_stopped(self, unfinished: Path) -> None:
@@ -249,16 +251,18 @@ class PostgreSQLReplication:
         if not program.is_file():
             return False
         mark = self._node.folder / _REWINDING
-        with sessions.superuser_session(self._upstream) as connection:
+        with sessions.superuser_session(self._upstream, statement_seconds=_CHECKPOINT_SECONDS) as connection:
             # pg_rewind reads from the upstream's control file which timeline it is on.
             connection.execute("CHECKPOINT")
-        source = configuration.conninfo(self._upstream, dbname="postgres")
+        # Not `postgres`, which is the administrator's: it can keep everybody out of it.
+        source = configuration.conninfo(self._upstream, dbname="template1")
         try:
             mark.touch()
             self._programs.run(
                 (program, f"--target-pgdata={self._node.data_dir}", f"--source-server={source}"),
                 self._node.user,
-                folder=self._node.folder,
+                self._upstream,
+                self._node.folder,
             )
         except EngineError:
             return False
@@ -368,7 +372,7 @@ class PostgreSQLReplication:
         self._server.reload()
         names = list(self._node.confirmed_by)
         wanted = configuration.synchronous_standby_names(names)
-        with sessions.superuser_session(self._node) as connection:
+        with sessions.superuser_session(self._node, statement_seconds=_CHECKPOINT_SECONDS) as connection:
 
             def counts() -> bool:
                 row = connection.execute("SELECT current_setting('synchronous_standby_names')").fetchone()

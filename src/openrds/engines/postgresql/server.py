@@ -34,6 +34,9 @@ _LOG_DAYS = 7
 _CONNECT_SECONDS = 5.0
 _SOCKET_PATH_BYTES = 107
 
+#: From this version on the administrator cannot make itself a member of predefined roles.
+_CREATEROLE_IS_BOUNDED = 16
+
 #: The status of a standby that lets nobody in.
 _CLOSED = "standby"
 
@@ -113,6 +116,17 @@ class PostgreSQLServer:
             process = None
         log = postmaster.LogTail(self.node)
         self._await_up(process or self._spawn(), log)
+        self._bound_administrator()
+
+    def _bound_administrator(self) -> None:
+        """What an older openrds, or the one that made a backup, left within reach; a standby has it of its primary."""
+        if self.node.upstream is not None or configuration.major_version(self.node) >= _CREATEROLE_IS_BOUNDED:
+            return
+        try:
+            with sessions.superuser_session(self.node) as connection:
+                sessions.remove_predefined_roles(connection)
+        except EngineError as error:
+            logger.warning("predefined roles may be in reach of the administrator: %s", error)
 
     def stop(self) -> None:
         """
@@ -184,11 +198,13 @@ class PostgreSQLServer:
 
     def tidy(self, keep_days: int) -> None:
         """
-        Remove logs that are older than so many days and a week.
+        Remove logs that are older than so many days and a week, and what the administrator shall not reach.
 
         Raises:
             EngineError: a file cannot be removed.
         """
+        if self.is_running():
+            self._bound_administrator()
         try:
             with self.node.user.acting():
                 _remove_older(configuration.log_folder(self.node), max(keep_days, _LOG_DAYS))

@@ -12,58 +12,96 @@ import psycopg
 from psycopg import sql
 
 from openrds.domain.deadline import ended_with_step
-from openrds.engines.postgresql.configuration import SUPERUSER, socket_path
-from openrds.engines.protocol import EngineError, NodeSpec
+from openrds.engines.postgresql import pinned
+from openrds.engines.postgresql.configuration import LOADER, SUPERUSER, major_version, socket_path
+from openrds.engines.protocol import EngineError, LockedError, NodeSpec
 from openrds.hosts.processes import wait_until
 
 #: `postgres` is the administrator's and may be gone; a session in `template1` delays each CREATE DATABASE.
 _DATABASES = ("postgres", "template1")
 
-#: The administrator owns the database: no setting or function in it may act in our name, and no statement of
-#: ours, which may hold a sealed password, may reach the log.
-_OPTIONS = " ".join(
-    f"-c {setting}"
-    for setting in (
-        "search_path=pg_catalog",
-        "log_statement=none",
-        "log_min_error_statement=panic",
-        "log_min_duration_statement=-1",
-        "default_transaction_read_only=off",
-    )
-)
 _CONNECT_SECONDS = 10
+_DOOR_SECONDS = 3
 _GREETING_SECONDS = 5.0
 #: Its length, and the number that stands for it: PostgreSQL's documentation, "Message Formats".
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _RELOAD_SECONDS = 10.0
 _MEMBERSHIPS = ("pg_monitor", "pg_signal_backend")
 
-#: Before version 16 a role with CREATEROLE may make itself a member of any role but a superuser, also of
-#: these, which run programs and touch files as the server's user: that of every other server of this host.
+#: Before version 16 a role with CREATEROLE may make itself a member of any role but a superuser.
 _CREATEROLE_IS_BOUNDED = 160000
-_DANGEROUS_ROLES = ("pg_execute_server_program", "pg_read_server_files", "pg_write_server_files")
+#: The predefined roles that it may have then: they look at the server's figures, end sessions of others but not of
+#: superusers, and write a checkpoint. All others, of which any version may have more, read or write what is not theirs.
+_HARMLESS_ROLES = (
+    "pg_monitor",
+    "pg_read_all_settings",
+    "pg_read_all_stats",
+    "pg_stat_scan_tables",
+    "pg_signal_backend",
+    "pg_checkpoint",
+    "pg_database_owner",
+)
+_REMOVE_PREDEFINED_ROLES = """
+WITH gone AS (
+    DELETE FROM pg_authid WHERE oid < 16384 AND starts_with(rolname, 'pg_') AND rolname <> ALL(%s) RETURNING oid
+)
+DELETE FROM pg_auth_members USING gone WHERE gone.oid IN (roleid, member)
+"""
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 @contextmanager
-def superuser_session(node: NodeSpec, database: str | None = None) -> Iterator[Connection]:
+def superuser_session(
+    node: NodeSpec, database: str | None = None, *, statement_seconds: float = pinned.STATEMENT_SECONDS
+) -> Iterator[Connection]:
     """
     A session that commits each statement by itself, in one database where it matters which.
 
+    No statement waits for a lock for longer than 2 s, or takes longer than `statement_seconds`.
+
     Raises:
+        LockedError: a client holds a lock on what a statement changes.
         EngineError: the server does not let us in, or a statement in the session failed.
     """
-    try:
+    with _clear_errors(node):
+        options = pinned.options(major_version(node), statement_seconds=statement_seconds)
         with (
-            _connect_to(node, database) if database else _connect(node) as connection,
+            _connect_to(node, database, options) if database else _connect(node, options) as connection,
             ended_with_step(lambda: _cancel(connection)),
         ):
             yield connection
+
+
+@contextmanager
+def loader_session(node: NodeSpec, database: str) -> Iterator[Connection]:
+    """A session of whoever is the loader now. It may call what tenants wrote, so it is for data, not for questions.
+
+    Raises:
+        EngineError: as above.
+    """
+    with _clear_errors(node):
+        options = pinned.options(major_version(node), superuser=False)
+        with (
+            _connect_to(node, database, options, LOADER) as connection,
+            ended_with_step(lambda: _cancel(connection)),
+        ):
+            yield connection
+
+
+@contextmanager
+def _clear_errors(node: NodeSpec) -> Iterator[None]:
+    """The text of a statement is not in them: it may hold a sealed password."""
+    try:
+        yield
     except psycopg.Error as error:
-        # Not the full text: it may quote the statement.
+        where = f"PostgreSQL {node.node_id} on {node.address}:{node.port}"
+        if isinstance(error, psycopg.errors.LockNotAvailable):
+            raise LockedError(
+                f"{where}: a session of a client holds a lock on what is to be changed; have it end its transaction"
+            ) from None
         reason = error.diag.message_primary or str(error).strip()
-        raise EngineError(f"PostgreSQL {node.node_id} on {node.address}:{node.port}: {reason}") from None
+        raise EngineError(f"{where}: {reason}") from None
 
 
 def is_greeted(node: NodeSpec) -> bool:
@@ -123,18 +161,15 @@ def set_administrator(connection: Connection, name: str, sealed_password: str) -
                 "{} ROLE {} LOGIN CREATEDB CREATEROLE NOSUPERUSER NOREPLICATION NOBYPASSRLS PASSWORD {}"
             ).format(verb, role, sql.Literal(sealed_password))
         )
+        remove_predefined_roles(connection)
         if not exists:
-            _remove_dangerous_roles(connection)
             _grant_standing(connection, role)
 
 
-def _remove_dangerous_roles(connection: Connection) -> None:
-    """DROP ROLE refuses, as they are built in. Without its row nobody can be granted one."""
+def remove_predefined_roles(connection: Connection) -> None:
+    """DROP ROLE refuses, as they are built in. Without its row nobody can be granted one, and nobody has it."""
     if connection.info.server_version < _CREATEROLE_IS_BOUNDED:
-        connection.execute(
-            "DELETE FROM pg_authid WHERE rolname = ANY(%s)",
-            [list(_DANGEROUS_ROLES)],
-        )
+        connection.execute(_REMOVE_PREDEFINED_ROLES, [list(_HARMLESS_ROLES)])
 
 
 def _grant_standing(connection: Connection, role: sql.Identifier) -> None:
@@ -150,25 +185,26 @@ def _cancel(connection: Connection) -> None:
         connection.cancel_safe(timeout=_CONNECT_SECONDS)
 
 
-def _connect(node: NodeSpec) -> Connection:
+def _connect(node: NodeSpec, options: str) -> Connection:
+    """A tenant can keep everybody out of a database of its own, and us waiting at its door."""
     first, second = _DATABASES
     try:
-        return _connect_to(node, first)
-    except psycopg.errors.ConnectionTimeout:
-        raise
+        return _connect_to(node, first, options, seconds=_DOOR_SECONDS)
     except psycopg.OperationalError:
-        return _connect_to(node, second)
+        return _connect_to(node, second, options)
 
 
-def _connect_to(node: NodeSpec, database: str) -> Connection:
+def _connect_to(
+    node: NodeSpec, database: str, options: str, role: str = SUPERUSER, seconds: int = _CONNECT_SECONDS
+) -> Connection:
     connection = psycopg.connect(
         host=str(node.socket_dir),
         port=node.port,
-        user=SUPERUSER,
+        user=role,
         dbname=database,
         autocommit=True,
-        connect_timeout=_CONNECT_SECONDS,
-        options=_OPTIONS,
+        connect_timeout=seconds,
+        options=options,
         application_name="openrds",
     )
     if _listener(connection) != node.user.uid:
