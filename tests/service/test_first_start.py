@@ -26,6 +26,7 @@ KEYS = {
     "secret_key": "ci-secret-key-0000000001",
     "admin_password": "ci-password",
 }
+_http = httpx.Client(timeout=60)
 #: Somebody with no rights anywhere; only root can become them.
 NOBODY = 65534
 
@@ -210,14 +211,14 @@ def test_a_detached_service_serves_with_the_keys_it_was_given(background: Servic
     wanted = {("password" if name == "admin_password" else name): value for name, value in KEYS.items()}
     assert {name: kept[name] for name in wanted} == wanted
     assert background.get("instances")["total_count"] == 0
-    assert httpx.get(f"{background.endpoint}/v3/{KEYS['project_id']}/instances").status_code == 401
+    assert _http.get(f"{background.endpoint}/v3/{KEYS['project_id']}/instances").status_code == 401
     user = {"name": kept["user"], "password": KEYS["admin_password"], "domain": {"name": kept["domain"]}}
     body = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}}}
-    assert httpx.post(f"{background.endpoint}/v3/auth/tokens", json=body).status_code == 201
+    assert _http.post(f"{background.endpoint}/v3/auth/tokens", json=body).status_code == 201
 
 
 def test_every_line_of_the_log_has_one_form(background: ServiceUnderTest) -> None:
-    httpx.get(f"{background.endpoint}/healthz")
+    _http.get(f"{background.endpoint}/healthz")
     lines = (background.data_dir / "serve.log").read_text().splitlines()
     form = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (DEBUG|INFO|WARNING|ERROR|CRITICAL) [\w.]+: \S")
     assert lines

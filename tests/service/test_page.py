@@ -12,6 +12,7 @@ from openrds.domain.signature import sign
 from support.browser import Browser, chromium, missing_browser
 from support.service import ServiceUnderTest
 
+_http = httpx.Client(timeout=60)
 needs_browser = pytest.mark.skipif(bool(missing_browser()), reason=missing_browser())
 
 _LIST = "#operations-Instances-V3ProjectIdInstancesListInstances"
@@ -49,7 +50,7 @@ def try_list(page: Browser) -> str:
 
 @needs_browser
 def test_the_api_is_shown_and_nothing_comes_from_elsewhere(page: Browser, service: ServiceUnderTest) -> None:
-    document = httpx.get(f"{service.endpoint}/schema/openapi.json").json()
+    document = _http.get(f"{service.endpoint}/schema/openapi.json").json()
     shown = page.run("return document.querySelectorAll('.opblock').length")
     assert shown == sum(len(item) for item in document["paths"].values())
     page.click(f"{_LIST} .opblock-summary-control")
@@ -79,7 +80,7 @@ def test_a_call_is_sent_with_a_token(page: Browser, service: ServiceUnderTest) -
     }
     scope = {"project": {"name": keys["project_name"]}}
     body = {"auth": {"identity": {"methods": ["password"], "password": password}, "scope": scope}}
-    token = httpx.post(f"{service.endpoint}/v3/auth/tokens", json=body).headers["x-subject-token"]
+    token = _http.post(f"{service.endpoint}/v3/auth/tokens", json=body).headers["x-subject-token"]
     page.click(".auth-wrapper .authorize")
     page.type("#api_key_value", token)
     page.click("form:has(#api_key_value) .authorize")
@@ -119,7 +120,7 @@ def test_the_page_signs_as_the_service_does(
 
 def test_the_page_lets_nothing_in_from_elsewhere(service: ServiceUnderTest) -> None:
     for path in ("/schema", "/schema/ui/page.js", "/schema/openapi.json"):
-        policy = httpx.get(service.endpoint + path).headers["content-security-policy"]
+        policy = _http.get(service.endpoint + path).headers["content-security-policy"]
         assert "default-src 'none'" in policy and "unsafe" not in policy and "http" not in policy
 
 
@@ -127,12 +128,12 @@ def test_the_page_lets_nothing_in_from_elsewhere(service: ServiceUnderTest) -> N
     "name", ["nothing", "index.html", "..%2Fpage.js", "%00", "%00%0d%0aFORGED", "__init__.py"]
 )
 def test_the_page_has_only_its_own_files(service: ServiceUnderTest, name: str) -> None:
-    answer = httpx.get(f"{service.endpoint}/schema/ui/{name}")
+    answer = _http.get(f"{service.endpoint}/schema/ui/{name}")
     assert (answer.status_code, answer.json()["error_code"]) == (404, "APIGW.0101")
 
 
 def test_each_operation_says_how_it_is_authenticated(service: ServiceUnderTest) -> None:
-    document = httpx.get(f"{service.endpoint}/schema/openapi.json").json()
+    document = _http.get(f"{service.endpoint}/schema/openapi.json").json()
     schemes = document["components"]["securitySchemes"]
     assert {name: scheme["type"] for name, scheme in schemes.items()} == {
         "signature": "http",
@@ -141,7 +142,7 @@ def test_each_operation_says_how_it_is_authenticated(service: ServiceUnderTest) 
     for path, item in document["paths"].items():
         for method, operation in item.items():
             url = service.endpoint + re.sub(r"{\w+}", "x", path)
-            asks = httpx.request(method, url, content=b"").status_code == 401
+            asks = _http.request(method, url, content=b"").status_code == 401
             wanted = [{"signature": []}, {"token": []}] if asks else None
             assert operation.get("security") == wanted, (method, path)
     assert json.dumps(document).count('"security"') > 50
