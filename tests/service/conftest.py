@@ -60,6 +60,7 @@ def short_dir() -> Iterator[Path]:
 def other_store(short_dir: Path) -> Iterator[str]:
     """The DSN of a database on a server that is not the service's."""
     users = ServerUsers.choose(short_dir)
+    (short_dir / "run").mkdir(mode=0o711)
     engine = PostgreSQL(short_dir, users, spare_data_dirs=0)
     store = private_store(short_dir, short_dir / "run", engine.installations()[-1], users)
     start_private_store(store, engine)
