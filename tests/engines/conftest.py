@@ -26,9 +26,8 @@ from openrds.hosts.user import ServerUser
 from openrds.hosts.users import ServerUsers
 from openrds.hosts.volumes import FolderVolumes
 from support.children import child_named
+from support.engines import PASSWORD
 from support.folders import short_folder
-
-PASSWORD = "Secret#Word_1"
 
 
 class PostgreSQLDialect:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from conftest import PASSWORD
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.engines.protocol import DatabaseCopy, EngineError, LockedError, RestorePoint, TableCopy
+from support.engines import PASSWORD
 
 pytestmark = pytest.mark.grouped_by("installed")
 
