@@ -9,9 +9,11 @@ import pytest
 
 from openrds.domain.instance import Confirmation
 from openrds.engines.postgresql import configuration
+from openrds.hosts.deaths import Deathwatch
 from openrds.operations import serving, stop_instance
 from openrds.operations.intake import NoParameters
 from openrds.operations.monitor import Monitor
+from openrds.operations.roster import Roster
 from openrds.operations.serving import keeping_servers
 from openrds.store.database import Row
 from openrds.tasks.operation import StepContext
@@ -42,14 +44,18 @@ def bench(workbench: Workbench) -> Iterator[Workbench]:
 @pytest.fixture
 def monitor(bench: Workbench) -> Monitor:
     """One that has come to a host where all was well."""
-    watching = Monitor(bench.resources, bench.queue)
-    watching.look_after_servers()
+    watching = monitor_of(bench)
+    watching.look(None)
     return watching
+
+
+def monitor_of(bench: Workbench) -> Monitor:
+    return Monitor(bench.resources, bench.queue, Roster(bench.resources), Deathwatch())
 
 
 def look(bench: Workbench, monitor: Monitor) -> list[str]:
     """A round, and the operations that were begun and have ended since."""
-    monitor.look_after_servers()
+    monitor.look(None)
     begun = bench.store.rows(b"select id, operation from task where status = 'Running' order by id")
     for task in begun:
         bench.run(task["id"])
@@ -100,7 +106,7 @@ def test_who_keeps_dying_is_failed_until_it_is_due_and_a_restart_by_hand_forgive
     assert look(bench, monitor) == []
     assert bench.resources.instance(instance_id)["status"] == "FAILED"
     # Another one comes: it may be that the machine died.
-    assert look(bench, Monitor(bench.resources, bench.queue)) == ["restart_instance"]
+    assert look(bench, monitor_of(bench)) == ["restart_instance"]
     check_active(bench, instance_id)
 
     done(bench, instance_id, bench.submit(lambda intake: submit_restart(intake, instance_id, bench)))
@@ -118,7 +124,7 @@ def test_a_failed_instance_that_answers_is_active(bench: Workbench, monitor: Mon
 
 def test_a_stopped_instance_stays_so(bench: Workbench) -> None:
     stopped_instance(bench)
-    assert look(bench, Monitor(bench.resources, bench.queue)) == []
+    assert look(bench, monitor_of(bench)) == []
     assert not bench.footprint().processes
 
 
@@ -167,8 +173,8 @@ def test_a_failed_read_replica_is_stopped_with_its_primary(bench: Workbench) -> 
     kill(bench, replica_id)
     bench.store.rows(b"update instance set status = 'FAILED' where id = %s", [replica_id])
     bench.submit(lambda intake: stop_instance.submit(intake, primary_id))
-    assert look(bench, Monitor(bench.resources, bench.queue)) == ["stop_instance", "stop_instance"]
-    assert look(bench, Monitor(bench.resources, bench.queue)) == []
+    assert look(bench, monitor_of(bench)) == ["stop_instance", "stop_instance"]
+    assert look(bench, monitor_of(bench)) == []
     assert {(row["status"], row["wanted"]) for row in bench.instances()} == {("SHUTDOWN", "stopped")}
 
 

@@ -11,6 +11,7 @@ import pytest
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.operations import back_up
 from openrds.operations.intake import Intake
+from openrds.operations.roster import Roster
 from openrds.operations.volume_watch import VolumeWatch
 from support.scenarios import active_instance
 from support.workbench import Workbench
@@ -20,7 +21,7 @@ from support.workbench import Workbench
 def instance_id(workbench: Workbench) -> str:
     """An instance whose volume was measured."""
     id_ = active_instance(workbench)
-    VolumeWatch(workbench.resources).look_after_volumes()
+    VolumeWatch(workbench.resources, Roster(workbench.resources)).look_after_volumes()
     assert workbench.resources.primary(id_)["used_bytes"] > 2**20
     return id_
 
