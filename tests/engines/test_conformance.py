@@ -15,6 +15,7 @@ from openrds.engines.protocol import EngineError
 from openrds.hosts import processes
 from openrds.hosts.images import ImageVolumes, detach
 from openrds.hosts.volumes import FolderVolumes
+from support.engines import initialise
 from support.means import needs_images
 
 pytestmark = pytest.mark.grouped_by("installed")
@@ -53,7 +54,8 @@ def test_initialise_refuses_a_folder_with_something_else(trial):
 
 def test_interrupted_initialise_leaves_nothing_that_looks_finished(trial, eventually):
     node = trial.node()
-    child = multiprocessing.get_context("spawn").Process(target=trial.engine.initialise, args=(node,))
+    arguments = (type(trial.engine), trial.folder, node)
+    child = multiprocessing.get_context("spawn").Process(target=initialise, args=arguments)
     child.start()
     eventually(lambda: any(node.folder.iterdir()))
     child.kill()
