@@ -312,7 +312,7 @@ def test_a_partition_of_anothers_table_is_refused(attacked):
 def test_what_never_ends_is_ended(trial):
     """As code of a tenant may, that is called while its tables are loaded."""
     with pytest.raises(EngineError, match="was ended, as it took longer"):
-        trial.engine.backups.programs.run(["sleep", "60"], seconds=0.2)
+        trial.engine.backups.programs.run(["sleep", "60"], trial.user, seconds=0.2)
 
 
 # Sessions of ours

@@ -237,10 +237,6 @@ class Connection(asyncio.Protocol):
             path = raw_path.decode("ascii")
         except (httptools.HttpParserInvalidURLError, UnicodeDecodeError):
             raise _Refused("its URL is malformed") from None
-        if "%" in path:
-            path = unquote(path)
-            if not path.isprintable():
-                raise _Refused("its path has characters that are not allowed")
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -250,7 +246,7 @@ class Connection(asyncio.Protocol):
             "scheme": "http",
             "root_path": "",
             "method": parser.get_method().decode("ascii"),
-            "path": path,
+            "path": unquote(path) if "%" in path else path,
             "raw_path": raw_path,
             "query_string": url.query or b"",
             "headers": self._headers,
