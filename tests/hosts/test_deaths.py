@@ -114,7 +114,7 @@ def test_what_a_server_and_its_children_write_is_noticed(folder, user):
     for name in ("orders", "go"):
         os.mkfifo(node / name)
         (node / name).chmod(0o666)
-    record = node / RECORD
+    record = folder / RECORD
     spawn(["sh", "-c", f"cd {node}; {code}"], record, node / "log", user=user, env={"PATH": "/usr/bin:/bin"})
     with (node / "orders").open("w") as orders:
         seen = [written_by(record)]

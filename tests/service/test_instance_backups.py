@@ -1,9 +1,12 @@
 """Backups through the API, on real servers, and what goes wrong with them."""
 
+import contextlib
 import datetime as dt
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -132,19 +135,30 @@ def test_backups_of_another_project_are_closed(service: ServiceUnderTest, orders
     assert refusal(other, "POST", "instances", body)[:2] == (404, "DBS.200013")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
-def test_a_full_disk_leaves_nothing(service: ServiceUnderTest, orders: dict[str, Any]) -> None:
-    home = folder(service, orders["id"])
-    owner = home.stat()
-    options = f"size=16m,mode=700,uid={owner.st_uid},gid={owner.st_gid}"
-    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", home], check=True)
+@contextlib.contextmanager
+def full_disk(home: Path, aside: Path) -> Iterator[Path]:
+    """A small disk in the place of an instance's backups; but its log is archived where it was, or it would be lost."""
+    archive = home / "wal"
+    subprocess.run(["mount", "--bind", archive, aside], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m,mode=711", "tmpfs", home], check=True)
     try:
+        archive.mkdir()
+        subprocess.run(["mount", "--bind", aside, archive], check=True)
+        yield home
+    finally:
+        for point in (archive, home, aside):
+            subprocess.run(["umount", point], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_full_disk_leaves_nothing(
+    service: ServiceUnderTest, orders: dict[str, Any], tmp_path: Path
+) -> None:
+    with full_disk(folder(service, orders["id"]), tmp_path) as home:
         made = post(service, "backups", {"instance_id": orders["id"], "name": "no-room"})["backup"]
         task = service.get(f"tasklist?instance_id={orders['id']}&limit=1")["tasks"][0]
         job = service.ended(task["id"])
         left = {path.name for path in home.iterdir()}
-    finally:
-        subprocess.run(["umount", home], check=True)
     assert job["status"] == "Failed"
     assert "No space left on device" in job["fail_reason"]
     assert left <= {"wal"}

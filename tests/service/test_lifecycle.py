@@ -188,7 +188,7 @@ def test_a_store_that_cannot_be_used_is_refused(short_dir: Path, dsn: str) -> No
 def test_down_without_a_data_directory_says_so(short_dir: Path) -> None:
     done = ServiceUnderTest(short_dir / "none").down()
     assert done.returncode == 1
-    assert f"there is no data directory {short_dir / 'none'}" in done.stderr
+    assert f"There is no data directory {short_dir / 'none'}" in done.stderr
 
 
 # Processes that are killed

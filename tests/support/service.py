@@ -309,7 +309,7 @@ def running_service(start: bool = True, **options: str) -> Iterator[ServiceUnder
             service.start()
         yield service
     finally:
-        if service.data_dir.is_dir():
+        if (service.data_dir / "serve.lock").is_file():  # else it was refused, and left nothing
             done = service.down()
             assert done.returncode == 0, done.stderr
         assert not left_running(root), "a process was left running"

@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from openrds.domain.identity import Account, Project, Token, TokenScope, format_time
-from openrds.domain.texts import Several, Text
+from openrds.domain.lengths import Several, Text
 
 Unset = msgspec.UnsetType
 

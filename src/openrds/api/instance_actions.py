@@ -14,7 +14,7 @@ from openrds.api.instance_bodies import JobIdAnswer
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.texts import Text
+from openrds.domain.lengths import Text
 from openrds.operations import enlarge_volume, resize_flavor, restart_instance, single_to_ha
 from openrds.operations.enlarge_volume import EnlargeVolume
 from openrds.operations.intake import Intake

@@ -11,7 +11,7 @@ from openrds.api.instance_bodies import JobIdAnswer
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.texts import Several, Text
+from openrds.domain.lengths import Several, Text
 from openrds.operations import (
     bind_public_address,
     change_port,

@@ -1,5 +1,6 @@
 """`openrds instance backup-policy|maintenance-window|tags|used-space`: show, and change where something is given."""
 
+import re
 from typing import Annotated
 
 import typer
@@ -9,11 +10,11 @@ from openrds.cli.client import Json
 from openrds.cli.errors import UsageError
 from openrds.cli.instances import IdOrName, parse_tags
 from openrds.cli.session import Session, client_command
-from openrds.domain.texts import number_in
 
 app = typer.Typer()
 
 #: Hours of a maintenance window: the contract's.
+_TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
 _WINDOW_HOURS = 4
 _KEPT = ("keep_days", "start_time", "period")
 
@@ -101,11 +102,10 @@ def _end_of(start: str) -> str:
     Raises:
         UsageError: it is no time of day.
     """
-    hour, _, minute = start.partition(":")
-    begin = number_in(hour)
-    if begin is None or number_in(minute) is None:
+    found = _TIME_OF_DAY.fullmatch(start)
+    if found is None:
         raise UsageError(f"A maintenance window begins at HH:MM, not {start}.")
-    return f"{(begin + _WINDOW_HOURS) % 24:02}:{minute}"
+    return f"{(int(found[1]) + _WINDOW_HOURS) % 24:02}:{found[2]}"
 
 
 def _tag_row(tag: Json) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""Texts from outside: how long they may be, and what they spell. Digits are ASCII digits, and nothing else.
+"""What texts from outside spell. Digits are ASCII digits, and nothing else.
 
 Python's `int`, `str.isdigit`, `UUID` and patterns that are not ASCII take the digits of every script, and some of them
 underscores and blanks too. A test keeps them away from texts.
@@ -6,22 +6,7 @@ underscores and blanks too. A test keeps them away from texts.
 
 import datetime as dt
 import re
-from typing import Annotated, TypeVar
 from uuid import UUID
-
-import msgspec
-
-LONGEST = 1024
-MOST = 1000
-
-T = TypeVar("T")
-
-#: What a request may hold anywhere; the rules of single values are stricter.
-Text = Annotated[str, msgspec.Meta(max_length=LONGEST)]
-Several = Annotated[list[T], msgspec.Meta(max_length=MOST)]
-
-#: The id of something that is not ours: it is only kept.
-ForeignId = Annotated[str, msgspec.Meta(max_length=64)]
 
 _NUMBER = re.compile(r"\d{1,19}", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.ASCII | re.IGNORECASE)

@@ -17,9 +17,9 @@ from openrds.domain.deadline import LONG
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.lengths import Several, Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.domain.texts import Several, Text
 from openrds.engines.protocol import BaseBackup, NodeSpec
 from openrds.hosts.folders import read
 from openrds.operations.intake import Intake

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from openrds.domain.texts import ForeignId, Several, Text
+from openrds.domain.lengths import ForeignId, Several, Text
 
 
 class Datastore(msgspec.Struct):

@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from openrds.domain import rules
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.texts import Several, Text
+from openrds.domain.lengths import Several, Text
 from openrds.operations.intake import Intake
 from openrds.operations.scheduling import replan
 from openrds.store.queries import Queries

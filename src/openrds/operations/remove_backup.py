@@ -4,7 +4,7 @@ import msgspec
 
 from openrds.domain.backup import BackupStatus, BackupType
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.texts import Several, Text
+from openrds.domain.lengths import Several, Text
 from openrds.operations.intake import Intake
 from openrds.store.queries import Queries
 

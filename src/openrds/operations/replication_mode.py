@@ -7,9 +7,9 @@ import msgspec
 from openrds.domain import rules
 from openrds.domain.engine import EngineName
 from openrds.domain.instance import InstanceStatus, SwitchStrategy
+from openrds.domain.lengths import Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.domain.texts import Text
 from openrds.operations.instance_plan import check_replication_mode
 from openrds.operations.intake import Intake
 from openrds.operations.replication import (

@@ -9,9 +9,9 @@ from openrds.domain.deadline import SHORT
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceType
+from openrds.domain.lengths import Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.domain.texts import Text
 from openrds.engines.passwords import seal_password
 from openrds.engines.protocol import LockedError
 from openrds.operations.intake import Intake

@@ -12,10 +12,10 @@ from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, find_flavor
 from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.lengths import Text
 from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.domain.texts import Text
 from openrds.operations import resize_pair
 from openrds.operations.instance_plan import check_holds
 from openrds.operations.intake import Intake

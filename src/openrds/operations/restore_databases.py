@@ -9,8 +9,8 @@ import msgspec
 
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
+from openrds.domain.lengths import Several, Text
 from openrds.domain.task import TaskName
-from openrds.domain.texts import Several, Text
 from openrds.engines.protocol import DatabaseCopy
 from openrds.operations import restoring_copies
 from openrds.operations.intake import Intake

@@ -15,9 +15,9 @@ import msgspec
 from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.lengths import Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.domain.texts import Text
 from openrds.engines.protocol import EngineError, NodeSpec, Server
 from openrds.hosts.folders import clear, make_home
 from openrds.operations import restoring

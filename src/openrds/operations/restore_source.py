@@ -11,8 +11,8 @@ import msgspec
 from openrds.domain.backup import BackupStatus
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import is_instance_id
+from openrds.domain.lengths import Text
 from openrds.domain.task import format_time
-from openrds.domain.texts import Text
 from openrds.operations.intake import Intake
 from openrds.store.database import Row
 from openrds.store.queries import Queries

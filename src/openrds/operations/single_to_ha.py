@@ -9,9 +9,9 @@ from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import counterpart
 from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole, SwitchStrategy
+from openrds.domain.lengths import Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.domain.texts import Text
 from openrds.operations.addresses import release_node_address
 from openrds.operations.creating import aim_of, resource_ids
 from openrds.operations.instance_plan import check_forwarding, check_room, check_zone, write_node

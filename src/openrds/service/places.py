@@ -35,6 +35,7 @@ def prepared(data_dir: Path, users: ServerUsers, lock: "Lock") -> Iterator[None]
     Raises:
         DataDirectoryError: it cannot be made, written, or reached by the users that servers run as; or it is in use.
     """
+    _require_folder(data_dir)
     _require_reach(data_dir, users)
     before = _names_in(data_dir)
     _require_ours(data_dir, before)
@@ -108,6 +109,17 @@ def _require_reach(data_dir: Path, users: ServerUsers) -> None:
         raise DataDirectoryError(
             f"{error} Choose another data directory, such as /var/lib/openrds."
         ) from None
+
+
+def _require_folder(data_dir: Path) -> None:
+    """
+    Raises:
+        DataDirectoryError: something else is in its place, or in that of a folder above it.
+    """
+    for folder in (data_dir, *data_dir.parents):
+        if _exists(folder) and not folder.is_dir():
+            why = "File exists" if folder == data_dir else f"{folder} is no folder"
+            raise DataDirectoryError(f"The data directory {data_dir} cannot be made: {why}.")
 
 
 def _require_ours(data_dir: Path, names: set[str]) -> None:

@@ -38,6 +38,7 @@ class Exchange:
     """The application calls `receive` and `send`; the connection calls the rest."""
 
     __slots__ = (
+        "_answered",
         "_body",
         "_chunked",
         "_expects_continue",
@@ -61,6 +62,7 @@ class Exchange:
         self.begun = False
         self.body_complete = False
         self.disconnected = False
+        self._answered = False
         self.trusted = False
         self._expects_continue = expects_continue
         self._body = bytearray()
@@ -105,14 +107,16 @@ class Exchange:
             self._waiter.set_result(None)
 
     async def receive(self) -> Any:
-        """The next part of the body; after the last one, only that the client is gone."""
+        """The next part of the body; after the last one, and after the answer, only that the client is gone."""
         if self._expects_continue and not self.disconnected:
             self._expects_continue = False
             self._wire.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        while not (self.disconnected or self._body or (self.body_complete and not self._given)):
+        while not (
+            self.disconnected or self._answered or self._body or (self.body_complete and not self._given)
+        ):
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
-        if self.disconnected:
+        if self.disconnected or self._answered:
             return {"type": "http.disconnect"}
         body = bytes(self._body)
         self._body.clear()
@@ -146,6 +150,10 @@ class Exchange:
                 data = head + data
         if data:
             self._wire.write(data)
+        if not more:
+            # Who streams waits meanwhile to hear that the client is gone.
+            self._answered = True
+            self._wake()
 
     def _begin(self, message: Any) -> bytes:
         status = message["status"]
