@@ -378,6 +378,8 @@ def refused_start(in_the_way: str = "", **options: str) -> subprocess.CompletedP
     with running_service(start=False, **options) as service:
         service.data_dir.mkdir(mode=0o711)
         if in_the_way:
+            # With it, it is a data directory that was in use before.
+            (service.data_dir / "serve.lock").write_text("")
             (service.data_dir / in_the_way).write_text("")
         return subprocess.run(
             [sys.executable, "-m", "openrds.cli", "serve", "--data-dir", str(service.data_dir)],
