@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from openrds.engines.protocol import EngineError, Server
+from openrds.hosts.processes import wait_until
 from openrds.operations.addresses import where_clients_come
 from openrds.operations.replication import (
     build_standby,
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: A standby that lacks more than this would keep clients waiting for long.
 _MOST_LAG_BYTES = 64 * 2**20
+#: Seconds in which a standby that runs finds its primary.
+_MEETING_SECONDS = 10.0
 #: Seconds that clients wait at most for the standby to catch up, before the old primary serves again.
 _CATCH_UP_SECONDS = 10.0
 
@@ -95,8 +98,11 @@ class Takeover:
         old, new = self.old, self.new
         if not new.is_running() or not (old.is_running() or is_retired(old)):
             self._bring_both_back()
-        if old.is_running() and (problem := what_hinders(new)):
-            raise StepFailed(problem + otherwise)
+        if old.is_running():
+            # One of them may have come back just now.
+            wait_until(lambda: not what_hinders(new), _MEETING_SECONDS, every=0.1)
+            if problem := what_hinders(new):
+                raise StepFailed(problem + otherwise)
         try:
             position = old.replication.retire()
             new.replication.await_position(position, _CATCH_UP_SECONDS)
