@@ -13,8 +13,8 @@ from openrds.cli.session import Session, client_command
 
 app = typer.Typer()
 
-#: Hours of a maintenance window: the contract's.
 _TIME_OF_DAY = re.compile(r"(\d{1,2}):(\d{2})", re.ASCII)
+#: Hours of a maintenance window: the contract's.
 _WINDOW_HOURS = 4
 _KEPT = ("keep_days", "start_time", "period")
 

@@ -1,7 +1,7 @@
 """Connections to the store: transactions for those who write, an event-loop pool for those who only read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -26,13 +26,35 @@ CHANGE_TIMEOUT = 25.0
 async def answered_within(seconds: float) -> AsyncIterator[None]:
     """
     Raises:
-        psycopg.OperationalError: what is waited for in the block has not come; to break it off may take 5 s more.
+        psycopg.OperationalError: what is waited for in the block has not come.
     """
     try:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
         raise psycopg.OperationalError(f"it has not answered for {seconds:g} s") from None
+
+
+#: What is being broken off; the event loop itself keeps nothing alive.
+_broken_off: set[asyncio.Future[Any]] = set()
+
+
+async def _apart(answer: Coroutine[Any, Any, list[Row]]) -> list[Row]:
+    """Wait for a statement, but not for its being broken off: where the server hangs that takes 10 s more."""
+    task = asyncio.ensure_future(answer)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        _broken_off.add(task)
+        task.add_done_callback(_forget)
+        raise
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    _broken_off.discard(task)
+    if not task.cancelled():
+        task.exception()  # nobody is interested in it
 
 
 class Store:
@@ -106,7 +128,7 @@ class Reads:
             psycopg.OperationalError: the store does not answer.
         """
         async with answered_within(ANSWER_TIMEOUT):
-            return await self._rows_of_living(statement, parameters)
+            return await _apart(self._rows_of_living(statement, parameters))
 
     async def _rows_of_living(self, statement: bytes, parameters: Parameters) -> list[Row]:
         try:
