@@ -1,34 +1,30 @@
-"""Data directories: made by initdb, and kept in reserve so that an instance need not wait for it.
+"""Data directories: fresh ones, kept in reserve so that an instance need not wait for one.
 
-initdb does not run as a user without a name, as that of an instance is: the service's runs it, and what it made is
-handed over before any server has run there. A spare belongs in advance to a user that an instance may get.
+initdb takes a core for a second, so it runs once for each version: from what it made, fresh ones are cut (`templates`).
+It does not run as a user without a name, as that of an instance is: the service's runs it, and what it made is handed
+over before any server has run there. A spare belongs in advance to a user that an instance may get.
 """
 
 import errno
 import fcntl
 import os
 import secrets
-import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from openrds.engines.postgresql.configuration import SUPERUSER
+from openrds.engines.postgresql.templates import Template, put_on_disk, run_once
 from openrds.engines.postgresql.turns import Turns
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
-from openrds.hosts import commands
 from openrds.hosts.errors import HostError
 from openrds.hosts.folders import clear, make_durable, make_home
 from openrds.hosts.user import ServerUser
 from openrds.hosts.users import ServerUsers
 
-_INITDB_SECONDS = 600
-_POLITE = ("nice", "-n", "10")
 _COPY_SECONDS = 600
 _UNFINISHED = ".making-"
 _TAKEN = ".taken-"
-_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
 
 @dataclass(frozen=True)
@@ -42,10 +38,10 @@ class DataDirectories:
 
     def make(self, node: NodeSpec) -> None:
         """
-        Make a data directory: by renaming a spare one, which is instant, or by copying it, or by initdb.
+        Make a data directory: by renaming a spare one, which is instant, or by copying it, or a fresh one.
 
         Raises:
-            EngineError: initdb failed, or there is something else in the place.
+            EngineError: none can be made, or there is something else in the place.
         """
         data_dir = node.data_dir
         if is_data_directory(data_dir):
@@ -60,14 +56,14 @@ class DataDirectories:
             # Others may have left one meanwhile.
             if not self._take(node):
                 unfinished = data_dir.parent / f".{data_dir.name}{_UNFINISHED}{secrets.token_hex(4)}"
-                self._initdb(node.installation, unfinished, data_dir, node.user)
+                self._make_fresh(node.installation, unfinished, data_dir, node.user)
 
     def fill(self, installations: Iterable[Installation]) -> None:
         """
         Bring the reserve of each version to its size; one filler works on a version at a time.
 
         Raises:
-            EngineError: initdb failed.
+            EngineError: none can be made.
         """
         for installation in installations:
             with self._filling(installation) as lock:
@@ -77,7 +73,7 @@ class DataDirectories:
                     name = secrets.token_hex(8)
                     place = self._place(installation)
                     unfinished = place / (_UNFINISHED + name)
-                    self._initdb(installation, unfinished, place / name, self.users.any(), lock)
+                    self._make_fresh(installation, unfinished, place / name, self.users.any(), lock)
 
     def ready(self, installation: Installation) -> list[Path]:
         """The spare directories that can be taken now."""
@@ -132,7 +128,7 @@ class DataDirectories:
 
     @contextmanager
     def _filling(self, installation: Installation) -> Iterator[int]:
-        """Hold the lock of a version's reserve. It ends with its holder, and with the holder's initdb."""
+        """Hold the lock of a version's reserve. It ends with its holder, and with the programs that the holder runs."""
         place = self._place(installation)
         try:
             make_home(self.pool)
@@ -155,7 +151,7 @@ class DataDirectories:
             with suppress(FileNotFoundError, BlockingIOError), _held(remains, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 clear(remains)
 
-    def _initdb(
+    def _make_fresh(
         self,
         installation: Installation,
         unfinished: Path,
@@ -163,13 +159,12 @@ class DataDirectories:
         owner: ServerUser,
         lock: int | None = None,
     ) -> None:
-        """Make the directory under another name first; politely for the reserve, which nobody waits for."""
-        command = (*(_POLITE if lock is not None else ()), *_initdb_command(installation, unfinished))
-        service, passed = self.users.service, () if lock is None else (lock,)
+        """Make the directory under another name first. The programs hold the lock, should we die meanwhile."""
+        template = Template(installation, self._place(installation), self.users.service)
         try:
-            service.make_folder(unfinished)
-            _run(command, service, f"{target}: initdb", _INITDB_SECONDS, passed)
-            owner.take_over(unfinished, service.uid)
+            template.cut(unfinished, () if lock is None else (lock,))
+            owner.take_over(unfinished, self.users.service.uid)
+            put_on_disk(unfinished, owner)
             unfinished.rename(target)
         except (HostError, OSError) as error:
             raise EngineError(f"{target}: {error}") from error
@@ -208,47 +203,15 @@ def _copy(spare: Path, node: NodeSpec) -> None:
     try:
         node.user.make_folder(unfinished)
         copy = ("cp", "--archive", "--no-target-directory", str(spare), str(unfinished))
-        _run(copy, node.user, what, _COPY_SECONDS)
-        _run(("sync", "--file-system", str(unfinished)), node.user, what, _COPY_SECONDS)
+        run_once(copy, node.user, what, _COPY_SECONDS)
+        put_on_disk(unfinished, node.user)
         unfinished.rename(node.data_dir)
     finally:
         clear(unfinished)
 
 
-def _run(
-    command: Sequence[str], user: ServerUser, what: str, seconds: float, pass_fds: Sequence[int] = ()
-) -> None:
-    """Run a program as a user.
-
-    Raises:
-        EngineError: it failed; the message begins with `what`.
-    """
-    try:
-        code, output = commands.run(
-            command, cwd="/", env=_ENVIRONMENT, timeout=seconds, pass_fds=pass_fds, **user.identity()
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise EngineError(f"{what} failed: {error}") from error
-    if code != 0:
-        raise EngineError(f"{what} failed: {_last_lines(output)}")
-
-
 def is_data_directory(path: Path) -> bool:
     return (path / "PG_VERSION").is_file()
-
-
-def _initdb_command(installation: Installation, data_dir: Path) -> tuple[str, ...]:
-    """Nobody can log in by initdb's own pg_hba.conf, should it ever be used."""
-    return (
-        str(installation.bin_dir / "initdb"),
-        f"--pgdata={data_dir}",
-        f"--username={SUPERUSER}",
-        "--encoding=UTF8",
-        "--locale=C.UTF-8",
-        "--data-checksums",
-        "--auth-local=peer",
-        "--auth-host=reject",
-    )
 
 
 @contextmanager
@@ -265,7 +228,3 @@ def _held(folder: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _last_lines(output: bytes) -> str:
-    return "\n".join(output.decode(errors="replace").strip().splitlines()[-5:])
