@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from openrds.engines.postgresql.templates import Template, put_on_disk, run_once
+from openrds.engines.postgresql.templates import Template, run_once
 from openrds.engines.postgresql.turns import Turns
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
 from openrds.hosts.errors import HostError
@@ -164,7 +164,6 @@ class DataDirectories:
         try:
             template.cut(unfinished, () if lock is None else (lock,))
             owner.take_over(unfinished, self.users.service.uid)
-            put_on_disk(unfinished, owner)
             unfinished.rename(target)
         except (HostError, OSError) as error:
             raise EngineError(f"{target}: {error}") from error
@@ -204,7 +203,7 @@ def _copy(spare: Path, node: NodeSpec) -> None:
         node.user.make_folder(unfinished)
         copy = ("cp", "--archive", "--no-target-directory", str(spare), str(unfinished))
         run_once(copy, node.user, what, _COPY_SECONDS)
-        put_on_disk(unfinished, node.user)
+        run_once(("sync", "--file-system", unfinished), node.user, what, _COPY_SECONDS)
         unfinished.rename(node.data_dir)
     finally:
         clear(unfinished)

@@ -48,9 +48,13 @@ class Template:
     def path(self) -> Path:
         return self.place / _NAME
 
+    @property
+    def _initdb(self) -> Path:
+        return self.installation.bin_dir / "initdb"
+
     def cut(self, target: Path, pass_fds: Sequence[int] = ()) -> None:
         """
-        Make a folder a fresh data directory of the service's user; it is not yet sure to be on disk.
+        Make a folder a fresh data directory of the service's user, on disk.
 
         Raises:
             EngineError: a program failed.
@@ -62,6 +66,8 @@ class Template:
             self._run(*copy, pass_fds=pass_fds)
         with self.service.acting():
             identify(target)
+        # Of its files alone: a whole file system has to wait for what others write.
+        self._run(self._initdb, "--sync-only", f"--pgdata={target}")
 
     @contextmanager
     def _made(self, pass_fds: Sequence[int]) -> Iterator[None]:
@@ -82,16 +88,15 @@ class Template:
         unfinished = self.place / (_UNFINISHED + secrets.token_hex(8))
         try:
             self.service.make_folder(unfinished)
-            self._initdb(unfinished, pass_fds)
-            put_on_disk(unfinished, self.service)
+            self._create(unfinished, pass_fds)
             unfinished.rename(self.path)
         finally:
             clear(unfinished)
 
-    def _initdb(self, target: Path, pass_fds: Sequence[int]) -> None:
+    def _create(self, target: Path, pass_fds: Sequence[int]) -> None:
         """Nobody can log in by initdb's own pg_hba.conf, should it ever be used."""
         self._run(
-            self.installation.bin_dir / "initdb",
+            self._initdb,
             f"--pgdata={target}",
             f"--username={SUPERUSER}",
             "--encoding=UTF8",
@@ -99,7 +104,6 @@ class Template:
             "--data-checksums",
             "--auth-local=peer",
             "--auth-host=reject",
-            "--no-sync",
             pass_fds=pass_fds,
         )
 
@@ -146,15 +150,6 @@ def crc32c(content: bytes, before: int = 0) -> int:
         for _ in range(8):
             crc = crc >> 1 ^ (_CASTAGNOLI if crc & 1 else 0)
     return crc ^ 0xFFFFFFFF
-
-
-def put_on_disk(folder: Path, user: ServerUser) -> None:
-    """All of a folder at once.
-
-    Raises:
-        EngineError: it failed.
-    """
-    run_once(("sync", "--file-system", folder), user, f"{folder}: sync", _SECONDS)
 
 
 def run_once(
