@@ -1,8 +1,8 @@
 """An operation of five steps that do nothing, and a worker process that knows it."""
 
-from openrds.operations.intake import NoParameters
+from openrds.operations.intake.intake import NoParameters
 from openrds.operations.registry import OPERATIONS
-from openrds.operations.resources import Resources
+from openrds.operations.steps.resources import Resources
 from openrds.service import child, worker_process
 from openrds.store.database import Writer
 from openrds.tasks.operation import Operation, Output, Step, StepContext

@@ -17,7 +17,7 @@ import uuid_utils
 from bench.figures import Figure, percentile, spread
 from bench.noop import NOOP
 from openrds.domain.task import TaskName
-from openrds.operations.intake import NoParameters
+from openrds.operations.intake.intake import NoParameters
 from openrds.tasks.accept import Work, accept
 from support.service import wait_for
 from support.workbench import Workbench, running_workbench

@@ -30,7 +30,7 @@ from bench.figures import Figure, percentile, spread
 from bench.load import UNBOUNDED, connect, latencies_at, latency, signed_get, throughput
 from openrds.domain.task import RETENTION
 from openrds.hosts import processes
-from openrds.operations.intake import NoParameters
+from openrds.operations.intake.intake import NoParameters
 from openrds.service import places
 from openrds.store.database import Store
 from openrds.tasks.accept import Work, accept

@@ -8,11 +8,11 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.middleware import DefineMiddleware
 
-from openrds.api.authentication import MAX_BODY_BYTES, AuthenticationMiddleware, Authenticator
+from openrds.api.access.authentication import MAX_BODY_BYTES, AuthenticationMiddleware, Authenticator
+from openrds.api.access.sign_ins import SignIns
+from openrds.api.cloud.iam import iam_router
+from openrds.api.cloud.network import network_router
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
-from openrds.api.iam import iam_router
-from openrds.api.network import network_router
-from openrds.api.sign_ins import SignIns
 from openrds.domain.identity import Account, Accounts, Project, hash_password
 from openrds.domain.settings import Settings
 from openrds.domain.signature import SignedRequest, sign

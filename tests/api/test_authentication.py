@@ -13,9 +13,9 @@ from litestar.exceptions import ClientException
 from litestar.params import FromPath, FromQuery, JSONBody
 from litestar.testing import TestClient
 
-from openrds.api import authentication
-from openrds.api.authentication import MAX_BODY_BYTES, AuthenticationMiddleware, Authenticator
-from openrds.api.lockout import Lockout
+from openrds.api.access import authentication
+from openrds.api.access.authentication import MAX_BODY_BYTES, AuthenticationMiddleware, Authenticator
+from openrds.api.access.lockout import Lockout
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.identity import Credential, TokenScope, issue_token, read_token
 from openrds.domain.signature import SignedRequest

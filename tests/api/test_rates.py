@@ -1,6 +1,6 @@
 import pytest
 
-from openrds.api.rates import Rates
+from openrds.api.access.rates import Rates
 from openrds.domain.errors import ErrorCode, Refusal
 
 

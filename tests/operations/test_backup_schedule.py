@@ -10,8 +10,14 @@ from typing import Any
 import pytest
 
 from openrds.hosts import processes
-from openrds.operations import back_up, delete_instance
-from openrds.operations.backup_schedule import backup_is_due, look_after_backups, stop_unwanted, tidy_backups
+from openrds.operations.backups import back_up
+from openrds.operations.instances import delete_instance
+from openrds.operations.rounds.backup_schedule import (
+    backup_is_due,
+    look_after_backups,
+    stop_unwanted,
+    tidy_backups,
+)
 from openrds.store.database import Row
 from support.scenarios import active_instance, run_backup
 from support.service import wait_for

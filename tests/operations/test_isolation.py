@@ -12,8 +12,8 @@ from openrds.engines.postgresql import server as postgresql_server
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.engines.protocol import EngineError
 from openrds.hosts import folders, processes
-from openrds.operations.handing_over import hand_over, take_back_folders
-from openrds.operations.monitor import tidy_servers
+from openrds.operations.rounds.monitor import tidy_servers
+from openrds.operations.steps.handing_over import hand_over, take_back_folders
 from support.intruders import Place, as_root, process_in, run_as, uid_of
 from support.scenarios import active_instance, done, run_backup, submit_replica, submit_restart
 from support.workbench import Workbench

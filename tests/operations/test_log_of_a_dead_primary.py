@@ -9,12 +9,12 @@ import pytest
 
 from openrds.domain.errors import Refusal
 from openrds.engines.protocol import EngineError
-from openrds.operations import rebuild_standby, switchover
-from openrds.operations.create_request import Datastore
+from openrds.operations.backups.restore_new_instance import submit as submit_restore
+from openrds.operations.intake.create_request import Datastore
+from openrds.operations.intake.restore_source import milliseconds, source_at
+from openrds.operations.pairs import rebuild_standby, switchover
+from openrds.operations.pairs.switchover import SWITCHOVER
 from openrds.operations.registry import OPERATIONS
-from openrds.operations.restore_new_instance import submit as submit_restore
-from openrds.operations.restore_source import milliseconds, source_at
-from openrds.operations.switchover import SWITCHOVER
 from support.means import needs_forwarding
 from support.prepared import Prepared
 from support.scenarios import check_ha, connected, ha_instance, read_back, run_backup, write_down

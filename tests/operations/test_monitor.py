@@ -9,9 +9,9 @@ import pytest
 from openrds.hosts import processes
 from openrds.hosts.deaths import Deathwatch
 from openrds.hosts.processes import Process
-from openrds.operations import delete_instance, restart_instance
-from openrds.operations.monitor import Monitor
-from openrds.operations.roster import Roster
+from openrds.operations.instances import delete_instance, restart_instance
+from openrds.operations.rounds.monitor import Monitor
+from openrds.operations.rounds.roster import Roster
 from openrds.store.database import Row
 from support.scenarios import active_instance
 from support.workbench import Workbench

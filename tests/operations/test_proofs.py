@@ -15,8 +15,8 @@ import pytest
 
 from openrds.domain.instance import Confirmation, InstanceStatus, NodeRole, Wanted
 from openrds.operations.registry import OPERATIONS
-from openrds.operations.replication import SYNCHRONOUS
-from openrds.operations.resources import Resources
+from openrds.operations.steps.replication import SYNCHRONOUS
+from openrds.operations.steps.resources import Resources
 from openrds.store.database import Row
 from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
 from support.mortal_worker import mortal_worker

@@ -10,11 +10,12 @@ import pytest
 from openrds.domain.instance import Confirmation
 from openrds.engines.postgresql import configuration
 from openrds.hosts.deaths import Deathwatch
-from openrds.operations import serving, stop_instance
-from openrds.operations.intake import NoParameters
-from openrds.operations.monitor import Monitor
-from openrds.operations.roster import Roster
-from openrds.operations.serving import keeping_servers
+from openrds.operations.instances import stop_instance
+from openrds.operations.intake.intake import NoParameters
+from openrds.operations.rounds.monitor import Monitor
+from openrds.operations.rounds.roster import Roster
+from openrds.operations.steps import serving
+from openrds.operations.steps.serving import keeping_servers
 from openrds.store.database import Row
 from openrds.tasks.operation import StepContext
 from support.means import needs_forwarding

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.operations import back_up
-from openrds.operations.intake import Intake
-from openrds.operations.roster import Roster
-from openrds.operations.volume_watch import VolumeWatch
+from openrds.operations.backups import back_up
+from openrds.operations.intake.intake import Intake
+from openrds.operations.rounds.roster import Roster
+from openrds.operations.rounds.volume_watch import VolumeWatch
 from support.scenarios import active_instance
 from support.workbench import Workbench
 

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from openrds.domain.capacity import GB, is_full
-from openrds.operations import enlarge_volume, restart_instance
-from openrds.operations.roster import Roster
-from openrds.operations.volume_watch import VolumeWatch
+from openrds.operations.instances import enlarge_volume, restart_instance
+from openrds.operations.rounds.roster import Roster
+from openrds.operations.rounds.volume_watch import VolumeWatch
 from support.scenarios import active_instance
 from support.service import wait_for
 from support.workbench import PASSWORD, Workbench

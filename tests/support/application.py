@@ -5,8 +5,8 @@ from typing import cast
 
 from litestar import Litestar
 
+from openrds.api.access.rates import Rates
 from openrds.api.app import create_app
-from openrds.api.rates import Rates
 from openrds.api.state import Service
 from openrds.domain.identity import Account, Accounts
 from openrds.domain.settings import Settings

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from openrds.operations import delete_instance, remove_backup
-from openrds.operations.backup_schedule import remove_deleted
+from openrds.operations.backups import remove_backup
+from openrds.operations.instances import delete_instance
+from openrds.operations.rounds.backup_schedule import remove_deleted
 from support.workbench import Workbench
 
 Preparation = Callable[[Workbench], str | None]

@@ -17,32 +17,34 @@ from openrds.domain.engine import RULES, EngineName
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.network import public_addresses
 from openrds.hosts.addresses import is_answering
-from openrds.operations import (
+from openrds.operations.backups import (
     back_up,
-    bind_public_address,
-    change_port,
-    create_instance,
-    create_replica,
-    delete_instance,
-    enlarge_volume,
-    rebuild_standby,
-    replication_mode,
-    reset_password,
-    resize_flavor,
-    restart_instance,
     restore_databases,
     restore_instance,
     restore_new_instance,
     restore_tables,
-    single_to_ha,
+)
+from openrds.operations.instances import (
+    create_instance,
+    delete_instance,
+    enlarge_volume,
+    reset_password,
+    resize_flavor,
+    restart_instance,
     start_instance,
     stop_instance,
-    switchover,
-    unbind_public_address,
 )
-from openrds.operations.create_request import CreateInstance, Ha
-from openrds.operations.intake import Intake
-from openrds.operations.restore_source import RestoreSource, milliseconds
+from openrds.operations.intake.create_request import CreateInstance, Ha
+from openrds.operations.intake.intake import Intake
+from openrds.operations.intake.restore_source import RestoreSource, milliseconds
+from openrds.operations.network import bind_public_address, change_port, unbind_public_address
+from openrds.operations.pairs import (
+    create_replica,
+    rebuild_standby,
+    replication_mode,
+    single_to_ha,
+    switchover,
+)
 from support.workbench import PASSWORD, Workbench
 
 NEW_PASSWORD = "An0ther-Secret"

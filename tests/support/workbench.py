@@ -17,10 +17,10 @@ from openrds.hosts.forwarders import stop_forwarding
 from openrds.hosts.forwarding import Route
 from openrds.hosts.images import detach
 from openrds.hosts.mounts import mounts
-from openrds.operations.create_request import CreateInstance, Datastore, Volume
-from openrds.operations.intake import Intake
+from openrds.operations.intake.create_request import CreateInstance, Datastore, Volume
+from openrds.operations.intake.intake import Intake
 from openrds.operations.registry import OPERATIONS
-from openrds.operations.resources import Resources
+from openrds.operations.steps.resources import Resources
 from openrds.service import child, places
 from openrds.service.identities import ensure_accounts, load_accounts
 from openrds.service.means import choose_users

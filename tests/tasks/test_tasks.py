@@ -13,7 +13,7 @@ import pytest
 import uuid_utils
 
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.operations.intake import NoParameters
+from openrds.operations.intake.intake import NoParameters
 from openrds.store.database import Row, Writer
 from openrds.tasks.accept import Work, accept
 from openrds.tasks.center import percent_done

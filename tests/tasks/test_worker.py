@@ -13,7 +13,7 @@ import uvloop
 from test_tasks import nothing, operation, submit
 
 from openrds.hosts.processes import RECORD, find
-from openrds.operations.intake import NoParameters
+from openrds.operations.intake.intake import NoParameters
 from openrds.service.means import choose_users
 from openrds.service.private_store import open_private_store
 from openrds.tasks.operation import Operation, Step

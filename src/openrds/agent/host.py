@@ -9,13 +9,13 @@ from openrds.control.rounds import Bell, Round, soon_if
 from openrds.engines.protocol import EngineError
 from openrds.hosts.deaths import Deathwatch
 from openrds.hosts.errors import HostError
-from openrds.operations.backup_schedule import look_after_backups, stop_unwanted, tidy_backups
-from openrds.operations.hang_watch import HangWatch
-from openrds.operations.monitor import Monitor, tidy_servers
-from openrds.operations.replication_watch import watch_replication
-from openrds.operations.resources import Resources
-from openrds.operations.roster import Roster
-from openrds.operations.volume_watch import VolumeWatch
+from openrds.operations.rounds.backup_schedule import look_after_backups, stop_unwanted, tidy_backups
+from openrds.operations.rounds.hang_watch import HangWatch
+from openrds.operations.rounds.monitor import Monitor, tidy_servers
+from openrds.operations.rounds.replication_watch import watch_replication
+from openrds.operations.rounds.roster import Roster
+from openrds.operations.rounds.volume_watch import VolumeWatch
+from openrds.operations.steps.resources import Resources
 from openrds.tasks.queue import Queue
 
 logger = logging.getLogger(__name__)

@@ -10,31 +10,30 @@ from litestar.datastructures import State
 from litestar.middleware import DefineMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from openrds.api import (
+from openrds.api import health, schema
+from openrds.api.access.authentication import MAX_BODY_BYTES, AuthenticationMiddleware, Authenticator
+from openrds.api.access.rates import RatesMiddleware
+from openrds.api.access.revocations import Revocations
+from openrds.api.access.sign_ins import SignIns
+from openrds.api.cloud import public_ips
+from openrds.api.cloud.iam import iam_router
+from openrds.api.cloud.network import network_router
+from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
+from openrds.api.rds import (
     backups,
     catalogue,
-    health,
     instance_actions,
     instance_changes,
     instance_ha,
     instance_network,
     instance_size,
     instances,
-    public_ips,
     replication,
     restores,
     schedule_tasks,
-    schema,
     task_export,
     tasks,
 )
-from openrds.api.authentication import MAX_BODY_BYTES, AuthenticationMiddleware, Authenticator
-from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
-from openrds.api.iam import iam_router
-from openrds.api.network import network_router
-from openrds.api.rates import RatesMiddleware
-from openrds.api.revocations import Revocations
-from openrds.api.sign_ins import SignIns
 from openrds.api.state import Service
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.identity import Accounts

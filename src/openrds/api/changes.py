@@ -18,7 +18,7 @@ from openrds.api.errors import ErrorBody
 from openrds.api.state import ApiRequest, Service, project_of, service_of
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.signature import parse_authorization
-from openrds.operations.intake import Intake
+from openrds.operations.intake.intake import Intake
 from openrds.store.database import CHANGE_TIMEOUT, Row, Writer, answered_within
 from openrds.store.queries import Queries
 

@@ -6,10 +6,10 @@ from typing import TypeAlias, cast
 from litestar import Request
 from litestar.datastructures import State
 
-from openrds.api.rates import Rates
+from openrds.api.access.rates import Rates
 from openrds.domain.identity import Caller, Project
 from openrds.domain.settings import Settings
-from openrds.operations.sight import Sight
+from openrds.operations.intake.sight import Sight
 from openrds.store.database import Reads, Store
 from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue

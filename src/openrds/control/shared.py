@@ -5,9 +5,9 @@ import datetime as dt
 from openrds.control.changes import Changes, Subject
 from openrds.control.rounds import Round, soon_if
 from openrds.domain.settings import Settings
+from openrds.operations.instances.start_instance import start_overdue
+from openrds.operations.intake.scheduling import Scheduler, forget_ended
 from openrds.operations.registry import SCHEDULED
-from openrds.operations.scheduling import Scheduler, forget_ended
-from openrds.operations.start_instance import start_overdue
 from openrds.store.database import Store
 from openrds.store.queries import Queries
 from openrds.tasks.counting import add_changes

@@ -7,31 +7,31 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.schedule import ScheduledName
-from openrds.operations import resize_flavor, restart_instance
-from openrds.operations.back_up import BACK_UP
-from openrds.operations.bind_public_address import BIND_PUBLIC_ADDRESS
-from openrds.operations.change_port import CHANGE_PORT
-from openrds.operations.create_instance import CREATE_HA_INSTANCE, CREATE_INSTANCE
-from openrds.operations.create_replica import CREATE_REPLICA
-from openrds.operations.delete_instance import DELETE_INSTANCE
-from openrds.operations.enlarge_volume import ENLARGE_VOLUME
-from openrds.operations.intake import Intake
-from openrds.operations.rebuild_standby import REBUILD_STANDBY
-from openrds.operations.replication_mode import CHANGE_REPLICATION_MODE
-from openrds.operations.reset_password import RESET_PASSWORD
-from openrds.operations.resize_flavor import RESIZE_FLAVOR
-from openrds.operations.resize_pair import RESIZE_PAIR
-from openrds.operations.restart_instance import RESTART_INSTANCE
-from openrds.operations.restore_databases import RESTORE_DATABASES
-from openrds.operations.restore_instance import RESTORE_INSTANCE
-from openrds.operations.restore_new_instance import RESTORE_NEW_INSTANCE
-from openrds.operations.restore_tables import RESTORE_TABLES
-from openrds.operations.scheduling import Submit
-from openrds.operations.single_to_ha import SINGLE_TO_HA
-from openrds.operations.start_instance import START_INSTANCE
-from openrds.operations.stop_instance import STOP_INSTANCE
-from openrds.operations.switchover import SWITCHOVER
-from openrds.operations.unbind_public_address import UNBIND_PUBLIC_ADDRESS
+from openrds.operations.backups.back_up import BACK_UP
+from openrds.operations.backups.restore_databases import RESTORE_DATABASES
+from openrds.operations.backups.restore_instance import RESTORE_INSTANCE
+from openrds.operations.backups.restore_new_instance import RESTORE_NEW_INSTANCE
+from openrds.operations.backups.restore_tables import RESTORE_TABLES
+from openrds.operations.instances import resize_flavor, restart_instance
+from openrds.operations.instances.create_instance import CREATE_HA_INSTANCE, CREATE_INSTANCE
+from openrds.operations.instances.delete_instance import DELETE_INSTANCE
+from openrds.operations.instances.enlarge_volume import ENLARGE_VOLUME
+from openrds.operations.instances.reset_password import RESET_PASSWORD
+from openrds.operations.instances.resize_flavor import RESIZE_FLAVOR
+from openrds.operations.instances.resize_pair import RESIZE_PAIR
+from openrds.operations.instances.restart_instance import RESTART_INSTANCE
+from openrds.operations.instances.start_instance import START_INSTANCE
+from openrds.operations.instances.stop_instance import STOP_INSTANCE
+from openrds.operations.intake.intake import Intake
+from openrds.operations.intake.scheduling import Submit
+from openrds.operations.network.bind_public_address import BIND_PUBLIC_ADDRESS
+from openrds.operations.network.change_port import CHANGE_PORT
+from openrds.operations.network.unbind_public_address import UNBIND_PUBLIC_ADDRESS
+from openrds.operations.pairs.create_replica import CREATE_REPLICA
+from openrds.operations.pairs.rebuild_standby import REBUILD_STANDBY
+from openrds.operations.pairs.replication_mode import CHANGE_REPLICATION_MODE
+from openrds.operations.pairs.single_to_ha import SINGLE_TO_HA
+from openrds.operations.pairs.switchover import SWITCHOVER
 from openrds.tasks.operation import Operation
 
 _ALL: tuple[Operation[Any, Any], ...] = (

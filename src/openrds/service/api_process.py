@@ -1,13 +1,13 @@
 """The API process: the application behind its door."""
 
+from openrds.api.access.rates import Rates
 from openrds.api.app import create_app
-from openrds.api.rates import Rates
 from openrds.api.state import Service
 from openrds.api.wire.bounds import Bounds
 from openrds.api.wire.server import serve
 from openrds.engines.postgresql.engine import PostgreSQL
-from openrds.operations.owners import Owners
-from openrds.operations.sight import Sight
+from openrds.operations.intake.sight import Sight
+from openrds.operations.steps.owners import Owners
 from openrds.service import child
 from openrds.service.identities import load_accounts
 from openrds.service.means import choose_users

@@ -17,10 +17,10 @@ from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.memory import usable_mb
-from openrds.operations.handing_over import take_back_folders
-from openrds.operations.owners import Owners
 from openrds.operations.registry import OPERATIONS
-from openrds.operations.resources import Resources
+from openrds.operations.steps.handing_over import take_back_folders
+from openrds.operations.steps.owners import Owners
+from openrds.operations.steps.resources import Resources
 from openrds.service import child
 from openrds.service.means import choose_limits, choose_users, choose_volumes
 from openrds.store.database import Store

@@ -1,0 +1,1 @@
+"""What clients look up beside RDS: identity, networks, public addresses."""

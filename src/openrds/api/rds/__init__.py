@@ -1,0 +1,1 @@
+"""The RDS v3 routes: instances, backups, replication, the catalogue and the task center."""

@@ -1,0 +1,222 @@
+"""Small synchronous changes of an instance and the reads that mirror them. Source: reads.md 1.3, 3.2 and 6."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post, put
+from litestar.params import FromPath, JSONBody
+
+from openrds.api.changes import change
+from openrds.api.rds.instance_reads import find_instance
+from openrds.api.refusals import refusals
+from openrds.api.state import ApiRequest, service_of
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.task import TaskStatus
+from openrds.operations.instances import instance_changes as changes
+from openrds.operations.instances import reset_password
+from openrds.operations.intake.intake import Intake
+from openrds.store.queries import Queries
+from openrds.tasks import center
+
+_sql = Queries("instances")
+_TAGS = ["Instances"]
+
+#: Seconds that a caller waits for a new password to be set.
+_PASSWORD_TIMEOUT = 20.0
+
+
+class Done(msgspec.Struct):
+    pass
+
+
+class AliasAnswer(msgspec.Struct):
+    resp: str = "successful"
+
+
+class BackupPolicyEntry(msgspec.Struct):
+    keep_days: int
+    start_time: str
+    period: str
+
+
+class BackupPolicyAnswer(msgspec.Struct):
+    backup_policy: BackupPolicyEntry
+
+
+class InstanceTag(msgspec.Struct):
+    key: str
+    value: str
+    tag_type: str = "user"
+
+
+class InstanceTagsAnswer(msgspec.Struct):
+    tags: list[InstanceTag]
+
+
+class ProjectTag(msgspec.Struct):
+    key: str
+    values: list[str]
+
+
+class ProjectTagsAnswer(msgspec.Struct):
+    tags: list[ProjectTag]
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/name",
+    responses=refusals(ErrorCode.NAME, body=True, instance=True),
+    tags=_TAGS,
+)
+async def rename(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str], data: JSONBody[changes.Rename]
+) -> Response[Done]:
+    return await _done(request, lambda intake: changes.rename(intake, instance_id, data))
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/alias",
+    responses=refusals(body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_alias(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[changes.SetAlias],
+) -> Response[AliasAnswer]:
+    def work(intake: Intake) -> AliasAnswer:
+        changes.set_alias(intake, instance_id, data)
+        return AliasAnswer()
+
+    return await change(request, work)
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/ops-window",
+    responses=refusals(body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_maintenance_window(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[changes.SetMaintenanceWindow],
+) -> Response[Done]:
+    return await _done(request, lambda intake: changes.set_maintenance_window(intake, instance_id, data))
+
+
+@post(
+    "/v3/{project_id:str}/instances/{instance_id:str}/password",
+    status_code=200,
+    responses=refusals(ErrorCode.PASSWORD, body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_password(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[reset_password.ResetPassword],
+) -> Response[Done]:
+    """Give the administrator another password. The answer comes once the server has it."""
+    accepted: list[UUID] = []
+    answer = await _done(
+        request, lambda intake: accepted.append(reset_password.submit(intake, instance_id, data))
+    )
+    for task_id in accepted:
+        task = await center.wait_until_ended(
+            service_of(request).reads, project_id, task_id, _PASSWORD_TIMEOUT
+        )
+        if task is None or task["status"] != TaskStatus.COMPLETED:
+            reason = task["fail_reason"] if task else f"task {task_id} is still running"
+            raise Refusal(ErrorCode.INSTANCE_BUSY, f"The password was not set: {reason}.")
+    return answer
+
+
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/backups/policy",
+    responses=refusals(instance=True),
+    tags=_TAGS,
+)
+async def show_backup_policy(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> BackupPolicyAnswer:
+    row = await find_instance(request, project_id, instance_id)
+    return BackupPolicyAnswer(
+        BackupPolicyEntry(row["backup_keep_days"], row["backup_start_time"], row["backup_period"])
+    )
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/backups/policy",
+    responses=refusals(
+        ErrorCode.BACKUP_KEEP_DAYS,
+        ErrorCode.BACKUP_PERIOD,
+        ErrorCode.BACKUP_WINDOW,
+        body=True,
+        instance=True,
+    ),
+    tags=_TAGS,
+)
+async def set_backup_policy(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[changes.SetBackupPolicy],
+) -> Response[Done]:
+    return await _done(request, lambda intake: changes.set_backup_policy(intake, instance_id, data))
+
+
+@post(
+    "/v3/{project_id:str}/instances/{instance_id:str}/tags/action",
+    status_code=200,
+    responses=refusals(ErrorCode.TOO_MANY_TAGS, ErrorCode.DUPLICATE_TAG, body=True, instance=True),
+    tags=_TAGS,
+)
+async def change_tags(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[changes.ChangeTags],
+) -> Response[Done]:
+    return await _done(request, lambda intake: changes.change_tags(intake, instance_id, data))
+
+
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/tags",
+    responses=refusals(instance=True),
+    tags=_TAGS,
+)
+async def show_tags(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> InstanceTagsAnswer:
+    row = await find_instance(request, project_id, instance_id)
+    return InstanceTagsAnswer([InstanceTag(tag["key"], tag["value"]) for tag in row["tags"]])
+
+
+@get("/v3/{project_id:str}/tags", responses=refusals(), tags=_TAGS)
+async def list_tags(request: ApiRequest, project_id: FromPath[str]) -> ProjectTagsAnswer:
+    """Every tag in use in the project."""
+    rows = await service_of(request).reads.rows(_sql.tags_of_project, [project_id])
+    return ProjectTagsAnswer([ProjectTag(row["key"], row["values"]) for row in rows])
+
+
+async def _done(request: ApiRequest, work: Callable[[Intake], None]) -> Response[Done]:
+    def answer(intake: Intake) -> Done:
+        work(intake)
+        return Done()
+
+    return await change(request, answer)
+
+
+HANDLERS = [
+    rename,
+    set_alias,
+    set_maintenance_window,
+    set_password,
+    show_backup_policy,
+    set_backup_policy,
+    change_tags,
+    show_tags,
+    list_tags,
+]

@@ -1,0 +1,171 @@
+"""What moves an instance in the network, and stops and starts it. Source: operations.md 9, 10, 11 and 13."""
+
+from uuid import UUID
+
+import msgspec
+from litestar import Response, post, put
+from litestar.params import FromPath, JSONBody
+
+from openrds.api.changes import change
+from openrds.api.rds.instance_bodies import JobIdAnswer
+from openrds.api.refusals import refusals
+from openrds.api.state import ApiRequest
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.lengths import Several, Text
+from openrds.operations.instances import remote_connection, start_instance, stop_instance
+from openrds.operations.intake.intake import Intake
+from openrds.operations.network import bind_public_address, change_port, unbind_public_address
+
+_TAGS = ["Instances"]
+_MOST_AT_ONCE = 50
+
+
+class SetPublicIp(msgspec.Struct):
+    """Both address and id are required to bind."""
+
+    is_bind: bool
+    public_ip: Text | None = None
+    public_ip_id: Text | None = None
+
+
+class WorkflowIdAnswer(msgspec.Struct, rename="camel"):
+    workflow_id: str
+
+
+class StopInstances(msgspec.Struct):
+    instance_ids: Several[Text]
+
+
+class StopRecord(msgspec.Struct):
+    instance_id: str
+    job_id: str
+
+
+class StopInstancesAnswer(msgspec.Struct):
+    records: list[StopRecord]
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/public-ip",
+    responses=refusals(body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_public_ip(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str], data: JSONBody[SetPublicIp]
+) -> Response[JobIdAnswer]:
+    """Bind a public address, or unbind the one there is."""
+
+    def work(intake: Intake) -> JobIdAnswer:
+        return JobIdAnswer(str(_submit_public_ip(intake, instance_id, data)))
+
+    return await change(request, work)
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/port",
+    responses=refusals(body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_port(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[change_port.ChangePort],
+) -> Response[WorkflowIdAnswer]:
+    """Change the port; the servers are restarted."""
+
+    def work(intake: Intake) -> WorkflowIdAnswer:
+        return WorkflowIdAnswer(str(change_port.submit(intake, instance_id, data)))
+
+    return await change(request, work)
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/remote-connection",
+    responses=refusals(ErrorCode.INSTANCE_TYPE, body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_remote_connection(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[remote_connection.SetRemoteConnection],
+) -> Response[JobIdAnswer]:
+    """Extension, for MySQL: let its administrator log in from outside, or not."""
+
+    def work(intake: Intake) -> JobIdAnswer:
+        raise remote_connection.refuse(intake, instance_id)
+
+    return await change(request, work)
+
+
+@post(
+    "/v3/{project_id:str}/instances/{instance_id:str}/action/shutdown",
+    status_code=200,
+    responses=refusals(ErrorCode.INSTANCE_TYPE, instance=True),
+    tags=_TAGS,
+)
+async def stop(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> Response[JobIdAnswer]:
+    """Stop an instance with its read replicas; the data stays."""
+
+    def work(intake: Intake) -> JobIdAnswer:
+        return JobIdAnswer(str(stop_instance.submit(intake, instance_id)))
+
+    return await change(request, work)
+
+
+@post(
+    "/v3/{project_id:str}/instances/{instance_id:str}/action/startup",
+    status_code=200,
+    responses=refusals(ErrorCode.INSTANCE_TYPE, instance=True),
+    tags=_TAGS,
+)
+async def start(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> Response[JobIdAnswer]:
+    """Start a stopped instance with its read replicas."""
+
+    def work(intake: Intake) -> JobIdAnswer:
+        return JobIdAnswer(str(start_instance.submit(intake, instance_id)))
+
+    return await change(request, work)
+
+
+@post(
+    "/v3/{project_id:str}/instances/batch/action/shutdown",
+    status_code=200,
+    responses=refusals(body=True),
+    tags=_TAGS,
+)
+async def stop_several(
+    request: ApiRequest, project_id: FromPath[str], data: JSONBody[StopInstances]
+) -> Response[StopInstancesAnswer]:
+    """Stop several instances. Those that cannot be stopped now are left out of the answer."""
+
+    def work(intake: Intake) -> StopInstancesAnswer:
+        if not 1 <= len(data.instance_ids) <= _MOST_AT_ONCE:
+            raise Refusal(ErrorCode.PARAMETER, f"instance_ids must have 1 to {_MOST_AT_ONCE} ids.")
+        wanted = dict.fromkeys(data.instance_ids)
+        tried = [(id_, _try_to_stop(intake, id_)) for id_ in wanted]
+        return StopInstancesAnswer([StopRecord(id_, str(task_id)) for id_, task_id in tried if task_id])
+
+    return await change(request, work)
+
+
+def _submit_public_ip(intake: Intake, instance_id: str, data: SetPublicIp) -> UUID:
+    if data.is_bind:
+        return bind_public_address.submit(intake, instance_id, data.public_ip, data.public_ip_id)
+    return unbind_public_address.submit(intake, instance_id, data.public_ip)
+
+
+def _try_to_stop(intake: Intake, instance_id: str) -> UUID | None:
+    try:
+        with intake.connection.transaction():
+            return stop_instance.submit(intake, instance_id)
+    except Refusal:
+        return None
+
+
+HANDLERS = [set_public_ip, set_port, set_remote_connection, stop, start, stop_several]

@@ -1,0 +1,138 @@
+"""How large an instance is and may become. Source: reads.md 2.4 and 9."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import get
+from litestar.params import FromPath, FromQuery, QueryParameter
+
+from openrds.api.rds.catalogue import status_of_flavors
+from openrds.api.rds.instance_reads import find_instance
+from openrds.api.refusals import refusals
+from openrds.api.state import ApiRequest, service_of
+from openrds.domain.capacity import GB
+from openrds.domain.engine import EngineName
+from openrds.domain.flavor import Flavor, find_flavor, flavors_of
+from openrds.domain.rules import VOLUME_SIZES, check_one_of
+from openrds.store.queries import Queries
+
+_sql = Queries("instances")
+_TAGS = ["Instances"]
+_MODES = ("single", "ha", "replica")
+
+
+class OptionalFlavor(msgspec.Struct):
+    """All but the zones are strings; how much it can do is not stated."""
+
+    vcpus: str
+    ram: str
+    spec_code: str
+    az_status: dict[str, str]
+    is_ipv6_supported: bool = False
+    type_code: str = ""
+    group_type: str = "normal"
+    max_connection: str = ""
+    tps: str = ""
+    qps: str = ""
+    min_volume_size: str = str(VOLUME_SIZES.start)
+    max_volume_size: str = str(VOLUME_SIZES.stop - 1)
+
+
+class OptionalFlavorsAnswer(msgspec.Struct):
+    optional_flavors: list[OptionalFlavor]
+    total_count: int
+
+
+class UsedSpaceAnswer(msgspec.Struct):
+    """`used` in GB, with two decimals."""
+
+    node_id: str
+    used: str
+
+
+class AutoExpansionAnswer(msgspec.Struct):
+    """Volumes never grow by themselves."""
+
+    switch_option: bool = False
+    limit_size: int = 0
+    trigger_threshold: int = 0
+    step_percent: int = 0
+
+
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/available-flavors",
+    responses=refusals(instance=True),
+    tags=_TAGS,
+)
+async def list_available_flavors(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    availability_zone_ids: FromQuery[str | None] = None,
+    ha_mode: FromQuery[str | None] = None,
+    spec_code_like: FromQuery[str | None] = None,
+    offset: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 100,
+) -> OptionalFlavorsAnswer:
+    """The flavors that the instance could be changed to; `sellout` are those that no host can hold."""
+    instance = await find_instance(request, project_id, instance_id)
+    if ha_mode:
+        check_one_of("ha_mode", ha_mode, _MODES)
+    engine = EngineName(instance["engine"])
+    present = find_flavor(engine, instance["flavor_ref"])
+    zones = service_of(request).settings.availability_zones
+    if availability_zone_ids:
+        zones = tuple(zone for zone in availability_zone_ids.split(",") if zone in zones)
+    status = await status_of_flavors(request)
+    offered = [
+        _optional(flavor, {zone: found for zone, found in status(flavor).items() if zone in zones})
+        for flavor in flavors_of(engine)
+        if present is not None
+        and flavor.instance_type is present.instance_type
+        and flavor != present
+        and ha_mode in (None, "", flavor.instance_mode)
+        and (spec_code_like or "") in flavor.spec_code
+        and zones
+    ]
+    return OptionalFlavorsAnswer(offered[offset : offset + limit], len(offered))
+
+
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/storage-used-space",
+    responses=refusals(instance=True),
+    tags=_TAGS,
+)
+async def show_used_space(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> UsedSpaceAnswer:
+    """What is on the volume of the primary, as last measured: half a minute ago at most."""
+    await find_instance(request, project_id, instance_id)
+    nodes = await service_of(request).reads.rows(_sql.nodes_of_instance, [instance_id])
+    if not nodes:
+        return UsedSpaceAnswer("", "0.00")
+    return UsedSpaceAnswer(nodes[0]["id"], f"{(nodes[0]['used_bytes'] or 0) / GB:.2f}")
+
+
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/disk-auto-expansion",
+    responses=refusals(instance=True),
+    tags=_TAGS,
+)
+async def show_auto_expansion(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> AutoExpansionAnswer:
+    """Whether the volume grows by itself: it does not."""
+    await find_instance(request, project_id, instance_id)
+    return AutoExpansionAnswer()
+
+
+def _optional(flavor: Flavor, status: dict[str, str]) -> OptionalFlavor:
+    return OptionalFlavor(
+        vcpus=str(flavor.vcpus),
+        ram=str(flavor.memory_gb),
+        spec_code=flavor.spec_code,
+        az_status=status,
+    )
+
+
+HANDLERS = [list_available_flavors, show_used_space, show_auto_expansion]

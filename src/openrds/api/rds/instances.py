@@ -1,0 +1,259 @@
+"""Instances: create, list, delete. Source: operations.md 3 and 4, reads.md 1.1."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Response, delete, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import UNSET
+
+from openrds.api.changes import change
+from openrds.api.rds import instance_bodies as bodies
+from openrds.api.refusals import refusals
+from openrds.api.state import ApiRequest, service_of
+from openrds.domain.engine import RULES, EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.flavor import find_flavor
+from openrds.domain.instance import InstanceType
+from openrds.domain.task import format_time
+from openrds.operations.backups import restore_new_instance
+from openrds.operations.instances import create_instance, delete_instance
+from openrds.operations.intake.create_request import CreateInstance
+from openrds.operations.intake.instance_plan import NewInstance
+from openrds.operations.intake.intake import Intake
+from openrds.operations.pairs import create_replica
+from openrds.store.database import Row
+from openrds.store.queries import Queries
+
+_sql = Queries("instances")
+
+MAX_TAG_FILTERS = 10
+
+
+@post(
+    "/v3/{project_id:str}/instances",
+    status_code=202,
+    responses=refusals(
+        ErrorCode.NAME,
+        ErrorCode.ENGINE,
+        ErrorCode.DATASTORE,
+        ErrorCode.DATASTORE_VERSION,
+        ErrorCode.HA_MODE,
+        ErrorCode.REPLICATION_MODE,
+        ErrorCode.FLAVOR,
+        ErrorCode.FLAVOR_SOLD_OUT,
+        ErrorCode.VOLUME_TYPE,
+        ErrorCode.VOLUME_SIZE,
+        ErrorCode.VOLUME_MULTIPLE,
+        ErrorCode.REGION,
+        ErrorCode.AVAILABILITY_ZONE,
+        ErrorCode.ZONE_COMBINATION,
+        ErrorCode.VPC,
+        ErrorCode.SUBNET,
+        ErrorCode.SECURITY_GROUP,
+        ErrorCode.PASSWORD,
+        ErrorCode.CONFIGURATION,
+        ErrorCode.BACKUP_WINDOW,
+        ErrorCode.BACKUP_KEEP_DAYS,
+        ErrorCode.DISK_ENCRYPTION,
+        ErrorCode.TOO_MANY_TAGS,
+        ErrorCode.DUPLICATE_TAG,
+        ErrorCode.QUOTA,
+        ErrorCode.STORAGE_SOLD_OUT,
+        ErrorCode.RESTORE_SOURCE,
+        ErrorCode.RESTORE_VOLUME,
+        ErrorCode.BACKUP_NOT_FOUND,
+        ErrorCode.REPLICA_SOURCE,
+        ErrorCode.TOO_MANY_REPLICAS,
+        ErrorCode.INSTANCE_NOT_FOUND,
+        ErrorCode.INSTANCE_ID_FORMAT,
+        ErrorCode.INSTANCE_BUSY,
+        ErrorCode.STATUS_FORBIDS,
+        ErrorCode.FROZEN,
+        body=True,
+    ),
+    tags=["Instances"],
+)
+async def create(
+    request: ApiRequest, project_id: FromPath[str], data: JSONBody[CreateInstance]
+) -> Response[bodies.CreatedAnswer]:
+    """Create an instance: with `ha` one that has a standby, with `replica_of_id` a read replica, or a restored one."""
+    region = service_of(request).settings.region
+
+    def work(intake: Intake) -> bodies.CreatedAnswer:
+        planned, task_id = _submit(intake, data)
+        return (
+            bodies.CreatedAnswer()
+            if task_id is None
+            else bodies.CreatedAnswer(_created(planned, region), str(task_id))
+        )
+
+    return await change(request, work, status=202)
+
+
+@delete(
+    "/v3/{project_id:str}/instances/{instance_id:str}",
+    status_code=202,
+    responses=refusals(instance=True),
+    tags=["Instances"],
+)
+async def remove(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> Response[bodies.JobIdAnswer]:
+    """Delete an instance with its data."""
+
+    def work(intake: Intake) -> bodies.JobIdAnswer:
+        return bodies.JobIdAnswer(str(delete_instance.submit(intake, instance_id)))
+
+    return await change(request, work, status=202)
+
+
+@get("/v3/{project_id:str}/instances", responses=refusals(), tags=["Instances"])
+async def list_instances(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    id_: Annotated[str | None, QueryParameter(name="id", description="A leading `*` finds a part.")] = None,
+    name: Annotated[str | None, QueryParameter(description="A leading `*` finds a part.")] = None,
+    type_: Annotated[InstanceType | None, QueryParameter(name="type")] = None,
+    datastore_type: FromQuery[EngineName | None] = None,
+    eps_id: FromQuery[str | None] = None,
+    vpc_id: FromQuery[str | None] = None,
+    subnet_id: FromQuery[str | None] = None,
+    tags: Annotated[str | None, QueryParameter(description="`key=value` pairs, parted by commas.")] = None,
+    group_type: FromQuery[str | None] = None,
+    offset: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 100,
+) -> bodies.InstancesAnswer:
+    """The project's instances, newest first. All filters must match."""
+    service = service_of(request)
+    id_exact, id_part = _exact_or_part("id", id_)
+    name_exact, name_part = _exact_or_part("name", name)
+    parameters: dict[str, Any] = {
+        "project_id": project_id,
+        "id": id_exact,
+        "id_part": id_part,
+        "name": name_exact,
+        "name_part": name_part,
+        "type": type_,
+        "engine": datastore_type,
+        "eps_id": eps_id or None,
+        "vpc_id": vpc_id or None,
+        "subnet_id": subnet_id or None,
+        "tags": _tag_filter(tags),
+        "limit": limit,
+        "offset": offset,
+    }
+    if group_type == "flexus":
+        # The light-weight kind, which openrds does not have (reads.md 1.1).
+        return bodies.InstancesAnswer([], 0)
+    rows = await service.reads.rows(_sql.list_instances, parameters)
+    listed = [_listed(row, service.settings.region) for row in rows if row["id"] is not None]
+    return bodies.InstancesAnswer(listed, rows[0]["total_count"])
+
+
+def _submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID | None]:
+    if request.restore_point:
+        return restore_new_instance.submit(intake, request)
+    if request.replica_of_id:
+        return create_replica.submit(intake, request)
+    return create_instance.submit(intake, request)
+
+
+def _created(planned: NewInstance, region: str) -> bodies.CreatedInstance:
+    columns = planned.columns
+    return bodies.CreatedInstance(
+        id=columns["id"],
+        name=columns["name"],
+        status="BUILD",
+        datastore=bodies.CreatedDatastore(columns["engine"], columns["version"]),
+        port=str(columns["port"]),
+        flavor_ref=columns["flavor_ref"],
+        volume=bodies.CreatedVolume(columns["volume_type"], columns["volume_size"]),
+        region=region,
+        availability_zone=columns["availability_zone"],
+        vpc_id=columns["vpc_id"],
+        subnet_id=columns["subnet_id"],
+        security_group_id=columns["security_group_id"],
+        backup_strategy=bodies.CreatedBackupStrategy(
+            columns["backup_start_time"], columns["backup_keep_days"]
+        ),
+        charge_info=bodies.CreatedChargeInfo(),
+        ha=bodies.CreatedHa(columns["replication_mode"]) if columns["replication_mode"] else UNSET,
+    )
+
+
+def _listed(row: Row, region: str) -> bodies.ListedInstance:
+    engine = EngineName(row["engine"])
+    flavor = find_flavor(engine, row["flavor_ref"])
+    building = row["status"] == "BUILD"
+    return bodies.ListedInstance(
+        id=row["id"],
+        name=row["name"],
+        alias=row["alias"],
+        status=row["status"],
+        type=row["type"],
+        created="" if building else format_time(row["created_at"]),
+        updated="" if building else format_time(row["updated_at"]),
+        datastore=bodies.Datastore(row["engine"], row["version"], row["complete_version"]),
+        port=row["port"],
+        private_ips=[row["endpoint"]] if row["endpoint"] else [],
+        public_ips=[row["public_address"]] if row["public_address"] else [],
+        private_dns_names=[],
+        public_dns_names=[],
+        db_user_name=RULES[engine].administrator,
+        enable_ssl=False,
+        vpc_id=row["vpc_id"],
+        subnet_id=row["subnet_id"],
+        security_group_id=row["security_group_id"],
+        region=region,
+        flavor_ref=row["flavor_ref"],
+        cpu=str(flavor.vcpus) if flavor else "",
+        mem=str(flavor.memory_gb) if flavor else "",
+        volume=bodies.CreatedVolume(row["volume_type"], row["volume_size"]),
+        disk_encryption_id=row["disk_encryption_id"],
+        switch_strategy=row["switch_strategy"],
+        backup_strategy=bodies.CreatedBackupStrategy(row["backup_start_time"], row["backup_keep_days"]),
+        maintenance_window=row["maintenance_window"],
+        nodes=[_node(node, row["status"]) for node in row["nodes"]],
+        related_instance=_related(row),
+        enterprise_project_id=row["enterprise_project_id"],
+        charge_info=bodies.CreatedChargeInfo(),
+        time_zone=row["time_zone"],
+        tags=[bodies.TagPair(tag["key"], tag["value"]) for tag in row["tags"]],
+        read_only_by_user=False,
+        associated_with_ddm=False,
+        ha=bodies.HaMode(row["replication_mode"]) if row["replication_mode"] else UNSET,
+    )
+
+
+def _related(row: Row) -> list[bodies.RelatedInstance]:
+    primary = [bodies.RelatedInstance(row["replica_of"], "replica_of")] if row["replica_of"] else []
+    return primary + [bodies.RelatedInstance(replica, "replica") for replica in row["replicas"]]
+
+
+def _node(node: Row, status: str) -> bodies.Node:
+    return bodies.Node(node["id"], node["name"], node["role"], status, node["availability_zone"])
+
+
+def _exact_or_part(field: str, value: str | None) -> tuple[str | None, str | None]:
+    """A value to match exactly, or with a leading `*` a part to find."""
+    if not value:
+        return None, None
+    if not value.startswith("*"):
+        return value, None
+    if value == "*":
+        raise Refusal(ErrorCode.PARAMETER, f"{field} must have something after the `*`.")
+    return None, value[1:]
+
+
+def _tag_filter(tags: str | None) -> str:
+    """The pairs as JSON, for a containment test."""
+    pairs = [pair.partition("=") for pair in (tags or "").split(",") if pair]
+    if len(pairs) > MAX_TAG_FILTERS:
+        raise Refusal(ErrorCode.PARAMETER, f"tags may have at most {MAX_TAG_FILTERS} pairs.")
+    wanted = [{"key": key, "value": value} if value else {"key": key} for key, _, value in pairs]
+    return msgspec.json.encode(wanted).decode()
+
+
+HANDLERS = [create, remove, list_instances]

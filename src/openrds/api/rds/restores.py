@@ -1,0 +1,172 @@
+"""Restores: what can be restored, onto an instance, and of tables and databases. Source: operations.md 5.
+
+A restore to a new instance is a creation, and in `instances`.
+"""
+
+import datetime as dt
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from openrds.api.changes import change
+from openrds.api.rds.instance_bodies import JobIdAnswer
+from openrds.api.refusals import refusals
+from openrds.api.state import ApiRequest, service_of
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import is_instance_id
+from openrds.domain.texts import day_in
+from openrds.operations.backups import restore_databases, restore_instance, restore_tables
+from openrds.operations.intake.intake import Intake
+from openrds.operations.intake.restore_source import milliseconds, range_of
+from openrds.store.queries import Queries
+
+_instances = Queries("instances")
+_sql = Queries("backups")
+_TAGS = ["Restores"]
+
+_ONTO = refusals(
+    ErrorCode.RESTORE_SOURCE,
+    ErrorCode.RESTORE_VOLUME,
+    ErrorCode.BACKUP_NOT_FOUND,
+    ErrorCode.INSTANCE_TYPE,
+    body=True,
+    instance=True,
+)
+_COPIES = refusals(ErrorCode.DATABASE_NAME, ErrorCode.INSTANCE_TYPE, body=True, instance=True)
+
+
+class RestoreTime(msgspec.Struct):
+    """Unix milliseconds."""
+
+    start_time: int
+    end_time: int
+
+
+class RestoreTimeAnswer(msgspec.Struct):
+    restore_time: list[RestoreTime]
+
+
+class RestoreResult(msgspec.Struct):
+    instance_id: str
+    job_id: str
+
+
+class RestoreResultAnswer(msgspec.Struct):
+    restore_result: list[RestoreResult]
+
+
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/restore-time",
+    responses=refusals(ErrorCode.INSTANCE_ID_FORMAT, ErrorCode.INSTANCE_NOT_FOUND),
+    tags=_TAGS,
+)
+async def show_restore_time(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    date: Annotated[
+        str | None, QueryParameter(description="`yyyy-mm-dd`, UTC: only that day's part of the range.")
+    ] = None,
+) -> RestoreTimeAnswer:
+    """The moments that the instance can be restored to; none before its first backup.
+
+    There are several ranges, or an early end, as long as log is missing that a dead primary has not archived.
+    """
+    if not is_instance_id(instance_id):
+        raise Refusal(ErrorCode.INSTANCE_ID_FORMAT)
+    reads = service_of(request).reads
+    instance = await reads.row(_instances.instance_by_id, [instance_id])
+    if instance is None or instance["project_id"] != project_id:
+        raise Refusal(ErrorCode.INSTANCE_NOT_FOUND, f"There is no instance {instance_id}.")
+    bounds = _day(date) if date else None
+    found = await reads.rows(_sql.restorable_ranges, [instance_id])
+    ranges = [range_of(row) for row in found]
+    if bounds is not None:
+        ranges = [(max(begin, bounds[0]), min(end, bounds[1])) for begin, end in ranges]
+    return RestoreTimeAnswer([RestoreTime(begin, end) for begin, end in ranges if begin <= end])
+
+
+@post(
+    "/v3/{project_id:str}/instances/recovery",
+    status_code=200,
+    responses=_ONTO,
+    tags=_TAGS,
+)
+async def restore_onto(
+    request: ApiRequest, project_id: FromPath[str], data: JSONBody[restore_instance.RestoreInstance]
+) -> Response[JobIdAnswer]:
+    """Restore a backup, or an instance as it was at a moment, onto another instance: its data is replaced."""
+    return await _restore_onto(request, data, status=200)
+
+
+@post(
+    "/v3.1/{project_id:str}/instances/recovery",
+    status_code=202,
+    responses=_ONTO,
+    tags=_TAGS,
+)
+async def restore_onto_v3_1(
+    request: ApiRequest, project_id: FromPath[str], data: JSONBody[restore_instance.RestoreInstance]
+) -> Response[JobIdAnswer]:
+    """The same; only the status of the answer differs."""
+    return await _restore_onto(request, data, status=202)
+
+
+@post(
+    "/v3/{project_id:str}/instances/batch/restore/tables",
+    status_code=200,
+    responses=_COPIES,
+    tags=_TAGS,
+)
+async def restore_some_tables(
+    request: ApiRequest, project_id: FromPath[str], data: JSONBody[restore_tables.RestoreTables]
+) -> Response[RestoreResultAnswer]:
+    """Restore tables as they were at a moment, under new names, while the instance serves."""
+    return await change(request, lambda intake: _result(restore_tables.submit(intake, data)))
+
+
+@post(
+    "/v3/{project_id:str}/instances/batch/restore/databases",
+    status_code=200,
+    responses=_COPIES,
+    tags=_TAGS,
+)
+async def restore_some_databases(
+    request: ApiRequest, project_id: FromPath[str], data: JSONBody[restore_databases.RestoreDatabases]
+) -> Response[RestoreResultAnswer]:
+    """Restore databases as they were at a moment, under new names, while the instance serves."""
+    return await change(request, lambda intake: _result(restore_databases.submit(intake, data)))
+
+
+async def _restore_onto(
+    request: ApiRequest, data: restore_instance.RestoreInstance, *, status: int
+) -> Response[JobIdAnswer]:
+    def work(intake: Intake) -> JobIdAnswer:
+        return JobIdAnswer(str(restore_instance.submit(intake, data)))
+
+    return await change(request, work, status=status)
+
+
+def _result(tasks: list[tuple[str, UUID]]) -> RestoreResultAnswer:
+    return RestoreResultAnswer([RestoreResult(instance_id, str(task_id)) for instance_id, task_id in tasks])
+
+
+def _day(date: str) -> tuple[int, int]:
+    """The first and the last millisecond of a day."""
+    day = day_in(date)
+    if day is None:
+        raise Refusal(ErrorCode.PARAMETER, "date must be yyyy-mm-dd.")
+    begin = milliseconds(dt.datetime.combine(day, dt.time(), dt.UTC))
+    return begin, begin + 86_400_000 - 1
+
+
+HANDLERS = [
+    show_restore_time,
+    restore_onto,
+    restore_onto_v3_1,
+    restore_some_tables,
+    restore_some_databases,
+]

@@ -1,0 +1,1 @@
+"""Backups are made and removed, and all that is restored from them."""

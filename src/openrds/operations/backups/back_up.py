@@ -1,0 +1,205 @@
+"""Back up an instance: a base backup, asked for by a caller, or due by the instance's policy."""
+
+import datetime as dt
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.backup import (
+    BackupType,
+    automatic_name,
+    check_backup_description,
+    check_backup_name,
+    new_backup_id,
+)
+from openrds.domain.deadline import LONG
+from openrds.domain.engine import EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.lengths import Several, Text
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.engines.protocol import BaseBackup, NodeSpec
+from openrds.hosts.folders import read
+from openrds.operations.intake.intake import Intake
+from openrds.operations.intake.quotas import check_backups, check_disk
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.serving import keeping_servers, with_primary
+from openrds.operations.steps.status import set_status, settle_by_looking
+from openrds.store.database import Row, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
+
+_instances = Queries("instances")
+_sql = Queries("backups")
+
+#: What the engine said of a backup, in the folder beside its data: a second run of the step finds it there.
+_FACTS = "backup.json"
+
+
+class DatabaseToBackUp(msgspec.Struct):
+    name: Text
+
+
+class CreateBackup(msgspec.Struct):
+    instance_id: Text
+    name: Text
+    description: Text = ""
+    databases: Several[DatabaseToBackUp] | None = None
+    backup_database_individually: bool | None = None
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    backup_id: str
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What is recorded of a finished backup; `size_kb` is what it takes on disk."""
+
+    end_time: dt.datetime
+    log_position: str
+    size_kb: int
+
+
+Context = StepContext[Resources, Parameters]
+
+
+def submit(intake: Intake, request: CreateBackup) -> tuple[Row, UUID]:
+    """The row of the backup to be, and its task."""
+    check_backup_name(request.name)
+    check_backup_description(request.description)
+    if request.databases:
+        raise Refusal(
+            ErrorCode.PARAMETER, "databases is for SQL Server; a backup has all databases of an instance."
+        )
+    instance = intake.instance(request.instance_id)
+    return _accept(intake, instance, BackupType.MANUAL, request.name, request.description)
+
+
+def submit_automatic(intake: Intake, instance_id: str, now: dt.datetime) -> tuple[Row, UUID]:
+    instance = intake.instance(instance_id)
+    return _accept(intake, instance, BackupType.AUTO, automatic_name(instance["name"], now))
+
+
+def stop(intake: Intake, instance_id: str) -> UUID:
+    """Say that the running backup of an instance is not wanted any more; the id of its task, which fails then."""
+    instance = intake.instance(instance_id)
+    backup = intake.connection.execute(_sql.running_backup, [instance["id"]]).fetchone()
+    if backup is None:
+        raise Refusal(ErrorCode.STATUS_FORBIDS, "No backup of the instance is running.")
+    intake.connection.execute(_sql.stop_backup, [backup["id"]])
+    (task,) = intake.connection.execute(_sql.task_making_backup, [instance["id"]]).fetchall()
+    task_id: UUID = task["id"]
+    return task_id
+
+
+def _accept(
+    intake: Intake, instance: Row, type_: BackupType, name: str, description: str = ""
+) -> tuple[Row, UUID]:
+    if instance["type"] == InstanceType.REPLICA:
+        raise Refusal(ErrorCode.INSTANCE_TYPE, "A read replica has no backups; back up its primary.")
+    running = intake.connection.execute(_sql.running_backup, [instance["id"]]).fetchone()
+    if running is not None:
+        raise Refusal(ErrorCode.BACKUP_RUNNING, f"Backup {running['name']} of the instance is running.")
+    intake.check(instance, Action.BACK_UP)
+    _check_room(intake, instance, type_)
+    backup = _write(intake, instance, type_, name, description)
+    task_id = intake.accept(instance, BACK_UP, TaskName.BACK_UP, Parameters(backup["id"]))
+    intake.set_status(instance, InstanceStatus.BACKING_UP)
+    return backup, task_id
+
+
+def _check_room(intake: Intake, instance: Row, type_: BackupType) -> None:
+    """A backup takes about as much as the data, which was measured half a minute ago at most."""
+    nodes = intake.connection.execute(_instances.nodes_of_instance, [instance["id"]]).fetchall()
+    size = nodes[0]["used_bytes"] or 0
+    if type_ is BackupType.MANUAL:
+        check_backups(intake.connection, intake.project_id, intake.settings, size // 1024)
+    check_disk(intake.settings, "the backup", size)
+
+
+def _write(intake: Intake, instance: Row, type_: BackupType, name: str, description: str) -> Row:
+    (node, *_) = intake.connection.execute(_instances.nodes_of_instance, [instance["id"]]).fetchall()
+    columns = {
+        "id": new_backup_id(EngineName(instance["engine"])),
+        "instance_id": instance["id"],
+        "host": node["host"],
+        "name": name,
+        "description": description,
+        "type": type_,
+    }
+    written = intake.connection.execute(_sql.insert_backup, columns).fetchone()
+    if written is None:
+        raise Refusal(ErrorCode.BACKUP_NAME, f"There is a backup {name} already; choose another name.")
+    return written
+
+
+@with_primary
+@keeping_servers
+def copy_data(context: Context) -> Output:
+    """The backup has its name only when it is whole and on disk."""
+    resources, backup_id = context.resources, context.parameters.backup_id
+    finished = resources.backups.backup(context.instance_id, backup_id) / _FACTS
+    if not finished.exists():
+        unfinished = resources.backups.begin(context.instance_id, backup_id)
+        made = _back_up(context, unfinished)
+        (unfinished / _FACTS).write_bytes(_facts(made))
+        resources.backups.finish(context.instance_id, backup_id, unfinished)
+    return {"facts": msgspec.json.decode(read(finished))}
+
+
+def _back_up(context: Context, folder: Path) -> BaseBackup:
+    _check_wanted(context)
+    try:
+        made = context.resources.engine(context.instance_id).backups.back_up(_primary(context), folder)
+    finally:
+        _check_wanted(context)
+    return made
+
+
+def _check_wanted(context: Context) -> None:
+    """
+    Raises:
+        StepFailed: the backup was stopped.
+    """
+    (backup,) = context.resources.store.rows(_sql.backup_by_id, [context.parameters.backup_id])
+    if backup["stopping"]:
+        raise StepFailed("it was stopped, as was asked for")
+
+
+def remove_copy(context: Context) -> None:
+    context.resources.backups.remove(context.instance_id, context.parameters.backup_id)
+
+
+def completed(context: Context, connection: Writer) -> Output:
+    facts = msgspec.convert(context.outputs["copy data"]["facts"], Facts)
+    connection.execute(
+        _sql.complete_backup, {"id": context.parameters.backup_id, **msgspec.structs.asdict(facts)}
+    )
+    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
+    return {}
+
+
+def failed(context: Context, connection: Writer) -> None:
+    connection.execute(_sql.fail_backup, [context.parameters.backup_id])
+    settle_by_looking(context, connection)
+
+
+def _facts(made: BaseBackup) -> bytes:
+    return msgspec.json.encode(Facts(made.end, made.log_position, -(-made.size_bytes // 1024)))
+
+
+def _primary(context: Context) -> NodeSpec:
+    resources = context.resources
+    instance = resources.instance(context.instance_id)
+    return resources.server(instance, resources.primary(context.instance_id)).node
+
+
+BACK_UP: Operation[Resources, Parameters] = Operation(
+    key="back_up",
+    parameters=Parameters,
+    steps=(Step("copy data", copy_data, undo=remove_copy, expected=1.0, deadline=LONG),),
+    on_completed=completed,
+    on_failed=failed,
+)

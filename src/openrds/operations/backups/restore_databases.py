@@ -1,0 +1,75 @@
+"""Restore databases of an instance as they were at a moment, under new names, while it serves.
+
+Source: operations.md 5.4.
+"""
+
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.lengths import Several, Text
+from openrds.domain.task import TaskName
+from openrds.engines.protocol import DatabaseCopy
+from openrds.operations.backups import restoring_copies
+from openrds.operations.intake.intake import Intake
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.status import become_active, settle_by_looking
+from openrds.tasks.operation import Operation
+
+
+class Database(msgspec.Struct):
+    old_name: Text
+    new_name: Text
+
+
+class InstanceDatabases(msgspec.Struct):
+    """`restore_time` is in Unix milliseconds."""
+
+    instance_id: Text
+    restore_time: int
+    databases: Several[Database]
+    is_fast_restore: bool | None = None
+
+
+class RestoreDatabases(msgspec.Struct):
+    instances: Several[InstanceDatabases]
+
+
+class Parameters(restoring_copies.Wanted, frozen=True):
+    databases: tuple[DatabaseCopy, ...]
+
+    @property
+    def copies(self) -> tuple[DatabaseCopy, ...]:
+        return self.databases
+
+
+def submit(intake: Intake, request: RestoreDatabases) -> list[tuple[str, UUID]]:
+    """The tasks by their instances: of all that are named, or of none."""
+    if not request.instances:
+        raise Refusal(ErrorCode.PARAMETER, "Name at least one instance.")
+    return [(wanted.instance_id, _submit(intake, wanted)) for wanted in request.instances]
+
+
+def _submit(intake: Intake, wanted: InstanceDatabases) -> UUID:
+    databases = tuple(DatabaseCopy(database.old_name, database.new_name) for database in wanted.databases)
+    restoring_copies.check_names(
+        [(database.database, database.new_name) for database in databases],
+        [(database.new_name,) for database in databases],
+    )
+    instance, source = restoring_copies.check_instance(intake, wanted.instance_id, wanted.restore_time)
+    restoring_copies.check_now(intake, instance, wanted.restore_time, databases)
+    parameters = Parameters(source.source_id, source.backup_id, wanted.restore_time, databases)
+    task_id = intake.accept(instance, RESTORE_DATABASES, TaskName.RESTORE_DATABASES, parameters)
+    intake.set_status(instance, InstanceStatus.RESTORING)
+    return task_id
+
+
+RESTORE_DATABASES: Operation[Resources, Parameters] = Operation(
+    key="restore_databases",
+    parameters=Parameters,
+    steps=restoring_copies.STEPS,
+    on_completed=become_active,
+    on_failed=settle_by_looking,
+)

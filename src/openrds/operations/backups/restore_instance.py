@@ -1,0 +1,257 @@
+"""Restore a backup, or another instance as it was at a moment, onto an existing instance. Source: operations.md 5.2.
+
+The data is made beside the present one, which serves meanwhile. The present one is kept until the restored one serves;
+so are the standby and the read replicas, at rest, which then copy the restored one.
+"""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.deadline import LONG
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.lengths import Text
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.engines.protocol import EngineError, NodeSpec, Server
+from openrds.hosts.folders import clear, make_home
+from openrds.operations.intake.intake import Intake
+from openrds.operations.intake.restore_source import RestoreSource, check_not_a_source, find_source
+from openrds.operations.steps import restoring
+from openrds.operations.steps.replication import build_standby, end_confirmation
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.servers import check_endpoint, start_servers, stop_servers
+from openrds.operations.steps.serving import keeping_servers
+from openrds.operations.steps.source import Source
+from openrds.operations.steps.status import set_status, settle
+from openrds.store.database import Row, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+logger = logging.getLogger(__name__)
+
+_sql = Queries("backups")
+_instances = Queries("instances")
+
+#: Folders of a node: its data as it was before, and the same when it is being removed.
+_BEFORE = "before"
+_REMOVED = "removed"
+
+
+class RestoreTarget(msgspec.Struct):
+    instance_id: Text
+
+
+class RestoreInstance(msgspec.Struct):
+    source: RestoreSource
+    target: RestoreTarget
+
+
+Context = StepContext[Resources, Source]
+
+
+def submit(intake: Intake, request: RestoreInstance) -> UUID:
+    if request.source.instance_id == request.target.instance_id:
+        raise Refusal(
+            ErrorCode.PARAMETER,
+            "PostgreSQL is not restored onto the instance itself; restore to another one, or tables under new names.",
+        )
+    target = intake.instance(request.target.instance_id)
+    source, backup = find_source(intake, request.source)
+    _check_fits(target, backup)
+    intake.check(target, Action.RESTORE_ONTO)
+    check_not_a_source(intake, target["id"])
+    replicas = list(_replicas_of(intake, target))
+    held = [replica["id"] for replica in replicas]
+    task_id = intake.accept(target, RESTORE_INSTANCE, TaskName.RESTORE_ONTO, source, also_held=held)
+    for one in (target, *replicas):
+        intake.set_status(one, InstanceStatus.RESTORING)
+    return task_id
+
+
+def _replicas_of(intake: Intake, target: Row) -> Iterator[Row]:
+    """Locked, as the target is; one that was never made has nothing to be replaced."""
+    for row in intake.connection.execute(_instances.replicas_of_instance, [target["id"]]).fetchall():
+        replica = intake.instance(row["id"])
+        if replica["status"] != InstanceStatus.CREATE_FAIL:
+            yield replica
+
+
+def _check_fits(target: Row, backup: Row) -> None:
+    if target["type"] == InstanceType.REPLICA:
+        raise Refusal(
+            ErrorCode.INSTANCE_TYPE,
+            f"A read replica has the data of its primary; restore onto that, {target['replica_of']}.",
+        )
+    if (target["engine"], target["version"]) != (backup["engine"], backup["version"]):
+        raise Refusal(
+            ErrorCode.PARAMETER,
+            f"The target is {target['engine']} {target['version']}; it must be the source's "
+            f"{backup['engine']} {backup['version']}.",
+        )
+    if target["volume_size"] < backup["volume_size"]:
+        raise Refusal(
+            ErrorCode.RESTORE_VOLUME,
+            f"The target's volume has {target['volume_size']} GB; it must have the source's "
+            f"{backup['volume_size']} GB. Enlarge it first.",
+        )
+
+
+@keeping_servers
+def restore_data(context: Context) -> None:
+    resources, node = context.resources, _primary(context).node
+    restoring.archive_source_log(resources, context.parameters)
+    restoring.restore_apart(resources, context.parameters, node, str(context.task_id))
+
+
+def remove_restored(context: Context) -> None:
+    restoring.remove_apart(context.resources, _primary(context), str(context.task_id))
+
+
+def swap_data(context: Context) -> None:
+    """The archive begins anew too: the log to come has nothing to do with the log that was.
+
+    Who follows is at rest meanwhile: with the data of before it might take the new log for the old one's.
+    """
+    resources, node = context.resources, _primary(context).node
+    _stop_all(context)
+    end_confirmation(resources, context.instance_id)
+    restored, old = restoring.restored_data(node), _old_data(context)
+    if restored.exists():
+        if not old.exists():
+            _set_aside(node, old)
+        restored.rename(node.data_dir)
+    resources.backups.set_archive_aside(context.instance_id, _mark(context))
+    resources.start(_primary(context))
+    check_endpoint(resources, context.instance_id)
+
+
+def _set_aside(node: NodeSpec, old: Path) -> None:
+    """An instance that is broken may have no data."""
+    make_home(old.parent)
+    if node.data_dir.exists():
+        node.data_dir.rename(old)
+    else:
+        node.user.make_folder(old)
+
+
+def swap_back(context: Context) -> None:
+    """One that was broken before the restore may be broken still."""
+    resources, old = context.resources, _old_data(context)
+    if old.parent.exists():
+        _stop_all(context)
+        if old.exists():
+            data = _primary(context).node.data_dir
+            clear(data)
+            old.rename(data)
+        resources.backups.bring_archive_back(context.instance_id, _mark(context))
+        old.parent.rmdir()
+    try:
+        _start_all(context)
+    except EngineError:
+        logger.warning("not all of instance %s serves as before", context.instance_id, exc_info=True)
+
+
+def replace_old_data(context: Context) -> None:
+    """Whoever follows copies the restored data. While the primary's old data is there, nobody has done so yet."""
+    resources, before = context.resources, _old_data(context).parent
+    # No log leads from the backups of before to what is to come.
+    resources.store.rows(_sql.break_continuity, [context.instance_id])
+    if before.exists():
+        for follower in _followers(context):
+            _remove(follower.node.data_dir)
+    _remove(before)
+    restoring.remove_apart(resources, _primary(context), str(context.task_id))
+    resources.backups.forget_aside(context.instance_id)
+    try:
+        _start_all(context)
+    except EngineError as error:
+        raise EngineError(f"The data is restored, but {error}") from error
+
+
+def _remove(place: Path) -> None:
+    """Hidden before it is removed: data that is only half there is not swapped back, and not started."""
+    hidden = place.with_name(_REMOVED)
+    if hidden.exists():
+        shutil.rmtree(hidden)
+    if place.exists():
+        place.rename(hidden)
+        shutil.rmtree(hidden)
+
+
+def completed(context: Context, connection: Writer) -> Output:
+    for id_ in _held(context):
+        set_status(connection, id_, InstanceStatus.ACTIVE)
+    return {}
+
+
+def failed(context: Context, connection: Writer) -> None:
+    for id_ in _held(context):
+        settle(context.resources, connection, id_)
+
+
+def _stop_all(context: Context) -> None:
+    """The primary first: who follows has then heard of the last change."""
+    for id_ in _held(context):
+        stop_servers(context.resources, id_)
+
+
+def _start_all(context: Context) -> None:
+    """
+    Raises:
+        EngineError: not each of them serves. A standby that is missing is the monitor's to bring back.
+    """
+    resources, failures = context.resources, []
+    start_servers(resources, context.instance_id)
+    for id_ in _held(context)[1:]:
+        try:
+            build_standby(resources, id_, resources.primary_server(id_))
+        except EngineError as error:
+            failures.append(f"read replica {id_} cannot follow: {error}")
+    if failures:
+        raise EngineError("; ".join(failures))
+
+
+def _held(context: Context) -> list[str]:
+    """The instance, and its read replicas that are restored with it."""
+    replicas = context.resources.store.rows(_instances.replicas_of_instance, [context.instance_id])
+    restored = [row["id"] for row in replicas if row["status"] == InstanceStatus.RESTORING]
+    return [context.instance_id, *restored]
+
+
+def _followers(context: Context) -> list[Server]:
+    resources = context.resources
+    pairs = [(resources.instance(id_), node) for id_ in _held(context) for node in resources.nodes(id_)]
+    return [resources.server(instance, node) for instance, node in pairs[1:]]
+
+
+def _primary(context: Context) -> Server:
+    return context.resources.primary_server(context.instance_id)
+
+
+def _old_data(context: Context) -> Path:
+    node = _primary(context).node
+    return node.folder / _BEFORE / node.data_dir.name
+
+
+def _mark(context: Context) -> str:
+    return context.task_id.hex
+
+
+RESTORE_INSTANCE: Operation[Resources, Source] = Operation(
+    key="restore_instance",
+    parameters=Source,
+    steps=(
+        Step("restore data", restore_data, undo=remove_restored, expected=2.0, deadline=LONG),
+        Step("swap data", swap_data, undo=swap_back, expected=0.3),
+        # From here on there is no way back: what was before is gone.
+        Step("replace old data", replace_old_data, expected=0.1),
+    ),
+    on_completed=completed,
+    on_failed=failed,
+)

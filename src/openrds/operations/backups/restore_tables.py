@@ -1,0 +1,89 @@
+"""Restore tables of an instance as they were at a moment, under new names, while it serves.
+
+Source: operations.md 5.4.
+"""
+
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.lengths import Several, Text
+from openrds.domain.task import TaskName
+from openrds.engines.protocol import TableCopy
+from openrds.operations.backups import restoring_copies
+from openrds.operations.intake.intake import Intake
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.status import become_active, settle_by_looking
+from openrds.tasks.operation import Operation
+
+
+class Table(msgspec.Struct):
+    old_name: Text
+    new_name: Text
+
+
+class Schema(msgspec.Struct):
+    schema: Text
+    tables: Several[Table]
+
+
+class Database(msgspec.Struct):
+    database: Text
+    schemas: Several[Schema]
+
+
+class InstanceTables(msgspec.Struct):
+    """`restore_time` is in Unix milliseconds."""
+
+    instance_id: Text
+    restore_time: int
+    databases: Several[Database]
+
+
+class RestoreTables(msgspec.Struct):
+    instances: Several[InstanceTables]
+
+
+class Parameters(restoring_copies.Wanted, frozen=True):
+    tables: tuple[TableCopy, ...]
+
+    @property
+    def copies(self) -> tuple[TableCopy, ...]:
+        return self.tables
+
+
+def submit(intake: Intake, request: RestoreTables) -> list[tuple[str, UUID]]:
+    """The tasks by their instances: of all that are named, or of none."""
+    if not request.instances:
+        raise Refusal(ErrorCode.PARAMETER, "Name at least one instance.")
+    return [(wanted.instance_id, _submit(intake, wanted)) for wanted in request.instances]
+
+
+def _submit(intake: Intake, wanted: InstanceTables) -> UUID:
+    tables = tuple(
+        TableCopy(database.database, schema.schema, table.old_name, table.new_name)
+        for database in wanted.databases
+        for schema in database.schemas
+        for table in schema.tables
+    )
+    restoring_copies.check_names(
+        [(table.table, table.new_name) for table in tables],
+        [(table.database, table.schema, table.new_name) for table in tables],
+    )
+    instance, source = restoring_copies.check_instance(intake, wanted.instance_id, wanted.restore_time)
+    restoring_copies.check_now(intake, instance, wanted.restore_time, tables)
+    parameters = Parameters(source.source_id, source.backup_id, wanted.restore_time, tables)
+    task_id = intake.accept(instance, RESTORE_TABLES, TaskName.RESTORE_TABLES, parameters)
+    intake.set_status(instance, InstanceStatus.RESTORING)
+    return task_id
+
+
+RESTORE_TABLES: Operation[Resources, Parameters] = Operation(
+    key="restore_tables",
+    parameters=Parameters,
+    steps=restoring_copies.STEPS,
+    on_completed=become_active,
+    on_failed=settle_by_looking,
+)

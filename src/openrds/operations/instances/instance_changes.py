@@ -1,0 +1,101 @@
+"""The small changes of an instance that are done when they are answered: no task, no server involved.
+
+Source: reads.md 1.3, 3.2 and 6.
+"""
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from openrds.domain import rules
+from openrds.domain.engine import EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.lengths import Several, Text
+from openrds.operations.intake.intake import Intake
+from openrds.operations.intake.scheduling import replan
+from openrds.store.queries import Queries
+
+_sql = Queries("instances")
+
+
+class Rename(msgspec.Struct):
+    name: Text
+
+
+class SetAlias(msgspec.Struct):
+    alias: Text
+
+
+class SetMaintenanceWindow(msgspec.Struct):
+    """Both `HH:MM`, UTC."""
+
+    start_time: Text
+    end_time: Text
+
+
+class BackupPolicy(msgspec.Struct):
+    keep_days: int
+    start_time: Text | None = None
+    period: Text | None = None
+
+
+class SetBackupPolicy(msgspec.Struct):
+    backup_policy: BackupPolicy
+
+
+class TagChange(msgspec.Struct):
+    key: Text
+    value: Text | None = None
+
+
+class ChangeTags(msgspec.Struct):
+    action: Text
+    tags: Several[TagChange]
+
+
+def rename(intake: Intake, instance_id: str, request: Rename) -> None:
+    instance = intake.instance(instance_id)
+    rules.check_name(request.name, EngineName(instance["engine"]))
+    intake.connection.execute(_sql.set_name, {"id": instance_id, "name": request.name})
+
+
+def set_alias(intake: Intake, instance_id: str, request: SetAlias) -> None:
+    intake.instance(instance_id)
+    rules.check_alias(request.alias)
+    intake.connection.execute(_sql.set_alias, {"id": instance_id, "alias": request.alias})
+
+
+def set_maintenance_window(intake: Intake, instance_id: str, request: SetMaintenanceWindow) -> None:
+    intake.instance(instance_id)
+    window = rules.maintenance_window(request.start_time, request.end_time)
+    intake.connection.execute(_sql.set_maintenance_window, {"id": instance_id, "window": window})
+    replan(intake, instance_id, window)
+
+
+def set_backup_policy(intake: Intake, instance_id: str, request: SetBackupPolicy) -> None:
+    """Keeping backups for any days needs a window and a period."""
+    intake.instance(instance_id)
+    policy = request.backup_policy
+    rules.check_keep_days(policy.keep_days)
+    if policy.keep_days > 0 and (policy.start_time is None or policy.period is None):
+        raise Refusal(ErrorCode.PARAMETER, "start_time and period are required when keep_days is above 0.")
+    if policy.start_time is not None:
+        rules.check_backup_window(policy.start_time)
+    if policy.period is not None:
+        rules.check_backup_period(policy.period)
+    intake.connection.execute(_sql.set_backup_policy, {"id": instance_id, **msgspec.structs.asdict(policy)})
+
+
+def change_tags(intake: Intake, instance_id: str, request: ChangeTags) -> None:
+    """`create` adds tags and replaces values; `delete` removes by key, and by value where one is given."""
+    instance = intake.instance(instance_id)
+    rules.check_one_of("action", request.action, ("create", "delete"))
+    rules.check_tags([(tag.key, tag.value or "") for tag in request.tags])
+    tags = {tag["key"]: tag["value"] for tag in instance["tags"]}
+    for tag in request.tags:
+        if request.action == "create":
+            tags[tag.key] = tag.value or ""
+        elif tag.value in (None, "", tags.get(tag.key)):
+            tags.pop(tag.key, None)
+    rules.check_tags(list(tags.items()))
+    listed = [{"key": key, "value": value} for key, value in tags.items()]
+    intake.connection.execute(_sql.set_tags, {"id": instance_id, "tags": Jsonb(listed)})

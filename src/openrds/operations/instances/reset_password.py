@@ -1,0 +1,75 @@
+"""Give the administrator of an instance another password. Callers wait for the end, so it is one short step."""
+
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain import rules
+from openrds.domain.deadline import SHORT
+from openrds.domain.engine import RULES, EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceType
+from openrds.domain.lengths import Text
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.engines.passwords import seal_password
+from openrds.engines.protocol import LockedError
+from openrds.operations.intake.intake import Intake
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.serving import with_primary
+from openrds.store.database import Writer
+from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
+
+
+class ResetPassword(msgspec.Struct):
+    db_user_pwd: Text
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    administrator: str
+    sealed_password: str
+
+
+Context = StepContext[Resources, Parameters]
+
+
+def submit(intake: Intake, instance_id: str, request: ResetPassword) -> UUID:
+    instance = intake.instance(instance_id)
+    engine = EngineName(instance["engine"])
+    if instance["type"] == InstanceType.REPLICA:
+        raise Refusal(
+            ErrorCode.INSTANCE_TYPE, "A read replica has the passwords of its primary; set it there."
+        )
+    administrator = RULES[engine].administrator
+    rules.check_password(request.db_user_pwd, engine, user=administrator)
+    intake.check(instance, Action.RESET_PASSWORD)
+    parameters = Parameters(administrator, seal_password(engine, request.db_user_pwd))
+    return intake.accept(instance, RESET_PASSWORD, TaskName.RESET_PASSWORD, parameters)
+
+
+@with_primary
+def set_password(context: Context) -> None:
+    resources, parameters = context.resources, context.parameters
+    server = resources.primary_server(context.instance_id)
+    try:
+        server.set_administrator(parameters.administrator, parameters.sealed_password)
+    except LockedError as error:
+        # The caller waits, and whoever holds the lock may hold it for as long as it likes.
+        raise StepFailed(str(error)) from None
+
+
+def completed(_context: Context, _connection: Writer) -> Output:
+    return {}
+
+
+def failed(_context: Context, _connection: Writer) -> None:
+    """The instance is as it was; whether it serves is the monitor's to say."""
+
+
+RESET_PASSWORD: Operation[Resources, Parameters] = Operation(
+    key="reset_password",
+    parameters=Parameters,
+    steps=(Step("set password", set_password, expected=0.02, deadline=SHORT),),
+    on_completed=completed,
+    on_failed=failed,
+)

@@ -1,0 +1,131 @@
+"""Give an instance another flavor: its server is restarted with other settings, under other limits.
+
+One that has a standby is not away for that long: see `resize_pair`.
+"""
+
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.engine import EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.flavor import Flavor, find_flavor
+from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.lengths import Text
+from openrds.domain.schedule import ScheduledName
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.operations.instances import resize_pair
+from openrds.operations.instances.resize_pair import RESIZE_PAIR
+from openrds.operations.intake.instance_plan import check_holds
+from openrds.operations.intake.intake import Intake
+from openrds.operations.intake.scheduling import schedule
+from openrds.operations.steps.resizing import Resizing, restart
+from openrds.operations.steps.resources import Resources, flavor_of
+from openrds.operations.steps.status import become_active, settle_by_looking
+from openrds.store.database import Row
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Step, StepContext
+
+_sql = Queries("instances")
+
+
+class ResizeFlavor(msgspec.Struct):
+    """Nothing is paid here; with `is_delay` it waits for the maintenance window."""
+
+    spec_code: Text
+    is_auto_pay: bool | None = None
+    is_delay: bool = False
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    old: str
+    new: str
+
+
+Context = StepContext[Resources, Parameters]
+
+
+def submit(intake: Intake, instance_id: str, request: ResizeFlavor) -> UUID:
+    """The id of the task, or with `is_delay` of the scheduled task."""
+    instance = intake.instance(instance_id)
+    intake.check(instance, Action.RESIZE_FLAVOR)
+    flavor = _check_flavor(instance, request.spec_code)
+    for node in intake.connection.execute(_sql.nodes_of_instance, [instance_id]).fetchall():
+        check_holds(intake, node["host"], flavor)
+    if request.is_delay:
+        now = ResizeFlavor(request.spec_code)
+        target = {"flavor": flavor.spec_code, "cpu": str(flavor.vcpus), "mem": str(flavor.memory_gb)}
+        return schedule(
+            intake, instance, ScheduledName.RESIZE_FLAVOR, TaskName.RESIZE_FLAVOR, now, target_config=target
+        )
+    replicas = intake.connection.execute(_sql.replicas_of_instance, [instance_id]).fetchall()
+    operation, parameters = _operation_on(intake, instance, flavor)
+    task_id = intake.accept(
+        instance,
+        operation,
+        TaskName.RESIZE_FLAVOR,
+        parameters,
+        also_held=[replica["id"] for replica in replicas],
+    )
+    intake.set_status(instance, InstanceStatus.MODIFYING)
+    return task_id
+
+
+def _operation_on(
+    intake: Intake, instance: Row, flavor: Flavor
+) -> tuple[Operation[Resources, Any], msgspec.Struct]:
+    if instance["type"] != InstanceType.HA:
+        return RESIZE_FLAVOR, Parameters(instance["flavor_ref"], flavor.spec_code)
+    old, new, *_ = intake.connection.execute(_sql.nodes_of_instance, [instance["id"]]).fetchall()
+    return RESIZE_PAIR, resize_pair.Parameters(instance["flavor_ref"], flavor.spec_code, old["id"], new["id"])
+
+
+def restart_server(context: Context) -> None:
+    """With the new flavor."""
+    _restart(_resizing(context))
+
+
+def restart_server_as_before(context: Context) -> None:
+    _restart(_resizing(context).reversed)
+
+
+def _restart(resizing: Resizing) -> None:
+    resources = resizing.resources
+    resizing.widen_replicas()
+    with resources.store.transaction() as connection:
+        resizing.note(connection)
+    restart(resources, resources.primary_server(resizing.instance_id))
+    resizing.narrow_replicas()
+
+
+def _resizing(context: Context) -> Resizing:
+    parameters = context.parameters
+    return Resizing(context.resources, context.instance_id, parameters.old, parameters.new)
+
+
+def _check_flavor(instance: Row, spec_code: str) -> Flavor:
+    engine, old = EngineName(instance["engine"]), flavor_of(instance)
+    new = find_flavor(engine, spec_code)
+    if new is None:
+        raise Refusal(
+            ErrorCode.FLAVOR, f"{engine} has no flavor {spec_code}; GET flavors/{engine} lists them."
+        )
+    if new == old:
+        raise Refusal(ErrorCode.FLAVOR_CHANGE, f"The instance has the flavor {spec_code} already.")
+    if new.instance_type is not old.instance_type:
+        raise Refusal(
+            ErrorCode.FLAVOR_CHANGE,
+            f"{spec_code} is for {new.instance_type} instances, and this one is {old.instance_type}.",
+        )
+    return new
+
+
+RESIZE_FLAVOR: Operation[Resources, Parameters] = Operation(
+    key="resize_flavor",
+    parameters=Parameters,
+    steps=(Step("restart server", restart_server, undo=restart_server_as_before, expected=0.2),),
+    on_completed=become_active,
+    on_failed=settle_by_looking,
+)

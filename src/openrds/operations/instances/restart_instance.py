@@ -1,0 +1,63 @@
+"""Restart an instance: asked for by a caller, or by the monitor when a server died."""
+
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.schedule import ScheduledName
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.operations.intake.intake import Intake, NoParameters
+from openrds.operations.intake.scheduling import schedule
+from openrds.operations.steps import servers
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.status import become_active, settle_by_looking
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Step, StepContext
+
+_sql = Queries("instances")
+
+
+class Restart(msgspec.Struct):
+    """`restart_server` and `forcible` make no difference here; with `delay` it waits for the maintenance window."""
+
+    restart_server: bool | None = None
+    forcible: bool | None = None
+    delay: bool = False
+
+
+Context = StepContext[Resources, NoParameters]
+
+
+def submit(intake: Intake, instance_id: str, request: Restart) -> UUID:
+    """The id of the task, or with `delay` of the scheduled task."""
+    instance = intake.instance(instance_id)
+    intake.check(instance, Action.RESTART)
+    if request.delay:
+        return schedule(intake, instance, ScheduledName.RESTART, TaskName.RESTART, Restart())
+    # Whoever asks for it has mended something: should the server die again, it is brought back at once.
+    intake.connection.execute(_sql.forget_revivals, [instance_id])
+    task_id = intake.accept(instance, RESTART_INSTANCE, TaskName.RESTART)
+    intake.set_status(instance, InstanceStatus.REBOOTING)
+    return task_id
+
+
+def stop_server(context: Context) -> None:
+    servers.stop_servers(context.resources, context.instance_id)
+
+
+def start_server(context: Context) -> None:
+    servers.start_servers(context.resources, context.instance_id)
+
+
+RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(
+    key="restart_instance",
+    parameters=NoParameters,
+    steps=(
+        Step("stop server", stop_server, undo=start_server, expected=0.05),
+        Step("start server", start_server, expected=0.1),
+    ),
+    on_completed=become_active,
+    on_failed=settle_by_looking,
+)

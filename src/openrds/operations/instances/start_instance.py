@@ -1,0 +1,87 @@
+"""Start an instance that was stopped, with its read replicas: asked for, or after 7 days. Source: operations.md 13."""
+
+import logging
+from uuid import UUID
+
+from openrds.domain.errors import Refusal
+from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.settings import Settings
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.operations.instances.stop_instance import check_is_primary
+from openrds.operations.intake.intake import Intake, NoParameters
+from openrds.operations.steps.addresses import where_clients_come
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.servers import any_server_runs, start_servers, stop_servers
+from openrds.operations.steps.status import become_active, set_status, set_wanted, settle_by_looking
+from openrds.store.database import Row, Store, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Step, StepContext
+from openrds.tasks.queue import Queue
+
+logger = logging.getLogger(__name__)
+
+_sql = Queries("instances")
+
+Context = StepContext[Resources, NoParameters]
+
+
+def submit(intake: Intake, instance_id: str) -> UUID:
+    """Each read replica has a task of its own; the answer is the primary's."""
+    instance = intake.instance(instance_id)
+    check_is_primary(instance)
+    replicas = intake.connection.execute(_sql.replicas_of_instance, [instance_id]).fetchall()
+    stopped = [row["id"] for row in replicas if row["status"] == InstanceStatus.SHUTDOWN]
+    task_id, *_ = [_submit_one(intake, one) for one in (instance, *map(intake.instance, stopped))]
+    return task_id
+
+
+def _submit_one(intake: Intake, instance: Row) -> UUID:
+    intake.check(instance, Action.START)
+    task_id = intake.accept(instance, START_INSTANCE, TaskName.START)
+    intake.set_status(instance, InstanceStatus.MODIFYING)
+    intake.set_wanted(instance, Wanted.SERVING)
+    return task_id
+
+
+def start_overdue(store: Store, queue: Queue, settings: Settings) -> None:
+    """Start what was stopped 7 days ago, once its maintenance window has come."""
+    for row in store.rows(_sql.stopped_for_long):
+        try:
+            with store.transaction() as connection:
+                submit(Intake(connection, queue, settings, row["project_id"]), row["id"])
+        except Refusal as refusal:
+            logger.warning("instance %s is not started after 7 days: %s", row["id"], refusal)
+
+
+def start_server(context: Context) -> None:
+    start_servers(context.resources, context.instance_id)
+
+
+def stop_server(context: Context) -> None:
+    stop_servers(context.resources, context.instance_id)
+
+
+def pass_connections_on(context: Context) -> None:
+    context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
+
+
+def failed(context: Context, connection: Writer) -> None:
+    """It is stopped as before, unless even that failed."""
+    if any_server_runs(context.resources, context.instance_id):
+        settle_by_looking(context, connection)
+    else:
+        set_status(connection, context.instance_id, InstanceStatus.SHUTDOWN)
+        set_wanted(connection, context.instance_id, Wanted.STOPPED)
+
+
+START_INSTANCE: Operation[Resources, NoParameters] = Operation(
+    key="start_instance",
+    parameters=NoParameters,
+    steps=(
+        Step("start server", start_server, undo=stop_server, expected=0.1),
+        Step("pass connections on", pass_connections_on, expected=0.05),
+    ),
+    on_completed=become_active,
+    on_failed=failed,
+)

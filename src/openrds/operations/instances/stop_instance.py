@@ -1,0 +1,86 @@
+"""Stop an instance with its read replicas: all it has is kept. Source: operations.md 13."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.operations.intake.intake import Intake, NoParameters
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.servers import start_servers, stop_servers
+from openrds.operations.steps.status import set_status, set_wanted, settle_by_looking
+from openrds.store.database import Row, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+_sql = Queries("instances")
+
+#: A read replica that is not to serve has nothing to stop.
+_NOT_TO_SERVE = (InstanceStatus.SHUTDOWN, InstanceStatus.CREATE_FAIL)
+
+Context = StepContext[Resources, NoParameters]
+
+
+def submit(intake: Intake, instance_id: str) -> UUID:
+    """Each read replica has a task of its own; the answer is the primary's."""
+    instance = intake.instance(instance_id)
+    check_is_primary(instance)
+    intake.check(instance, Action.STOP)
+    task_id, *_ = [_submit_one(intake, one) for one in (instance, *_replicas_to_stop(intake, instance))]
+    return task_id
+
+
+def check_is_primary(instance: Row) -> None:
+    if instance["replica_of"] is not None:
+        raise Refusal(
+            ErrorCode.INSTANCE_TYPE,
+            f"A read replica stops and starts with its primary, instance {instance['replica_of']}.",
+        )
+
+
+def _replicas_to_stop(intake: Intake, instance: Row) -> Iterator[Row]:
+    for row in intake.connection.execute(_sql.replicas_of_instance, [instance["id"]]).fetchall():
+        replica = intake.instance(row["id"])
+        if replica["status"] in _NOT_TO_SERVE:
+            continue
+        # One that is FAILED would be brought back while its primary is stopped.
+        if replica["status"] != InstanceStatus.FAILED:
+            intake.check(replica, Action.STOP)
+        yield replica
+
+
+def _submit_one(intake: Intake, instance: Row) -> UUID:
+    task_id = intake.accept(instance, STOP_INSTANCE, TaskName.STOP)
+    intake.set_status(instance, InstanceStatus.MODIFYING)
+    intake.set_wanted(instance, Wanted.STOPPED)
+    return task_id
+
+
+def stop_server(context: Context) -> None:
+    stop_servers(context.resources, context.instance_id)
+
+
+def start_server(context: Context) -> None:
+    start_servers(context.resources, context.instance_id)
+
+
+def completed(context: Context, connection: Writer) -> Output:
+    set_status(connection, context.instance_id, InstanceStatus.SHUTDOWN)
+    connection.execute(_sql.set_stopped, [context.instance_id])
+    return {}
+
+
+def failed(context: Context, connection: Writer) -> None:
+    set_wanted(connection, context.instance_id, Wanted.SERVING)
+    settle_by_looking(context, connection)
+
+
+STOP_INSTANCE: Operation[Resources, NoParameters] = Operation(
+    key="stop_instance",
+    parameters=NoParameters,
+    steps=(Step("stop server", stop_server, undo=start_server, expected=0.05),),
+    on_completed=completed,
+    on_failed=failed,
+)

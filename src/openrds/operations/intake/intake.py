@@ -1,0 +1,106 @@
+"""Where calls that change something come in: find the instance, check that the call may run, accept its task."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.engine import EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceStatus, Wanted, is_instance_id
+from openrds.domain.settings import Settings
+from openrds.domain.statuses import Action, check_allowed
+from openrds.domain.task import TaskName
+from openrds.operations.intake.quotas import check_tasks
+from openrds.operations.intake.sight import Sight
+from openrds.operations.steps.status import set_status, set_wanted
+from openrds.store.database import Row, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.accept import Work, accept, check_free
+from openrds.tasks.operation import Operation, Output
+from openrds.tasks.queue import Queue
+
+_sql = Queries("instances")
+
+
+class NoParameters(msgspec.Struct, frozen=True):
+    """For an operation that is told all by the instance it runs on."""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """A mutating call while it is being accepted: its transaction and its project.
+
+    `by_caller`: what a project may have running bounds it. What openrds does by itself is not bounded.
+    """
+
+    connection: Writer
+    queue: Queue
+    settings: Settings
+    project_id: str
+    by_caller: bool = False
+    sight: Sight | None = None
+
+    def instance(self, instance_id: str) -> Row:
+        """The instance, locked until the call is accepted.
+
+        Raises:
+            Refusal: INSTANCE_ID_FORMAT or INSTANCE_NOT_FOUND.
+        """
+        if not is_instance_id(instance_id):
+            raise Refusal(
+                ErrorCode.INSTANCE_ID_FORMAT, "An instance id is 32 hexadecimal digits, `in` and 2 digits."
+            )
+        found = self.connection.execute(
+            _sql.get_instance, {"id": instance_id, "project_id": self.project_id}
+        ).fetchone()
+        if found is None:
+            raise Refusal(ErrorCode.INSTANCE_NOT_FOUND, f"There is no instance {instance_id}.")
+        return found
+
+    def check(self, instance: Row, action: Action) -> None:
+        """Refuse an action while a task holds the instance, or when its status does not allow it.
+
+        Raises:
+            Refusal: INSTANCE_BUSY, FROZEN or STATUS_FORBIDS.
+        """
+        check_free(self.connection, instance["id"])
+        check_allowed(action, InstanceStatus(instance["status"]))
+
+    def accept(
+        self,
+        instance: Row,
+        operation: Operation[Any, Any],
+        name: TaskName,
+        parameters: msgspec.Struct | None = None,
+        entities: Output | None = None,
+        also_held: Sequence[str] = (),
+    ) -> UUID:
+        """Accept a task on an instance, which holds others too. The new status is the caller's to set.
+
+        Raises:
+            Refusal: INSTANCE_BUSY; QUOTA, when the project has as many tasks as it may have.
+        """
+        if self.by_caller:
+            check_tasks(self.connection, self.project_id, self.settings)
+        (node, *_) = self.connection.execute(_sql.nodes_of_instance, [instance["id"]]).fetchall()
+        work = Work(
+            operation=operation,
+            name=name.on(EngineName(instance["engine"])),
+            project_id=instance["project_id"],
+            instance_id=instance["id"],
+            instance_name=instance["name"],
+            host=node["host"],
+            parameters=parameters or NoParameters(),
+            entities=entities or {},
+            also_held=also_held,
+        )
+        return accept(self.connection, self.queue, work)
+
+    def set_status(self, instance: Row, status: InstanceStatus, *, deleting: bool = False) -> None:
+        set_status(self.connection, instance["id"], status, deleting=deleting)
+
+    def set_wanted(self, instance: Row, wanted: Wanted) -> None:
+        set_wanted(self.connection, instance["id"], wanted)

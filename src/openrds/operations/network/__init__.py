@@ -1,0 +1,1 @@
+"""Under which addresses and ports an instance is reached."""

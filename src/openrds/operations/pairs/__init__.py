@@ -1,0 +1,1 @@
+"""Standbys and read replicas: they are made and brought back, and change roles."""

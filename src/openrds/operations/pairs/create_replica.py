@@ -1,0 +1,149 @@
+"""Create a read replica: an instance of its own that follows another. Source: operations.md 3.2."""
+
+from uuid import UUID
+
+from openrds.domain import rules
+from openrds.domain.deadline import LONG
+from openrds.domain.engine import RULES, EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceType, new_instance_id
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.engines.protocol import Server
+from openrds.operations.intake.create_request import CreateInstance
+from openrds.operations.intake.instance_plan import (
+    NewInstance,
+    check_flavor,
+    check_holds,
+    check_offered,
+    check_region,
+    check_room,
+    check_zone,
+    tags_of,
+    write_instance,
+)
+from openrds.operations.intake.intake import Intake, NoParameters
+from openrds.operations.steps import creating
+from openrds.operations.steps.replication import forget_follower
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.serving import with_upstream
+from openrds.store.database import Row
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Step, StepContext
+
+_sql = Queries("instances")
+
+#: Of one primary.
+MOST_REPLICAS = 5
+
+#: What a replica has of its primary, whatever the request says.
+_OF_PRIMARY = (
+    "engine",
+    "version",
+    "complete_version",
+    "port",
+    "volume_size",
+    "vpc_id",
+    "subnet_id",
+    "security_group_id",
+    "time_zone",
+    "backup_start_time",
+)
+
+Context = StepContext[Resources, NoParameters]
+
+
+def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID | None]:
+    """The replica to be and its task; no task for a dry run. What is the primary's is ignored in the request."""
+    primary = _primary(intake, request)
+    planned = _plan(intake, request, primary)
+    if request.dry_run:
+        return planned, None
+    instance = write_instance(intake, planned)
+    entities = {"instance": creating.aim_of(instance)}
+    return planned, intake.accept(instance, CREATE_REPLICA, TaskName.CREATE_REPLICA, entities=entities)
+
+
+def _primary(intake: Intake, request: CreateInstance) -> Row:
+    """
+    Raises:
+        Refusal: there is no such instance, or it cannot have another replica now.
+    """
+    assert request.replica_of_id
+    primary = intake.instance(request.replica_of_id)
+    if primary["type"] == InstanceType.REPLICA:
+        raise Refusal(ErrorCode.REPLICA_SOURCE, "A read replica cannot have read replicas; name its primary.")
+    intake.check(primary, Action.CREATE_REPLICA)
+    replicas = intake.connection.execute(_sql.replicas_of_instance, [primary["id"]]).fetchall()
+    if len(replicas) >= MOST_REPLICAS:
+        raise Refusal(
+            ErrorCode.TOO_MANY_REPLICAS,
+            f"The instance has {len(replicas)} read replicas, and may have no more.",
+        )
+    return primary
+
+
+def _plan(intake: Intake, request: CreateInstance, primary: Row) -> NewInstance:
+    check_offered(request)
+    engine = EngineName(primary["engine"])
+    rules.check_name(request.name, engine)
+    check_region(intake, request)
+    check_zone(intake, "availability_zone", request.availability_zone)
+    flavor = check_flavor(engine, request.flavor_ref, InstanceType.REPLICA)
+    rules.check_volume(request.volume.type, primary["volume_size"])
+    (node, *_) = intake.connection.execute(_sql.nodes_of_instance, [primary["id"]]).fetchall()
+    check_holds(intake, node["host"], flavor)
+    check_room(intake, node["host"], places=1)
+    columns = {
+        **{column: primary[column] for column in _OF_PRIMARY},
+        "id": new_instance_id(engine),
+        "project_id": intake.project_id,
+        "name": request.name,
+        "type": InstanceType.REPLICA.value,
+        "flavor_ref": request.flavor_ref,
+        "volume_type": request.volume.type,
+        "availability_zone": request.availability_zone,
+        "replication_mode": None,
+        "switch_strategy": "",
+        "configuration_id": "",
+        "enterprise_project_id": request.enterprise_project_id or primary["enterprise_project_id"],
+        "disk_encryption_id": "",
+        "backup_keep_days": 0,
+        "tags": tags_of(request),
+        "replica_of": primary["id"],
+    }
+    return NewInstance(engine, RULES[engine].administrator, node["host"], columns)
+
+
+@with_upstream
+def copy_primary(context: Context) -> None:
+    _server(context).replication.copy_upstream()
+
+
+def forget_copy(context: Context) -> None:
+    primary_id = creating.instance_of(context)["replica_of"]
+    forget_follower(context.resources, primary_id, _server(context).node.node_id)
+
+
+@with_upstream
+def follow_primary(context: Context) -> None:
+    _server(context).replication.follow()
+
+
+def _server(context: Context) -> Server:
+    return context.resources.primary_server(context.instance_id)
+
+
+CREATE_REPLICA: Operation[Resources, NoParameters] = Operation(
+    key="create_replica",
+    parameters=NoParameters,
+    steps=(
+        creating.ALLOCATE_ADDRESS,
+        creating.CREATE_VOLUME,
+        Step("copy primary", copy_primary, undo=forget_copy, expected=0.6, deadline=LONG),
+        Step("follow primary", follow_primary, undo=creating.stop_servers, expected=0.2),
+        Step("check endpoint", creating.check_endpoint, expected=0.02),
+    ),
+    on_completed=creating.completed,
+    on_failed=creating.failed,
+)

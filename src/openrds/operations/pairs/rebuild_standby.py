@@ -1,0 +1,78 @@
+"""Bring back a standby, or a read replica, that died or has lost touch: the monitor's work, never a caller's."""
+
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.deadline import LONG
+from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole
+from openrds.domain.task import TaskName
+from openrds.operations.intake.intake import Intake
+from openrds.operations.steps.replication import (
+    build_standby,
+    end_confirmation,
+    give_own_address,
+    restore_confirmation,
+)
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.serving import with_standby, with_upstream
+from openrds.operations.steps.status import set_status, settle_by_looking
+from openrds.store.database import Row, Writer
+from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    """`standby_id` is the node's, also of a read replica."""
+
+    standby_id: str
+
+
+Context = StepContext[Resources, Parameters]
+
+
+def begin(intake: Intake, instance: Row, standby_id: str) -> UUID:
+    """An instance serves without its standby, so its status stays; a read replica does not serve meanwhile."""
+    task_id = intake.accept(instance, REBUILD_STANDBY, TaskName.REBUILD_STANDBY, Parameters(standby_id))
+    if instance["type"] == InstanceType.REPLICA:
+        intake.set_status(instance, InstanceStatus.MODIFYING)
+    return task_id
+
+
+def release_writes(context: Context) -> None:
+    """Clients need not wait for a standby that is not there; it must not be promoted from now on."""
+    end_confirmation(context.resources, context.instance_id)
+
+
+@with_upstream
+def bring_back(context: Context) -> None:
+    resources, standby_id = context.resources, context.parameters.standby_id
+    instance = resources.instance(context.instance_id)
+    node = resources.node(context.instance_id, standby_id)
+    if node["role"] == NodeRole.SLAVE:
+        give_own_address(resources, instance, node)
+    build_standby(resources, context.instance_id, resources.node_server(context.instance_id, standby_id))
+
+
+@with_standby
+def confirm_writes(context: Context) -> None:
+    restore_confirmation(context.resources, context.instance_id)
+
+
+def completed(context: Context, connection: Writer) -> Output:
+    if context.resources.instance(context.instance_id)["type"] == InstanceType.REPLICA:
+        set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
+    return {}
+
+
+REBUILD_STANDBY: Operation[Resources, Parameters] = Operation(
+    key="rebuild_standby",
+    parameters=Parameters,
+    steps=(
+        Step("release writes", release_writes, expected=0.02),
+        Step("bring back standby", bring_back, expected=0.5, deadline=LONG),
+        # Commits shall not wait for a standby that does not come to confirm them.
+        Step("confirm writes", confirm_writes, undo=release_writes, expected=0.05),
+    ),
+    on_completed=completed,
+    on_failed=settle_by_looking,
+)

@@ -1,0 +1,139 @@
+"""Give a single instance a standby, without a restart and under the same endpoint."""
+
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.deadline import LONG
+from openrds.domain.engine import RULES, EngineName
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.flavor import counterpart
+from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole, SwitchStrategy
+from openrds.domain.lengths import Text
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.operations.intake.instance_plan import check_forwarding, check_room, check_zone, write_node
+from openrds.operations.intake.intake import Intake
+from openrds.operations.steps.addresses import release_node_address
+from openrds.operations.steps.creating import aim_of, resource_ids
+from openrds.operations.steps.replication import build_standby, forget_follower, give_own_address
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.serving import with_primary
+from openrds.operations.steps.status import set_status, settle_by_looking
+from openrds.store.database import Row, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+_sql = Queries("instances")
+
+
+class SingleToHa(msgspec.Struct):
+    """`password` and what else only SQL Server needs is ignored."""
+
+    az_code_new_node: Text
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    standby_id: str
+
+
+Context = StepContext[Resources, Parameters]
+
+
+def submit(intake: Intake, instance_id: str, request: SingleToHa) -> UUID:
+    instance = intake.instance(instance_id)
+    if instance["type"] != InstanceType.SINGLE:
+        raise Refusal(
+            ErrorCode.INSTANCE_TYPE,
+            f"The instance is of type {instance['type']}; only a single one is changed.",
+        )
+    intake.check(instance, Action.SINGLE_TO_HA)
+    check_zone(intake, "az_code_new_node", request.az_code_new_node)
+    (primary,) = intake.connection.execute(_sql.nodes_of_instance, [instance_id]).fetchall()
+    check_forwarding(intake, primary["host"])
+    # For the standby, and for the primary once it is no longer the one that listens on the endpoint.
+    check_room(intake, primary["host"], places=2, instances=0)
+    standby_id = write_node(intake, instance, 1, NodeRole.SLAVE, primary["host"], request.az_code_new_node)
+    becoming = instance | {"type": InstanceType.HA.value}
+    task_id = intake.accept(
+        instance,
+        SINGLE_TO_HA,
+        TaskName.SINGLE_TO_HA,
+        Parameters(standby_id),
+        entities={"instance": aim_of(becoming)},
+    )
+    intake.set_status(instance, InstanceStatus.MODIFYING_INSTANCE_TYPE)
+    return task_id
+
+
+def allocate_address(context: Context) -> None:
+    resources, instance = context.resources, context.resources.instance(context.instance_id)
+    give_own_address(resources, instance, _standby(context))
+
+
+def release_address(context: Context) -> None:
+    release_node_address(context.resources, context.parameters.standby_id)
+
+
+@with_primary
+def build(context: Context) -> None:
+    resources, instance_id = context.resources, context.instance_id
+    # An instance from before this version does not let standbys in yet.
+    resources.primary_server(instance_id).reload()
+    standby = resources.node_server(instance_id, context.parameters.standby_id)
+    build_standby(resources, instance_id, standby)
+
+
+def remove_standby(context: Context) -> None:
+    resources, standby_id = context.resources, context.parameters.standby_id
+    resources.stop(resources.instance(context.instance_id), _standby(context))
+    resources.remove_folders(standby_id)
+    forget_follower(resources, context.instance_id, standby_id)
+
+
+def completed(context: Context, connection: Writer) -> Output:
+    instance = context.resources.instance(context.instance_id)
+    engine = EngineName(instance["engine"])
+    flavor = counterpart(engine, instance["flavor_ref"], InstanceType.HA)
+    assert flavor is not None, "every flavor has a counterpart for HA"
+    zones = [node["availability_zone"] for node in context.resources.nodes(context.instance_id)]
+    connection.execute(
+        _sql.set_ha,
+        {
+            "instance_id": context.instance_id,
+            "flavor_ref": flavor.spec_code,
+            "mode": RULES[engine].default_replication_mode,
+            "strategy": SwitchStrategy.RELIABILITY,
+            "availability_zone": ",".join(zones),
+        },
+    )
+    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
+    endpoint = f"{instance['address']}:{instance['port']}"
+    becoming = instance | {"type": InstanceType.HA.value}
+    return {
+        "instance": {"endpoint": endpoint, **aim_of(becoming)},
+        "resource_ids": resource_ids(context.instance_id),
+    }
+
+
+def failed(context: Context, connection: Writer) -> None:
+    settle_by_looking(context, connection)
+    connection.execute(_sql.delete_node, [context.parameters.standby_id])
+
+
+def _standby(context: Context) -> Row:
+    nodes = context.resources.nodes(context.instance_id)
+    (standby,) = (node for node in nodes if node["id"] == context.parameters.standby_id)
+    return standby
+
+
+SINGLE_TO_HA: Operation[Resources, Parameters] = Operation(
+    key="single_to_ha",
+    parameters=Parameters,
+    steps=(
+        Step("allocate address", allocate_address, undo=release_address, expected=0.01),
+        Step("build standby", build, undo=remove_standby, expected=1.0, deadline=LONG),
+    ),
+    on_completed=completed,
+    on_failed=failed,
+)

@@ -1,0 +1,132 @@
+"""Change the roles of primary and standby: asked for by a caller, or by the monitor when the primary died."""
+
+import logging
+from uuid import UUID
+
+import msgspec
+
+from openrds.domain.deadline import LONG
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
+from openrds.engines.protocol import EngineError, Server
+from openrds.operations.intake.intake import Intake
+from openrds.operations.steps.replication import restore_confirmation
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.status import become_active, settle_by_looking
+from openrds.operations.steps.takeover import Takeover
+from openrds.store.database import Row
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Step, StepContext
+
+logger = logging.getLogger(__name__)
+
+_sql = Queries("instances")
+
+#: Seconds that clients wait at most for a standby to catch up that takes over in any case.
+_CATCH_UP_SECONDS_FORCED = 2.0
+
+
+class Failover(msgspec.Struct):
+    """`force`: go ahead where the standby lacks something, which is lost then."""
+
+    force: bool = False
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    """`rescue`: before the standby takes over from a dead primary it gets what that had written."""
+
+    old_node_id: str
+    new_node_id: str
+    force: bool
+    rescue: bool = False
+
+
+Context = StepContext[Resources, Parameters]
+
+
+def submit(intake: Intake, instance_id: str, request: Failover) -> tuple[Row, UUID]:
+    """The standby that will be the primary, and the task."""
+    instance = intake.instance(instance_id)
+    require_standby(instance)
+    intake.check(instance, Action.SWITCHOVER)
+    old, new, *_ = intake.connection.execute(_sql.nodes_of_instance, [instance_id]).fetchall()
+    return new, begin(intake, instance, Parameters(old["id"], new["id"], request.force))
+
+
+def begin(intake: Intake, instance: Row, parameters: Parameters) -> UUID:
+    entities = {"switch_strategy": instance["switch_strategy"]}
+    task_id = intake.accept(instance, SWITCHOVER, TaskName.SWITCHOVER, parameters, entities)
+    intake.set_status(instance, InstanceStatus.SWITCHOVER)
+    return task_id
+
+
+def require_standby(instance: Row) -> None:
+    """
+    Raises:
+        Refusal: INSTANCE_TYPE, for an instance that has no standby.
+    """
+    if instance["type"] != InstanceType.HA:
+        raise Refusal(
+            ErrorCode.INSTANCE_TYPE, f"The instance is of type {instance['type']}; it has no standby."
+        )
+
+
+def change_roles(context: Context) -> None:
+    takeover = _takeover(context)
+    if context.parameters.force:
+        takeover.change_roles(lambda: _take_over(context, takeover.old, takeover.new))
+    else:
+        takeover.change_roles(lambda: takeover.hand_over("; `force` makes it the primary all the same"))
+
+
+def change_roles_back(context: Context) -> None:
+    _takeover(context).change_roles_back()
+
+
+def _take_over(context: Context, old: Server, new: Server) -> None:
+    """The old primary, dead or alive, is ended with all that belongs to it before there is another one."""
+    new.start()
+    if context.parameters.rescue:
+        _rescue(context.resources.out_of_reach(old), new)
+    try:
+        position = old.replication.retire()
+        new.replication.await_position(position, _CATCH_UP_SECONDS_FORCED)
+    except EngineError:
+        if old.is_running():
+            raise
+
+
+def _rescue(old: Server, new: Server) -> None:
+    """Recover a dead primary where no client reaches it, so that the standby hears of the last it has written."""
+    try:
+        old.configure()
+        old.start()
+        new.replication.follow()
+    except EngineError:
+        logger.warning("what %s wrote last may be lost", old.node.node_id, exc_info=True)
+
+
+def rejoin_old(context: Context) -> None:
+    takeover = _takeover(context)
+    takeover.prepare_rejoin()
+    takeover.rejoin()
+    restore_confirmation(context.resources, context.instance_id)
+
+
+def _takeover(context: Context) -> Takeover:
+    parameters = context.parameters
+    return Takeover(context.resources, context.instance_id, parameters.old_node_id, parameters.new_node_id)
+
+
+SWITCHOVER: Operation[Resources, Parameters] = Operation(
+    key="switchover",
+    parameters=Parameters,
+    steps=(
+        Step("change roles", change_roles, undo=change_roles_back, expected=0.15),
+        Step("rejoin old primary", rejoin_old, expected=0.3, deadline=LONG),
+    ),
+    on_completed=become_active,
+    on_failed=settle_by_looking,
+)

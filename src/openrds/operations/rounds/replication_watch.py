@@ -1,0 +1,38 @@
+"""How far the followers of this host are behind: looked at now and then, so that it can be told without asking them."""
+
+import logging
+
+import msgspec
+from psycopg.types.json import Jsonb
+
+from openrds.engines.protocol import EngineError
+from openrds.operations.steps.resources import Resources
+from openrds.store.queries import Queries
+from openrds.tasks.operation import StepFailed
+
+logger = logging.getLogger(__name__)
+
+_sql = Queries("instances")
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """A follower as it was last seen. `lag_bytes` is what it has received and not applied."""
+
+    streaming: bool
+    lag_bytes: int = 0
+    lag_seconds: float = 0.0
+    problem: str = ""
+
+
+def watch_replication(resources: Resources) -> bool:
+    """Note what each follower of this host says of itself, and say whether there are any."""
+    followers = resources.store.rows(_sql.followers_to_watch, [resources.settings.host])
+    for row in followers:
+        try:
+            state = resources.node_server(row["id"], row["node_id"]).replication.state()
+            seen = Seen(state.streaming, state.lag_bytes, state.lag_seconds)
+        except (EngineError, StepFailed) as error:
+            seen = Seen(streaming=False, problem=str(error))
+        note = {"node_id": row["node_id"], "replication": Jsonb(msgspec.to_builtins(seen))}
+        resources.store.rows(_sql.note_replication, note)
+    return bool(followers)

@@ -1,0 +1,61 @@
+"""Which nodes this host has, kept in mind so that the store need not be asked each time."""
+
+import threading
+from collections.abc import Collection, Sequence
+from itertools import chain, groupby
+
+from openrds.operations.steps.resources import Resources
+from openrds.store.database import Row
+from openrds.store.queries import Queries
+
+_sql = Queries("instances")
+
+
+class Roster:
+    """The instances of this host, as the store last said: rows of `nodes_of_host`.
+
+    Whoever acts on one asks the store again. Used from several threads.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._lock = threading.Lock()
+        self._known: dict[str, Sequence[Row]] | None = None
+
+    def nodes(self) -> list[Row]:
+        """All of them."""
+        return list(chain.from_iterable(self._all().values()))
+
+    def instances(self) -> list[Sequence[Row]]:
+        """The nodes of each instance that is to serve and is not held by a task, the primary first."""
+        return _free(self._all())
+
+    def refresh(self, instance_ids: Collection[str] | None = None) -> list[Sequence[Row]]:
+        """Ask the store about some instances, or all; which of them `instances` now has."""
+        with self._lock:
+            ids = None if instance_ids is None or self._known is None else list(instance_ids)
+            rows = _read(self._resources, ids)
+            found: dict[str, Sequence[Row]] = {
+                id_: list(nodes) for id_, nodes in groupby(rows, lambda row: row["id"])
+            }
+            kept = self._known if ids is not None and self._known is not None else {}
+            self._known = {id_: nodes for id_, nodes in kept.items() if id_ not in (ids or ())} | found
+            return _free(found)
+
+    def _all(self) -> dict[str, Sequence[Row]]:
+        if self._known is None:
+            self.refresh()
+        return self._known or {}
+
+
+def free_nodes(resources: Resources) -> list[Row]:
+    """The same, asked for now."""
+    return [row for row in _read(resources, None) if row["free"]]
+
+
+def _read(resources: Resources, instance_ids: list[str] | None) -> list[Row]:
+    return resources.store.rows(_sql.nodes_of_host, {"host": resources.settings.host, "ids": instance_ids})
+
+
+def _free(instances: dict[str, Sequence[Row]]) -> list[Sequence[Row]]:
+    return [nodes for nodes in instances.values() if nodes[0]["free"]]

@@ -1,0 +1,141 @@
+"""The host agent's eye on its volumes: an instance with a full one is read-only and STORAGE FULL until there is room.
+
+How full a volume is stands in the store, for callers to read.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from openrds.domain.capacity import GB, is_full
+from openrds.domain.instance import InstanceStatus
+from openrds.engines.protocol import EngineError
+from openrds.hosts.errors import HostError
+from openrds.hosts.processes import written_by
+from openrds.hosts.volumes import Usage
+from openrds.operations.rounds.roster import Roster
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.servers import hold_writes
+from openrds.operations.steps.status import set_status
+from openrds.store.database import Row
+from openrds.store.queries import Queries
+from openrds.tasks.operation import StepFailed
+
+logger = logging.getLogger(__name__)
+
+_sql = Queries("instances")
+
+#: A volume is looked at again before a server that writes this many bytes a second could fill what is free, in each
+#: round while it is full, ...
+_FASTEST_WRITER = 2 * GB
+#: ... at least this often, in seconds, ...
+_LONGEST_PAUSE = 30.0
+#: ... and not before so many times what the look took: a folder of very many files takes long.
+_PAUSE_PER_LOOK = 50
+#: A folder is not measured again before its server has written something, but after so long, in seconds: others may
+#: have put something there, who have no business to.
+_LONGEST_TRUST = 1800.0
+#: What has changed by less than this is not written down.
+_NOTED_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A volume as it was measured: when, in what time, and what its server had `written` before (`written_by`).
+
+    `written` is None where that is not known, or of no use. `noted` is what the store says that it holds.
+    """
+
+    at: float
+    took: float
+    written: int | None
+    size: int
+    usage: Usage
+    noted: int
+
+    def still_holds(self, size: int, written: int | None, now: float) -> bool:
+        """Whether to measure again would bring nothing new."""
+        is_known = written is not None and now < self.at + _LONGEST_TRUST
+        return is_known and (written, size) == (self.written, self.size)
+
+
+class VolumeWatch:
+    """Looks after the volumes of one host, round after round; in a round only after those whose time has come."""
+
+    def __init__(
+        self, resources: Resources, roster: Roster, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._resources = resources
+        self._roster = roster
+        self._clock = clock
+        self._looks: dict[str, _Look] = {}
+        self._due: dict[str, float] = {}
+
+    def look_after_volumes(self) -> float:
+        """In how many seconds the next one is due; infinity where there is none."""
+        instances = self._roster.instances()
+        nodes = {node["node_id"] for nodes in instances for node in nodes}
+        self._looks = {node: look for node, look in self._looks.items() if node in nodes}
+        self._due = {node: self._due.get(node, 0.0) for node in nodes}
+        for one in instances:
+            self._look_after(one)
+        return max(0.0, min(self._due.values(), default=math.inf) - self._clock())
+
+    def _look_after(self, nodes: Sequence[Row]) -> None:
+        """All nodes of an instance at once, as it is full if one of them is."""
+        if all(self._due[node["node_id"]] > self._clock() for node in nodes):
+            return
+        instance = nodes[0]
+        try:
+            full = [self._is_full(node) for node in nodes]
+            if any(full) != instance["storage_full"]:
+                settle_fullness(self._resources, instance["id"], full=any(full))
+        except (HostError, EngineError, StepFailed, OSError):
+            logger.warning(
+                "the volume of instance %s could not be looked after", instance["id"], exc_info=True
+            )
+
+    def _is_full(self, node: Row) -> bool:
+        now, look = self._clock(), self._look(node)
+        soon = 0 if node["storage_full"] else max(look.usage.free, 0) / _FASTEST_WRITER
+        self._looks[node["node_id"]] = look
+        self._due[node["node_id"]] = max(
+            now + min(soon, _LONGEST_PAUSE), look.at + _PAUSE_PER_LOOK * look.took
+        )
+        return is_full(node["volume_size"], look.usage.free, was_full=node["storage_full"])
+
+    def _look(self, node: Row) -> _Look:
+        """A new one, unless nothing was written since the last; a full volume may be emptied without writing."""
+        id_, size, volumes = node["node_id"], node["volume_size"], self._resources.volumes
+        written = written_by(self._resources.record(id_)) if volumes.is_walked(id_) else None
+        begun, last = self._clock(), self._looks.get(id_)
+        if last is not None and not node["storage_full"] and last.still_holds(size, written, begun):
+            return last
+        usage = volumes.usage(id_, size)
+        took = self._clock() - begun
+        noted = self._note(id_, last.noted if last else node["used_bytes"], usage.used)
+        return _Look(begun, took, written, size, usage, noted)
+
+    def _note(self, node_id: str, noted: int | None, used: int) -> int:
+        """What the store says from now on that a volume holds."""
+        if noted is not None and abs(used - noted) < _NOTED_BYTES:
+            return noted
+        self._resources.store.rows(_sql.set_used_bytes, {"id": node_id, "used": used})
+        return used
+
+
+def settle_fullness(resources: Resources, instance_id: str, *, full: bool) -> None:
+    """Make an instance at rest read-only, or let it be written again, and say so.
+
+    The servers come first: should we die in between, the next round does it all again. No operation begins meanwhile.
+    """
+    with resources.store.transaction() as connection:
+        instance = connection.execute(_sql.instance_at_rest, [instance_id]).fetchone()
+        if instance is None or instance["storage_full"] == full:
+            return
+        logger.warning("the volume of instance %s is %s", instance_id, "full" if full else "no longer full")
+        hold_writes(resources, instance, full=full)
+        connection.execute(_sql.set_storage_full, {"id": instance_id, "full": full})
+        set_status(connection, instance_id, InstanceStatus.ACTIVE)

@@ -1,0 +1,1 @@
+"""What several operations do the same way, and what they act with."""

@@ -1,0 +1,132 @@
+"""What the restores have in common: bring the source's log into its archive, and make data of a backup and log.
+
+Data is made apart from what serves, by a server of its own that nobody but us can reach, and is given its place when
+it is whole and on disk.
+"""
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+from openrds.engines.protocol import NodeSpec, RestorePoint, Server
+from openrds.hosts.folders import clear, make_durable, make_root
+from openrds.hosts.user import ServerUser
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.serving import await_serving
+from openrds.operations.steps.source import Source
+from openrds.store.database import Row
+from openrds.store.queries import Queries
+from openrds.tasks.operation import StepFailed
+
+_instances = Queries("instances")
+_backups = Queries("backups")
+
+#: Folders of a node while data is made for it, and when it is whole.
+_RESTORING = "restoring"
+_RESTORED = "restored"
+#: A server that only replays log and is read once needs no more, whatever the flavor.
+_SCRATCH_MB = 2048
+
+
+def archive_source_log(resources: Resources, source: Source) -> None:
+    """Let the archive reach the moment: what the source has committed by now is put there.
+
+    A source that does not run has committed nothing since; what it did not archive is read where it lies. One that is
+    being brought back is waited for.
+    """
+    server = _source_server(resources, source)
+    if server is not None and await_serving(resources, source.source_id):
+        resources.engine(source.source_id).backups.archive_log(server.node)
+
+
+def restore_apart(resources: Resources, source: Source, node: NodeSpec, name: str) -> Path:
+    """Make data for a node beside what it has; the data directory, whole and at rest."""
+    restored = node.folder / _RESTORED
+    if not restored.exists():
+        scratch = _scratch(resources, node, node.folder / _RESTORING, name)
+        server = restore_and_run(resources, source, scratch)
+        server.stop()
+        node.user.take_over(scratch.data_dir, server.node.user.uid)
+        make_durable(scratch.data_dir)
+        clear(scratch.socket_dir)
+        scratch.folder.rename(restored)
+    return restored_data(node)
+
+
+def restored_data(node: NodeSpec) -> Path:
+    """Where `restore_apart` puts it."""
+    return node.folder / _RESTORED / node.data_dir.name
+
+
+def remove_apart(resources: Resources, server: Server, name: str) -> None:
+    """Remove what `restore_apart` left, also where it was cut off."""
+    node = server.node
+    scratch = _scratch(resources, node, node.folder / _RESTORING, name)
+    resources.engines[node.installation.engine].backups.drop(scratch)
+    clear(node.folder / _RESTORED)
+
+
+def restore_and_run(resources: Resources, source: Source, scratch: NodeSpec) -> Server:
+    """A server of its own on restored data; it is the caller's to stop.
+
+    It runs as the user whose the backup and the log are, which no other can read.
+    """
+    engine, point = resources.engines[scratch.installation.engine], _restore_point(resources, source)
+    owner = resources.backups.owner(point.backup.parent.name, point.backup.name)
+    return engine.backups.restore(replace(scratch, user=owner), point)
+
+
+def scratch_node(resources: Resources, node: NodeSpec, name: str) -> NodeSpec:
+    """A node beside all instances, for as long as a restore takes."""
+    return _scratch(resources, node, resources.settings.scratch_dir / name, name)
+
+
+def make_scratch_root(resources: Resources) -> None:
+    """Others may pass through to what is theirs, but not list it."""
+    make_root(resources.settings.scratch_dir)
+
+
+def remove_scratch(resources: Resources, scratch: NodeSpec) -> None:
+    resources.engines[scratch.installation.engine].backups.drop(scratch)
+    with contextlib.suppress(OSError):  # others are at work there, or it is gone
+        resources.settings.scratch_dir.rmdir()
+
+
+def _scratch(resources: Resources, node: NodeSpec, folder: Path, name: str) -> NodeSpec:
+    """It is whose data it has; before there is any, that is not known."""
+    data = folder / node.data_dir.name
+    return replace(
+        node,
+        node_id=name,
+        user=ServerUser.owning(data) if data.exists() else node.user,
+        folder=folder,
+        socket_dir=resources.socket_root / name,
+        archive=folder / "archive",
+        address="",
+        upstream=None,
+        confirmed_by=(),
+        memory_mb=min(node.memory_mb, _SCRATCH_MB),
+    )
+
+
+def _restore_point(resources: Resources, source: Source) -> RestorePoint:
+    found = resources.store.rows(_backups.backup_by_id, [source.backup_id])
+    if not found:
+        raise StepFailed(f"backup {source.backup_id} was removed meanwhile")
+    folder = resources.backups.backup(found[0]["instance_id"], source.backup_id)
+    server = _source_server(resources, source)
+    stopped = server is not None and not server.is_running()
+    return RestorePoint(
+        backup=folder,
+        archive=resources.backups.archive(source.source_id),
+        moment=source.moment,
+        remains=server.node.data_dir if server is not None and stopped else None,
+    )
+
+
+def _source_server(resources: Resources, source: Source) -> Server | None:
+    """The server that has the source's latest data; none when the instance is gone."""
+    found: list[Row] = resources.store.rows(_instances.instance_by_id, [source.source_id])
+    if not found or source.moment is None:
+        return None
+    return resources.server(found[0], resources.primary(source.source_id))

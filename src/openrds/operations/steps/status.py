@@ -1,0 +1,47 @@
+"""What an instance is, written down: its status, and what is wanted of it."""
+
+from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.operations.steps.resources import Resources
+from openrds.store.database import Row, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Output, P, StepContext, StepFailed
+
+_sql = Queries("instances")
+
+
+def set_status(
+    connection: Writer, instance_id: str, status: InstanceStatus, *, deleting: bool = False
+) -> None:
+    connection.execute(_sql.set_status, {"id": instance_id, "status": status, "deleting": deleting})
+
+
+def set_wanted(connection: Writer, instance_id: str, wanted: Wanted) -> None:
+    connection.execute(_sql.set_wanted, {"id": instance_id, "wanted": wanted})
+
+
+def become_active(context: StepContext[Resources, P], connection: Writer) -> Output:
+    """After a success of which there is nothing more to say."""
+    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
+    return {}
+
+
+def settle_by_looking(context: StepContext[Resources, P], connection: Writer) -> None:
+    """After a failure: the instance is ACTIVE if it serves, and else FAILED: down for now.
+
+    What is missing is the monitor's to bring back.
+    """
+    settle(context.resources, connection, context.instance_id)
+
+
+def settle(resources: Resources, connection: Writer, instance_id: str) -> None:
+    """The same of any instance."""
+    instance, node = resources.instance(instance_id), resources.primary(instance_id)
+    serving = is_serving(resources, instance, node)
+    set_status(connection, instance_id, InstanceStatus.ACTIVE if serving else InstanceStatus.FAILED)
+
+
+def is_serving(resources: Resources, instance: Row, node: Row) -> bool:
+    try:
+        return resources.server(instance, node).answers()
+    except StepFailed:
+        return False

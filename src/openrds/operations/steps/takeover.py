@@ -1,0 +1,171 @@
+"""How a standby takes its primary's place, and the primary the standby's."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from openrds.engines.protocol import EngineError, Server
+from openrds.hosts.processes import wait_until
+from openrds.operations.steps.addresses import where_clients_come
+from openrds.operations.steps.replication import (
+    build_standby,
+    doubt_log,
+    give_own_address,
+    note_new_primary,
+    trust_log,
+    turn_replicas,
+)
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.serving import bring_all_back, start_primary
+from openrds.store.database import Writer
+from openrds.tasks.operation import StepFailed
+
+logger = logging.getLogger(__name__)
+
+#: A standby that lacks more than this would keep clients waiting for long.
+_MOST_LAG_BYTES = 64 * 2**20
+#: Seconds in which a standby that runs finds its primary.
+_MEETING_SECONDS = 10.0
+#: Seconds that clients wait at most for the standby to catch up, before the old primary serves again.
+_CATCH_UP_SECONDS = 10.0
+
+
+def what_hinders(standby: Server) -> str:
+    """Why a standby cannot take over without loss, and soon; empty where it can."""
+    try:
+        state = standby.replication.state()
+    except EngineError as error:
+        return f"the standby does not answer: {error}"
+    if not state.streaming:
+        return "the standby does not stream from the primary"
+    if state.lag_bytes > _MOST_LAG_BYTES:
+        return f"the standby has {state.lag_bytes} bytes still to apply"
+    return ""
+
+
+def is_promoted(server: Server) -> bool:
+    """One that died since has served nobody, and counts for nothing."""
+    return server.is_running() and server.replication.is_primary()
+
+
+def is_retired(server: Server) -> bool:
+    """Whether a server that does not run ended as it should, so that its last position is known."""
+    try:
+        server.replication.retire()
+    except EngineError:
+        return False
+    return True
+
+
+def _nothing_more(_connection: Writer) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Takeover:
+    """Two nodes of an instance that change their roles.
+
+    `note` writes what else the store shall know from then on, `prepare` has both run as they must before they change.
+    """
+
+    resources: Resources
+    instance_id: str
+    old_node_id: str
+    new_node_id: str
+    note: Callable[[Writer], None] = _nothing_more
+    prepare: Callable[[], None] | None = None
+
+    @property
+    def old(self) -> Server:
+        return self.resources.node_server(self.instance_id, self.old_node_id)
+
+    @property
+    def new(self) -> Server:
+        return self.resources.node_server(self.instance_id, self.new_node_id)
+
+    @property
+    def is_done(self) -> bool:
+        return bool(self.resources.primary(self.instance_id)["id"] == self.new_node_id)
+
+    def hand_over(self, otherwise: str = "") -> None:
+        """The old primary ends, and the standby gets the last of what it wrote.
+
+        Before anything is cut off it is seen that the standby can take over; `otherwise` says what to do if not.
+
+        Raises:
+            StepFailed: it cannot, or does not get all.
+        """
+        old, new = self.old, self.new
+        if not new.is_running() or not (old.is_running() or is_retired(old)):
+            self._bring_both_back()
+        if old.is_running():
+            # One of them may have come back just now.
+            wait_until(lambda: not what_hinders(new), _MEETING_SECONDS, every=0.1)
+            if problem := what_hinders(new):
+                raise StepFailed(problem + otherwise)
+        try:
+            position = old.replication.retire()
+            new.replication.await_position(position, _CATCH_UP_SECONDS)
+        except EngineError as error:
+            raise StepFailed(str(error)) from error
+
+    def change_roles(self, hand_over: Callable[[], None]) -> None:
+        """From the end of the old primary to the endpoint's way to the new one, clients wait: all in one step."""
+        if not self.is_done:
+            new = self.new
+            if not is_promoted(new):
+                hand_over()
+            new.replication.promote()
+            self._note_roles()
+        self._lead_clients()
+
+    def change_roles_back(self) -> None:
+        """Once the new primary is one it stays: the old one serves again only where it came not so far."""
+        if not self.is_done and is_promoted(self.new):
+            self._note_roles()
+        self.keep_serving()
+        self._lead_clients()
+
+    def keep_serving(self) -> None:
+        """Whoever is the primary now: nobody else revives one that dies while the task runs."""
+        primary = self.resources.primary_server(self.instance_id)
+        if not primary.answers():
+            primary.stop()  # it may run where no client reaches it
+            start_primary(self.resources, self.instance_id)
+
+    def _bring_both_back(self) -> None:
+        """They died before they changed roles; there is nothing to hand over before they serve again."""
+        if self.prepare is not None:
+            self.prepare()
+        else:
+            bring_all_back(self.resources, self.instance_id)
+
+    def _hand_in_log(self) -> None:
+        """Of a dead primary, before anything else is done with its data: until then no moment since can be restored."""
+        try:
+            self.old.replication.archive_remains()
+            trust_log(self.resources, self.instance_id)
+        except EngineError:
+            logger.warning("the log of %s is not archived yet", self.old_node_id, exc_info=True)
+
+    def _note_roles(self) -> None:
+        with self.resources.store.transaction() as connection:
+            note_new_primary(connection, self.old_node_id, self.new_node_id)
+            doubt_log(connection, self.instance_id)
+            self.note(connection)
+
+    def _lead_clients(self) -> None:
+        self.resources.apply_routes(*where_clients_come(self.resources, self.instance_id))
+
+    def prepare_rejoin(self) -> None:
+        """The new primary serves, and the old one is to listen on an address of its own from its next start on."""
+        self.keep_serving()
+        resources, instance_id = self.resources, self.instance_id
+        node = resources.node(instance_id, self.old_node_id)
+        give_own_address(resources, resources.instance(instance_id), node)
+
+    def rejoin(self) -> None:
+        """The old primary becomes the standby, and read replicas follow the new primary."""
+        self._hand_in_log()
+        build_standby(self.resources, self.instance_id, self.old)
+        turn_replicas(self.resources, self.instance_id)
