@@ -10,7 +10,7 @@ import msgspec
 from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.task import TaskName
-from openrds.engines.passwords import seal_password
+from openrds.engines.registry import seal_password
 from openrds.operations.intake.create_request import CreateInstance, Datastore
 from openrds.operations.intake.instance_plan import NewInstance, plan_instance, write_instance
 from openrds.operations.intake.intake import Intake
