@@ -25,12 +25,15 @@ from openrds.hosts.users import ServerUsers
 from openrds.hosts.volumes import FolderVolumes
 from support.dialects import DIALECTS, Dialect, Session
 from support.dialects.dialect import PASSWORD
-from support.engines import build, engine_class
+from support.engines import build
 from support.folders import short_folder
 
 #: The engine that is fast, which has the rules that all have in common beside PostgreSQL; another one has those that
 #: are marked with `every_engine`.
 _COMMON = (EngineName.POSTGRESQL, EngineName.MARIADB)
+
+#: All servers of the tests are of one family.
+SECRET = secrets.token_urlsafe(24)
 
 
 @cache
@@ -52,10 +55,16 @@ def instance_user() -> ServerUser:
 
 
 @cache
-def engine_of(name: EngineName) -> Engine:
+def found_engine(name: EngineName) -> Engine | None:
     data_dir = home() / name
     data_dir.mkdir(mode=0o711)
     return build(name, data_dir, users())
+
+
+def engine_of(name: EngineName) -> Engine:
+    engine = found_engine(name)
+    assert engine is not None
+    return engine
 
 
 @cache
@@ -79,6 +88,7 @@ def node_of(installation: Installation, folder: Path, **changes: Any) -> NodeSpe
         port=RULES[installation.engine].default_port,
         memory_mb=2048,
         vcpus=1,
+        secret=SECRET,
     )
     return replace(node, **changes)
 
@@ -86,9 +96,8 @@ def node_of(installation: Installation, folder: Path, **changes: Any) -> NodeSpe
 @cache
 def installations(name: EngineName) -> tuple[Installation, ...]:
     """Of PostgreSQL all that there are, of others the newest."""
-    if engine_class(name) is None:
-        return ()
-    found = engine_of(name).installations()
+    engine = found_engine(name)
+    found = engine.installations() if engine else ()
     return found if name == EngineName.POSTGRESQL else found[-1:]
 
 
@@ -182,6 +191,7 @@ class Trial:
         data_dir = self.folder / "reserve"
         data_dir.mkdir(mode=0o711)
         engine = build(self.dialect.engine, data_dir, users(), spares)
+        assert engine is not None
         engine.installations = lambda: (self.installation,)  # type: ignore[method-assign] # not of all versions
         return replace(self, engine=engine, copies=False)
 

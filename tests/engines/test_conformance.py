@@ -20,6 +20,7 @@ from support.means import needs_images
 pytestmark = pytest.mark.grouped_by("installed")
 
 
+@pytest.mark.every_engine
 def test_two_data_directories_are_no_copies_of_each_other(trial):
     trial = replace(trial, copies=False)
     first, second = trial.started(), trial.started()
@@ -27,6 +28,7 @@ def test_two_data_directories_are_no_copies_of_each_other(trial):
     assert trial.query(first, trial.dialect.identity) != trial.query(second, trial.dialect.identity)
 
 
+@pytest.mark.every_engine
 def test_initialise_again_keeps_what_is_there(trial):
     server = trial.started()
     trial.query(server, "CREATE TABLE kept (x int)")
@@ -49,6 +51,7 @@ def test_initialise_refuses_a_folder_with_something_else(trial):
     assert (node.data_dir / "diary").read_text() == "mine"
 
 
+@pytest.mark.every_engine
 def test_interrupted_initialise_leaves_nothing_that_looks_finished(trial, eventually):
     node = trial.node()
     arguments = (trial.dialect.engine, trial.folder, node)
@@ -68,12 +71,14 @@ def test_interrupted_initialise_leaves_nothing_that_looks_finished(trial, eventu
     assert server.answers()
 
 
+@pytest.mark.every_engine
 def test_data_is_checksummed(shared):
     trial, server = shared
 
     assert trial.query(server, trial.dialect.checksums)
 
 
+@pytest.mark.every_engine
 def test_start_twice_is_one_server(trial):
     server = trial.started()
     record = (server.node.folder / "process").read_text()
@@ -106,6 +111,7 @@ def test_stop_twice(trial):
     assert not server.is_running()
 
 
+@pytest.mark.every_engine
 def test_stop_cuts_clients_and_keeps_what_they_committed(trial):
     server = trial.started()
     trial.query(server, "CREATE TABLE kept AS SELECT 7 AS x")
@@ -120,6 +126,7 @@ def test_stop_cuts_clients_and_keeps_what_they_committed(trial):
     assert trial.query(server, "SELECT x FROM kept") == 7
 
 
+@pytest.mark.every_engine
 def test_is_running_and_answers_tell_the_truth(trial):
     server = trial.initialised()
     assert (server.is_running(), server.answers()) == (False, False)
@@ -132,6 +139,7 @@ def test_is_running_and_answers_tell_the_truth(trial):
     assert (server.is_running(), server.answers()) == (False, False)
 
 
+@pytest.mark.every_engine
 def test_a_stopped_process_hangs_until_it_is_killed(trial):
     server = trial.initialised()
     assert not server.hangs()
@@ -148,6 +156,7 @@ def test_a_stopped_process_hangs_until_it_is_killed(trial):
     assert server.answers()
 
 
+@pytest.mark.every_engine
 def test_committed_data_survives_a_kill(trial):
     server = trial.started()
     trial.query(server, trial.dialect.rows("kept", 1000))
@@ -170,6 +179,7 @@ def test_a_server_killed_at_work_is_cleared_away_before_the_next(trial):
     assert trial.query(server, "SELECT 1") == 1
 
 
+@pytest.mark.every_engine
 def test_administrator_can_do_its_work(shared):
     trial, server = shared
 
@@ -192,6 +202,7 @@ def test_administrator_makes_users(shared):
     assert trial.query(server, "SELECT count(*) FROM seen_by_clerks", **clerk) == 0
 
 
+@pytest.mark.every_engine
 def test_wrong_password_is_refused(shared):
     trial, server = shared
 
@@ -199,6 +210,7 @@ def test_wrong_password_is_refused(shared):
         trial.query(server, "SELECT 1", password="Wrong#Word_1")
 
 
+@pytest.mark.every_engine
 def test_openrds_own_user_is_refused_over_tcp(shared):
     trial, server = shared
 
@@ -206,6 +218,7 @@ def test_openrds_own_user_is_refused_over_tcp(shared):
         trial.query(server, "SELECT 1", user=trial.dialect.service_user)
 
 
+@pytest.mark.every_engine
 def test_set_administrator_again_changes_the_password(trial):
     server = trial.started()
 
@@ -216,6 +229,7 @@ def test_set_administrator_again_changes_the_password(trial):
         trial.query(server, "SELECT 1")
 
 
+@pytest.mark.every_engine
 def test_administrator_may_have_any_name(shared):
     trial, server = shared
 
@@ -224,6 +238,7 @@ def test_administrator_may_have_any_name(shared):
     assert trial.query(server, "SELECT 1", user="""o'b"r 1""", password="Other#Word_2") == 1
 
 
+@pytest.mark.every_engine
 def test_passwords_are_in_no_file(trial):
     server = trial.started()
     sealed = trial.engine.seal_password("Other#Word_2")
@@ -247,6 +262,7 @@ def test_memory_and_connections_follow_the_flavor(trial, memory_mb):
     assert trial.query(server, trial.dialect.connections) == trial.dialect.connections_of(memory_mb)
 
 
+@pytest.mark.every_engine
 def test_another_flavor_and_port_count_from_the_next_start(trial):
     server = trial.started()
     resized = trial.engine.server(replace(server.node, memory_mb=8192, port=server.node.port + 1))
@@ -260,10 +276,12 @@ def test_another_flavor_and_port_count_from_the_next_start(trial):
     assert not server.answers()
 
 
+@pytest.mark.every_engine
 def test_finished_log_segments_are_archived(trial, eventually):
     server = trial.started()
 
     segment = server.node.archive / trial.dialect.close_log(server.node)
+    trial.engine.backups.ship_log(server.node)
 
     eventually(segment.exists)
     assert not list(segment.parent.glob("*.tmp"))
@@ -286,6 +304,7 @@ def test_logs_that_are_older_than_the_backups_and_a_week_are_removed(trial):
     assert server.answers()
 
 
+@pytest.mark.every_engine
 def test_taken_port_is_named_and_nothing_is_left_running(trial):
     server = trial.initialised()
     node = server.node
@@ -316,6 +335,7 @@ def test_missing_data_is_an_error(trial):
     assert not server.is_running()
 
 
+@pytest.mark.every_engine
 def test_broken_data_is_an_error_that_quotes_the_log(trial):
     server = trial.initialised()
     trial.dialect.break_data(server.node)
@@ -326,6 +346,7 @@ def test_broken_data_is_an_error_that_quotes_the_log(trial):
     assert not server.is_running()
 
 
+@pytest.mark.every_engine
 def test_reserve_is_taken_at_once_and_filled_again(trial):
     trial = trial.with_reserve(1)
     trial.engine.fill_pool()
@@ -377,6 +398,7 @@ def test_a_spare_goes_onto_a_volume_that_is_another_file_system(trial):
         detach(volumes.images, volumes.folders.root)
 
 
+@pytest.mark.every_engine
 def test_read_only_keeps_clients_from_changing_anything(trial):
     server = trial.started()
     trial.query(server, "CREATE TABLE kept AS SELECT 7 AS x")
@@ -392,6 +414,7 @@ def test_read_only_keeps_clients_from_changing_anything(trial):
     trial.query(server, "CREATE TABLE more (x int)")
 
 
+@pytest.mark.every_engine
 def test_read_only_outlives_a_restart_and_may_be_set_on_a_stopped_server(trial):
     server = trial.started()
     server.set_read_only(True)
@@ -409,6 +432,7 @@ def test_read_only_outlives_a_restart_and_may_be_set_on_a_stopped_server(trial):
     trial.query(server, "CREATE TABLE more (x int)")
 
 
+@pytest.mark.every_engine
 def test_read_only_ends_a_statement_that_writes_and_spares_idle_sessions(trial):
     server = trial.started()
     trial.query(server, "CREATE TABLE unfinished (x int)")

@@ -6,7 +6,7 @@ import pytest
 
 from openrds.engines.protocol import EngineError
 
-pytestmark = pytest.mark.grouped_by("installed")
+pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.every_engine]
 
 
 def standby_of(trial, primary):
@@ -105,6 +105,21 @@ def test_roles_change_without_loss_and_back(trial, pair, eventually):
     eventually(lambda: count(trial, two) == 5)
 
 
+def test_who_was_demoted_serves_again_when_it_resumes(trial, pair, eventually):
+    primary, standby = pair
+    primary.replication.demote()
+    primary.replication.demote()
+    with pytest.raises(trial.dialect.Error):
+        trial.query(primary, "INSERT INTO kept VALUES (2)")
+
+    primary.replication.resume()
+    primary.replication.resume()
+
+    trial.query(primary, "INSERT INTO kept VALUES (3)")
+    eventually(lambda: count(trial, standby) == 2)
+    assert primary.replication.is_primary()
+
+
 def test_a_standby_takes_over_with_room_for_less_and_the_others_follow_it(trial):
     """It is told to while it still follows, when it may not have less room; so it lets nobody in until then."""
     large, small = {"memory_mb": 4096, "vcpus": 16}, {"memory_mb": 2048, "vcpus": 1}
@@ -153,6 +168,7 @@ def has_all(primary):
     return follower.streaming and follower.lag_bytes == 0
 
 
+@pytest.mark.of_engines("PostgreSQL")
 def test_a_killed_primary_comes_back_as_standby_of_its_successor(trial, pair, eventually):
     """And brings the log that it had not archived, so far as its successor goes on from it."""
     primary, standby = pair
