@@ -96,7 +96,7 @@ def test_roles_change_without_loss_and_back(trial, pair, eventually):
     one, two = pair
     for upstream, standby in ((one, two), (two, one)):
         trial.query(upstream, "INSERT INTO kept VALUES (2)")
-        position = upstream.replication.retire()
+        position = upstream.replication.demote()
         standby.replication.await_position(position, 10)
         standby.replication.promote()
         follower = changed(trial, upstream, upstream=replace(standby.node, upstream=None))
@@ -120,7 +120,7 @@ def test_a_standby_takes_over_with_room_for_less_and_the_others_follow_it(trial)
     assert (state.is_standby, state.streaming, heir.replication.is_primary()) == (True, True, False)
 
     for server in (heir, two):  # whoever asks, with whatever settings
-        server.replication.await_position(one.replication.retire(), 10)
+        server.replication.await_position(one.replication.demote(), 10)
     heir.replication.promote()
     heir.replication.promote()
 
@@ -141,7 +141,7 @@ def test_a_standby_that_lacks_something_is_noticed(trial, pair):
     primary, standby = pair
     standby.stop()
     trial.query(primary, "INSERT INTO kept VALUES (2)")
-    position = primary.replication.retire()
+    position = primary.replication.demote()
     standby.start()
 
     with pytest.raises(EngineError, match="has not all"):
@@ -195,7 +195,7 @@ def test_a_broken_data_directory_is_copied_anew(trial, pair):
 def test_a_third_server_turns_to_the_new_primary(trial, pair, eventually):
     primary, standby = pair
     third = standby_of(trial, primary)
-    position = primary.replication.retire()
+    position = primary.replication.demote()
     for server in (standby, third):
         server.replication.await_position(position, 10)
     standby.replication.promote()

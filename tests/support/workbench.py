@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from openrds.domain.engine import EngineName
 from openrds.domain.network import default_network
 from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
@@ -135,7 +136,7 @@ class Workbench:
 
     def create_request(self, **changes: Any) -> CreateInstance:
         network = default_network(self.project_id, self.resources.settings)
-        (engine,) = self.resources.engines.values()
+        engine = self.resources.engines[EngineName.POSTGRESQL]
         fields: dict[str, Any] = {
             "name": "proof-db",
             "flavor_ref": "rds.pg.n1.medium.2",

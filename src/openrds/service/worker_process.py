@@ -11,7 +11,8 @@ from openrds.agent.host import rounds_of_host
 from openrds.control.changes import Changes
 from openrds.control.shared import shared_rounds
 from openrds.domain.settings import Settings
-from openrds.engines.postgresql.engine import PostgreSQL
+from openrds.engines.protocol import Engine, Installation
+from openrds.engines.registry import engines_of_host
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
@@ -43,16 +44,15 @@ def build_resources(store: Store, settings: Settings, socket_root: Path) -> Reso
     """The means of this host, as the settings describe them."""
     users = choose_users(settings)
     limits = choose_limits(settings)
-    postgresql = PostgreSQL(
-        settings.data_dir, users, settings.engine_dirs, settings.spare_data_dirs, limits=limits
-    )
     backups = BackupFolders(settings.backups_dir)
     backups.make_root()
     return Resources(
         store=store,
         settings=settings,
         owners=Owners(store, settings.host, users),
-        engines={postgresql.name: postgresql},
+        engines=engines_of_host(
+            settings.data_dir, users, settings.engine_dirs, settings.spare_data_dirs, limits
+        ),
         volumes=choose_volumes(settings),
         limits=limits,
         memory_mb=settings.memory_mb or usable_mb(),
@@ -72,7 +72,7 @@ def register_host(resources: Resources) -> None:
             "complete_version": installation.complete_version,
         }
         for engine in resources.engines.values()
-        for installation in engine.installations()
+        for installation in _installations(engine)
     ]
     settings = resources.settings
     with resources.store.transaction() as connection:
@@ -86,6 +86,15 @@ def register_host(resources: Resources) -> None:
                 "memory_mb": resources.memory_mb,
             },
         )
+
+
+def _installations(engine: Engine) -> tuple[Installation, ...]:
+    """One engine whose binaries cannot be reached is no trouble of the others."""
+    try:
+        return engine.installations()
+    except HostError:
+        logger.exception("%s is not offered", engine.name)
+        return ()
 
 
 def attach_volumes(resources: Resources) -> None:

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
+from openrds.engines.postgresql import configuration
 from openrds.engines.postgresql.backups import PostgreSQLBackups
 from openrds.engines.postgresql.copying import PostgreSQLCopying
 from openrds.engines.postgresql.datadirs import DataDirectories
@@ -12,7 +13,7 @@ from openrds.engines.postgresql.discovery import find_installations
 from openrds.engines.postgresql.passwords import scram_verifier
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
-from openrds.engines.protocol import Installation, NodeSpec
+from openrds.engines.protocol import Installation, NodeSpec, Size
 from openrds.hosts.limits import Limits, NoLimits
 from openrds.hosts.users import ServerUsers
 
@@ -54,8 +55,13 @@ class PostgreSQL:
     def _installations(self) -> tuple[Installation, ...]:
         return find_installations(self._engine_dirs, self._data_dir / "binaries", self._users)
 
-    def seal_password(self, password: str) -> str:
+    @staticmethod
+    def seal_password(password: str) -> str:
         return scram_verifier(password)
+
+    def must_restart_followers(self, old: Size, new: Size) -> bool:
+        """A standby that lets anybody in must have room for as much as its upstream."""
+        return configuration.room_of(old) != configuration.room_of(new)
 
     def initialise(self, node: NodeSpec) -> None:
         self._data_directories.make(node)

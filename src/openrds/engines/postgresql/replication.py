@@ -269,7 +269,7 @@ class PostgreSQLReplication:
         mark.unlink()
         return True
 
-    def retire(self) -> str:
+    def demote(self) -> str:
         """
         Stop a primary, which hands all that it wrote to the standbys that are connected.
 
@@ -281,6 +281,17 @@ class PostgreSQLReplication:
         if not control.is_shut_down:
             raise EngineError(f"{self._node.node_id} was not shut down cleanly.")
         return format_position(control.checkpoint)
+
+    def resume(self) -> None:
+        """
+        Start a primary that was stopped; nothing else keeps one from serving.
+
+        Raises:
+            EngineError: it did not come up.
+        """
+        if not self._server.is_running():
+            self._server.configure()
+        self._server.start()
 
     def await_position(self, position: str, seconds: float) -> None:
         """

@@ -230,6 +230,13 @@ class PostgreSQLServer:
         with sessions.superuser_session(self.node) as connection:
             sessions.set_administrator(connection, name, sealed_password)
 
+    def set_remote_access(self, name: str, allowed: bool) -> None:
+        """
+        Raises:
+            EngineError: roles have no hosts.
+        """
+        raise self._error(f"{name} may log in from everywhere: its roles have no hosts.")
+
     def _process(self) -> Process | None:
         """The server as recorded, or found by its lock file where a start that failed spoilt the record."""
         process = processes.find(self._record)

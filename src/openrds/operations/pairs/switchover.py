@@ -91,7 +91,7 @@ def _take_over(context: Context, old: Server, new: Server) -> None:
     if context.parameters.rescue:
         _rescue(context.resources.out_of_reach(old), new)
     try:
-        position = old.replication.retire()
+        position = old.replication.demote()
         new.replication.await_position(position, _CATCH_UP_SECONDS_FORCED)
     except EngineError:
         if old.is_running():

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
 from openrds.domain.instance import InstanceStatus
-from openrds.engines.protocol import EngineError, Server
-from openrds.operations.steps.resources import Resources, Size, flavor_of
+from openrds.engines.protocol import EngineError, Server, Size
+from openrds.operations.steps.resources import Resources, flavor_of
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 

@@ -5,13 +5,13 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
 from openrds.domain.instance import Confirmation, NodeRole
 from openrds.domain.settings import Settings
-from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
+from openrds.engines.protocol import Engine, Installation, NodeSpec, Server, Size
 from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
@@ -29,13 +29,6 @@ from openrds.tasks.operation import StepFailed
 logger = logging.getLogger(__name__)
 
 _sql = Queries("instances")
-
-
-class Size(TypedDict):
-    """What of a `NodeSpec` the flavor decides."""
-
-    memory_mb: int
-    vcpus: int
 
 
 @dataclass(frozen=True)
@@ -141,6 +134,8 @@ class Resources:
             **self.size_of(flavor_of(instance)),
             time_zone=instance["time_zone"],
             read_only=instance["storage_full"],
+            secret=instance["secret"],
+            options=instance["options"],
         )
 
     def _user(self, instance: Row) -> ServerUser:

@@ -51,7 +51,7 @@ def is_promoted(server: Server) -> bool:
 def is_retired(server: Server) -> bool:
     """Whether a server that does not run ended as it should, so that its last position is known."""
     try:
-        server.replication.retire()
+        server.replication.demote()
     except EngineError:
         return False
     return True
@@ -104,7 +104,7 @@ class Takeover:
             if problem := what_hinders(new):
                 raise StepFailed(problem + otherwise)
         try:
-            position = old.replication.retire()
+            position = old.replication.demote()
             new.replication.await_position(position, _CATCH_UP_SECONDS)
         except EngineError as error:
             raise StepFailed(str(error)) from error

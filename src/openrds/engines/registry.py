@@ -1,0 +1,58 @@
+"""The engines that there are: nobody else knows their packages. To add one is an import and a line of `_KINDS`."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from openrds.domain.engine import EngineName
+from openrds.engines.postgresql.engine import PostgreSQL
+from openrds.engines.protocol import Engine
+from openrds.hosts.limits import Limits
+from openrds.hosts.users import ServerUsers
+
+
+class _Build(Protocol):
+    def __call__(
+        self,
+        data_dir: Path,
+        users: ServerUsers,
+        engine_dirs: Iterable[Path] = (),
+        spare_data_dirs: int = 1,
+        limits: Limits | None = None,
+    ) -> Engine: ...
+
+
+@dataclass(frozen=True)
+class _Kind:
+    build: _Build
+    seal: Callable[[str], str]
+
+
+_KINDS: Mapping[EngineName, _Kind] = {
+    EngineName.POSTGRESQL: _Kind(PostgreSQL, PostgreSQL.seal_password),
+}
+
+
+def engines_of_host(
+    data_dir: Path,
+    users: ServerUsers,
+    engine_dirs: Iterable[Path] = (),
+    spare_data_dirs: int = 0,
+    limits: Limits | None = None,
+) -> dict[EngineName, Engine]:
+    """All engines, also those of which this host has no binaries: `Engine.installations` tells.
+
+    `data_dir` is openrds' own; `spare_data_dirs` is how many are kept ready of each version; servers are held to their
+    flavors by `limits`.
+    """
+    dirs = tuple(engine_dirs)
+    return {name: kind.build(data_dir, users, dirs, spare_data_dirs, limits) for name, kind in _KINDS.items()}
+
+
+def seal_password(engine: EngineName, password: str) -> str:
+    """What the engine stores instead of the password: the clear text goes no further than the call that brought it.
+
+    An empty password stays empty: the account has none.
+    """
+    return _KINDS[engine].seal(password) if password else ""
