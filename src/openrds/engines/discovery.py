@@ -73,9 +73,7 @@ class _Found:
 class Installations:
     """The installations of one engine on this host. They are looked for once, and again when one was fetched."""
 
-    def __init__(
-        self, kind: Kind, data_dir: Path, engine_dirs: Iterable[Path], users: ServerUsers
-    ) -> None:
+    def __init__(self, kind: Kind, data_dir: Path, engine_dirs: Iterable[Path], users: ServerUsers) -> None:
         self._kind = kind
         self._fetched = fetched_dir(data_dir)
         self._engine_dirs = tuple(engine_dirs)
@@ -168,7 +166,7 @@ def _children(folder: Path) -> list[Path]:
 
 def _names_in(folder: Path) -> frozenset[str]:
     try:
-        return frozenset(os.listdir(folder))
+        return frozenset(path.name for path in folder.iterdir())
     except OSError:
         return frozenset()
 

@@ -10,10 +10,10 @@ import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from openrds.engines.discovery import Kind, find, release_of
+from openrds.engines.discovery import Kind, release_of
 from openrds.engines.protocol import Installation
 from openrds.hosts import apt, trees
 from openrds.hosts.apt import Apt, AptError, Package, PackageFile
@@ -174,7 +174,9 @@ def _build(recipe: Recipe, archive: Apt, offer: Offer, tree: Path, home: Path, s
     needed = archive.needed(names)
     _require_room(needed, tree.parent)
     size = sum(package.size for package in needed)
-    say(f"Fetching {recipe.kind.engine} {offer.complete_version}: {len(needed)} packages, {size / 1e6:.0f} MB ...")
+    say(
+        f"Fetching {recipe.kind.engine} {offer.complete_version}: {len(needed)} packages, {size / 1e6:.0f} MB ..."
+    )
     files = archive.fetch(names)
     say("Unpacking ...")
     _unpack(files, offer.package.name, tree)
@@ -293,8 +295,3 @@ def _fits(version: str | None, numbers: tuple[int, ...]) -> bool:
 
 def _wish(recipe: Recipe, version: str | None) -> str:
     return f"{recipe.kind.engine} {version}" if version else str(recipe.kind.engine)
-
-
-def with_folder(recipe: Recipe, folders: Iterable[Path]) -> tuple[Installation, ...]:
-    """What this host has of an engine without any fetching."""
-    return find(recipe.kind, folders)

@@ -86,8 +86,8 @@ def require_apt() -> None:
     missing = [name for name in _TOOLS if shutil.which(name) is None]
     if missing:
         raise AptError(
-            f"this machine has no {missing[0]}, so no packages can be fetched here. Install a server with the machine's own "
-            "package manager, or unpack one and name its folder in the setting engine_dirs."
+            f"this machine has no {missing[0]}, so no packages can be fetched here. Install a server with the "
+            "machine's own package manager, or unpack one and name its folder in the setting engine_dirs."
         )
 
 
@@ -99,6 +99,7 @@ class Apt:
         self._make_folders()
         stanzas = "".join(source.stanza() for source in sources)
         (folder / "sources" / "archives.sources").write_text(stanzas)
+        self.complaints = ""
         self._config = folder / "apt.conf"
         self._config.write_text(_reaching() + _SETTINGS.format(folder=folder) + _identity())
 
@@ -201,7 +202,9 @@ def _is_library(parts: Sequence[str]) -> bool:
 def _reaching() -> str:
     """The machine's own settings of how archives are reached."""
     dumped = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False).stdout
-    return "".join(f"{line}\n" for line in dumped.splitlines() if line.startswith(("Acquire::", "Dir::Etc::netrc")))
+    return "".join(
+        f"{line}\n" for line in dumped.splitlines() if line.startswith(("Acquire::", "Dir::Etc::netrc"))
+    )
 
 
 def _identity() -> str:

@@ -22,7 +22,12 @@ MANIFEST = "openrds-tree.json"
 #: Of a tree that a distribution, a wheel or a person made, what its programs need.
 _FOLDERS = ("bin", "sbin", "lib", "lib64", "libexec", "share")
 _PROGRAM_FOLDERS = ("usr/sbin", "usr/bin", "usr/libexec", "usr/lib/postgresql/*/bin")
-_LOADERS = ("lib/*/ld-linux*.so.*", "usr/lib/*/ld-linux*.so.*", "lib*/ld-linux*.so.*", "usr/lib*/ld-linux*.so.*")
+_LOADERS = (
+    "lib/*/ld-linux*.so.*",
+    "usr/lib/*/ld-linux*.so.*",
+    "lib*/ld-linux*.so.*",
+    "usr/lib*/ld-linux*.so.*",
+)
 _ELF = b"\x7fELF"
 #: Seconds; the largest server has 80 MB.
 _PATCHING = 120
