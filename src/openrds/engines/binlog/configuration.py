@@ -111,7 +111,7 @@ def semisync(node: NodeSpec, flavour: Flavour) -> dict[str, str]:
 
 
 def log_file_mb(memory_mb: int) -> int:
-    """Of the redo log. Spares are made with the small one, which is changed at the first start at the cost of a second."""
+    """Of the redo log. Spares are made with the small one, which the first start replaces within a second."""
     return _LARGE_LOG_MB if memory_mb >= _LARGE_MEMORY_MB else _SMALL_LOG_MB
 
 

@@ -14,7 +14,7 @@ from openrds.engines.binlog import accounts, configuration, daemon, sessions
 from openrds.engines.binlog.datadirs import is_data_directory
 from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.replication import BinlogReplication
-from openrds.engines.binlog.roles import Role, forget_position, position_to_take, role_of, write_role
+from openrds.engines.binlog.roles import Role, forget_position, position_to_take, write_role
 from openrds.engines.logs import LogTail, remove_older
 from openrds.engines.pool import DataDirectories
 from openrds.engines.protocol import EngineError, NodeSpec
@@ -200,7 +200,6 @@ class BinlogServer:
         Raises:
             EngineError: it does not come to that.
         """
-
         ends = itertools.chain([sessions.end_writers], itertools.repeat(sessions.end_clients))
 
         def is_closed() -> bool:

@@ -180,7 +180,9 @@ def _channel(row: Mapping[str, Any]) -> Channel:
         upstream=(row["Master_Host"], row["Master_Port"]),
         receives=receives == "Yes",
         applies=applies == "Yes",
-        has_given_up=bool((receives == "No" and row["Last_IO_Errno"]) or (applies == "No" and row["Last_SQL_Errno"])),
+        has_given_up=bool(
+            (receives == "No" and row["Last_IO_Errno"]) or (applies == "No" and row["Last_SQL_Errno"])
+        ),
         received=(row["Master_Log_File"], row["Read_Master_Log_Pos"]),
         applied=(row["Relay_Master_Log_File"], row["Exec_Master_Log_Pos"]),
         relay_bytes=row["Relay_Log_Space"],
