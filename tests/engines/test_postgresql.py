@@ -18,7 +18,7 @@ from openrds.hosts.user import ServerUser
 from openrds.hosts.users import ServerUsers
 from support.folders import short_folder
 
-pytestmark = pytest.mark.grouped_by("installed")
+pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.of_engines("PostgreSQL")]
 
 
 @pytest.fixture
