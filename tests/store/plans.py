@@ -231,6 +231,7 @@ HOT: dict[str, Hot] = {
             "first_guesses": [1.0],
             "operation": "back_up",
         },
+        most=200,
         whole=frozenset({"step_duration"}),
         why="it has a row for each kind of step",
     ),
