@@ -163,6 +163,7 @@ class Trial:
         server = self.initialised(**changes)
         server.start()
         server.set_administrator("root", self.engine.seal_password(PASSWORD))
+        self.client(server).close()  # with some engines the first client makes the database
         return server
 
     def query(self, server: Server, statement: str, **options: Any) -> Any:
