@@ -15,7 +15,7 @@ import pytest
 
 from openrds.domain.instance import Confirmation, InstanceStatus, NodeRole, Wanted
 from openrds.operations.registry import OPERATIONS
-from openrds.operations.steps.replication import SYNCHRONOUS
+from openrds.operations.steps.replication import replicates_synchronously
 from openrds.operations.steps.resources import Resources
 from openrds.store.database import Row
 from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
@@ -132,7 +132,7 @@ def down(bench: Workbench) -> list[str]:
 
 def serves(resources: Resources, instance_id: str, node: Row) -> bool:
     """A standby of an instance that replicates synchronously confirms too."""
-    synchronous = resources.instance(instance_id)["replication_mode"] == SYNCHRONOUS
+    synchronous = replicates_synchronously(resources.instance(instance_id))
     confirms = node["role"] != NodeRole.SLAVE or not synchronous or node["confirmation"] == Confirmation.YES
     return confirms and resources.node_server(instance_id, node["id"]).answers()
 

@@ -28,13 +28,14 @@ from openrds.operations.instances import (
     create_instance,
     delete_instance,
     enlarge_volume,
+    remote_connection,
     reset_password,
     resize_flavor,
     restart_instance,
     start_instance,
     stop_instance,
 )
-from openrds.operations.intake.create_request import CreateInstance, Ha
+from openrds.operations.intake.create_request import CreateInstance, Datastore, Ha
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.restore_source import RestoreSource, milliseconds
 from openrds.operations.network import bind_public_address, change_port, unbind_public_address
@@ -412,6 +413,33 @@ def check_restored_database(bench: Workbench, instance_id: str) -> None:
     read_back(bench, instance_id, "written_down", "postgres_again")
 
 
+def instance_with_hosts(bench: Workbench) -> str:
+    """Of an engine whose accounts say where they may log in from."""
+    for name, engine in bench.resources.engines.items():
+        if RULES[name].accounts_have_hosts and engine.installations():
+            request = bench.create_request(
+                datastore=Datastore(name, engine.installations()[-1].version),
+                flavor_ref=f"rds.{RULES[name].flavor_token}.n1.medium.2",
+            )
+            _, task_id = bench.submit(lambda intake, request=request: create_instance.submit(intake, request))
+            return done(bench, str(bench.task(task_id)["instance_id"]), task_id)
+    return pytest.skip("this machine has no engine whose accounts have hosts")
+
+
+def submit_close(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return remote_connection.submit(intake, instance_id, remote_connection.SetRemoteConnection(is_open=False))
+
+
+def check_closed(bench: Workbench, instance_id: str) -> None:
+    assert bench.resources.instance(instance_id)["status"] == "ACTIVE"
+    assert not bench.resources.instance(instance_id)["remote_access"]
+
+
+def check_open(bench: Workbench, instance_id: str) -> None:
+    assert bench.resources.instance(instance_id)["remote_access"]
+
+
 def submit_backup(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
     assert instance_id is not None
     request = back_up.CreateBackup(instance_id, f"proof-{secrets.token_hex(4)}")
@@ -524,5 +552,8 @@ SCENARIOS = {
     ),
     "rebuild_standby": Scenario(ha_instance, submit_rebuild, check_ha, InstanceStatus.ACTIVE),
     "change_replication_mode": Scenario(ha_instance, submit_mode, check_async, InstanceStatus.ACTIVE),
+    "set_remote_connection": Scenario(
+        instance_with_hosts, submit_close, check_closed, InstanceStatus.ACTIVE, check_failed=check_open
+    ),
     "unbind_public_address": Scenario(bound_instance, submit_unbind, check_unbound, InstanceStatus.ACTIVE),
 }
