@@ -29,7 +29,7 @@ def test_what_servers_say_is_read(text, read):
     "text", ["x", f"{A}", f"{A}:", f"{A}:5-3", f"{A}:0-3", "0-1", f"{A}:tag:1", "a:1", f"{A}:1-2-3"]
 )
 def test_what_is_no_set_is_refused(text):
-    with pytest.raises(ValueError, match="is no interval|names no transactions"):
+    with pytest.raises(ValueError, match=r"is no interval|names no transactions"):
         parse(text)
 
 
