@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from openrds.engines.postgresql import configuration, discovery, passwords
-from openrds.engines.postgresql.datadirs import DataDirectories
+from openrds.engines.pool import DataDirectories
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.hosts import processes
 from openrds.hosts.user import ServerUser

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from openrds.domain.engine import EngineName
 from openrds.engines.postgresql import configuration
+from openrds.engines.pool import DataDirectories
 from openrds.engines.postgresql.backups import PostgreSQLBackups
 from openrds.engines.postgresql.copying import PostgreSQLCopying
-from openrds.engines.postgresql.datadirs import DataDirectories
+from openrds.engines.postgresql.datadirs import RECIPE
 from openrds.engines.postgresql.discovery import find_installations
 from openrds.engines.postgresql.passwords import scram_verifier
 from openrds.engines.postgresql.programs import Programs
@@ -38,7 +39,7 @@ class PostgreSQL:
         self._engine_dirs = tuple(engine_dirs)
         self._limits = limits or NoLimits()
         self._programs = Programs(self.installations)
-        self._data_directories = DataDirectories(data_dir / "pool", users, spare_data_dirs)
+        self._data_directories = DataDirectories(RECIPE, data_dir / "pool", users, spare_data_dirs)
         self.backups = PostgreSQLBackups(self._programs)
         self.copying = PostgreSQLCopying(self._programs)
 
