@@ -73,6 +73,9 @@ class PostgreSQLBackups:
     def ship_log(self, node: NodeSpec) -> None:
         """Nothing: see `ships_log`."""
 
+    def clear_log(self, node: NodeSpec, keep_hours: int, *, archived: bool) -> None:
+        """Nothing: a checkpoint removes what is archived and no follower needs."""
+
     def archive_log(self, node: NodeSpec) -> None:
         """
         Return once everything that is committed by now is in the archive.

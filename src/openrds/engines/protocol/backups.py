@@ -61,6 +61,16 @@ class Backups(Protocol):
             EngineError: it cannot be put there.
         """
 
+    def clear_log(self, node: NodeSpec, keep_hours: int, *, archived: bool) -> None:
+        """Remove from a server's own folders what it has of its log for longer than so many hours.
+
+        What a follower still needs stays, and with `archived` what is not in the archive. For an engine whose log is
+        shipped in rounds; the others do it by themselves.
+
+        Raises:
+            EngineError: it cannot be removed.
+        """
+
     def archive_log(self, node: NodeSpec) -> None:
         """Return once everything that is committed by now is in the archive, with a later commit behind it.
 

@@ -21,7 +21,12 @@ from openrds.domain.task import TaskName
 from openrds.engines.protocol import EngineError, NodeSpec, Server
 from openrds.hosts.folders import clear, make_home
 from openrds.operations.intake.intake import Intake
-from openrds.operations.intake.restore_source import RestoreSource, check_not_a_source, find_source
+from openrds.operations.intake.restore_source import (
+    RestoreSource,
+    check_not_a_source,
+    check_same_names,
+    find_source,
+)
 from openrds.operations.steps import restoring
 from openrds.operations.steps.replication import build_standby, end_confirmation
 from openrds.operations.steps.resources import Resources
@@ -94,6 +99,7 @@ def _check_fits(target: Row, backup: Row) -> None:
             f"The target is {target['engine']} {target['version']}; it must be the source's "
             f"{backup['engine']} {backup['version']}.",
         )
+    check_same_names(target["options"], backup["options"])
     if target["volume_size"] < backup["volume_size"]:
         raise Refusal(
             ErrorCode.RESTORE_VOLUME,

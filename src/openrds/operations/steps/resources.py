@@ -134,6 +134,8 @@ class Resources:
             **self.size_of(flavor_of(instance)),
             time_zone=instance["time_zone"],
             read_only=instance["storage_full"],
+            secret=instance["secret"],
+            options=instance["options"],
         )
 
     def _user(self, instance: Row) -> ServerUser:
