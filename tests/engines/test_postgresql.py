@@ -10,15 +10,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from openrds.engines.postgresql import configuration, discovery, passwords
 from openrds.engines.pool import DataDirectories
+from openrds.engines.postgresql import configuration, discovery, passwords
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.hosts import processes
 from openrds.hosts.user import ServerUser
 from openrds.hosts.users import ServerUsers
 from support.folders import short_folder
 
-pytestmark = pytest.mark.grouped_by("installed")
+pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.of_engines("PostgreSQL")]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def init_sql(node: NodeSpec, flavour: Flavour) -> str:
 def set_administrator(
     connection: Connection, node: NodeSpec, flavour: Flavour, name: str, sealed_password: str
 ) -> None:
-    """Make the administrator, or give it another password wherever it logs in from; its rights are as they are to be."""
+    """Make the administrator, or give it another password, wherever it logs in from; it gets exactly its rights."""
     for host in _hosts(connection, name) or [_EVERYWHERE]:
         account = _account(connection, name, host)
         _say(

@@ -111,7 +111,7 @@ def semisync(node: NodeSpec, flavour: Flavour) -> dict[str, str]:
 
 
 def log_file_mb(memory_mb: int) -> int:
-    """Of the redo log. Spares are made with the small one, which is changed at the first start at the cost of a second."""
+    """Of the redo log. Spares are made with the small one, which the first start replaces within a second."""
     return _LARGE_LOG_MB if memory_mb >= _LARGE_MEMORY_MB else _SMALL_LOG_MB
 
 
@@ -172,7 +172,6 @@ def _log(node: NodeSpec) -> dict[str, str]:
         "innodb_flush_log_at_trx_commit": "1",
         "max_binlog_size": f"{_LOG_FILE_MB}M",
         "binlog_expire_logs_seconds": str(_LOG_SECONDS),
-        "relay_log_recovery": "ON",
     }
 
 

@@ -15,9 +15,10 @@ from openrds.engines.protocol import Installation, NodeSpec
 class Channel:
     """How a follower stands, as it says itself.
 
-    `upstream` is the address and port that it was told. `received` and `applied` are names of a file of the upstream's log and positions in it. `has_given_up` is whether it
-    stopped at an error, so that waiting is in vain; `io_error` is the number of
-    the error that keeps it from receiving, 0 for none. `is_drained` is whether it has applied all that it received.
+    `upstream` is the address and port that it was told. `received` and `applied` are names of a file of the upstream's
+    log and positions in it. `has_given_up` is whether it stopped at an error, so that waiting is in vain; `io_error` is
+    the number of the one that keeps it from receiving, 0 for none. `is_drained` is whether it has applied all that it
+    received.
     """
 
     upstream: tuple[str, int]
@@ -62,13 +63,13 @@ class Semisync:
 class Flavour(ABC):
     """Statements are as PyMySQL takes them, with `%s` for parameters.
 
-    `daemon` is the server's program. `fixed_options` are those of `NodeSpec.options` that are fixed when data is made, as
-    spares have them. `position` asks for all that a server has committed; `await_position` waits for
-    such a position (first parameter) so many seconds (second), and its first column is `reached` then. `followers` lists
-    who follows, with the columns `server_id` and `host` as `follower_columns` calls them. `dump_commands` are what the
-    process list calls the sessions of followers. `all_sent` begins their state when they have sent all. `gone_for_good`
-    are the errors of a follower whose upstream does not have what it would need, or of which it has too much. `writers`
-    are programs that make something of a node's data.
+    `daemon` is the server's program, `writers` are programs that make something of a node's data. `fixed_options` are
+    those of `NodeSpec.options` that are fixed when data is made, as spares have them.
+    `position` asks for all that a server has committed; `await_position` waits for such a position (first parameter)
+    so many seconds (second), and says `reached` then. `followers` lists who follows, numbers and hosts in the columns
+    `follower_columns`. `dump_commands` are what the process list calls their sessions, `all_sent` how the states of
+    those begin that have sent all. `gone_for_good` are the errors of a follower whose upstream does not have what it
+    would need, or not what it has.
     """
 
     engine: ClassVar[EngineName]
@@ -135,6 +136,17 @@ class Flavour(ABC):
     @abstractmethod
     def channel(self, connection: Connection) -> Channel | None:
         """How it follows; None where it follows nobody."""
+
+    @abstractmethod
+    def begin_draining(self, connection: Connection) -> None:
+        """Have a server that was started anew apply what it had received before; it stops at an error.
+
+        It may have been acknowledged, and the upstream may be gone.
+        """
+
+    @abstractmethod
+    def skip_applied(self, connection: Connection) -> bool:
+        """Where it stopped because it had that transaction already, go on behind it; False where it did not."""
 
     @abstractmethod
     def has_whole_log(self, connection: Connection) -> bool:

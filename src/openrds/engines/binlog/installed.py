@@ -30,7 +30,8 @@ def program(installation: Installation, *names: str) -> Path:
     found = find_program(installation, *names)
     if found is None:
         raise EngineError(
-            f"this host has no {names[0]} for {installation.engine} {installation.version}: install it beside the server"
+            f"this host has no {names[0]} for {installation.engine} {installation.version}: "
+            "install it beside the server"
         )
     return found
 

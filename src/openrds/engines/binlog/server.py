@@ -4,6 +4,7 @@ import itertools
 import logging
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from openrds.engines.binlog import accounts, configuration, daemon, sessions
 from openrds.engines.binlog.datadirs import is_data_directory
 from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.replication import BinlogReplication
-from openrds.engines.binlog.roles import Role, forget_position, position_to_take, role_of, write_role
+from openrds.engines.binlog.roles import Role, forget_position, position_to_take, write_role
 from openrds.engines.logs import LogTail, remove_older
 from openrds.engines.pool import DataDirectories
 from openrds.engines.protocol import EngineError, NodeSpec
@@ -41,10 +42,14 @@ _CLOSING_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Means:
-    """What servers of a flavour have of their engine: `directories` where fresh data comes from, and limits."""
+    """What servers of a flavour have of their engine: `directories` where fresh data comes from, and limits.
+
+    `archive_remains` puts what a dead server did not archive of its log into the archive.
+    """
 
     flavour: Flavour
     directories: DataDirectories
+    archive_remains: Callable[[NodeSpec], None]
     limits: Limits = NoLimits()  # noqa: RUF009 - has no state
 
 
@@ -200,7 +205,6 @@ class BinlogServer:
         Raises:
             EngineError: it does not come to that.
         """
-
         ends = itertools.chain([sessions.end_writers], itertools.repeat(sessions.end_clients))
 
         def is_closed() -> bool:
@@ -263,7 +267,7 @@ class BinlogServer:
         Raises:
             EngineError: it cannot be put there.
         """
-        raise NotImplementedError
+        self.means.archive_remains(self.node)
 
     def _process(self) -> Process | None:
         return daemon.find(self.node, self.flavour)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pymysql
 from pymysql.constants import CLIENT, CR, ER
@@ -49,13 +49,13 @@ _CLIENTS = (
     "SELECT id FROM information_schema.processlist WHERE user <> %s AND user NOT IN ('system user', 'event_scheduler')"
     " AND command NOT IN ('Binlog Dump', 'Binlog Dump GTID', 'Daemon', 'Killed')"
 )
-_WRITERS = (
-    f"{_CLIENTS} AND (command <> 'Sleep' OR id IN (SELECT trx_mysql_thread_id FROM information_schema.innodb_trx))"
+_AT_WORK = (
+    " AND (command <> 'Sleep' OR id IN (SELECT trx_mysql_thread_id FROM information_schema.innodb_trx))"
 )
 #: For a lock that is needed to change a setting.
 WAITED_TOO_LONG = pymysql.OperationalError
 
-Connection = pymysql.connections.Connection[pymysql.cursors.Cursor]
+Connection: TypeAlias = "pymysql.connections.Connection[pymysql.cursors.Cursor]"
 
 
 def password_of(secret: str, account: str) -> str:
@@ -151,8 +151,8 @@ def status(connection: Connection, name: str) -> str:
 
 
 def end_writers(connection: Connection) -> None:
-    """End the sessions of clients that are in a transaction or at a statement; of idle ones there is nothing to fear."""
-    _end(connection, _WRITERS)
+    """End the sessions of clients that are in a transaction or at a statement."""
+    _end(connection, _CLIENTS + _AT_WORK)
 
 
 def end_clients(connection: Connection) -> None:
@@ -215,8 +215,11 @@ def socket_path(node: NodeSpec) -> Path:
 
 def end_session(node: NodeSpec, connection: Connection) -> None:
     """From another thread: end what it is at, on both sides."""
-    with contextlib.suppress(EngineError, pymysql.Error, OSError), _connected(node, _CONNECT_SECONDS) as other:
-        execute(other, f"KILL {connection.thread_id()}")
+    with (
+        contextlib.suppress(EngineError, pymysql.Error, OSError),
+        _connected(node, _CONNECT_SECONDS) as other,
+    ):
+        execute(other, f"KILL {connection.thread_id()}")  # type: ignore[no-untyped-call]
     _break(connection)
 
 

@@ -49,15 +49,19 @@ def position_of(node: NodeSpec, folder: Path) -> str:
 
 
 def _run(node: NodeSpec, *words: str) -> None:
-    command = (program(node.installation, "mariadb-backup", "mariabackup"), *words)
-    programs.run(command, node.user, folder=node.folder)
+    backup = program(node.installation, "mariadb-backup", "mariabackup")
+    programs.run([backup, *words], node.user, folder=node.folder)
 
 
 @contextlib.contextmanager
 def _log_in(source: NodeSpec, node: NodeSpec) -> Iterator[Path]:
     """A file that leads a program to a server as the superuser: a password on a command line is everybody's to see."""
     path = node.folder / _LOG_IN
-    words = {"socket": socket_path(source), "user": SUPERUSER, "password": password_of(source.secret, SUPERUSER)}
+    words = {
+        "socket": socket_path(source),
+        "user": SUPERUSER,
+        "password": password_of(source.secret, SUPERUSER),
+    }
     text = "".join(f'{name} = "{value}"\n' for name, value in words.items())
     node.user.write(path, f"[mariadb-backup]\n{text}", durable=False)
     try:
