@@ -80,9 +80,10 @@ class Archive:
         with _put(self.folder):
             logs.write(self.folder / _REACHED, str(moment).encode(), self.user)
 
-    def before(self, node_id: str, identity: str) -> GtidSet | None:
-        """What is noted of it."""
-        return self._read_set(self.folder / node_id / identity)
+    def before(self, identity: str) -> GtidSet | None:
+        """What is noted of the log of this name."""
+        found = (self._read_set(place) for place in self._places() if place.name == identity)
+        return next((before for before in found if before is not None), None)
 
     def note_before(self, node_id: str, identity: str, before: GtidSet) -> None:
         place = self.folder / node_id / identity

@@ -61,7 +61,8 @@ class Transaction(NamedTuple):
     """Where in the file it is, and when it was committed first, in microseconds since 1970.
 
     `writer` is the server that MariaDB names beside the stream. MariaDB says but the second, and that of the
-    beginning of the last statement: this is the end of that second.
+    beginning of the last statement: it counts as just after the beginning of that second. So a whole second as a moment
+    has nothing of what comes in it, and any later moment in it has all.
     """
 
     stream: str
@@ -228,7 +229,7 @@ def _mariadb(first: Event, last: Event, text: bytes | None) -> Transaction:
         is_whole = last.kind in (_QUERY, _MARIADB_QUERY)
     else:
         is_whole = last.kind in (_XID, _XA_PREPARE) or (text is not None and text.startswith(_CLOSING))
-    committed = first.seconds * 1_000_000 + 999_999
+    committed = first.seconds * 1_000_000 + 1
     return Transaction(str(domain), str(first.server), number, committed, first.begin, last.end, is_whole)
 
 

@@ -69,13 +69,13 @@ class Piece:
 class Replay:
     """What leads from a position to a moment.
 
-    `reached` is all that is done then. `last` is the last transaction, where there is one. `is_bounded` is whether a
-    later transaction follows, so that the moment is known to be within the log.
+    `reached` is all that is done then, `last` of each stream the last transaction that is replayed. `is_bounded` is
+    whether a later transaction follows, so that the moment is known to be within the log.
     """
 
     pieces: tuple[Piece, ...]
     reached: GtidSet
-    last: Transaction | None
+    last: Mapping[str, Transaction]
     is_bounded: bool
 
 
@@ -154,7 +154,7 @@ class _Search:
     def __init__(self, start: GtidSet, until: int, user: ServerUser, writers: Mapping[str, str]) -> None:
         self._start, self._until, self._user, self._writers = start, until, user, writers
         self.done, self.is_bounded = start, False
-        self.last: Transaction | None = None
+        self.last: dict[str, Transaction] = {}
         self.pieces: list[Piece] = []
 
     def take(self, stretch: Stretch) -> None:
@@ -188,7 +188,7 @@ class _Search:
                 self.is_bounded = True
                 break
             _note(taken, transaction)
-            self.last = transaction
+            self.last[transaction.stream] = transaction
             yield transaction
         self.done |= GtidSet.of(taken)
 
