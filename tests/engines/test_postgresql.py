@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from openrds.engines.pool import DataDirectories
 from openrds.engines.postgresql import configuration, passwords
-from openrds.engines.postgresql.datadirs import DataDirectories
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.hosts import processes, trees
 from openrds.hosts.users import ServerUsers

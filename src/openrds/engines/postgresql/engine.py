@@ -5,10 +5,11 @@ from pathlib import Path
 
 from openrds.domain.engine import EngineName
 from openrds.engines.discovery import Installations
+from openrds.engines.pool import DataDirectories
 from openrds.engines.postgresql import configuration
 from openrds.engines.postgresql.backups import PostgreSQLBackups
 from openrds.engines.postgresql.copying import PostgreSQLCopying
-from openrds.engines.postgresql.datadirs import DataDirectories
+from openrds.engines.postgresql.datadirs import RECIPE
 from openrds.engines.postgresql.discovery import KIND
 from openrds.engines.postgresql.passwords import scram_verifier
 from openrds.engines.postgresql.programs import Programs
@@ -36,7 +37,7 @@ class PostgreSQL:
         self._installations = Installations(KIND, data_dir, engine_dirs, users)
         self._limits = limits or NoLimits()
         self._programs = Programs(self.installations)
-        self._data_directories = DataDirectories(data_dir / "pool", users, spare_data_dirs)
+        self._data_directories = DataDirectories(RECIPE, data_dir / "pool", users, spare_data_dirs)
         self.backups = PostgreSQLBackups(self._programs)
         self.copying = PostgreSQLCopying(self._programs)
 
