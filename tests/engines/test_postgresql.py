@@ -15,7 +15,7 @@ from openrds.engines.postgresql.sessions import superuser_session
 from openrds.hosts import processes, trees
 from openrds.hosts.users import ServerUsers
 
-pytestmark = pytest.mark.grouped_by("installed")
+pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.of_engines("PostgreSQL")]
 
 
 @pytest.fixture

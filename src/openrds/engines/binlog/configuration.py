@@ -172,7 +172,6 @@ def _log(node: NodeSpec) -> dict[str, str]:
         "innodb_flush_log_at_trx_commit": "1",
         "max_binlog_size": f"{_LOG_FILE_MB}M",
         "binlog_expire_logs_seconds": str(_LOG_SECONDS),
-        "relay_log_recovery": "ON",
     }
 
 

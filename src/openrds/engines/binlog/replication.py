@@ -98,7 +98,21 @@ class BinlogReplication:
         with sessions.session(self._node) as connection:
             channel = self._flavour.channel(connection)
             if channel is None or not channel.is_well:
+                if channel is not None and not (channel.receives or channel.applies):
+                    self._drain(connection)
                 self._turn(connection)
+
+    def _drain(self, connection: sessions.Connection) -> None:
+        """
+        Apply what was received before the server was started anew.
+
+        To turn to an upstream drops it, to be fetched again; but it may be all that is left of what was acknowledged.
+        What cannot be applied, as it is not whole, is left to the upstream.
+        """
+        flavour = self._flavour
+        flavour.begin_draining(connection)
+        while self._applies_rest(connection) is not None and flavour.skip_applied(connection):
+            pass
 
     def _turn(self, connection: sessions.Connection) -> None:
         """
@@ -305,6 +319,14 @@ class BinlogReplication:
         self._server.open_to_clients()
 
     def _apply_rest(self, connection: sessions.Connection) -> None:
+        sessions.execute(connection, self._flavour.stop_receiving)
+        if channel := self._applies_rest(connection):
+            raise EngineError(
+                f"{self._node.node_id} has not applied all that it has received: {channel.error}"
+            )
+
+    def _applies_rest(self, connection: sessions.Connection) -> Channel | None:
+        """Wait until all that was received is applied; returns what stands where that does not come about."""
         channel: Channel | None = None
 
         def has_settled() -> bool:
@@ -312,12 +334,8 @@ class BinlogReplication:
             channel = self._flavour.channel(connection)
             return channel is None or channel.is_drained or not channel.applies
 
-        sessions.execute(connection, self._flavour.stop_receiving)
         wait_until(has_settled, _APPLYING_SECONDS, every=0.001)
-        if channel is not None and not channel.is_drained:
-            raise EngineError(
-                f"{self._node.node_id} has not applied all that it has received: {channel.error}"
-            )
+        return channel if channel is not None and not channel.is_drained else None
 
     def is_primary(self) -> bool:
         return role_of(self._node) is not Role.FOLLOWER

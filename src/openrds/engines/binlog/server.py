@@ -4,6 +4,7 @@ import itertools
 import logging
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,10 +42,14 @@ _CLOSING_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Means:
-    """What servers of a flavour have of their engine: `directories` where fresh data comes from, and limits."""
+    """What servers of a flavour have of their engine: `directories` where fresh data comes from, and limits.
+
+    `archive_remains` puts what a dead server did not archive of its log into the archive.
+    """
 
     flavour: Flavour
     directories: DataDirectories
+    archive_remains: Callable[[NodeSpec], None]
     limits: Limits = NoLimits()  # noqa: RUF009 - has no state
 
 
@@ -262,7 +267,7 @@ class BinlogServer:
         Raises:
             EngineError: it cannot be put there.
         """
-        raise NotImplementedError
+        self.means.archive_remains(self.node)
 
     def _process(self) -> Process | None:
         return daemon.find(self.node, self.flavour)

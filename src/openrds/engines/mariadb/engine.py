@@ -35,7 +35,7 @@ class MariaDB:
         flavour = MariaDBFlavour()
         self._installations = Installations(KIND, data_dir, engine_dirs, users)
         self._directories = DataDirectories(recipe_of(flavour), data_dir / "pool", users, spare_data_dirs)
-        self._means = Means(flavour, self._directories, limits or NoLimits())
+        self._means = Means(flavour, self._directories, lambda _node: None, limits or NoLimits())
 
     def installations(self) -> tuple[Installation, ...]:
         """

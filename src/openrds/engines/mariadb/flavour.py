@@ -27,6 +27,8 @@ _SMALL_LOG_BYTES = 64 * 2**20
 _FIRST_LOG = "binlog.000001"
 _SEALED = re.compile(r"\*[0-9A-F]{40}", re.ASCII)
 _HAS_PUBLIC = (10, 11)
+#: "An attempt was made to binlog GTID ... which would create an out-of-order sequence number".
+_OUT_OF_ORDER = 1950
 _DRAINED = "Slave has read all relay log"
 
 #: What a tenant may do with its own databases.
@@ -162,6 +164,25 @@ class MariaDBFlavour(Flavour):
     def channel(self, connection: Connection) -> Channel | None:
         found = rows(connection, "SHOW SLAVE STATUS")
         return _channel(found[0]) if found else None
+
+    def begin_draining(self, connection: Connection) -> None:
+        """Going by GTID drops what was received; going by places in files does not."""
+        found = rows(connection, "SHOW SLAVE STATUS")[0]
+        execute(
+            connection,
+            "CHANGE MASTER TO MASTER_USE_GTID = no, RELAY_LOG_FILE = %s, RELAY_LOG_POS = %s",
+            found["Relay_Log_File"],
+            found["Relay_Log_Pos"],
+        )
+        execute(connection, "START SLAVE SQL_THREAD")
+
+    def skip_applied(self, connection: Connection) -> bool:
+        if rows(connection, "SHOW SLAVE STATUS")[0]["Last_SQL_Errno"] != _OUT_OF_ORDER:
+            return False
+        execute(connection, "STOP SLAVE")
+        execute(connection, "SET GLOBAL sql_slave_skip_counter = 1")
+        execute(connection, "START SLAVE SQL_THREAD")
+        return True
 
     def has_whole_log(self, connection: Connection) -> bool:
         """Its first log is there, and begins after nothing; what was copied or restored begins after something."""
