@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from openrds.domain.engine import EngineName
 from openrds.engines import discovery, fetching
 from openrds.engines.mariadb import discovery as mariadb
 from openrds.engines.mysql import discovery as mysql
+from openrds.engines.mysql.engine import MySQL
 from openrds.engines.postgresql import discovery as postgresql
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import Engine, Installation
@@ -35,6 +36,7 @@ class _Kind:
 
 _KINDS: Mapping[EngineName, _Kind] = {
     EngineName.POSTGRESQL: _Kind(PostgreSQL, PostgreSQL.seal_password),
+    EngineName.MYSQL: _Kind(cast(_Build, MySQL), MySQL.seal_password),
 }
 
 _RECIPES = {recipe.kind.engine: recipe for recipe in (mysql.RECIPE, postgresql.RECIPE, mariadb.RECIPE)}

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from openrds.domain.engine import EngineName
 from openrds.engines.binlog.sessions import Connection
 from openrds.engines.protocol import Installation, NodeSpec
+from openrds.hosts.user import ServerUser
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,6 @@ class Flavour(ABC):
     position: ClassVar[str]
     await_position: ClassVar[str]
     reached: ClassVar[int] = 0
-    start_following: ClassVar[str]
     stop_following: ClassVar[str]
     stop_receiving: ClassVar[str]
     forget_upstream: ClassVar[str]
@@ -91,6 +91,7 @@ class Flavour(ABC):
     gone_for_good: ClassVar[frozenset[int]]
     semisync: ClassVar[Semisync]
     writers: ClassVar[tuple[str, ...]]
+    purged: ClassVar[str] = ""
 
     @abstractmethod
     def settings(self, node: NodeSpec) -> Mapping[str, str]:
@@ -119,8 +120,15 @@ class Flavour(ABC):
         """Statements that give an account, named as SQL does, exactly the administrator's rights."""
 
     @abstractmethod
-    def turn_to(self, upstream: NodeSpec, user: str, password: str) -> tuple[str, Sequence[Any]]:
-        """The statement that has a server follow another from where it is, and its parameters."""
+    def turn_to(self, upstream: NodeSpec, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
+        """The statements, with their parameters, that have a server follow another from where it is."""
+
+    def lacking(self, connection: Connection, upstream: NodeSpec) -> str:
+        """What a server has committed and its upstream has not, so that it can only follow as a copy of it.
+
+        Nothing, where the upstream itself refuses such a one, or does not answer.
+        """
+        return ""
 
     @abstractmethod
     def adopt_own_position(self, connection: Connection) -> None:
@@ -131,6 +139,14 @@ class Flavour(ABC):
         """Have a server whose data is a copy take the source's position for its own; its own log is dropped.
 
         May be done again, as long as nothing was written since.
+        """
+
+    @abstractmethod
+    def log_identity(self, data_dir: Path, user: ServerUser) -> str:
+        """What tells the log of this data from that of other data which the node had before, or a word.
+
+        Raises:
+            OSError: it cannot be read.
         """
 
     @abstractmethod

@@ -21,9 +21,11 @@ from openrds.engines.binlog.sessions import (
 )
 from openrds.engines.mariadb.passwords import native_hash
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
+from openrds.hosts.user import ServerUser
 
 #: Who fetches less than this from the beginning on is as fast as with a copy.
 _SMALL_LOG_BYTES = 64 * 2**20
+_LOG = "log"
 _FIRST_LOG = "binlog.000001"
 _SEALED = re.compile(r"\*[0-9A-F]{40}", re.ASCII)
 _HAS_PUBLIC = (10, 11)
@@ -46,7 +48,6 @@ class MariaDBFlavour(Flavour):
 
     position = "SELECT @@GLOBAL.gtid_binlog_pos"
     await_position = "SELECT MASTER_GTID_WAIT(%s, %s)"
-    start_following = "START SLAVE"
     stop_following = "STOP SLAVE"
     stop_receiving = "STOP SLAVE IO_THREAD"
     forget_upstream = "RESET SLAVE ALL"
@@ -146,12 +147,12 @@ class MariaDBFlavour(Flavour):
             f"GRANT {_OBJECT_RIGHTS} ON `%`.* TO {account} WITH GRANT OPTION",
         )
 
-    def turn_to(self, upstream: NodeSpec, user: str, password: str) -> tuple[str, Sequence[Any]]:
-        return (
+    def turn_to(self, upstream: NodeSpec, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
+        turn = (
             "CHANGE MASTER TO MASTER_HOST = %s, MASTER_PORT = %s, MASTER_USER = %s, MASTER_PASSWORD = %s, "
-            "MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 1",
-            (upstream.address, upstream.port, user, password),
+            "MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 1"
         )
+        return (turn, (upstream.address, upstream.port, user, password)), ("START SLAVE", ())
 
     def adopt_own_position(self, connection: Connection) -> None:
         position = scalar(connection, self.position)
@@ -162,6 +163,10 @@ class MariaDBFlavour(Flavour):
         execute(connection, "RESET MASTER")
         for name in ("gtid_binlog_state", "gtid_slave_pos"):
             execute(connection, f"SET GLOBAL {name} = {escaped(connection, position)}")
+
+    def log_identity(self, data_dir: Path, user: ServerUser) -> str:
+        """Its files say when they were begun, and its transactions are numbered on."""
+        return _LOG
 
     def channel(self, connection: Connection) -> Channel | None:
         found = rows(connection, "SHOW SLAVE STATUS")
