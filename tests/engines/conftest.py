@@ -57,7 +57,7 @@ def instance_user() -> ServerUser:
 @cache
 def found_engine(name: EngineName) -> Engine | None:
     data_dir = home() / name
-    data_dir.mkdir(mode=0o711)
+    data_dir.mkdir(mode=0o711, exist_ok=True)
     return build(name, data_dir, users())
 
 
