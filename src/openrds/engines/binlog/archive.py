@@ -108,6 +108,13 @@ class Archive:
                 check_deadline()
                 self._ship(path, to, torn=torn and path == files[-1])
 
+    def has(self, node_id: str, local: LocalLog, path: Path) -> bool:
+        """Whether what a file has is here, under its own name or since before."""
+        place = self.folder / node_id / local.identity
+        first = min(self._names(place), default="")
+        name = self._archived_name(path)
+        return name in self._names(place) or name <= self._pruned(place) or name < first
+
     def prune(self, position: str | None) -> None:
         """Remove what comes before a position. Without one all may go, but for what was archived just now."""
         start = None if position is None else parse(position)

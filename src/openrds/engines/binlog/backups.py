@@ -5,6 +5,7 @@ What MySQL and MariaDB do in their own way is abstract here.
 
 import datetime as dt
 import secrets
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,6 +99,19 @@ class BinlogBackups(ABC):
             EngineError: they cannot be put there, or the server does not answer.
         """
         shipping.ship(node, self._flavour)
+
+    def clear_log(self, node: NodeSpec, keep_hours: int, *, archived: bool) -> None:
+        """
+        Remove what the server has finished of its log so many hours ago. What a follower reads the server keeps itself.
+
+        Raises:
+            EngineError: it cannot be removed.
+        """
+        before = time.time() - 3600 * keep_hours
+        kept = shipping.first_to_keep(node, self._flavour, before, archived=archived)
+        if kept is not None:
+            with sessions.session(node) as connection:
+                sessions.execute(connection, "PURGE BINARY LOGS TO %s", kept)
 
     def archive_log(self, node: NodeSpec) -> None:
         """

@@ -1,5 +1,7 @@
 """A server's own log into its instance's archive, and the end of it that is not there yet."""
 
+from itertools import pairwise
+
 from openrds.engines.binlog import logs, sessions
 from openrds.engines.binlog.archive import Archive, LocalLog, finished
 from openrds.engines.binlog.flavour import Flavour
@@ -32,6 +34,23 @@ def ship_remains(node: NodeSpec, flavour: Flavour) -> None:
     """
     local = local_log(node, flavour)
     _archive(node).ship(node.node_id, local, local.files, torn=True)
+
+
+def first_to_keep(node: NodeSpec, flavour: Flavour, before: float, *, archived: bool) -> str | None:
+    """The name of the file up to which all were finished before a time, in seconds; with `archived`, and are archived.
+
+    Raises:
+        EngineError: the log cannot be read.
+    """
+    archive, local = Archive(node.archive, node.user), local_log(node, flavour)
+    kept = None
+    for path, next_ in pairwise(local.files):
+        if logs.head_of(next_, node.user).begun > before:
+            break
+        if archived and not archive.has(node.node_id, local, path):
+            break
+        kept = next_.name
+    return kept
 
 
 def local_log(node: NodeSpec, flavour: Flavour) -> LocalLog:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
+from openrds.engines.binlog.copying import BinlogCopying
 from openrds.engines.binlog.datadirs import recipe_of
 from openrds.engines.binlog.server import Means
 from openrds.engines.discovery import Installations
@@ -38,6 +39,7 @@ class MariaDB:
         self._directories = DataDirectories(recipe_of(flavour), data_dir / "pool", users, spare_data_dirs)
         self._means = Means(flavour, self._directories, limits or NoLimits())
         self.backups = MariaDBBackups(self._means)
+        self.copying = BinlogCopying(flavour)
 
     def installations(self) -> tuple[Installation, ...]:
         """
