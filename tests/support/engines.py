@@ -12,9 +12,12 @@ from openrds.engines.registry import engines_of_host, found_on_host
 from openrds.hosts.user import ServerUser
 from openrds.hosts.users import ServerUsers
 
-#: Where engines are looked for beside the places where distributions put them.
+#: Of this checkout, where `make setup` and `make test` put what they fetch.
+_FETCHED = Path(__file__).resolve().parents[2] / ".engines"
+
+#: Where servers are looked for beside the places where distributions put them.
 ENGINE_DIRS = tuple(
-    Path(place) for place in os.environ.get("OPENRDS_TEST_ENGINE_DIRS", "").split(":") if place
+    Path(place) for place in os.environ.get("OPENRDS_ENGINE_DIRS", str(_FETCHED)).split(",") if place
 )
 
 
@@ -26,7 +29,13 @@ def found(name: EngineName) -> tuple[Installation, ...]:
 
 
 def why_missing(name: EngineName) -> str:
-    return "" if found(name) else f"this machine has no {name} server: make setup ENGINE={name.lower()}"
+    """Why there is no server of it, as `make test` has seen; empty where there is one."""
+    if found(name):
+        return ""
+    try:
+        return (_FETCHED / f"{name.lower()}.missing").read_text().strip()
+    except OSError:
+        return f"this host has no {name}: make setup ENGINE={name.lower()}"
 
 
 def needs_engine(name: EngineName) -> pytest.MarkDecorator:
