@@ -74,5 +74,10 @@ def new_node_id(engine: EngineName) -> str:
     return f"{secrets.token_hex(16)}no{RULES[engine].id_digits}"
 
 
+def new_secret() -> str:
+    """Of a family. 32 characters, as many as every engine takes, and none that a statement would have to quote."""
+    return secrets.token_hex(16)
+
+
 def is_instance_id(text: str) -> bool:
     return _INSTANCE_ID.fullmatch(text) is not None

@@ -5,7 +5,7 @@ from openrds.api.app import create_app
 from openrds.api.state import Service
 from openrds.api.wire.bounds import Bounds
 from openrds.api.wire.server import serve
-from openrds.engines.postgresql.engine import PostgreSQL
+from openrds.engines.registry import engines_of_host
 from openrds.operations.intake.sight import Sight
 from openrds.operations.steps.owners import Owners
 from openrds.service import child
@@ -39,12 +39,11 @@ async def serve_api(brief: child.Brief) -> None:
 def _sight(brief: child.Brief, store: Store) -> Sight:
     settings = brief.settings
     users = choose_users(settings)
-    postgresql = PostgreSQL(settings.data_dir, users, settings.engine_dirs, spare_data_dirs=0)
     return Sight(
         host=settings.host,
         nodes_dir=settings.nodes_dir,
         socket_root=brief.socket_root,
-        engines={postgresql.name: postgresql},
+        engines=engines_of_host(settings.data_dir, users, settings.engine_dirs),
         owners=Owners(store, settings.host, users),
     )
 

@@ -9,9 +9,11 @@ from psycopg.types.json import Jsonb
 
 from openrds.agent.host import rounds_of_host
 from openrds.control.changes import Changes
+from openrds.control.rounds import Round
 from openrds.control.shared import shared_rounds
 from openrds.domain.settings import Settings
-from openrds.engines.postgresql.engine import PostgreSQL
+from openrds.engines.protocol import Engine, Installation
+from openrds.engines.registry import engines_of_host, fetched_dir
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
@@ -36,23 +38,22 @@ _sql = Queries("instances")
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and some for what comes up.
-_SPARE_THREADS = 18
+_SPARE_THREADS = 19
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
     """The means of this host, as the settings describe them."""
     users = choose_users(settings)
     limits = choose_limits(settings)
-    postgresql = PostgreSQL(
-        settings.data_dir, users, settings.engine_dirs, settings.spare_data_dirs, limits=limits
-    )
     backups = BackupFolders(settings.backups_dir)
     backups.make_root()
     return Resources(
         store=store,
         settings=settings,
         owners=Owners(store, settings.host, users),
-        engines={postgresql.name: postgresql},
+        engines=engines_of_host(
+            settings.data_dir, users, settings.engine_dirs, settings.spare_data_dirs, limits
+        ),
         volumes=choose_volumes(settings),
         limits=limits,
         memory_mb=settings.memory_mb or usable_mb(),
@@ -72,7 +73,7 @@ def register_host(resources: Resources) -> None:
             "complete_version": installation.complete_version,
         }
         for engine in resources.engines.values()
-        for installation in engine.installations()
+        for installation in _installations(engine)
     ]
     settings = resources.settings
     with resources.store.transaction() as connection:
@@ -86,6 +87,37 @@ def register_host(resources: Resources) -> None:
                 "memory_mb": resources.memory_mb,
             },
         )
+
+
+class FetchedServers:
+    """Registers the host again when `openrds engine install` has brought it another server."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._folder = fetched_dir(resources.settings.data_dir)
+        self._seen = self._changed()
+
+    def look(self) -> None:
+        changed = self._changed()
+        if changed != self._seen:
+            register_host(self._resources)
+            self._seen = changed
+
+    def _changed(self) -> int:
+        """When something was last put into the folder, or taken out of it."""
+        try:
+            return self._folder.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+
+def _installations(engine: Engine) -> tuple[Installation, ...]:
+    """One engine whose binaries cannot be reached is no trouble of the others."""
+    try:
+        return engine.installations()
+    except HostError:
+        logger.exception("%s is not offered", engine.name)
+        return ()
 
 
 def attach_volumes(resources: Resources) -> None:
@@ -104,6 +136,7 @@ async def work(brief: child.Brief) -> None:
     with Store(brief.dsn, connections=2 * settings.worker_concurrency + _SPARE_CONNECTIONS) as store:
         queue = Queue()
         resources = build_resources(store, settings, brief.socket_root)
+        fetched = FetchedServers(resources)
         register_host(resources)
         attach_volumes(resources)
         take_back_folders(resources)
@@ -119,6 +152,7 @@ async def work(brief: child.Brief) -> None:
         rounds = [
             *rounds_of_host(resources, queue, changes),
             *shared_rounds(store, queue, settings, changes),
+            Round(fetched.look),
         ]
         child.announce_ready()
         await asyncio.gather(

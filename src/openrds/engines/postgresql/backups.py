@@ -36,6 +36,8 @@ _ENDED_EARLY = "recovery ended before configured recovery target was reached"
 @dataclass(frozen=True)
 class PostgreSQLBackups:
     programs: Programs
+    #: The server does, by its archive command.
+    ships_log = False
 
     def back_up(self, node: NodeSpec, folder: Path) -> BaseBackup:
         """
@@ -67,6 +69,12 @@ class PostgreSQLBackups:
             EngineError: the program that copies does not die.
         """
         self.programs.end(folder)
+
+    def ship_log(self, node: NodeSpec) -> None:
+        """Nothing: see `ships_log`."""
+
+    def clear_log(self, node: NodeSpec, keep_hours: int, *, archived: bool) -> None:
+        """Nothing: a checkpoint removes what is archived and no follower needs."""
 
     def archive_log(self, node: NodeSpec) -> None:
         """

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-from openrds.engines.protocol import NodeSpec
+from openrds.engines.protocol import NodeSpec, Size
 
 #: openrds' own superuser. It has no password: it is reached by whom the file system lets to the Unix socket, and by
 #: nobody over TCP.
@@ -111,21 +111,21 @@ def _resources(node: NodeSpec) -> dict[str, str]:
 def _room(node: NodeSpec) -> dict[str, int]:
     """Of what a standby may not have less than its upstream, where it lets anybody in."""
     if node.upstream is None or node.takes_over:
-        return _room_of(node)
-    return _room_of(node, node.upstream)
+        return room_of(node.size)
+    return room_of(node.size, node.upstream.size)
 
 
-def _room_of(*nodes: NodeSpec) -> dict[str, int]:
+def room_of(*sizes: Size) -> dict[str, int]:
     """Room for what each of them may have."""
     return {
-        "max_connections": max_connections(max(node.memory_mb for node in nodes)),
-        "max_worker_processes": max(8, *(node.vcpus for node in nodes)),
+        "max_connections": max_connections(max(size["memory_mb"] for size in sizes)),
+        "max_worker_processes": max(8, *(size["vcpus"] for size in sizes)),
     }
 
 
 def _lets_in(node: NodeSpec) -> bool:
     """PostgreSQL asks for room like the upstream's only of a standby that lets somebody in, as it does by default."""
-    return node.upstream is None or _room(node) == _room_of(node, node.upstream)
+    return node.upstream is None or _room(node) == room_of(node.size, node.upstream.size)
 
 
 def _write_ahead_log(node: NodeSpec) -> dict[str, str]:

@@ -146,7 +146,7 @@ class PostgreSQLReplication:
         if running and not self.state().is_standby:
             raise EngineError(f"{self._node.node_id} runs as a primary, and cannot follow another server.")
         self._make_slot()
-        log = postmaster.LogTail(self._node)
+        log = postmaster.log_tail(self._node)
         if running and self._reloads_upstream:
             self._server.reload()
         else:
@@ -269,7 +269,7 @@ class PostgreSQLReplication:
         mark.unlink()
         return True
 
-    def retire(self) -> str:
+    def demote(self) -> str:
         """
         Stop a primary, which hands all that it wrote to the standbys that are connected.
 
@@ -281,6 +281,15 @@ class PostgreSQLReplication:
         if not control.is_shut_down:
             raise EngineError(f"{self._node.node_id} was not shut down cleanly.")
         return format_position(control.checkpoint)
+
+    def resume(self) -> None:
+        """
+        Start a primary that was stopped; nothing else keeps one from serving.
+
+        Raises:
+            EngineError: it did not come up.
+        """
+        self._server.start()
 
     def await_position(self, position: str, seconds: float) -> None:
         """

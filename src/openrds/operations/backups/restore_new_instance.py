@@ -3,6 +3,8 @@
 A standby of the new instance is a copy of the restored primary.
 """
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -10,11 +12,11 @@ import msgspec
 from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.task import TaskName
-from openrds.engines.passwords import seal_password
-from openrds.operations.intake.create_request import CreateInstance, Datastore
+from openrds.engines.registry import seal_password
+from openrds.operations.intake.create_request import CreateInstance, Datastore, UnchangeableParam
 from openrds.operations.intake.instance_plan import NewInstance, plan_instance, write_instance
 from openrds.operations.intake.intake import Intake
-from openrds.operations.intake.restore_source import RestoreSource, find_source
+from openrds.operations.intake.restore_source import RestoreSource, check_same_names, find_source
 from openrds.operations.steps import creating, restoring
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.source import Source
@@ -59,14 +61,26 @@ def _restore_point(request: CreateInstance) -> RestoreSource:
 
 
 def _completed_request(request: CreateInstance, backup: Row) -> CreateInstance:
-    """The datastore may be left out: it is the source's."""
+    """What is left out of the datastore, and of what a creation fixes, is the source's."""
     if request.replica_of_id:
         raise Refusal(
             ErrorCode.PARAMETER,
             "A restore makes an instance of its own; leave out replica_of_id, and create replicas of it afterwards.",
         )
     datastore = request.datastore or Datastore(backup["engine"], backup["version"])
-    return msgspec.structs.replace(request, restore_point=None, datastore=datastore)
+    return msgspec.structs.replace(
+        request, restore_point=None, datastore=datastore, **_fixed(request, backup["options"])
+    )
+
+
+def _fixed(request: CreateInstance, of_source: Mapping[str, str]) -> dict[str, Any]:
+    asked = request.unchangeable_param and request.unchangeable_param.lower_case_table_names
+    fixed: dict[str, Any] = {
+        "unchangeable_param": UnchangeableParam(asked or of_source.get("lower_case_table_names"))
+    }
+    if not (request.character_set or request.collation):
+        fixed |= {name: of_source.get(name) for name in ("character_set", "collation")}
+    return fixed
 
 
 def _check_fits(planned: NewInstance, backup: Row) -> None:
@@ -76,6 +90,7 @@ def _check_fits(planned: NewInstance, backup: Row) -> None:
             ErrorCode.PARAMETER,
             f"datastore must be the source's, {backup['engine']} {backup['version']}; or leave it out.",
         )
+    check_same_names(columns["options"], backup["options"])
     if columns["volume_size"] < backup["volume_size"]:
         raise Refusal(
             ErrorCode.RESTORE_VOLUME,
@@ -103,6 +118,7 @@ def remove_data(context: Context) -> None:
 def start_servers(context: Context) -> None:
     creating.start_servers(context)
     _set_administrator(context)
+    restoring.set_remote_access(context.resources, context.instance_id)
     creating.confirm_writes(context)
     creating.pass_on_endpoint(context)
     creating.check_endpoint(context)

@@ -6,7 +6,7 @@ import msgspec
 
 from openrds.domain.deadline import SHORT
 from openrds.domain.task import TaskName
-from openrds.engines.passwords import seal_password
+from openrds.engines.registry import seal_password
 from openrds.operations.intake.create_request import CreateInstance
 from openrds.operations.intake.instance_plan import NewInstance, plan_instance, write_instance
 from openrds.operations.intake.intake import Intake

@@ -12,8 +12,8 @@ from openrds.domain.instance import InstanceType
 from openrds.domain.lengths import Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.engines.passwords import seal_password
 from openrds.engines.protocol import LockedError
+from openrds.engines.registry import seal_password
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary

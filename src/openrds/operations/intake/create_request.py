@@ -45,7 +45,7 @@ class UnchangeableParam(msgspec.Struct):
 
 
 class CreateInstance(msgspec.Struct):
-    """Unknown fields are ignored; what is known is checked in `instance_plan`."""
+    """Unknown fields are ignored; what is known is checked in `instance_plan`. `character_set` is openrds' own."""
 
     name: Text
     flavor_ref: Text
@@ -66,6 +66,7 @@ class CreateInstance(msgspec.Struct):
     enterprise_project_id: ForeignId | None = None
     charge_info: ChargeInfo | None = None
     time_zone: Text | None = None
+    character_set: Text | None = None
     collation: Text | None = None
     tags: Several[Tag] | None = None
     unchangeable_param: UnchangeableParam | None = None

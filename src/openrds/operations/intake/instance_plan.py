@@ -10,11 +10,19 @@ from openrds.domain import rules
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, find_flavor, is_sold_out
-from openrds.domain.instance import InstanceType, NodeRole, SwitchStrategy, new_instance_id, new_node_id
+from openrds.domain.instance import (
+    InstanceType,
+    NodeRole,
+    SwitchStrategy,
+    new_instance_id,
+    new_node_id,
+    new_secret,
+)
 from openrds.domain.network import default_network
+from openrds.domain.options import check_options
 from openrds.domain.texts import number_in
 from openrds.hosts.addresses import AddressPool
-from openrds.operations.intake.create_request import BackupStrategy, CreateInstance
+from openrds.operations.intake.create_request import BackupStrategy, CreateInstance, UnchangeableParam
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.quotas import check_disk
 from openrds.store.database import Row
@@ -83,6 +91,8 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         "time_zone": rules.check_time_zone(request.time_zone or ""),
         "tags": tags_of(request),
         "replica_of": None,
+        "secret": new_secret(),
+        "options": options_of(request, engine),
         **_backup(request),
     }
     host, installation = _find_host(intake, engine, version)
@@ -97,7 +107,10 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
 def write_instance(intake: Intake, new: NewInstance) -> Row:
     """Write the instance and its nodes, and return the instance's row."""
     columns = new.columns
-    intake.connection.execute(_sql.insert_instance, {**columns, "tags": Jsonb(columns["tags"])})
+    intake.connection.execute(
+        _sql.insert_instance,
+        {**columns, "tags": Jsonb(columns["tags"]), "options": Jsonb(columns["options"])},
+    )
     first = NodeRole.READ_REPLICA if columns["replica_of"] else NodeRole.MASTER
     for number, zone in enumerate(new.zones):
         write_node(intake, columns, number, NodeRole.SLAVE if number else first, new.host, zone)
@@ -132,14 +145,11 @@ def check_offered(request: CreateInstance) -> None:
         "serverless_info",
         "dsspool_id",
         "data_vip",
-        "collation",
     ):
         if getattr(request, field):
             raise Refusal(ErrorCode.PARAMETER, f"{field} is not offered by this openrds; leave it out.")
     if request.count not in (None, 1):
         raise Refusal(ErrorCode.PARAMETER, "count above 1 is not offered; create instances one by one.")
-    if request.unchangeable_param and request.unchangeable_param.lower_case_table_names is not None:
-        raise Refusal(ErrorCode.PARAMETER, "unchangeable_param.lower_case_table_names is for MySQL 8.0 only.")
     _check_charge(request)
     if request.configuration_id:
         raise Refusal(ErrorCode.CONFIGURATION, f"There is no parameter group {request.configuration_id}.")
@@ -267,6 +277,21 @@ def _port(request: CreateInstance, engine: EngineName) -> int:
         raise Refusal(ErrorCode.PARAMETER, "port must be a number.")
     rules.check_port(port, engine)
     return port
+
+
+def options_of(request: CreateInstance, engine: EngineName) -> dict[str, str]:
+    """What the creation fixes. Of an engine that lets it be chosen, what the request leaves open is written down too.
+
+    Raises:
+        Refusal: PARAMETER, the engine has no such thing, or not this.
+    """
+    unchangeable = request.unchangeable_param or UnchangeableParam()
+    return check_options(
+        engine,
+        lower_case_table_names=unchangeable.lower_case_table_names,
+        character_set=request.character_set,
+        collation=request.collation,
+    )
 
 
 def tags_of(request: CreateInstance) -> list[dict[str, str]]:

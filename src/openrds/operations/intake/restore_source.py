@@ -4,6 +4,7 @@ Source: operations.md 5.
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -79,6 +80,20 @@ def source_at(intake: Intake, instance_id: str, restore_time: int) -> tuple[Sour
     base = intake.connection.execute(_sql.base_for, moment).fetchone()
     assert base is not None, "each range begins with the end of a backup"
     return Source(instance_id, base["id"], restore_time), base
+
+
+def check_same_names(target: Mapping[str, str], source: Mapping[str, str]) -> None:
+    """Of the `options` of both: data is read as it was written.
+
+    Raises:
+        Refusal: PARAMETER, their servers compare names of tables in other ways.
+    """
+    here, there = (options.get("lower_case_table_names") for options in (target, source))
+    if here != there:
+        raise Refusal(
+            ErrorCode.PARAMETER,
+            f"The target has lower_case_table_names {here}; it must be the source's {there}.",
+        )
 
 
 def check_not_a_source(intake: Intake, instance_id: str) -> None:

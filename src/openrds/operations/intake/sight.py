@@ -39,4 +39,6 @@ class Sight:
             port=instance["port"],
             memory_mb=0,
             vcpus=0,
+            secret=instance["secret"],
+            options=instance["options"],
         )

@@ -48,6 +48,8 @@ _OF_PRIMARY = (
     "security_group_id",
     "time_zone",
     "backup_start_time",
+    "secret",
+    "options",
 )
 
 Context = StepContext[Resources, NoParameters]

@@ -5,13 +5,13 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
 from openrds.domain.instance import Confirmation, NodeRole
 from openrds.domain.settings import Settings
-from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
+from openrds.engines.protocol import Engine, Installation, NodeSpec, Server, Size
 from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
@@ -29,13 +29,6 @@ from openrds.tasks.operation import StepFailed
 logger = logging.getLogger(__name__)
 
 _sql = Queries("instances")
-
-
-class Size(TypedDict):
-    """What of a `NodeSpec` the flavor decides."""
-
-    memory_mb: int
-    vcpus: int
 
 
 @dataclass(frozen=True)
@@ -141,6 +134,8 @@ class Resources:
             **self.size_of(flavor_of(instance)),
             time_zone=instance["time_zone"],
             read_only=instance["storage_full"],
+            secret=instance["secret"],
+            options=instance["options"],
         )
 
     def _user(self, instance: Row) -> ServerUser:
@@ -162,7 +157,17 @@ class Resources:
         """Start a server as its node is to be now, on its volume in its place."""
         self.volumes.make_ready(server.node.node_id)
         server.configure()
-        server.start()
+        self.serve(server)
+
+    def serve(self, server: Server) -> None:
+        """Have a server that is in its place and configured serve: that it runs does not say that a primary does.
+
+        For whoever holds the instance: a primary may have been demoted by somebody who is about to promote another.
+        """
+        if server.node.upstream is None:
+            server.replication.resume()
+        else:
+            server.start()
 
     def initialise(self, server: Server) -> None:
         """Make the data directory of a server, from a spare one where there is one."""

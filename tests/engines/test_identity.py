@@ -2,7 +2,7 @@
 
 import pytest
 
-from openrds.engines.postgresql.templates import crc32c, identify
+from openrds.engines.postgresql.identity import crc32c, identify
 from openrds.engines.protocol import EngineError
 
 

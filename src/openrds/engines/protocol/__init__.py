@@ -1,0 +1,34 @@
+"""What every engine can do. An engine is a package that implements `Engine` and passes the conformance suite.
+
+Everything here may be called again after a crash at any point: an operation that finds its work done goes on.
+"""
+
+from openrds.engines.protocol.backups import Backups, BaseBackup, RestorePoint
+from openrds.engines.protocol.copies import Copies, Copying, DatabaseCopy, TableCopy
+from openrds.engines.protocol.engine import Engine
+from openrds.engines.protocol.errors import EngineError, LockedError, NameTaken, NotThere
+from openrds.engines.protocol.node import Installation, NodeSpec, Size
+from openrds.engines.protocol.replication import Follower, Replication, StandbyState
+from openrds.engines.protocol.server import Server
+
+__all__ = [
+    "Backups",
+    "BaseBackup",
+    "Copies",
+    "Copying",
+    "DatabaseCopy",
+    "Engine",
+    "EngineError",
+    "Follower",
+    "Installation",
+    "LockedError",
+    "NameTaken",
+    "NodeSpec",
+    "NotThere",
+    "Replication",
+    "RestorePoint",
+    "Server",
+    "Size",
+    "StandbyState",
+    "TableCopy",
+]

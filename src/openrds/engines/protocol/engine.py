@@ -1,0 +1,45 @@
+"""A kind of database on this host."""
+
+from typing import Protocol
+
+from openrds.domain.engine import EngineName
+from openrds.engines.protocol.backups import Backups
+from openrds.engines.protocol.copies import Copying
+from openrds.engines.protocol.node import Installation, NodeSpec, Size
+from openrds.engines.protocol.server import Server
+
+
+class Engine(Protocol):
+    """A kind of database on this host."""
+
+    name: EngineName
+
+    @property
+    def backups(self) -> Backups: ...
+
+    @property
+    def copying(self) -> Copying: ...
+
+    def installations(self) -> tuple[Installation, ...]:
+        """What this host has, newest version last."""
+
+    def initialise(self, node: NodeSpec) -> None:
+        """Make a fresh data directory of the node's user, never a copy of another.
+
+        It appears whole or not at all, and takes a spare one from the pool where there is one.
+        """
+
+    def spare_owners(self, installation: Installation) -> list[int]:
+        """The ids of the operating system's users that the spare data directories in the pool were made for."""
+
+    @staticmethod
+    def seal_password(password: str) -> str:
+        """What the servers keep instead of the password of an account. Pure: no server is asked."""
+
+    def must_restart_followers(self, old: Size, new: Size) -> bool:
+        """Whether followers must be restarted with settings that fit, when their upstream changes its size."""
+
+    def server(self, node: NodeSpec) -> Server: ...
+
+    def fill_pool(self) -> None:
+        """Bring the pool of spare data directories to its size; returns once it is full."""

@@ -1,0 +1,74 @@
+"""One server as an engine is told of it: where it is, whose, how large, and whom it follows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypedDict
+
+from openrds.domain.engine import EngineName
+from openrds.hosts.user import ServerUser
+
+
+class Size(TypedDict):
+    """What of a `NodeSpec` the flavor decides."""
+
+    memory_mb: int
+    vcpus: int
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The server binaries of one version, as found on this host.
+
+    `version` is what a request names (`16`), `complete_version` what the binaries report (`16.14`).
+    """
+
+    engine: EngineName
+    version: str
+    complete_version: str
+    bin_dir: Path
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """All an engine needs to know to run one server.
+
+    `user` is whom the server runs as. `folder` holds everything of the node and belongs to it alone: `data/` and `log/`
+    are the user's, the folder itself with the process record is ours. `socket_dir` is a short path for its Unix socket.
+    `archive` is the folder where the instance's log is put: it is the same for all nodes of an instance. `memory_mb`
+    and `vcpus` are the flavor's. `upstream` is the node that this one is a copy of and follows, None for a primary.
+    `confirmed_by` are the ids of followers: what is committed is acknowledged once one of them has it on disk; with
+    none, nobody is waited for. A follower that `takes_over` is soon to be what its upstream is, and has the settings
+    of its own flavor, also where no follower can have them that lets anybody in: until it is promoted even we may not
+    ask it.
+    With `read_only` clients can change nothing, because the volume is full.
+    `secret` is the family's, an instance and its read replicas, and with it servers of the family let each other, and
+    us, in where the engine has no better way. `options` are what the creation fixed, by neutral names:
+    `lower_case_table_names` (`0` or `1`), `character_set` and `collation`; one that is not there is the engine's own.
+    """
+
+    node_id: str
+    user: ServerUser
+    installation: Installation
+    folder: Path
+    socket_dir: Path
+    archive: Path
+    address: str
+    port: int
+    memory_mb: int
+    vcpus: int
+    time_zone: str = "UTC"
+    read_only: bool = False
+    upstream: "NodeSpec | None" = None
+    confirmed_by: tuple[str, ...] = ()
+    takes_over: bool = False
+    secret: str = field(default="", repr=False)
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def size(self) -> Size:
+        return Size(memory_mb=self.memory_mb, vcpus=self.vcpus)
