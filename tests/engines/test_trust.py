@@ -265,7 +265,7 @@ def test_databases_are_loaded_by_nobody_of_rights(attacked):
     with superuser_session(server.node, "again") as connection:
 
         def one(query):
-            return connection.execute(query).fetchone()[0]
+            return (connection.execute(query).fetchone() or (None,))[0]
 
         assert one("SELECT prosrc FROM pg_proc WHERE proname = 'innocent'") == "SELECT 1"
         assert one("SELECT array_agg(x) FROM public.customers") == [1]
