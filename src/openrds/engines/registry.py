@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from openrds.domain.engine import EngineName
 from openrds.engines import discovery, fetching
 from openrds.engines.mariadb import discovery as mariadb
+from openrds.engines.mariadb.engine import MariaDB
 from openrds.engines.mysql import discovery as mysql
 from openrds.engines.postgresql import discovery as postgresql
 from openrds.engines.postgresql.engine import PostgreSQL
@@ -35,6 +36,7 @@ class _Kind:
 
 _KINDS: Mapping[EngineName, _Kind] = {
     EngineName.POSTGRESQL: _Kind(PostgreSQL, PostgreSQL.seal_password),
+    EngineName.MARIADB: _Kind(cast(_Build, MariaDB), MariaDB.seal_password),
 }
 
 _RECIPES = {recipe.kind.engine: recipe for recipe in (mysql.RECIPE, postgresql.RECIPE, mariadb.RECIPE)}
