@@ -10,6 +10,7 @@ from openrds.engines import discovery, fetching
 from openrds.engines.mariadb import discovery as mariadb
 from openrds.engines.mariadb.engine import MariaDB
 from openrds.engines.mysql import discovery as mysql
+from openrds.engines.mysql.engine import MySQL
 from openrds.engines.postgresql import discovery as postgresql
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.protocol import Engine, Installation
@@ -37,6 +38,7 @@ class _Kind:
 _KINDS: Mapping[EngineName, _Kind] = {
     EngineName.POSTGRESQL: _Kind(PostgreSQL, PostgreSQL.seal_password),
     EngineName.MARIADB: _Kind(cast(_Build, MariaDB), MariaDB.seal_password),
+    EngineName.MYSQL: _Kind(cast(_Build, MySQL), MySQL.seal_password),
 }
 
 _RECIPES = {recipe.kind.engine: recipe for recipe in (mysql.RECIPE, postgresql.RECIPE, mariadb.RECIPE)}

@@ -29,7 +29,8 @@ class Source:
         """
         fields = {
             "Types": "deb",
-            "URIs": self.uri,
+            # Packages of a `file:` are used where they are, and may lie below a folder that is gone later.
+            "URIs": re.sub(r"^file:", "copy:", self.uri),
             "Suites": " ".join(self.suites),
             "Components": " ".join(self.components),
             "Signed-By": self.signed_by,

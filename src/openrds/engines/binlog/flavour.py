@@ -80,7 +80,6 @@ class Flavour(ABC):
     position: ClassVar[str]
     await_position: ClassVar[str]
     reached: ClassVar[int] = 0
-    start_following: ClassVar[str]
     stop_following: ClassVar[str]
     stop_receiving: ClassVar[str]
     forget_upstream: ClassVar[str]
@@ -119,8 +118,15 @@ class Flavour(ABC):
         """Statements that give an account, named as SQL does, exactly the administrator's rights."""
 
     @abstractmethod
-    def turn_to(self, upstream: NodeSpec, user: str, password: str) -> tuple[str, Sequence[Any]]:
-        """The statement that has a server follow another from where it is, and its parameters."""
+    def turn_to(self, upstream: NodeSpec, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
+        """The statements, with their parameters, that have a server follow another from where it is."""
+
+    def lacking(self, connection: Connection, upstream: NodeSpec) -> str:
+        """What a server has committed and its upstream has not, so that it can only follow as a copy of it.
+
+        Nothing, where the upstream itself refuses such a one, or does not answer.
+        """
+        return ""
 
     @abstractmethod
     def adopt_own_position(self, connection: Connection) -> None:

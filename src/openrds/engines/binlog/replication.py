@@ -119,16 +119,24 @@ class BinlogReplication:
         To the upstream, from where it is: that is all its own log has.
 
         Raises:
+            Diverged: it has what the upstream lacks.
             EngineError: it does not leave the one before.
         """
         flavour, upstream = self._flavour, self._upstream
         sessions.execute(connection, flavour.stop_following)
+        self._require_kin(connection)
         flavour.adopt_own_position(connection)
-        statement, parameters = flavour.turn_to(
-            upstream, sessions.FOLLOWER, sessions.password_of(upstream.secret, sessions.FOLLOWER)
-        )
-        sessions.execute(connection, statement, *parameters)
-        sessions.execute(connection, flavour.start_following)
+        password = sessions.password_of(upstream.secret, sessions.FOLLOWER)
+        for statement, parameters in flavour.turn_to(upstream, sessions.FOLLOWER, password):
+            sessions.execute(connection, statement, *parameters)
+
+    def _require_kin(self, connection: sessions.Connection) -> None:
+        """
+        Raises:
+            Diverged: it has what the upstream lacks.
+        """
+        if lacking := self._flavour.lacking(connection, self._upstream):
+            raise Diverged(f"{self._upstream.node_id} lacks what {self._node.node_id} has: {lacking}")
 
     def follow(self) -> None:
         """
@@ -150,6 +158,8 @@ class BinlogReplication:
         else:
             server.start()
         self._await_streaming()
+        with sessions.session(self._node) as connection:
+            self._require_kin(connection)  # the upstream may not have answered before
 
     def _await_streaming(self) -> None:
         channel: Channel | None = None
@@ -201,6 +211,7 @@ class BinlogReplication:
                 channel is not None
                 and channel.is_well
                 and channel.upstream == (self._upstream.address, self._upstream.port)
+                and not self._flavour.lacking(connection, self._upstream)
             )
 
     def _attach(self) -> None:

@@ -275,6 +275,11 @@ class BinlogServer:
         """
         self.means.archive_remains(self.node)
 
+    def pid(self) -> int:
+        """0 if it does not run."""
+        process = self._process()
+        return process.pid if process else 0
+
     def _process(self) -> Process | None:
         return daemon.find(self.node, self.flavour)
 

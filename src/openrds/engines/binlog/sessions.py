@@ -118,6 +118,7 @@ def follower_session(upstream: NodeSpec) -> Iterator[Connection]:
             autocommit=True,
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_CONNECT_SECONDS,
+            ssl={"verify_mode": "none"},  # where the server has TLS: else MySQL asks for more than a scramble
         )
         with contextlib.closing(connection), ended_with_step(lambda: _break(connection)):
             yield connection

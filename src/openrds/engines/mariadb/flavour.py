@@ -51,7 +51,6 @@ class MariaDBFlavour(Flavour):
 
     position = "SELECT @@GLOBAL.gtid_binlog_pos"
     await_position = "SELECT MASTER_GTID_WAIT(%s, %s)"
-    start_following = "START SLAVE"
     stop_following = "STOP SLAVE"
     stop_receiving = "STOP SLAVE IO_THREAD"
     forget_upstream = "RESET SLAVE ALL"
@@ -143,12 +142,12 @@ class MariaDBFlavour(Flavour):
             f"GRANT {_OBJECT_RIGHTS} ON `%`.* TO {account} WITH GRANT OPTION",
         )
 
-    def turn_to(self, upstream: NodeSpec, user: str, password: str) -> tuple[str, Sequence[Any]]:
-        return (
+    def turn_to(self, upstream: NodeSpec, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
+        turn = (
             "CHANGE MASTER TO MASTER_HOST = %s, MASTER_PORT = %s, MASTER_USER = %s, MASTER_PASSWORD = %s, "
-            "MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 1",
-            (upstream.address, upstream.port, user, password),
+            "MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 1"
         )
+        return (turn, (upstream.address, upstream.port, user, password)), ("START SLAVE", ())
 
     def adopt_own_position(self, connection: Connection) -> None:
         position = scalar(connection, self.position)
