@@ -36,8 +36,10 @@ class _Kind:
 
 
 _KINDS: Mapping[EngineName, _Kind] = {
+    EngineName.MARIADB: _Kind(MariaDB, MariaDB.seal_password),
+    EngineName.MYSQL: _Kind(MySQL, MySQL.seal_password),
     EngineName.POSTGRESQL: _Kind(PostgreSQL, PostgreSQL.seal_password),
-    EngineName.MARIADB: _Kind(cast(_Build, MariaDB), MariaDB.seal_password),
+    EngineName.MARIADB: _Kind(MariaDB, MariaDB.seal_password),
     EngineName.MYSQL: _Kind(cast(_Build, MySQL), MySQL.seal_password),
 }
 

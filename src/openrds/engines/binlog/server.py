@@ -4,7 +4,6 @@ import itertools
 import logging
 import os
 import signal
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from openrds.engines.binlog.datadirs import is_data_directory
 from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.replication import BinlogReplication
 from openrds.engines.binlog.roles import Role, forget_position, position_to_take, role_of, write_role
+from openrds.engines.binlog.shipping import ship_remains
 from openrds.engines.logs import LogTail, remove_older
 from openrds.engines.pool import DataDirectories
 from openrds.engines.protocol import EngineError, NodeSpec
@@ -42,14 +42,10 @@ _CLOSING_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Means:
-    """What servers of a flavour have of their engine: `directories` where fresh data comes from, and limits.
-
-    `archive_remains` puts what a dead server did not archive of its log into the archive.
-    """
+    """What servers of a flavour have of their engine: `directories` where fresh data comes from, and limits."""
 
     flavour: Flavour
     directories: DataDirectories
-    archive_remains: Callable[[NodeSpec], None]
     limits: Limits = NoLimits()  # noqa: RUF009 - has no state
 
 
@@ -273,7 +269,7 @@ class BinlogServer:
         Raises:
             EngineError: it cannot be put there.
         """
-        self.means.archive_remains(self.node)
+        ship_remains(self.node, self.flavour)
 
     def pid(self) -> int:
         """0 if it does not run."""

@@ -21,9 +21,11 @@ from openrds.engines.binlog.sessions import (
 )
 from openrds.engines.mariadb.passwords import native_hash
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
+from openrds.hosts.user import ServerUser
 
 #: Who fetches less than this from the beginning on is as fast as with a copy.
 _SMALL_LOG_BYTES = 64 * 2**20
+_LOG = "log"
 _FIRST_LOG = "binlog.000001"
 _SEALED = re.compile(r"\*[0-9A-F]{40}", re.ASCII)
 _HAS_PUBLIC = (10, 11)
@@ -158,6 +160,10 @@ class MariaDBFlavour(Flavour):
         execute(connection, "RESET MASTER")
         for name in ("gtid_binlog_state", "gtid_slave_pos"):
             execute(connection, f"SET GLOBAL {name} = {escaped(connection, position)}")
+
+    def log_identity(self, data_dir: Path, user: ServerUser) -> str:
+        """Its files say when they were begun, and its transactions are numbered on."""
+        return _LOG
 
     def channel(self, connection: Connection) -> Channel | None:
         found = rows(connection, "SHOW SLAVE STATUS")
