@@ -3,6 +3,11 @@
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
+# Servers that setup.sh has fetched.
+if [[ -d .engines ]]; then
+    export OPENRDS_ENGINE_DIRS="$PWD/.engines${OPENRDS_ENGINE_DIRS:+,$OPENRDS_ENGINE_DIRS}"
+fi
+
 program=$1
 shift
 eval "set -- \"\$@\" ${ARGS:-}"

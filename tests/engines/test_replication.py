@@ -6,11 +6,11 @@ import pytest
 
 from openrds.engines.protocol import EngineError
 
-pytestmark = pytest.mark.grouped_by("installed")
+pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.every_engine]
 
 
 def standby_of(trial, primary):
-    server = trial.engine.server(trial.node(upstream=primary.node))
+    server = trial.engine.server(trial.node(upstream=primary.node, archive=primary.node.archive))
     server.replication.copy_upstream()
     server.replication.follow()
     return server
@@ -38,7 +38,7 @@ def test_a_standby_has_what_its_upstream_has_and_refuses_writes(trial, pair, eve
     trial.query(primary, "INSERT INTO kept VALUES (2)")
 
     eventually(lambda: count(trial, standby) == 2)
-    with pytest.raises(Exception, match="read-only"):
+    with trial.refused_writing():
         trial.query(standby, "INSERT INTO kept VALUES (3)")
     assert standby.answers()
 
@@ -105,6 +105,21 @@ def test_roles_change_without_loss_and_back(trial, pair, eventually):
     eventually(lambda: count(trial, two) == 5)
 
 
+def test_who_was_demoted_serves_again_when_it_resumes(trial, pair, eventually):
+    primary, standby = pair
+    primary.replication.demote()
+    primary.replication.demote()
+    with pytest.raises(trial.dialect.Error):
+        trial.query(primary, "INSERT INTO kept VALUES (2)")
+
+    primary.replication.resume()
+    primary.replication.resume()
+
+    trial.query(primary, "INSERT INTO kept VALUES (3)")
+    eventually(lambda: count(trial, standby) == 2)
+    assert primary.replication.is_primary()
+
+
 def test_a_standby_takes_over_with_room_for_less_and_the_others_follow_it(trial):
     """It is told to while it still follows, when it may not have less room; so it lets nobody in until then."""
     large, small = {"memory_mb": 4096, "vcpus": 16}, {"memory_mb": 2048, "vcpus": 1}
@@ -125,7 +140,7 @@ def test_a_standby_takes_over_with_room_for_less_and_the_others_follow_it(trial)
     heir.replication.promote()
 
     assert heir.replication.is_primary()
-    assert trial.query(heir, trial.dialect.connections) == 204
+    assert trial.query(heir, trial.dialect.connections) == trial.dialect.connections_of(2048)
     follower = changed(trial, one, upstream=replace(heir.node, upstream=None, takes_over=False))
     assert follower.replication.rejoin() == "attached"
     trial.query(heir, "INSERT INTO kept VALUES (3)")
@@ -134,7 +149,7 @@ def test_a_standby_takes_over_with_room_for_less_and_the_others_follow_it(trial)
     follower.stop()
     follower = changed(trial, follower, **small)
     follower.replication.follow()
-    assert trial.query(follower, trial.dialect.connections) == 204
+    assert trial.query(follower, trial.dialect.connections) == trial.dialect.connections_of(2048)
 
 
 def test_a_standby_that_lacks_something_is_noticed(trial, pair):
@@ -142,6 +157,7 @@ def test_a_standby_that_lacks_something_is_noticed(trial, pair):
     standby.stop()
     trial.query(primary, "INSERT INTO kept VALUES (2)")
     position = primary.replication.demote()
+    primary.stop()  # one that lives on would hand it over
     standby.start()
 
     with pytest.raises(EngineError, match="has not all"):
@@ -153,14 +169,15 @@ def has_all(primary):
     return follower.streaming and follower.lag_bytes == 0
 
 
+@pytest.mark.of_engines("PostgreSQL")
 def test_a_killed_primary_comes_back_as_standby_of_its_successor(trial, pair, eventually):
     """And brings the log that it had not archived, so far as its successor goes on from it."""
     primary, standby = pair
     archive, backups = primary.node.archive, trial.engine.backups
-    first = trial.dialect.close_log_segment(primary.node)
+    first = trial.dialect.close_log(primary.node)
     eventually((archive / first).exists)
     trial.dialect.hold_archiver(trial.pid(primary))
-    second, third = (trial.dialect.close_log_segment(primary.node) for _ in range(2))
+    second, third = (trial.dialect.close_log(primary.node) for _ in range(2))
     eventually(lambda: has_all(primary))
     standby.stop()
     trial.query(primary, "INSERT INTO kept VALUES (2)")  # which its successor has not
@@ -241,6 +258,6 @@ def test_what_is_kept_for_a_follower_is_let_go(trial, pair, eventually):
     primary.replication.forget(standby.node.node_id)
     primary.replication.forget(standby.node.node_id)
 
-    assert trial.query(primary, trial.dialect.kept_for_followers) == 0
+    assert trial.dialect.kept_for_followers(primary.node) in (0, None)
     standby.replication.rejoin()
-    assert trial.query(primary, trial.dialect.kept_for_followers) == 1
+    assert trial.dialect.kept_for_followers(primary.node) in (1, None)

@@ -9,9 +9,9 @@ import pytest
 
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.engines.protocol import DatabaseCopy, EngineError, LockedError, RestorePoint, TableCopy
-from support.engines import PASSWORD
+from support.dialects.dialect import PASSWORD
 
-pytestmark = pytest.mark.grouped_by("installed")
+pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.of_engines("PostgreSQL")]
 
 MARK, OTHER_MARK, THIRD_MARK = (letter * 32 for letter in "abc")
 

@@ -1,4 +1,4 @@
-"""`openrds engine list`, `flavor list` and `quota list`: what there is to have."""
+"""`openrds flavor list` and `quota list`: what there is to have."""
 
 from typing import Annotated
 
@@ -9,7 +9,6 @@ from openrds.cli.instances import EngineOption
 from openrds.cli.session import Session, client_command
 from openrds.domain.engine import EngineName
 
-engines = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Engines and their versions.")
 flavors = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Flavors: CPU and memory of an instance."
 )
@@ -18,21 +17,10 @@ flavors = typer.Typer(
 quotas = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What a project may have.")
 
 
-@engines.callback()
 @quotas.callback()
 @flavors.callback()
 def _group() -> None:
     """Without it, a group of one command would be that command."""
-
-
-@client_command(engines, "list")
-def list_engines(session: Session) -> None:
-    """List the engines, and which versions of each this service can create."""
-    answers = {engine: session.client.get(f"datastores/{engine}")["dataStores"] for engine in EngineName}
-    rows = [
-        (engine, ", ".join(one["name"] for one in found) or "none here") for engine, found in answers.items()
-    ]
-    session.output.rows(answers, ("ENGINE", "VERSIONS"), rows)
 
 
 @client_command(flavors, "list")

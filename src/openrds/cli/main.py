@@ -15,6 +15,7 @@ from openrds.cli import (
     check,
     connect,
     demo,
+    engines,
     instance_ha,
     instance_network,
     instance_replicas,
@@ -48,7 +49,7 @@ app.add_typer(instances.app, name="instance")
 app.add_typer(instance_network.public_ips, name="public-ip")
 app.add_typer(connect.app)
 app.add_typer(backups.app, name="backup")
-app.add_typer(catalogue.engines, name="engine")
+app.add_typer(engines.app, name="engine")
 app.add_typer(catalogue.flavors, name="flavor")
 app.add_typer(catalogue.quotas, name="quota")
 app.add_typer(tasks.app, name="task")

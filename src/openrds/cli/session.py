@@ -50,9 +50,13 @@ class Session:
             self.output.said(answer, f"Task {task_id}")
 
 
-def _shared(
+def client_session(
     credentials: CredentialsOption = None, data_dir: DataDirOption = None, output: FormatOption = Format.TABLE
 ) -> Session:
+    """
+    Raises:
+        UsageError: there are no credentials, or no sound ones.
+    """
     return Session(Client(find_credentials(credentials, data_dir, os.environ)), Output(output))
 
 
@@ -67,12 +71,12 @@ def client_command(app: typer.Typer, name: str) -> Callable[[Command], Command]:
 
 
 def _with_shared_options(function: Callable[..., None]) -> Callable[..., None]:
-    shared = inspect.signature(_shared).parameters
+    shared = inspect.signature(client_session).parameters
     own = list(inspect.signature(function).parameters.values())[1:]
 
     @functools.wraps(function)
     def command(**given: Any) -> None:
-        session = _shared(**{option: given.pop(option) for option in shared})
+        session = client_session(**{option: given.pop(option) for option in shared})
         function(session, **given)
 
     parameters = [

@@ -3,11 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from openrds.domain.engine import EngineName
+from openrds.engines import discovery, fetching
+from openrds.engines.mariadb import discovery as mariadb
+from openrds.engines.mariadb.engine import MariaDB
+from openrds.engines.mysql import discovery as mysql
+from openrds.engines.mysql.engine import MySQL
+from openrds.engines.postgresql import discovery as postgresql
 from openrds.engines.postgresql.engine import PostgreSQL
-from openrds.engines.protocol import Engine
+from openrds.engines.protocol import Engine, Installation
 from openrds.hosts.limits import Limits
 from openrds.hosts.users import ServerUsers
 
@@ -30,8 +36,16 @@ class _Kind:
 
 
 _KINDS: Mapping[EngineName, _Kind] = {
+    EngineName.MARIADB: _Kind(MariaDB, MariaDB.seal_password),
+    EngineName.MYSQL: _Kind(MySQL, MySQL.seal_password),
     EngineName.POSTGRESQL: _Kind(PostgreSQL, PostgreSQL.seal_password),
+    EngineName.MARIADB: _Kind(MariaDB, MariaDB.seal_password),
+    EngineName.MYSQL: _Kind(cast(_Build, MySQL), MySQL.seal_password),
 }
+
+_RECIPES = {recipe.kind.engine: recipe for recipe in (mysql.RECIPE, postgresql.RECIPE, mariadb.RECIPE)}
+#: Those whose servers can be had by `fetch`.
+FETCHED = tuple(_RECIPES)
 
 
 def engines_of_host(
@@ -56,3 +70,25 @@ def seal_password(engine: EngineName, password: str) -> str:
     An empty password stays empty: the account has none.
     """
     return _KINDS[engine].seal(password) if password else ""
+
+
+def fetched_dir(data_dir: Path) -> Path:
+    """Where what is fetched for a service is put."""
+    return discovery.fetched_dir(data_dir)
+
+
+def found_on_host(
+    engine: EngineName, data_dir: Path | None, engine_dirs: Iterable[Path] = ()
+) -> tuple[Installation, ...]:
+    """The servers of an engine on this machine, one for each version, oldest first; nothing is copied or kept."""
+    folders = (*engine_dirs, fetched_dir(data_dir)) if data_dir else tuple(engine_dirs)
+    return discovery.find(_RECIPES[engine].kind, folders) if engine in _RECIPES else ()
+
+
+def fetch(engine: EngineName, version: str | None, folder: Path, say: fetching.Say) -> Installation:
+    """Have a server of the engine in a folder of its own below `folder`, from the machine's package archives.
+
+    Raises:
+        HostError: it is not to be had; the message says why, and what there is.
+    """
+    return fetching.fetch(_RECIPES[engine], version, folder, say)

@@ -9,10 +9,11 @@ from psycopg.types.json import Jsonb
 
 from openrds.agent.host import rounds_of_host
 from openrds.control.changes import Changes
+from openrds.control.rounds import Round
 from openrds.control.shared import shared_rounds
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation
-from openrds.engines.registry import engines_of_host
+from openrds.engines.registry import engines_of_host, fetched_dir
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
@@ -37,7 +38,7 @@ _sql = Queries("instances")
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and some for what comes up.
-_SPARE_THREADS = 18
+_SPARE_THREADS = 19
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
@@ -88,6 +89,28 @@ def register_host(resources: Resources) -> None:
         )
 
 
+class FetchedServers:
+    """Registers the host again when `openrds engine install` has brought it another server."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._folder = fetched_dir(resources.settings.data_dir)
+        self._seen = self._changed()
+
+    def look(self) -> None:
+        changed = self._changed()
+        if changed != self._seen:
+            register_host(self._resources)
+            self._seen = changed
+
+    def _changed(self) -> int:
+        """When something was last put into the folder, or taken out of it."""
+        try:
+            return self._folder.stat().st_mtime_ns
+        except OSError:
+            return 0
+
+
 def _installations(engine: Engine) -> tuple[Installation, ...]:
     """One engine whose binaries cannot be reached is no trouble of the others."""
     try:
@@ -113,6 +136,7 @@ async def work(brief: child.Brief) -> None:
     with Store(brief.dsn, connections=2 * settings.worker_concurrency + _SPARE_CONNECTIONS) as store:
         queue = Queue()
         resources = build_resources(store, settings, brief.socket_root)
+        fetched = FetchedServers(resources)
         register_host(resources)
         attach_volumes(resources)
         take_back_folders(resources)
@@ -128,6 +152,7 @@ async def work(brief: child.Brief) -> None:
         rounds = [
             *rounds_of_host(resources, queue, changes),
             *shared_rounds(store, queue, settings, changes),
+            Round(fetched.look),
         ]
         child.announce_ready()
         await asyncio.gather(

@@ -1,15 +1,16 @@
 """PostgreSQL on this host."""
 
 from collections.abc import Iterable
-from functools import cached_property
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
+from openrds.engines.discovery import Installations
+from openrds.engines.pool import DataDirectories
 from openrds.engines.postgresql import configuration
 from openrds.engines.postgresql.backups import PostgreSQLBackups
 from openrds.engines.postgresql.copying import PostgreSQLCopying
-from openrds.engines.postgresql.datadirs import DataDirectories
-from openrds.engines.postgresql.discovery import find_installations
+from openrds.engines.postgresql.datadirs import RECIPE
+from openrds.engines.postgresql.discovery import KIND
 from openrds.engines.postgresql.passwords import scram_verifier
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
@@ -33,27 +34,21 @@ class PostgreSQL:
         spare_data_dirs: int = 1,
         limits: Limits | None = None,
     ) -> None:
-        self._data_dir = data_dir
-        self._users = users
-        self._engine_dirs = tuple(engine_dirs)
+        self._installations = Installations(KIND, data_dir, engine_dirs, users)
         self._limits = limits or NoLimits()
         self._programs = Programs(self.installations)
-        self._data_directories = DataDirectories(data_dir / "pool", users, spare_data_dirs)
+        self._data_directories = DataDirectories(RECIPE, data_dir / "pool", users, spare_data_dirs)
         self.backups = PostgreSQLBackups(self._programs)
         self.copying = PostgreSQLCopying(self._programs)
 
     def installations(self) -> tuple[Installation, ...]:
         """
-        What this host has, newest version last; looked for once.
+        What this host has, newest version last.
 
         Raises:
             HostError: the server user can reach neither the binaries nor a copy of them.
         """
-        return self._installations
-
-    @cached_property
-    def _installations(self) -> tuple[Installation, ...]:
-        return find_installations(self._engine_dirs, self._data_dir / "binaries", self._users)
+        return self._installations()
 
     @staticmethod
     def seal_password(password: str) -> str:

@@ -1,19 +1,17 @@
-"""What a PostgreSQL server says of itself in files: its lock files and its logs."""
+"""What a PostgreSQL server says of itself in files: its lock files, and its logs."""
 
 import contextlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from openrds.engines.logs import LogTail
 from openrds.engines.postgresql.configuration import log_folder, socket_path
 from openrds.engines.protocol import NodeSpec
-from openrds.hosts.folders import open_file, regular_files
 from openrds.hosts.processes import Process, pid_is_free
 from openrds.hosts.user import ServerUser
 
 PROGRAM = "postgres"
 _STATUS_LINE = 7
-_TAIL_BYTES = 64 * 1024
 #: Within which whoever started a server must have taken note of its end.
 _FREE_SECONDS = 5.0
 
@@ -66,27 +64,5 @@ def forget_dead(node: NodeSpec) -> None:
                 path.unlink()
 
 
-class LogTail:
-    """What has been written to a node's logs since this was made, as its user may read it."""
-
-    def __init__(self, node: NodeSpec) -> None:
-        self._folder, self._user = log_folder(node), node.user
-        with self._user.acting():
-            self._sizes = {path: path.lstat().st_size for path in self._files()}
-
-    def last_lines(self, count: int = 10) -> str:
-        """Those of the file written last come last."""
-        with self._user.acting():
-            files = sorted(self._files(), key=lambda path: path.lstat().st_mtime_ns)
-            lines = [line for path in files for line in self._new_text(path).splitlines() if line.strip()]
-        return "\n".join(lines[-count:])
-
-    def _files(self) -> list[Path]:
-        return [path for path in regular_files(self._folder) if path.suffix == ".log"]
-
-    def _new_text(self, path: Path) -> str:
-        with contextlib.suppress(OSError), open_file(path) as file:  # it may have been replaced
-            end = os.fstat(file.fileno()).st_size
-            file.seek(max(self._sizes.get(path, 0), end - _TAIL_BYTES))
-            return file.read(_TAIL_BYTES).decode(errors="replace")
-        return ""
+def log_tail(node: NodeSpec) -> LogTail:
+    return LogTail(log_folder(node), node.user)

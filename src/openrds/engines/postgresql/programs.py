@@ -1,23 +1,18 @@
 """Programs that come with a server, such as pg_basebackup and pg_dump, run as the user that it runs as."""
 
-import signal
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from openrds.engines import programs
 from openrds.engines.postgresql import pinned
 from openrds.engines.postgresql.configuration import SUPERUSER, major_version
+from openrds.engines.programs import ENVIRONMENT
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
-from openrds.hosts import commands, processes
-from openrds.hosts.processes import wait_until
 from openrds.hosts.user import ServerUser
 
-_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
-_LINES = 5
-#: Those that make something of a node's data, and how long a killed one may take to be gone.
+#: Those that make something of a node's data.
 _WRITERS = ("pg_basebackup", "pg_rewind", "pg_dump", "pg_restore")
-_END_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -65,20 +60,11 @@ class Programs:
         works, and where `end` finds it again. It is killed after so many seconds.
 
         Raises:
-            EngineError: it failed; the message ends with the last lines of what it printed.
+            EngineError: it failed; the message ends with lines of what it printed.
         """
-        name = Path(command[0]).name
-        try:
-            code, output = commands.run(
-                command, cwd=folder, env=_environment(node, role), timeout=seconds, **user.identity()
-            )
-        except subprocess.TimeoutExpired:
-            raise EngineError(f"{name} was ended, as it took longer than {seconds:.0f} s") from None
-        except (OSError, subprocess.SubprocessError) as error:
-            raise EngineError(f"{name} could not be run: {error}") from error
-        if code != 0:
-            raise EngineError(f"{name} failed: {_last_lines(output) or f'it ended with {code}'}")
-        return output.decode(errors="replace")
+        return programs.run(
+            command, user, environment=_environment(node, role), folder=folder, seconds=seconds
+        )
 
     def end(self, folder: Path) -> None:
         """End what a worker that was killed left at work on a node.
@@ -86,22 +72,15 @@ class Programs:
         Raises:
             EngineError: it does not die.
         """
-
-        def at_work() -> list[processes.Process]:
-            return [found for name in _WRITERS for found in processes.working_in(folder, name)]
-
-        for process in at_work():
-            process.send(signal.SIGKILL)
-        if not wait_until(lambda: not at_work(), _END_SECONDS):
-            raise EngineError(f"A program at work in {folder} does not die.")
+        programs.end(folder, _WRITERS)
 
 
 def _environment(node: NodeSpec | None, role: str) -> dict[str, str]:
     """What leads a program to a node's server; nothing of our own environment."""
     if node is None:
-        return _ENVIRONMENT
+        return ENVIRONMENT
     return {
-        **_ENVIRONMENT,
+        **ENVIRONMENT,
         "PGHOST": str(node.socket_dir),
         "PGPORT": str(node.port),
         "PGUSER": role,
@@ -110,7 +89,3 @@ def _environment(node: NodeSpec | None, role: str) -> dict[str, str]:
             major_version(node), superuser=role == SUPERUSER, lock_seconds=0, statement_seconds=0
         ),
     }
-
-
-def _last_lines(output: bytes) -> str:
-    return "\n".join(output.decode(errors="replace").strip().splitlines()[-_LINES:])

@@ -146,7 +146,7 @@ class PostgreSQLReplication:
         if running and not self.state().is_standby:
             raise EngineError(f"{self._node.node_id} runs as a primary, and cannot follow another server.")
         self._make_slot()
-        log = postmaster.LogTail(self._node)
+        log = postmaster.log_tail(self._node)
         if running and self._reloads_upstream:
             self._server.reload()
         else:

@@ -4,11 +4,11 @@ import logging
 import os
 import signal
 import socket
-import time
 from dataclasses import replace
 from pathlib import Path
 
 from openrds.domain.deadline import ended_with_step
+from openrds.engines.logs import LogTail, remove_older
 from openrds.engines.postgresql import configuration, postmaster, sessions
 from openrds.engines.postgresql.datadirs import is_data_directory
 from openrds.engines.postgresql.programs import Programs
@@ -17,7 +17,7 @@ from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts import commands, processes
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
-from openrds.hosts.folders import make_home, regular_files
+from openrds.hosts.folders import make_home
 from openrds.hosts.limits import Limit, Limits, NoLimits
 from openrds.hosts.processes import Process, wait_until
 
@@ -29,7 +29,6 @@ _STOP_SECONDS = 60.0
 _ORPHAN_SECONDS = 10.0
 #: It reads files that the server could have made into what is never read to its end.
 _CHECK_SECONDS = 20.0
-_DAY_SECONDS = 86400.0
 _LOG_DAYS = 7
 _CONNECT_SECONDS = 5.0
 _SOCKET_PATH_BYTES = 107
@@ -114,7 +113,7 @@ class PostgreSQLServer:
         if process is not None and postmaster.status_of(self.node, process) == "stopping":
             self.stop()
             process = None
-        log = postmaster.LogTail(self.node)
+        log = postmaster.log_tail(self.node)
         self._await_up(process or self._spawn(), log)
         self._bound_administrator()
 
@@ -207,7 +206,7 @@ class PostgreSQLServer:
             self._bound_administrator()
         try:
             with self.node.user.acting():
-                _remove_older(configuration.log_folder(self.node), max(keep_days, _LOG_DAYS))
+                remove_older(configuration.log_folder(self.node), max(keep_days, _LOG_DAYS))
         except OSError as error:
             raise self._error(str(error)) from error
 
@@ -269,7 +268,7 @@ class PostgreSQLServer:
     def _admit(self, pid: int) -> None:
         self._limits.admit(self.node.node_id, Limit(self.node.vcpus, self.node.memory_mb), pid)
 
-    def _await_up(self, process: Process, log: postmaster.LogTail) -> None:
+    def _await_up(self, process: Process, log: LogTail) -> None:
         def settled() -> bool:
             return postmaster.status_of(self.node, process) in self._up or not process.is_alive()
 
@@ -345,12 +344,3 @@ class PostgreSQLServer:
     def _error(self, problem: str) -> EngineError:
         where = f"{self.node.node_id} on {self.node.address}:{self.node.port}"
         return EngineError(f"PostgreSQL {where}: {problem}".rstrip())
-
-
-def _remove_older(folder: Path, days: int) -> None:
-    """The newest file stays, however old: the server may be writing to it."""
-    oldest = time.time() - days * _DAY_SECONDS
-    files = sorted(regular_files(folder), key=lambda path: path.lstat().st_mtime)
-    for path in files[:-1]:
-        if path.lstat().st_mtime < oldest:
-            path.unlink(missing_ok=True)

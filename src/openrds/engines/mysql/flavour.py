@@ -1,0 +1,237 @@
+"""What MySQL calls and says in its own way."""
+
+import contextlib
+import errno
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from openrds.domain.engine import EngineName
+from openrds.engines.binlog import configuration
+from openrds.engines.binlog.flavour import Channel, Flavour, Semisync
+from openrds.engines.binlog.installed import tree_settings
+from openrds.engines.binlog.sessions import (
+    FOLLOWER,
+    SUPERUSER,
+    Connection,
+    escaped,
+    execute,
+    follower_session,
+    password_of,
+    rows,
+    scalar,
+)
+from openrds.engines.mysql import rights
+from openrds.engines.mysql.passwords import sha2_hash
+from openrds.engines.protocol import EngineError, Installation, NodeSpec
+from openrds.hosts.user import ServerUser
+
+#: Who fetches less than this from the beginning on is as fast as with a copy.
+_SMALL_LOG_BYTES = 64 * 2**20
+_FIRST_LOG = "binlog.000001"
+_SEALED = re.compile(r"\$A\$[0-9A-F]{3}\$[A-Za-z0-9]{20}[A-Za-z0-9./]{43}", re.ASCII)
+#: Of a password that nobody has.
+_UNKNOWN = "$A$005$" + "x" * 63
+_UUID = re.compile(r"^server-uuid=([0-9a-f-]{36})$", re.ASCII | re.MULTILINE)
+_ALL = "1-9223372036854775806"
+#: Each server takes 2305 requests, of the 65536 that a kernel has unless it was told otherwise.
+_AIO = Path("/proc/sys/fs/aio-max-nr")
+_PLENTY_OF_AIO = 2**20
+
+
+class MySQLFlavour(Flavour):
+    engine = EngineName.MYSQL
+    daemon = "mysqld"
+    recipe_program = "mysqld --initialize"
+    fixed_options = {"lower_case_table_names": "0"}  # noqa: RUF012 - a ClassVar of the base
+
+    position = "SELECT REPLACE(@@GLOBAL.gtid_executed, '\\n', '')"
+    await_position = "SELECT WAIT_FOR_EXECUTED_GTID_SET(%s, %s)"
+    stop_following = "STOP REPLICA"
+    stop_receiving = "STOP REPLICA IO_THREAD"
+    forget_upstream = "RESET REPLICA ALL"
+    followers = "SHOW REPLICAS"
+    follower_columns = ("Server_Id", "Host")
+    all_sent = ("Source has sent all binlog to replica", "Master has sent all binlog to slave")
+    #: A fatal error of the upstream when it reads its log, such as that it lacks what is wanted or what there is.
+    gone_for_good = frozenset({1236, 13114})
+    semisync = Semisync(
+        enabled="rpl_semi_sync_source_enabled",
+        timeout="rpl_semi_sync_source_timeout",
+        wait_point="rpl_semi_sync_source_wait_point",
+        wait_for_nobody="rpl_semi_sync_source_wait_no_replica",
+        confirms="rpl_semi_sync_replica_enabled",
+        status="Rpl_semi_sync_source_status",
+        clients="Rpl_semi_sync_source_clients",
+    )
+    writers = ("mysqlbinlog",)
+    purged = "SELECT @@GLOBAL.gtid_purged"
+
+    def settings(self, node: NodeSpec) -> Mapping[str, str]:
+        """A follower is told to follow by us each time, so that it cannot begin on its own with an old word.
+
+        What costs memory without being used is off or small: a server of the smallest flavor is to fit in 350 MB.
+        """
+        return {
+            "plugin_load_add": "semisync_source.so;semisync_replica.so;mysql_clone.so",
+            "gtid_mode": "ON",
+            "enforce_gtid_consistency": "ON",
+            "skip_replica_start": "ON",
+            "replica_net_timeout": "5",
+            "partial_revokes": "ON",
+            "mysqlx": "OFF",
+            "performance_schema": "OFF",
+            "table_definition_cache": "400",
+            "innodb_redo_log_capacity": f"{configuration.log_file_mb(node.memory_mb)}M",
+            "innodb_log_buffer_size": "8M",
+            "innodb_use_native_aio": "ON" if _has_plenty_of_aio() else "OFF",
+        }
+
+    def read_only(self, wanted: bool) -> Mapping[str, str]:
+        """The stricter one binds us too, as long as we do not take it back; it brings and takes the other."""
+        return {"super_read_only": "ON"} if wanted else {"super_read_only": "OFF", "read_only": "OFF"}
+
+    def make_command(
+        self, installation: Installation, folder: Path, options: Mapping[str, str]
+    ) -> Sequence[str]:
+        places = (f"--{name}={value}" for name, value in tree_settings(installation).items())
+        return (
+            str(installation.bin_dir / self.daemon),
+            "--no-defaults",
+            *places,
+            f"--datadir={folder}",
+            "--initialize-insecure",
+            f"--innodb-redo-log-capacity={configuration.log_file_mb(0)}M",
+            f"--lower-case-table-names={options.get('lower_case_table_names', '0')}",
+            "--performance-schema=OFF",
+            "--innodb-use-native-aio=OFF",
+            "--skip-log-bin",
+        )
+
+    def service_accounts(self, node: NodeSpec) -> Sequence[str]:
+        """Followers may also copy all data: their account is used by nobody else. Fresh data has an account that
+        anybody could log in to from the machine itself.
+        """
+        rights_of = {
+            f"'{SUPERUSER}'@'localhost'": ("ALL", " WITH GRANT OPTION"),
+            f"'{FOLLOWER}'@'%'": ("REPLICATION SLAVE, REPLICATION CLIENT, BACKUP_ADMIN, SYSTEM_USER", ""),
+        }
+        statements = ["DROP USER IF EXISTS 'root'@'localhost'"]
+        for (account, (granted, option)), name in zip(rights_of.items(), (SUPERUSER, FOLLOWER), strict=True):
+            sealed = self.identified(sha2_hash(password_of(node.secret, name)))
+            statements += [
+                f"CREATE USER IF NOT EXISTS {account} {sealed}",
+                f"ALTER USER {account} {sealed} REQUIRE NONE PASSWORD EXPIRE NEVER ACCOUNT UNLOCK",
+                f"GRANT {granted} ON *.* TO {account}{option}",
+            ]
+        return statements
+
+    def identified(self, sealed_password: str) -> str:
+        """
+        Raises:
+            EngineError: it is not sealed in MySQL's way.
+        """
+        if sealed_password and not _SEALED.fullmatch(sealed_password):
+            raise EngineError("the password is not sealed as MySQL keeps it.")
+        return f"IDENTIFIED WITH caching_sha2_password AS '{sealed_password or _UNKNOWN}'"
+
+    def administrator_rights(self, account: str, node: NodeSpec) -> Sequence[str]:
+        return rights.administrator_rights(account, version_of(node))
+
+    def turn_to(self, upstream: NodeSpec, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
+        """The password is not written down, where clients of a follower could read it."""
+        turn = (
+            "CHANGE REPLICATION SOURCE TO SOURCE_HOST = %s, SOURCE_PORT = %s, SOURCE_AUTO_POSITION = 1, "
+            "SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 0, SOURCE_HEARTBEAT_PERIOD = 1, SOURCE_SSL = 1"
+        )
+        start = "START REPLICA USER = %s PASSWORD = %s"
+        return (turn, (upstream.address, upstream.port)), (start, (user, password))
+
+    def lacking(self, connection: Connection, upstream: NodeSpec) -> str:
+        """
+        What was done on the upstream itself is left out: it may come here before it is counted there, and where it
+        lacks some of that, which it once had, the upstream refuses by itself.
+        """
+        own = scalar(connection, self.position)
+        with contextlib.suppress(EngineError), follower_session(upstream) as there:
+            known = scalar(there, f"SELECT CONCAT(@@GLOBAL.gtid_executed, ',', @@server_uuid, ':{_ALL}')")
+            return str(scalar(connection, "SELECT GTID_SUBTRACT(%s, %s)", own, known))
+        return ""
+
+    def adopt_own_position(self, connection: Connection) -> None:
+        """It goes by what it has applied, without being told."""
+
+    def take_position(self, connection: Connection, position: str) -> None:
+        execute(connection, reset_log(connection))
+        execute(connection, f"SET GLOBAL gtid_purged = {escaped(connection, position)}")
+
+    def log_identity(self, data_dir: Path, user: ServerUser) -> str:
+        """Data that is made anew has another server's UUID.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        found = _UUID.search(user.read(data_dir / "auto.cnf").decode(errors="replace"))
+        if found is None:
+            raise OSError(errno.EINVAL, "Does not say which server's it is", str(data_dir / "auto.cnf"))
+        return found[1]
+
+    def channel(self, connection: Connection) -> Channel | None:
+        found = rows(connection, "SHOW REPLICA STATUS")
+        return _channel(connection, found[0]) if found else None
+
+    def begin_draining(self, connection: Connection) -> None:
+        execute(connection, "START REPLICA SQL_THREAD")
+
+    def skip_applied(self, connection: Connection) -> bool:
+        """It does so by itself."""
+        return False
+
+    def has_whole_log(self, connection: Connection) -> bool:
+        """Its first log is there, and begins after nothing; what was copied or restored begins after something."""
+        logs = rows(connection, "SHOW BINARY LOGS")
+        if not logs or logs[0]["Log_name"] != _FIRST_LOG or scalar(connection, "SELECT @@GLOBAL.gtid_purged"):
+            return False
+        return sum(int(log["File_size"]) for log in logs) <= _SMALL_LOG_BYTES
+
+
+def _channel(connection: Connection, row: Mapping[str, Any]) -> Channel:
+    receives, applies = row["Replica_IO_Running"], row["Replica_SQL_Running"]
+    return Channel(
+        upstream=(row["Source_Host"], row["Source_Port"]),
+        receives=receives == "Yes",
+        applies=applies == "Yes",
+        has_given_up=bool(
+            (receives == "No" and row["Last_IO_Errno"]) or (applies == "No" and row["Last_SQL_Errno"])
+        ),
+        received=(row["Source_Log_File"], row["Read_Source_Log_Pos"]),
+        applied=(row["Relay_Source_Log_File"], row["Exec_Source_Log_Pos"]),
+        relay_bytes=row["Relay_Log_Space"],
+        lag_seconds=float(row["Seconds_Behind_Source"] or 0),
+        io_error=row["Last_IO_Errno"],
+        error=row["Last_SQL_Error"] or row["Last_IO_Error"],
+        is_drained=_has_applied(connection, row["Retrieved_Gtid_Set"]),
+    )
+
+
+def _has_applied(connection: Connection, received: str) -> bool:
+    """Several threads apply at once: that all was handed to them does not mean that they are done."""
+    return bool(scalar(connection, "SELECT GTID_SUBSET(%s, @@GLOBAL.gtid_executed)", received))
+
+
+def version_of(node: NodeSpec) -> tuple[int, ...]:
+    return tuple(map(int, node.installation.complete_version.split(".")))
+
+
+def reset_log(connection: Connection) -> str:
+    version = str(scalar(connection, "SELECT @@version"))
+    is_old = version.startswith("8.0.")
+    return "RESET MASTER" if is_old else "RESET BINARY LOGS AND GTIDS"
+
+
+def _has_plenty_of_aio() -> bool:
+    try:
+        return int(_AIO.read_text()) >= _PLENTY_OF_AIO
+    except (OSError, ValueError):
+        return False
