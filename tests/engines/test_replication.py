@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.every_engine]
 
 
 def standby_of(trial, primary):
-    server = trial.engine.server(trial.node(upstream=primary.node))
+    server = trial.engine.server(trial.node(upstream=primary.node, archive=primary.node.archive))
     server.replication.copy_upstream()
     server.replication.follow()
     return server
@@ -157,6 +157,7 @@ def test_a_standby_that_lacks_something_is_noticed(trial, pair):
     standby.stop()
     trial.query(primary, "INSERT INTO kept VALUES (2)")
     position = primary.replication.demote()
+    primary.stop()  # one that lives on would hand it over
     standby.start()
 
     with pytest.raises(EngineError, match="has not all"):

@@ -8,6 +8,7 @@ from typing import Protocol, cast
 from openrds.domain.engine import EngineName
 from openrds.engines import discovery, fetching
 from openrds.engines.mariadb import discovery as mariadb
+from openrds.engines.mariadb.engine import MariaDB
 from openrds.engines.mysql import discovery as mysql
 from openrds.engines.mysql.engine import MySQL
 from openrds.engines.postgresql import discovery as postgresql
@@ -35,7 +36,10 @@ class _Kind:
 
 
 _KINDS: Mapping[EngineName, _Kind] = {
+    EngineName.MARIADB: _Kind(MariaDB, MariaDB.seal_password),
+    EngineName.MYSQL: _Kind(MySQL, MySQL.seal_password),
     EngineName.POSTGRESQL: _Kind(PostgreSQL, PostgreSQL.seal_password),
+    EngineName.MARIADB: _Kind(MariaDB, MariaDB.seal_password),
     EngineName.MYSQL: _Kind(cast(_Build, MySQL), MySQL.seal_password),
 }
 

@@ -59,6 +59,9 @@ class BinlogDialect(Dialect):
 
     broken = "ibdata1|InnoDB"
 
+    #: What the log of the data is called in the archive.
+    log_identity: str
+
     def connect(
         self,
         address: str,
@@ -107,6 +110,7 @@ class BinlogDialect(Dialect):
         return memory_mb // 10
 
     def close_log(self, node: NodeSpec) -> str:
+        from openrds.engines.binlog.logs import head_of
         from openrds.engines.binlog.sessions import session
 
         with session(node) as connection, connection.cursor() as cursor:
@@ -116,7 +120,10 @@ class BinlogDialect(Dialect):
             cursor.execute("SHOW BINARY LOGS")
             name = cursor.fetchall()[-1][0]
             cursor.execute("FLUSH BINARY LOGS")
-            return f"{node.node_id}/{name}"
+            cursor.execute(self.log_identity)
+            ((identity,),) = cursor.fetchall()
+        begun = head_of(node.data_dir / name, node.user).begun
+        return f"{node.node_id}/{identity}/{begun:010}-{name}"
 
     def hold_archiver(self, pid: int) -> None:
         """It has none: its log is shipped when somebody says so."""
@@ -146,6 +153,7 @@ class MariaDBDialect(BinlogDialect):
     identity = "SELECT @@server_id"
     checksums = "SELECT @@innodb_checksum_algorithm LIKE '%crc32'"
     resolution = 1.1
+    log_identity = "SELECT 'log'"
 
 
 class MySQLDialect(BinlogDialect):
@@ -153,3 +161,4 @@ class MySQLDialect(BinlogDialect):
     identity = "SELECT @@server_uuid"
     checksums = "SELECT @@innodb_checksum_algorithm = 'crc32'"
     resolution = 0.01
+    log_identity = "SELECT @@server_uuid"

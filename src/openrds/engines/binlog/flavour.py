@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from openrds.domain.engine import EngineName
 from openrds.engines.binlog.sessions import Connection
 from openrds.engines.protocol import Installation, NodeSpec
+from openrds.hosts.user import ServerUser
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class Flavour(ABC):
     gone_for_good: ClassVar[frozenset[int]]
     semisync: ClassVar[Semisync]
     writers: ClassVar[tuple[str, ...]]
+    purged: ClassVar[str] = ""
 
     @abstractmethod
     def settings(self, node: NodeSpec) -> Mapping[str, str]:
@@ -137,6 +139,14 @@ class Flavour(ABC):
         """Have a server whose data is a copy take the source's position for its own; its own log is dropped.
 
         May be done again, as long as nothing was written since.
+        """
+
+    @abstractmethod
+    def log_identity(self, data_dir: Path, user: ServerUser) -> str:
+        """What tells the log of this data from that of other data which the node had before, or a word.
+
+        Raises:
+            OSError: it cannot be read.
         """
 
     @abstractmethod

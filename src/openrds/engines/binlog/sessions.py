@@ -40,6 +40,11 @@ _PINNED = (
     "ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', time_zone='+00:00', foreign_key_checks=1, unique_checks=1,"
     "sql_safe_updates=0, lock_wait_timeout={lock}, innodb_lock_wait_timeout={lock}, wait_timeout=28800"
 )
+#: For what is as tenants wrote it, at another time.
+_UNPINNED = (
+    "SET autocommit=1, sql_mode='NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION', time_zone='+00:00', "
+    "foreign_key_checks=0, unique_checks=0"
+)
 _BOUND = {
     EngineName.MARIADB: "max_statement_time={seconds}",
     EngineName.MYSQL: "max_execution_time={milliseconds}",
@@ -83,6 +88,22 @@ def session(
     """
     with _clear_errors(node), _connected(node, statement_seconds) as connection:
         _pin(node, connection, statement_seconds, logged)
+        with ended_with_step(lambda: end_session(node, connection)):
+            yield connection
+
+
+@contextmanager
+def account_session(
+    node: NodeSpec, user: str, password: str, *, statement_seconds: float
+) -> Iterator[Connection]:
+    """A session of an account that has only the rights which it was given, over the Unix socket; what it changes is
+    logged. What tenants wrote is taken as it is, also where the server would not take it of a client now.
+
+    Raises:
+        EngineError: as above.
+    """
+    with _clear_errors(node), _connected(node, statement_seconds, user, password) as connection:
+        execute(connection, _UNPINNED)
         with ended_with_step(lambda: end_session(node, connection)):
             yield connection
 
@@ -181,6 +202,11 @@ def escaped(connection: Connection, text: str) -> str:
     return str(connection.escape(text))
 
 
+def tolerate(connection: Connection) -> None:
+    """Take from now on what tenants wrote as it is."""
+    execute(connection, _UNPINNED)
+
+
 def named(*names: str) -> str:
     """Identifiers as SQL writes them, with dots between."""
     return ".".join("`" + name.replace("`", "``") + "`" for name in names)
@@ -239,10 +265,12 @@ def _pin(node: NodeSpec, connection: Connection, seconds: float, logged: bool) -
 
 
 @contextmanager
-def _connected(node: NodeSpec, statement_seconds: float) -> Iterator[Connection]:
+def _connected(
+    node: NodeSpec, statement_seconds: float, user: str = SUPERUSER, password: str = ""
+) -> Iterator[Connection]:
     connection = pymysql.connect(
-        user=SUPERUSER,
-        password=password_of(node.secret, SUPERUSER),
+        user=user,
+        password=password or password_of(node.secret, user),
         charset="utf8mb4",
         autocommit=None,
         read_timeout=statement_seconds + _PATIENCE_SECONDS,

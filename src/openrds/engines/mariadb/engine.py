@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
+from openrds.engines.binlog.copying import BinlogCopying
 from openrds.engines.binlog.datadirs import recipe_of
 from openrds.engines.binlog.server import Means
 from openrds.engines.discovery import Installations
+from openrds.engines.mariadb.backups import MariaDBBackups
 from openrds.engines.mariadb.discovery import KIND
 from openrds.engines.mariadb.flavour import MariaDBFlavour
 from openrds.engines.mariadb.passwords import native_hash
@@ -35,7 +37,9 @@ class MariaDB:
         flavour = MariaDBFlavour()
         self._installations = Installations(KIND, data_dir, engine_dirs, users)
         self._directories = DataDirectories(recipe_of(flavour), data_dir / "pool", users, spare_data_dirs)
-        self._means = Means(flavour, self._directories, lambda _node: None, limits or NoLimits())
+        self._means = Means(flavour, self._directories, limits or NoLimits())
+        self.backups = MariaDBBackups(self._means)
+        self.copying = BinlogCopying(flavour)
 
     def installations(self) -> tuple[Installation, ...]:
         """

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
+from openrds.engines.binlog.copying import BinlogCopying
 from openrds.engines.binlog.datadirs import recipe_of
 from openrds.engines.binlog.server import Means
 from openrds.engines.discovery import Installations
+from openrds.engines.mysql.backups import MySQLBackups
 from openrds.engines.mysql.discovery import KIND
 from openrds.engines.mysql.flavour import MySQLFlavour
 from openrds.engines.mysql.passwords import sha2_hash
@@ -22,7 +24,7 @@ class MySQL:
     their flavors by `limits`.
     """
 
-    name = EngineName.MARIADB
+    name = EngineName.MYSQL
 
     def __init__(
         self,
@@ -35,7 +37,9 @@ class MySQL:
         flavour = MySQLFlavour()
         self._installations = Installations(KIND, data_dir, engine_dirs, users)
         self._directories = DataDirectories(recipe_of(flavour), data_dir / "pool", users, spare_data_dirs)
-        self._means = Means(flavour, self._directories, lambda _node: None, limits or NoLimits())
+        self._means = Means(flavour, self._directories, limits or NoLimits())
+        self.backups = MySQLBackups(self._means)
+        self.copying = BinlogCopying(flavour)
 
     def installations(self) -> tuple[Installation, ...]:
         """

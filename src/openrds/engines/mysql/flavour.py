@@ -1,6 +1,7 @@
 """What MySQL calls and says in its own way."""
 
 import contextlib
+import errno
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from openrds.engines.binlog.sessions import (
 from openrds.engines.mysql import rights
 from openrds.engines.mysql.passwords import sha2_hash
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
+from openrds.hosts.user import ServerUser
 
 #: Who fetches less than this from the beginning on is as fast as with a copy.
 _SMALL_LOG_BYTES = 64 * 2**20
@@ -31,6 +33,7 @@ _FIRST_LOG = "binlog.000001"
 _SEALED = re.compile(r"\$A\$[0-9A-F]{3}\$[A-Za-z0-9]{20}[A-Za-z0-9./]{43}", re.ASCII)
 #: Of a password that nobody has.
 _UNKNOWN = "$A$005$" + "x" * 63
+_UUID = re.compile(r"^server-uuid=([0-9a-f-]{36})$", re.ASCII | re.MULTILINE)
 _ALL = "1-9223372036854775806"
 #: Each server takes 2305 requests, of the 65536 that a kernel has unless it was told otherwise.
 _AIO = Path("/proc/sys/fs/aio-max-nr")
@@ -63,6 +66,7 @@ class MySQLFlavour(Flavour):
         clients="Rpl_semi_sync_source_clients",
     )
     writers = ("mysqlbinlog",)
+    purged = "SELECT @@GLOBAL.gtid_purged"
 
     def settings(self, node: NodeSpec) -> Mapping[str, str]:
         """A follower is told to follow by us each time, so that it cannot begin on its own with an old word.
@@ -106,8 +110,8 @@ class MySQLFlavour(Flavour):
         )
 
     def service_accounts(self, node: NodeSpec) -> Sequence[str]:
-        """Followers may also copy all data: their account is used by nobody else. Fresh data has an account that anybody
-        could log in to from the machine itself.
+        """Followers may also copy all data: their account is used by nobody else. Fresh data has an account that
+        anybody could log in to from the machine itself.
         """
         rights_of = {
             f"'{SUPERUSER}'@'localhost'": ("ALL", " WITH GRANT OPTION"),
@@ -161,6 +165,17 @@ class MySQLFlavour(Flavour):
     def take_position(self, connection: Connection, position: str) -> None:
         execute(connection, reset_log(connection))
         execute(connection, f"SET GLOBAL gtid_purged = {escaped(connection, position)}")
+
+    def log_identity(self, data_dir: Path, user: ServerUser) -> str:
+        """Data that is made anew has another server's UUID.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        found = _UUID.search(user.read(data_dir / "auto.cnf").decode(errors="replace"))
+        if found is None:
+            raise OSError(errno.EINVAL, "Does not say which server's it is", str(data_dir / "auto.cnf"))
+        return found[1]
 
     def channel(self, connection: Connection) -> Channel | None:
         found = rows(connection, "SHOW REPLICA STATUS")
