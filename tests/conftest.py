@@ -5,6 +5,8 @@ from zlib import crc32
 
 import pytest
 
+from support.dialects import DIALECTS
+from support.engines import why_missing
 from support.service import ServiceUnderTest, running_service
 
 
@@ -25,6 +27,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if values:
             group += f"-{crc32(' '.join(values).encode()):x}"
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tests of an engine that is not here are left out, which is said."""
+    for reason in filter(None, map(why_missing, DIALECTS)):
+        terminalreporter.write_line(f"LEFT OUT: {reason}")
 
 
 @pytest.fixture(scope="session")

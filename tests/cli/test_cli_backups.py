@@ -88,6 +88,16 @@ def test_tables_are_restored_as_of_the_latest_moment(call: Caller) -> None:
     assert call.sent("POST") == [("instances/batch/restore/tables", {"instances": [wanted]})]
 
 
+def test_a_table_of_an_engine_without_schemas_is_named_by_its_database(call: Caller) -> None:
+    call.api.answer("instances/batch/restore/tables", RESULT)
+    words = ("instance", "restore", "tables", INSTANCE_ID, "shop.items=items_old")
+    assert call(*words, "--time", "2026-02-03T04:05:06+00:00").code == 0
+    ((_, body),) = call.sent("POST")
+    assert body["instances"][0]["databases"] == [
+        {"database": "shop", "tables": [{"old_name": "items", "new_name": "items_old"}]}
+    ]
+
+
 def test_databases_are_restored_as_of_a_time(call: Caller) -> None:
     call.api.answer("instances/batch/restore/databases", RESULT)
     time = "2026-02-03T04:05:06+00:00"
@@ -98,13 +108,11 @@ def test_databases_are_restored_as_of_a_time(call: Caller) -> None:
     assert call.sent("POST") == [("instances/batch/restore/databases", {"instances": [wanted]})]
 
 
-@pytest.mark.parametrize(
-    "word", ["items=items_old", "shop.items=items_old", "shop.public.items", "=x", "a..b=c"]
-)
+@pytest.mark.parametrize("word", ["items=items_old", "shop.public.items", "=x", "a..b=c", "a.b.c.d=e"])
 def test_a_table_that_is_not_given_in_full_is_a_usage_problem(call: Caller, word: str) -> None:
     result = call("instance", "restore", "tables", INSTANCE_ID, word, "--time", "1")
     assert result.code == 2
-    assert "DATABASE.SCHEMA.TABLE=NEW_NAME" in result.err
+    assert "DATABASE[.SCHEMA].TABLE=NEW_NAME" in result.err
     assert call.sent("POST") == []
 
 

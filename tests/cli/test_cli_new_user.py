@@ -154,6 +154,15 @@ def test_tags_are_shown_set_and_removed(call: Caller) -> None:
     ]
 
 
+def test_remote_connection_and_log_policy(call: Caller) -> None:
+    call.api.answer(f"instances/{INSTANCE_ID}/remote-connection", {"job_id": "task-1"})
+    call.api.answer(f"instances/{INSTANCE_ID}/binlog/clear-policy", {"binlog_retention_hours": 24})
+    assert call("instance", "remote-connection", INSTANCE_ID, "--close", "--no-wait").code == 0
+    assert call("instance", "log-policy", INSTANCE_ID).out == "24 hours\n"
+    assert call("instance", "log-policy", INSTANCE_ID, "--hours", "24").code == 0
+    assert [body for _, body in call.sent("PUT")] == [{"is_open": False}, {"binlog_retention_hours": 24}]
+
+
 # --- connect ---
 
 
@@ -192,6 +201,20 @@ def test_connect_says_what_to_type_where_there_is_no_psql(
         "psql --host=127.64.0.2 --port=5432 --username=root --dbname=postgres\n",
     )
     assert call("connect", "orders", "-o", "json").json["url"] == "postgresql://root@127.64.0.2:5432/postgres"
+
+
+@pytest.mark.parametrize(("engine", "program"), [("MySQL", "mysql"), ("MariaDB", "mariadb")])
+def test_each_engine_has_its_program(
+    call: Caller, monkeypatch: pytest.MonkeyPatch, engine: str, program: str
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    of_engine = listed(datastore={"type": engine, "version": "8.0", "complete_version": "8.0.36"}, port=3306)
+    call.api.answer("instances", {"instances": [of_engine], "total_count": 1})
+    place = f"{program} --host=127.64.0.2 --port=3306 --user=root"
+    assert call("connect", "orders").out == f"{place}\n"
+    assert call("connect", "orders", "-d", "shop").out == f"{place} shop\n"
+    answer = call("connect", "orders", "-o", "json").json
+    assert answer["url"] == f"{engine.lower()}://root@127.64.0.2:3306/"
 
 
 def test_nobody_connects_to_what_has_no_address(call: Caller) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openrds.domain import rules
-from openrds.domain.engine import RULES, EngineName
+from openrds.domain.engine import RULES, EngineName, is_version
 from openrds.domain.errors import ErrorCode, Refusal
 
 MYSQL, POSTGRESQL, SQLSERVER, MARIADB = (
@@ -324,3 +324,61 @@ def test_one_of() -> None:
     with pytest.raises(Refusal, match="action must be one of create, delete") as refused:
         rules.check_one_of("action", "", ("create", "delete"))
     assert refused.value.error is ErrorCode.PARAMETER
+
+
+@pytest.mark.parametrize(
+    ("engine", "name", "allowed"),
+    [
+        (POSTGRESQL, "a" * 63, True),
+        (POSTGRESQL, "a" * 64, False),
+        (POSTGRESQL, "ü" * 32, False),
+        (POSTGRESQL, "ends with a space ", True),
+        (POSTGRESQL, "", False),
+        (POSTGRESQL, "a\0b", False),
+        (MYSQL, "a" * 64, True),
+        (MYSQL, "a" * 65, False),
+        (MYSQL, "订" * 64, True),
+        (MARIADB, "ends with a space ", False),
+        (MARIADB, "\U0001f418", False),
+        (MYSQL, "", False),
+        (MYSQL, "a\0b", False),
+    ],
+)
+def test_names_of_databases_and_tables(engine: EngineName, name: str, allowed: bool) -> None:
+    assert RULES[engine].allows_name(name) is allowed
+    assert RULES[engine].name_rule.startswith("A name must have 1 to 6")
+
+
+@pytest.mark.parametrize(
+    ("engine", "mode", "waits"),
+    [
+        (POSTGRESQL, "sync", True),
+        (POSTGRESQL, "async", False),
+        (MYSQL, "semisync", True),
+        (MARIADB, "semisync", True),
+        (MYSQL, "async", False),
+        (SQLSERVER, "sync", True),
+        (POSTGRESQL, None, False),
+    ],
+)
+def test_in_which_modes_commits_wait(engine: EngineName, mode: str | None, waits: bool) -> None:
+    assert RULES[engine].waits_in(mode) is waits
+
+
+@pytest.mark.parametrize(
+    ("version", "asked", "is_meant"),
+    [
+        ("16", "16", True),
+        ("16", "16.14", True),
+        ("16", "1", False),
+        ("1", "16", False),
+        ("8.0", "8.0.36", True),
+        ("8.0", "8.0", True),
+        ("8.0", "8", False),
+        ("8.4", "8.40", False),
+        ("10.6", "10.6.18-MariaDB", True),
+        ("16", "", False),
+    ],
+)
+def test_which_version_is_meant(version: str, asked: str, is_meant: bool) -> None:
+    assert is_version(version, asked) is is_meant

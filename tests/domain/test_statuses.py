@@ -21,6 +21,7 @@ MAY_RUN = {
         Action.RESET_PASSWORD,
         Action.SWITCHOVER,
         Action.CHANGE_PUBLIC_ADDRESS,
+        Action.CHANGE_REMOTE_CONNECTION,
     },
     Status.STORAGE_FULL: {Action.RESTART, Action.DELETE, Action.RESET_PASSWORD, Action.ENLARGE_VOLUME},
     Status.SHUTDOWN: {Action.DELETE, Action.START},

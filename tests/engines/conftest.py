@@ -57,7 +57,7 @@ def instance_user() -> ServerUser:
 @cache
 def found_engine(name: EngineName) -> Engine | None:
     data_dir = home() / name
-    data_dir.mkdir(mode=0o711)
+    data_dir.mkdir(mode=0o711, exist_ok=True)
     return build(name, data_dir, users())
 
 
@@ -163,6 +163,7 @@ class Trial:
         server = self.initialised(**changes)
         server.start()
         server.set_administrator("root", self.engine.seal_password(PASSWORD))
+        self.client(server).close()  # with some engines the first client makes the database
         return server
 
     def query(self, server: Server, statement: str, **options: Any) -> Any:

@@ -9,8 +9,13 @@ from openrds.engines.protocol import EngineError
 pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.every_engine]
 
 
+def beside(trial, primary):
+    """A standby to be: it has its instance's archive."""
+    return trial.engine.server(trial.node(upstream=primary.node, archive=primary.node.archive))
+
+
 def standby_of(trial, primary):
-    server = trial.engine.server(trial.node(upstream=primary.node, archive=primary.node.archive))
+    server = beside(trial, primary)
     server.replication.copy_upstream()
     server.replication.follow()
     return server
@@ -72,7 +77,7 @@ def test_each_may_be_asked_twice(trial, pair):
 
 def test_a_server_that_has_never_run_is_copied_too(trial):
     primary = trial.initialised()
-    standby = trial.engine.server(trial.node(upstream=primary.node))
+    standby = beside(trial, primary)
 
     standby.replication.copy_upstream()
     primary.start()
@@ -83,7 +88,7 @@ def test_a_server_that_has_never_run_is_copied_too(trial):
 
 def test_an_interrupted_copy_is_made_anew(trial):
     primary = trial.started()
-    standby = trial.engine.server(trial.node(upstream=primary.node))
+    standby = beside(trial, primary)
     (standby.node.folder / ".data.copying-x").mkdir()
 
     standby.replication.copy_upstream()
@@ -157,7 +162,7 @@ def test_a_standby_that_lacks_something_is_noticed(trial, pair):
     standby.stop()
     trial.query(primary, "INSERT INTO kept VALUES (2)")
     position = primary.replication.demote()
-    primary.stop()  # one that lives on would hand it over
+    primary.stop()  # one that is alive would hand it over
     standby.start()
 
     with pytest.raises(EngineError, match="has not all"):
@@ -206,6 +211,7 @@ def test_a_broken_data_directory_is_copied_anew(trial, pair):
 
     assert standby.replication.rejoin() == "copied"
 
+    standby.replication.catch_up(10)
     assert count(trial, standby) == 1
 
 

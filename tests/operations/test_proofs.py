@@ -1,4 +1,4 @@
-"""Five proofs over every registered operation, on real servers.
+"""Five proofs over every registered operation, on real servers of each engine that there is.
 
 Each step may run twice; a failure at each step unwinds to nothing left; each undo may run twice; a worker killed
 before and after each step is succeeded by another, and the last one finishes the task; servers that die before and
@@ -13,12 +13,15 @@ from uuid import UUID
 
 import pytest
 
+from openrds.domain.engine import EngineName
 from openrds.domain.instance import Confirmation, InstanceStatus, NodeRole, Wanted
 from openrds.operations.registry import OPERATIONS
-from openrds.operations.steps.replication import SYNCHRONOUS
+from openrds.operations.steps.replication import replicates_synchronously
 from openrds.operations.steps.resources import Resources
 from openrds.store.database import Row
 from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
+from support.dialects import DIALECTS
+from support.engines import needs_engine
 from support.mortal_worker import mortal_worker
 from support.prepared import Prepared
 from support.scenarios import SCENARIOS, Scenario
@@ -26,18 +29,68 @@ from support.service import wait_for
 from support.workbench import Footprint, Operations, Workbench
 
 #: The cases of an operation follow one another, so that an instance that was prepared for one serves the next.
-pytestmark = pytest.mark.grouped_by("key")
+pytestmark = pytest.mark.grouped_by("engine", "key")
 
-EVERY_STEP = [
-    pytest.param(key, position, id=f"{key}-{step.name.replace(' ', '_')}")
-    for key, operation in OPERATIONS.items()
-    for position, step in enumerate(operation.steps)
-]
+#: What PostgreSQL has no use for.
+OF_OTHERS = {"set_remote_connection"}
+#: In these, engines do their own. The others are the same with any, and proved with PostgreSQL.
+OWN = {
+    "back_up",
+    "change_replication_mode",
+    "create_ha_instance",
+    "create_instance",
+    "create_replica",
+    "rebuild_standby",
+    "reset_password",
+    "resize_pair",
+    "restore_databases",
+    "restore_instance",
+    "restore_new_instance",
+    "restore_tables",
+    "set_remote_connection",
+    "single_to_ha",
+    "switchover",
+}
+#: Of them those that are proved in each way with an engine whose servers take seconds to start.
+HARDEST = {"restore_tables", "single_to_ha", "switchover"}
+
+Choice = dict[EngineName, set[str]]
+OF_POSTGRESQL = OPERATIONS.keys() - OF_OTHERS
+ALL: Choice = {EngineName.POSTGRESQL: OF_POSTGRESQL, EngineName.MARIADB: OWN, EngineName.MYSQL: OWN}
+FEWER: Choice = {**ALL, EngineName.MYSQL: HARDEST}
+FEWEST: Choice = {**FEWER, EngineName.MARIADB: OWN & OF_OTHERS, EngineName.MYSQL: set()}
+
+
+def of_operations(choice: Choice) -> pytest.MarkDecorator:
+    cases = [
+        pytest.param(engine, key, id=f"{engine}-{key}", marks=needs_engine(engine))
+        for engine, keys in choice.items()
+        for key in OPERATIONS
+        if key in keys
+    ]
+    return pytest.mark.parametrize(("engine", "key"), cases)
+
+
+def of_steps(choice: Choice) -> pytest.MarkDecorator:
+    cases = [
+        pytest.param(engine, key, place, id=f"{engine}-{key}-{name}", marks=needs_engine(engine))
+        for engine, keys in choice.items()
+        for key in OPERATIONS
+        if key in keys
+        for place, name in enumerate(step.name.replace(" ", "_") for step in OPERATIONS[key].steps)
+    ]
+    return pytest.mark.parametrize(("engine", "key", "position"), cases)
+
 
 #: Seconds in which every instance that is to serve must serve again.
 BACK = 60.0
 
 Body = Callable[[StepContext[Any, Any]], Any]
+
+
+@pytest.fixture
+def bench(workbench: Workbench, engine: EngineName) -> Workbench:
+    return workbench.speaking(DIALECTS[engine])
 
 
 @pytest.fixture(scope="module")
@@ -51,68 +104,72 @@ def test_every_operation_has_a_scenario() -> None:
     assert SCENARIOS.keys() == OPERATIONS.keys()
 
 
-@pytest.mark.parametrize("key", OPERATIONS)
-def test_each_step_may_run_twice(workbench: Workbench, prepared: Prepared, key: str) -> None:
-    scenario, task_id = begin(workbench, prepared, key)
+def test_each_operation_is_proved() -> None:
+    assert set().union(*ALL.values()) == OPERATIONS.keys()
+    assert OPERATIONS.keys() >= OWN
+    assert HARDEST <= OWN
+
+
+@of_operations(ALL)
+def test_each_step_may_run_twice(bench: Workbench, prepared: Prepared, key: str) -> None:
+    scenario, task_id = begin(bench, prepared, key)
     operations = changed(key, lambda step, _: replace(step, do=twice(step.do)))
-    task = workbench.run(task_id, operations)
+    task = bench.run(task_id, operations)
     assert task["status"] == "Completed", task["fail_reason"]
-    scenario.check(workbench, task["instance_id"])
-    leave(prepared, scenario, task["instance_id"])
+    scenario.check(bench, task["instance_id"])
+    leave(bench, prepared, scenario, task["instance_id"])
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize(("key", "position"), EVERY_STEP)
+@of_steps(FEWEST)
 def test_a_failure_at_each_step_leaves_nothing(
-    workbench: Workbench, prepared: Prepared, key: str, position: int, when: str
+    bench: Workbench, prepared: Prepared, key: str, position: int, when: str
 ) -> None:
     """`before`: the step fails at once; `after`: it has done its work, and fails all the same."""
     fail = fail_before if when == "before" else fail_after
-    prove_unwinding(workbench, prepared, key, position, fail, lambda undo: undo)
+    prove_unwinding(bench, prepared, key, position, fail, lambda undo: undo)
 
 
-@pytest.mark.parametrize(("key", "position"), EVERY_STEP)
-def test_each_undo_may_run_twice(workbench: Workbench, prepared: Prepared, key: str, position: int) -> None:
-    prove_unwinding(workbench, prepared, key, position, fail_after, twice)
+@of_steps(FEWER)
+def test_each_undo_may_run_twice(bench: Workbench, prepared: Prepared, key: str, position: int) -> None:
+    prove_unwinding(bench, prepared, key, position, fail_after, twice)
 
 
-@pytest.mark.parametrize("key", OPERATIONS)
-def test_workers_killed_at_each_step_are_succeeded(
-    workbench: Workbench, prepared: Prepared, key: str
-) -> None:
+@of_operations(FEWER)
+def test_workers_killed_at_each_step_are_succeeded(bench: Workbench, prepared: Prepared, key: str) -> None:
     """Of one task, each step kills a worker when it begins, and another when it is done but not recorded."""
-    scenario, task_id = begin(workbench, prepared, key)
+    scenario, task_id = begin(bench, prepared, key)
     for position in range(len(OPERATIONS[key].steps)):
         for when in ("before", "after"):
-            with mortal_worker(workbench.brief, f"{key}:{position}:{when}") as doomed:
+            with mortal_worker(bench.brief, f"{key}:{position}:{when}") as doomed:
                 doomed.join(60)
                 assert doomed.exitcode == -signal.SIGKILL
-            assert workbench.task(task_id)["status"] == "Running"
-    with mortal_worker(workbench.brief):
-        wait_for(lambda: workbench.task(task_id)["status"] != "Running", 60, f"the end of {task_id}")
-    task = workbench.task(task_id)
+            assert bench.task(task_id)["status"] == "Running"
+    with mortal_worker(bench.brief):
+        wait_for(lambda: bench.task(task_id)["status"] != "Running", 60, f"the end of {task_id}")
+    task = bench.task(task_id)
     assert task["status"] == "Completed", task["fail_reason"]
-    assert {step["attempts"] for step in workbench.steps(task_id)} == {3}
-    scenario.check(workbench, task["instance_id"])
-    leave(prepared, scenario, task["instance_id"])
+    assert {step["attempts"] for step in bench.steps(task_id)} == {3}
+    scenario.check(bench, task["instance_id"])
+    leave(bench, prepared, scenario, task["instance_id"])
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("key", OPERATIONS)
+@of_operations(FEWER)
 def test_servers_that_die_at_each_step_are_brought_back(
-    workbench: Workbench, prepared: Prepared, key: str
+    bench: Workbench, prepared: Prepared, key: str
 ) -> None:
     """All of them die twice in each step of one task, which ends well all the same."""
-    scenario, task_id = begin(workbench, prepared, key)
+    scenario, task_id = begin(bench, prepared, key)
     # Nobody is to take this worker for dead, which lives.
-    settings = replace(workbench.resources.settings, worker_timeout=60.0)
-    with mortal_worker(replace(workbench.brief, settings=settings), f"{key}:*:servers"):
-        wait_for(lambda: workbench.task(task_id)["status"] != "Running", 600, f"the end of {task_id}")
-        task = workbench.task(task_id)
+    settings = replace(bench.resources.settings, worker_timeout=60.0)
+    with mortal_worker(replace(bench.brief, settings=settings), f"{key}:*:servers"):
+        wait_for(lambda: bench.task(task_id)["status"] != "Running", 600, f"the end of {task_id}")
+        task = bench.task(task_id)
         assert task["status"] == "Completed", task["fail_reason"]
-        wait_for(lambda: not down(workbench), BACK, "all servers that shall serve to be there")
-    scenario.check(workbench, task["instance_id"])
-    leave(prepared, scenario, task["instance_id"])
+        wait_for(lambda: not down(bench), BACK, "all servers that shall serve to be there")
+    scenario.check(bench, task["instance_id"])
+    leave(bench, prepared, scenario, task["instance_id"])
 
 
 def down(bench: Workbench) -> list[str]:
@@ -132,7 +189,7 @@ def down(bench: Workbench) -> list[str]:
 
 def serves(resources: Resources, instance_id: str, node: Row) -> bool:
     """A standby of an instance that replicates synchronously confirms too."""
-    synchronous = resources.instance(instance_id)["replication_mode"] == SYNCHRONOUS
+    synchronous = replicates_synchronously(resources.instance(instance_id))
     confirms = node["role"] != NodeRole.SLAVE or not synchronous or node["confirmation"] == Confirmation.YES
     return confirms and resources.node_server(instance_id, node["id"]).answers()
 
@@ -146,7 +203,7 @@ def prove_unwinding(
     wrap_undo: Callable[[Body], Body],
 ) -> None:
     scenario = SCENARIOS[key]
-    instance_id = prepared.take(scenario.prepare)
+    instance_id = prepared.take(bench, scenario.prepare)
     before = bench.footprint()
     task_id = bench.submit(lambda intake: scenario.submit(intake, instance_id, bench))
 
@@ -160,15 +217,15 @@ def prove_unwinding(
     last_done = position - 1 if fail is fail_before else position
     if came_too_far(scenario, key, last_done):
         check_halted(bench, scenario, task["instance_id"])
-        leave(prepared, scenario, task["instance_id"])
+        leave(bench, prepared, scenario, task["instance_id"])
     else:
         check_unwound(bench, scenario, task["instance_id"], before)
-        prepared.give_back(scenario.prepare, instance_id, left=task["instance_id"])
+        prepared.give_back(bench, scenario.prepare, instance_id, left=task["instance_id"])
 
 
-def leave(prepared: Prepared, scenario: Scenario, instance_id: str) -> None:
+def leave(bench: Workbench, prepared: Prepared, scenario: Scenario, instance_id: str) -> None:
     if scenario.repeatable:
-        prepared.give_back(scenario.prepare, instance_id, left=instance_id)
+        prepared.give_back(bench, scenario.prepare, instance_id, left=instance_id)
     else:
         prepared.clean_up()
 
@@ -201,7 +258,7 @@ def came_too_far(scenario: Scenario, key: str, last_done: int) -> bool:
 
 def begin(bench: Workbench, prepared: Prepared, key: str) -> tuple[Scenario, UUID]:
     scenario = SCENARIOS[key]
-    instance_id = prepared.take(scenario.prepare)
+    instance_id = prepared.take(bench, scenario.prepare)
     return scenario, bench.submit(lambda intake: scenario.submit(intake, instance_id, bench))
 
 

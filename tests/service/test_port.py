@@ -74,3 +74,15 @@ def test_remote_connections_are_not_for_postgresql(
     answer = service.call("PUT", f"instances/{instance['id']}/remote-connection", {"is_open": True})
     assert (answer.status_code, answer.json()["error_code"]) == (409, "DBS.280406")
     assert "PostgreSQL has no remote connection" in answer.json()["error_msg"]
+
+
+def test_a_policy_of_binary_log_is_not_for_postgresql(
+    service: ServiceUnderTest, instance: dict[str, Any]
+) -> None:
+    path = f"instances/{instance['id']}/binlog/clear-policy"
+    for answer in (
+        service.call("GET", path),
+        service.call("PUT", path, {"binlog_retention_hours": 24}),
+    ):
+        assert (answer.status_code, answer.json()["error_code"]) == (409, "DBS.280406")
+        assert "PostgreSQL has no binary log" in answer.json()["error_msg"]

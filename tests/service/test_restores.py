@@ -262,6 +262,36 @@ def test_a_name_that_is_mistyped_is_refused_for_the_latest_moment(
     refused_as(service, wanted, (400, "DBS.200001"), "There is no table postgres.public.odrers.")
 
 
+def test_tables_are_named_as_the_engine_has_them(
+    service: ServiceUnderTest, orders: dict[str, Any], before_accident: int
+) -> None:
+    tables = [{"old_name": "orders", "new_name": "orders_there"}]
+    databases: list[dict[str, Any]] = [
+        {"database": "postgres", "tables": tables},
+        {"database": "postgres"},
+        {"database": "postgres", "tables": tables, "schemas": [{"schema": "public", "tables": tables}]},
+    ]
+    for database in databases:
+        wanted = {"instance_id": orders["id"], "restore_time": before_accident, "databases": [database]}
+        refused_as(service, wanted, (400, "DBS.200001"), "named by databases[].schemas[].tables[]")
+
+
+def test_the_routes_of_engines_without_schemas_are_not_for_others(
+    service: ServiceUnderTest, orders: dict[str, Any], before_accident: int
+) -> None:
+    path = f"instances/{orders['id']}/restore/tables"
+    tables = [{"oldName": "orders", "newName": "orders_there"}]
+    body = {
+        "restoreTime": before_accident,
+        "restoreTables": [{"database": "postgres", "tables": tables}],
+        "is_fast_restore": False,
+    }
+    status, code, message = refusal(service, "POST", path, body)
+    assert (status, code) == (400, "DBS.200001")
+    assert "Tables of PostgreSQL are named by databases[].schemas[].tables[]" in message
+    assert refusal(service, "POST", path, {"restore_time": 1})[:2] == (400, "DBS.200001")
+
+
 def refused_as(
     service: ServiceUnderTest, wanted: dict[str, Any], expected: tuple[int, str], reason: str
 ) -> None:

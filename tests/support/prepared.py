@@ -5,6 +5,7 @@ from collections.abc import Callable
 from openrds.operations.backups import remove_backup
 from openrds.operations.instances import delete_instance
 from openrds.operations.rounds.backup_schedule import remove_deleted
+from support.dialects import Dialect
 from support.workbench import Workbench
 
 Preparation = Callable[[Workbench], str | None]
@@ -15,22 +16,22 @@ class Prepared:
 
     def __init__(self, bench: Workbench) -> None:
         self._bench = bench
-        self._kept: tuple[Preparation, str] | None = None
+        self._kept: tuple[Dialect, Preparation, str] | None = None
 
-    def take(self, prepare: Preparation) -> str | None:
-        """An instance to run an operation on, or None if the preparation makes none."""
-        if self._kept is not None and self._kept[0] is prepare:
-            (_, instance_id), self._kept = self._kept, None
+    def take(self, bench: Workbench, prepare: Preparation) -> str | None:
+        """An instance of the bench's engine to run an operation on, or None if the preparation makes none."""
+        if self._kept is not None and self._kept[:2] == (bench.dialect, prepare):
+            (*_, instance_id), self._kept = self._kept, None
             return instance_id
         self.clean_up()
-        return prepare(self._bench)
+        return prepare(bench)
 
-    def give_back(self, prepare: Preparation, instance_id: str | None, left: str) -> None:
+    def give_back(self, bench: Workbench, prepare: Preparation, instance_id: str | None, left: str) -> None:
         """Keep an instance that is as it was when it was taken. What an operation only began to make is deleted."""
         if left != instance_id:
             self._delete(left)
         if instance_id is not None:
-            self._kept = (prepare, instance_id)
+            self._kept = (bench.dialect, prepare, instance_id)
 
     def clean_up(self) -> None:
         """Delete all there is, which also proves that an instance can be deleted after anything that happened to it."""

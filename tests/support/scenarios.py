@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import pytest
 
-from openrds.domain.engine import RULES, EngineName
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.network import public_addresses
 from openrds.hosts.addresses import is_answering
@@ -28,6 +26,7 @@ from openrds.operations.instances import (
     create_instance,
     delete_instance,
     enlarge_volume,
+    remote_connection,
     reset_password,
     resize_flavor,
     restart_instance,
@@ -45,12 +44,12 @@ from openrds.operations.pairs import (
     single_to_ha,
     switchover,
 )
+from support.dialects import Session
 from support.workbench import PASSWORD, Workbench
 
 NEW_PASSWORD = "An0ther-Secret"
-NEW_FLAVOR = "rds.pg.n1.large.2"
-NEW_PORT = 5433
-SMALL_PAIR, LARGE_PAIR = "rds.pg.n1.medium.2.ha", "rds.pg.n1.large.2.ha"
+#: Sizes, and the size that instances have who were not told of another.
+SMALL, LARGE = "medium.2", "large.2"
 
 
 @dataclass(frozen=True)
@@ -95,25 +94,33 @@ def bound_instance(bench: Workbench) -> str:
     return done(bench, instance_id, bench.submit(lambda intake: submit_bind(intake, instance_id, bench)))
 
 
-def ha_request(bench: Workbench, flavor: str = SMALL_PAIR) -> CreateInstance:
+def new_port(bench: Workbench) -> int:
+    return bench.dialect.port + 1
+
+
+def ha_request(bench: Workbench, size: str = SMALL) -> CreateInstance:
     if not bench.resources.forwarder.name:
         pytest.skip(bench.resources.forwarder.refusal)
-    return bench.create_request(**ha_fields(flavor))
+    return bench.create_request(**ha_fields(bench, size))
 
 
-def ha_fields(flavor: str = SMALL_PAIR) -> dict[str, Any]:
-    return {"flavor_ref": flavor, "availability_zone": "local-1a,local-1a", "ha": Ha("Ha", "sync")}
+def ha_fields(bench: Workbench, size: str = SMALL) -> dict[str, Any]:
+    return {
+        "flavor_ref": bench.dialect.flavor(size, "ha"),
+        "availability_zone": "local-1a,local-1a",
+        "ha": Ha("Ha", bench.dialect.synchronous),
+    }
 
 
-def ha_instance(bench: Workbench, flavor: str = SMALL_PAIR) -> str:
+def ha_instance(bench: Workbench, size: str = SMALL) -> str:
     """A primary and a standby that confirms what it commits."""
-    _, task_id = bench.submit(lambda intake: create_instance.submit(intake, ha_request(bench, flavor)))
+    _, task_id = bench.submit(lambda intake: create_instance.submit(intake, ha_request(bench, size)))
     assert task_id is not None
     return done(bench, str(bench.task(task_id)["instance_id"]), task_id)
 
 
 def large_ha_instance(bench: Workbench) -> str:
-    return ha_instance(bench, LARGE_PAIR)
+    return ha_instance(bench, LARGE)
 
 
 def done(bench: Workbench, instance_id: str, task_id: UUID) -> str:
@@ -132,25 +139,19 @@ def nothing(_bench: Workbench) -> None:
 
 def query(bench: Workbench, instance_id: str, password: str = PASSWORD, address: str | None = None) -> None:
     with connected(bench, instance_id, password=password, address=address) as connection:
-        assert connection.execute("select 1").fetchone() == (1,)
+        assert connection.execute("select 1") == [(1,)]
 
 
 def connected(
     bench: Workbench,
     instance_id: str,
-    database: str = "postgres",
+    database: str | None = None,
     password: str = PASSWORD,
     address: str | None = None,
-) -> psycopg.Connection:
+) -> Session:
     instance = bench.resources.instance(instance_id)
-    return psycopg.connect(
-        host=address or str(instance["address"]),
-        port=instance["port"],
-        user="root",
-        password=password,
-        dbname=database,
-        connect_timeout=5,
-    )
+    where = address or str(instance["address"])
+    return bench.dialect.connect(where, instance["port"], password=password, database=database, seconds=5)
 
 
 def check_active(bench: Workbench, instance_id: str) -> None:
@@ -171,7 +172,7 @@ def check_enlarged(bench: Workbench, instance_id: str) -> None:
 
 def check_resized(bench: Workbench, instance_id: str) -> None:
     check_active(bench, instance_id)
-    assert bench.resources.instance(instance_id)["flavor_ref"] == NEW_FLAVOR
+    assert bench.resources.instance(instance_id)["flavor_ref"] == bench.dialect.flavor(LARGE)
 
 
 def check_stopped(bench: Workbench, instance_id: str) -> None:
@@ -184,8 +185,8 @@ def check_stopped(bench: Workbench, instance_id: str) -> None:
 def check_port(bench: Workbench, instance_id: str) -> None:
     check_active(bench, instance_id)
     instance = bench.resources.instance(instance_id)
-    assert instance["port"] == NEW_PORT
-    assert not is_answering(str(instance["address"]), RULES[EngineName.POSTGRESQL].default_port)
+    assert instance["port"] == new_port(bench)
+    assert not is_answering(str(instance["address"]), bench.dialect.port)
 
 
 def check_bound(bench: Workbench, instance_id: str) -> None:
@@ -252,7 +253,7 @@ def check_ha(bench: Workbench, instance_id: str) -> None:
     assert primary["address"] != standby["address"] != instance["address"]
     assert resources.node_server(instance_id, standby["id"]).replication.state().streaming
     (follower,) = resources.node_server(instance_id, primary["id"]).replication.followers()
-    synchronous = instance["replication_mode"] == "sync"
+    synchronous = instance["replication_mode"] == bench.dialect.synchronous
     assert follower.confirms == synchronous
     assert standby["confirmation"] == ("yes" if synchronous else "no")
 
@@ -260,10 +261,10 @@ def check_ha(bench: Workbench, instance_id: str) -> None:
 def check_smaller_pair(bench: Workbench, instance_id: str) -> None:
     """Neither of both allows more than its flavor does."""
     check_ha(bench, instance_id)
-    assert bench.resources.instance(instance_id)["flavor_ref"] == SMALL_PAIR
+    assert bench.resources.instance(instance_id)["flavor_ref"] == bench.dialect.flavor(SMALL, "ha")
     for node in bench.resources.nodes(instance_id):
         with connected(bench, instance_id, address=str(node["address"])) as connection:
-            assert connection.execute("show max_connections").fetchone() == ("204",)
+            assert connection.execute(bench.dialect.connections) == [(bench.dialect.connections_of(2048),)]
 
 
 def check_async(bench: Workbench, instance_id: str) -> None:
@@ -286,19 +287,22 @@ def submit_enlarge(intake: Intake, instance_id: str | None, _bench: Workbench) -
     return enlarge_volume.submit(intake, instance_id, enlarge_volume.EnlargeVolume(50))
 
 
-def submit_resize(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+def submit_resize(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
     assert instance_id is not None
-    return resize_flavor.submit(intake, instance_id, resize_flavor.ResizeFlavor(NEW_FLAVOR))
+    wanted = resize_flavor.ResizeFlavor(bench.dialect.flavor(LARGE))
+    return resize_flavor.submit(intake, instance_id, wanted)
 
 
-def submit_smaller(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+def submit_smaller(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
     """A standby has to allow as much as its primary, which makes this the harder way."""
     assert instance_id is not None
-    return resize_flavor.submit(intake, instance_id, resize_flavor.ResizeFlavor(SMALL_PAIR))
+    return resize_flavor.submit(
+        intake, instance_id, resize_flavor.ResizeFlavor(bench.dialect.flavor(SMALL, "ha"))
+    )
 
 
 def submit_replica(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
-    request = bench.create_request(replica_of_id=instance_id, flavor_ref="rds.pg.n1.medium.2.rr")
+    request = bench.create_request(replica_of_id=instance_id, flavor_ref=bench.dialect.flavor(SMALL, "rr"))
     _, task_id = create_replica.submit(intake, request)
     assert task_id is not None
     return task_id
@@ -337,9 +341,9 @@ def submit_unbind(intake: Intake, instance_id: str | None, _bench: Workbench) ->
     return unbind_public_address.submit(intake, instance_id, None)
 
 
-def submit_port(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+def submit_port(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
     assert instance_id is not None
-    return change_port.submit(intake, instance_id, change_port.ChangePort(NEW_PORT))
+    return change_port.submit(intake, instance_id, change_port.ChangePort(new_port(bench)))
 
 
 def submit_with(module: object) -> Callable[[Intake, str | None, Workbench], UUID]:
@@ -375,9 +379,9 @@ def write_down(bench: Workbench, instance_id: str) -> None:
         connection.execute("insert into written_down (answer) values (42)")
 
 
-def read_back(bench: Workbench, instance_id: str, table: str, database: str = "postgres") -> None:
+def read_back(bench: Workbench, instance_id: str, table: str, database: str | None = None) -> None:
     with connected(bench, instance_id, database) as connection:
-        assert connection.execute(f"select answer from {table}").fetchone() == (42,)
+        assert connection.execute(f"select answer from {table}") == [(42,)]
 
 
 def check_backup(bench: Workbench, instance_id: str) -> None:
@@ -409,7 +413,21 @@ def check_restored_table(bench: Workbench, instance_id: str) -> None:
 
 def check_restored_database(bench: Workbench, instance_id: str) -> None:
     check_active(bench, instance_id)
-    read_back(bench, instance_id, "written_down", "postgres_again")
+    read_back(bench, instance_id, "written_down", again(bench))
+
+
+def submit_close(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return remote_connection.submit(intake, instance_id, remote_connection.SetRemoteConnection(is_open=False))
+
+
+def check_closed(bench: Workbench, instance_id: str) -> None:
+    assert bench.resources.instance(instance_id)["status"] == "ACTIVE"
+    assert not bench.resources.instance(instance_id)["remote_access"]
+
+
+def check_open(bench: Workbench, instance_id: str) -> None:
+    assert bench.resources.instance(instance_id)["remote_access"]
 
 
 def submit_backup(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
@@ -421,7 +439,7 @@ def submit_backup(intake: Intake, instance_id: str | None, _bench: Workbench) ->
 def submit_restore_new(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
     """With a standby, where the machine has the means."""
     point = {"instance_id": instance_id, "type": "timestamp", "restore_time": now()}
-    pair = ha_fields() if bench.resources.forwarder.name else {}
+    pair = ha_fields(bench) if bench.resources.forwarder.name else {}
     _, task_id = restore_new_instance.submit(
         intake, bench.create_request(restore_point=point, datastore=None, **pair)
     )
@@ -438,18 +456,24 @@ def submit_restore_onto(intake: Intake, instance_id: str | None, bench: Workbenc
     return restore_instance.submit(intake, request)
 
 
-def submit_restore_tables(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+def submit_restore_tables(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
     assert instance_id is not None
-    table = restore_tables.Table("written_down", "written_again")
-    database = restore_tables.Database("postgres", [restore_tables.Schema("public", [table])])
+    tables, schema = [restore_tables.Table("written_down", "written_again")], bench.dialect.schema
+    place = {"schemas": [restore_tables.Schema(schema, tables)]} if schema else {"tables": tables}
+    database = restore_tables.Database(bench.dialect.database, **place)
     wanted = restore_tables.InstanceTables(instance_id, now(), [database])
     ((_, task_id),) = restore_tables.submit(intake, restore_tables.RestoreTables([wanted]))
     return task_id
 
 
-def submit_restore_databases(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+def again(bench: Workbench) -> str:
+    """The new name of the database that is restored."""
+    return f"{bench.dialect.database}_again"
+
+
+def submit_restore_databases(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
     assert instance_id is not None
-    database = restore_databases.Database("postgres", "postgres_again")
+    database = restore_databases.Database(bench.dialect.database, again(bench))
     wanted = restore_databases.InstanceDatabases(instance_id, now(), [database])
     ((_, task_id),) = restore_databases.submit(intake, restore_databases.RestoreDatabases([wanted]))
     return task_id
@@ -524,5 +548,8 @@ SCENARIOS = {
     ),
     "rebuild_standby": Scenario(ha_instance, submit_rebuild, check_ha, InstanceStatus.ACTIVE),
     "change_replication_mode": Scenario(ha_instance, submit_mode, check_async, InstanceStatus.ACTIVE),
+    "set_remote_connection": Scenario(
+        active_instance, submit_close, check_closed, InstanceStatus.ACTIVE, check_failed=check_open
+    ),
     "unbind_public_address": Scenario(bound_instance, submit_unbind, check_unbound, InstanceStatus.ACTIVE),
 }

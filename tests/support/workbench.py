@@ -3,15 +3,15 @@
 import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from openrds.domain.engine import EngineName
 from openrds.domain.network import default_network
 from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.postgresql.sessions import superuser_session
+from openrds.engines.protocol import Engine
 from openrds.hosts import processes
 from openrds.hosts.cgroups import remove_groups
 from openrds.hosts.forwarders import stop_forwarding
@@ -33,6 +33,8 @@ from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation
 from openrds.tasks.queue import Queue
 from openrds.tasks.runner import Runner
+from support.dialects import POSTGRESQL, Dialect
+from support.engines import ENGINE_DIRS
 from support.folders import short_folder
 from support.service import left_running, private_cidr, public_cidr, wait_for
 
@@ -66,10 +68,20 @@ class Workbench:
     queue: Queue
     brief: child.Brief
     project_id: str
+    #: Of the engine that instances are made of.
+    dialect: Dialect = POSTGRESQL
 
     @property
     def store(self) -> Store:
         return self.resources.store
+
+    @property
+    def engine(self) -> Engine:
+        return self.resources.engines[self.dialect.engine]
+
+    def speaking(self, dialect: Dialect) -> "Workbench":
+        """The same, for instances of another engine."""
+        return replace(self, dialect=dialect)
 
     def submit(self, work: Callable[[Intake], Any]) -> Any:
         with self.store.transaction() as connection:
@@ -91,7 +103,7 @@ class Workbench:
         return self.store.rows(_tasks.get_steps, {"id": task_id, "project_id": self.project_id})
 
     def superuser(self, instance_id: str, *statements: str) -> None:
-        """Run statements as openrds' own superuser on the primary of an instance, each in a transaction of its own."""
+        """Run statements as openrds' own superuser on the primary of an instance of PostgreSQL, each by itself."""
         with superuser_session(self.resources.primary_server(instance_id).node) as connection:
             for statement in statements:
                 connection.execute(statement.encode())
@@ -112,8 +124,8 @@ class Workbench:
             folders=frozenset(path.name for path in nodes.glob("*")) if nodes.exists() else frozenset(),
             sockets=frozenset(
                 path.parent.name
-                for path in self.resources.socket_root.glob("*/.s.*")
-                if path.parent.name != "store"
+                for path in self.resources.socket_root.glob("*/*")
+                if path.is_socket() and path.parent.name != "store"
             ),
             addresses=frozenset(
                 row["address"] for row in self.store.rows(b"select host(address) as address from address")
@@ -136,13 +148,12 @@ class Workbench:
 
     def create_request(self, **changes: Any) -> CreateInstance:
         network = default_network(self.project_id, self.resources.settings)
-        engine = self.resources.engines[EngineName.POSTGRESQL]
         fields: dict[str, Any] = {
             "name": "proof-db",
-            "flavor_ref": "rds.pg.n1.medium.2",
+            "flavor_ref": self.dialect.flavor(),
             "volume": Volume("CLOUDSSD", 40),
             "availability_zone": "local-1a",
-            "datastore": Datastore("PostgreSQL", engine.installations()[-1].version),
+            "datastore": Datastore(self.dialect.engine, self.engine.installations()[-1].version),
             "vpc_id": network.vpc_id,
             "subnet_id": network.subnet_id,
             "security_group_id": network.security_group_id,
@@ -159,6 +170,7 @@ def running_workbench(**changes: Any) -> Iterator[Workbench]:
         data_dir=root / "d",
         private_cidr=private_cidr(),
         public_cidr=public_cidr(),
+        engine_dirs=ENGINE_DIRS,
         heartbeat_interval=0.3,
         worker_timeout=1.2,
         # A worker that is killed would leave the initdb of its reserve behind, at work in our folders.

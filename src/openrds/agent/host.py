@@ -11,6 +11,7 @@ from openrds.hosts.deaths import Deathwatch
 from openrds.hosts.errors import HostError
 from openrds.operations.rounds.backup_schedule import look_after_backups, stop_unwanted, tidy_backups
 from openrds.operations.rounds.hang_watch import HangWatch
+from openrds.operations.rounds.log_shipping import LogShipping
 from openrds.operations.rounds.monitor import Monitor, tidy_servers
 from openrds.operations.rounds.replication_watch import watch_replication
 from openrds.operations.rounds.roster import Roster
@@ -26,6 +27,7 @@ _ROUTES_INTERVAL = 5.0
 _REPLICATION_INTERVAL = 5.0
 _BACKUP_INTERVAL = 10.0
 _STOPPING_INTERVAL = 5.0
+_SHIPPING_INTERVAL = 5.0
 #: In any case. The pools have a round also when a spare was taken, a little later: who took it goes first.
 _POOL_INTERVAL = 60.0
 _POOL_DELAY = 2.0
@@ -59,6 +61,11 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
             lambda: look_after_backups(resources, queue),
             changes.bell(Subject.INSTANCE, Subject.BACKUP),
             pause=_BACKUP_INTERVAL,
+        ),
+        Round(
+            soon_if(_SHIPPING_INTERVAL, LogShipping(resources, roster).ship),
+            changes.bell(Subject.INSTANCE),
+            pause=_SHIPPING_INTERVAL,
         ),
         Round(
             soon_if(_STOPPING_INTERVAL, lambda: stop_unwanted(resources)),

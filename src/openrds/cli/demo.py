@@ -13,22 +13,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from openrds.cli.client import Client
+from openrds.cli.client_programs import PROGRAMS
 from openrds.cli.credentials import DATA_DIR_VARIABLE, FILE_NAME, FILE_VARIABLE, read_credentials
 from openrds.cli.errors import CommandError, Interrupted, TaskFailed
-from openrds.cli.instances import Order, order_body
+from openrds.cli.instances import EngineOption, Order, order_body
 from openrds.cli.output import note, pretty
 from openrds.cli.passwords import generate_password
+from openrds.cli.samples import Database, answers
 from openrds.cli.serve import command_name
 from openrds.cli.watch import watch
 from openrds.domain.engine import EngineName
-
-if TYPE_CHECKING:
-    import psycopg
 
 _USUAL_PORT = 8082
 _READY = "openrds ready on"
@@ -38,13 +37,6 @@ _LOG_LINES = 15
 
 #: Settings of a service that already exists, which the demo's own must not take over.
 _FOREIGN = (FILE_VARIABLE, DATA_DIR_VARIABLE, "OPENRDS_STORE", "OPENRDS_LISTEN")
-
-_STATEMENTS = (
-    "select version()",
-    "create table city (name text primary key, founded int)",
-    "insert into city values ('Rome', -753), ('Berlin', 1237), ('Shenzhen', 1979)",
-    "select name, founded from city order by founded",
-)
 
 
 @dataclass(frozen=True)
@@ -68,32 +60,21 @@ class Service:
         return _log_file(self.folder).read_text(errors="replace")
 
 
-@dataclass(frozen=True)
-class Database:
-    """Where the new instance answers, and with which password of root."""
-
-    endpoint: str
-    password: str
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://root:{self.password}@{self.endpoint}/postgres"
-
-
 def demo(
     listen: Annotated[
         str | None,
         typer.Option(metavar="HOST:PORT", help="Default: 127.0.0.1:8082 if it is free, else any port."),
     ] = None,
+    engine: EngineOption = EngineName.POSTGRESQL,
 ) -> None:
-    """Create a real PostgreSQL instance and query it; nothing is left afterwards.
+    """Create a real instance and query it; nothing is left afterwards.
 
     On a terminal it stays up until Ctrl-C.
     """
     _stop_in_order_on_signals()
     try:
         with _serving(listen or f"127.0.0.1:{_free_port()}") as service:
-            database = _show_creation(Client(read_credentials(service.credentials_file)))
+            database = _show_creation(Client(read_credentials(service.credentials_file)), engine)
             _show_queries(database)
             if sys.stdout.isatty():
                 _stay(service, database)
@@ -154,11 +135,11 @@ def _await_ready(service: Service) -> None:
     typer.echo(f"{_READY} http://{service.listen} (after {time.monotonic() - begun:.1f} s)")
 
 
-def _show_creation(client: Client) -> Database:
+def _show_creation(client: Client, engine: EngineName) -> Database:
     project = client.credentials.project_id
     password = generate_password()
     _heading(f"POST /v3/{project}/instances")
-    body = order_body(client, Order("demo", EngineName.POSTGRESQL))
+    body = order_body(client, Order("demo", engine))
     answer = client.post("instances", body | {"password": password})
     task_id = answer["job_id"]
     typer.echo(f"instance {answer['instance']['id']}, task {task_id}")
@@ -172,28 +153,16 @@ def _show_creation(client: Client) -> Database:
         raise TaskFailed(f"The instance was not created: {job.get('fail_reason')}")
     _heading(f"GET /v3/{project}/tasklist")
     typer.echo(pretty(client.get("tasklist")))
-    return Database(job["entities"]["instance"]["endpoint"], password)
+    host, _, port = job["entities"]["instance"]["endpoint"].rpartition(":")
+    return Database(engine, host, int(port), password)
 
 
 def _show_queries(database: Database) -> None:
-    import psycopg  # noqa: PLC0415 - 0.3 s that other commands do not need
-
-    _heading(f"psycopg.connect({database.url!r})")
-    try:
-        with psycopg.connect(database.url, connect_timeout=10) as connection:
-            for statement in _STATEMENTS:
-                _show_statement(statement, connection.execute(statement))
-    except psycopg.Error as error:
-        raise CommandError(f"The query on the new instance failed: {error}") from None
-
-
-def _show_statement(statement: str, cursor: "psycopg.Cursor[tuple[object, ...]]") -> None:
-    typer.echo(f"=> {statement};")
-    if cursor.description is None:
-        typer.echo(f"   {cursor.statusmessage}")
-        return
-    for row in cursor:
-        typer.echo("   " + "  ".join(map(str, row)))
+    _heading(database.call)
+    for statement, lines in answers(database):
+        typer.echo(f"=> {statement};")
+        for line in lines:
+            typer.echo(f"   {line}")
 
 
 def _stay(service: Service, database: Database) -> None:
@@ -208,13 +177,22 @@ def _stay(service: Service, database: Database) -> None:
         f"  {command_name()} instance list\n"
         f"  {command_name()} instance create second\n"
         f"  {command_name()} task list\n"
-        f"  psql {database.url}\n"
+        f"  {_program(database)}\n"
         f"  curl http://{service.listen}/healthz\n"
         f"and the API in your browser: http://{service.listen}/schema"
     )
     with contextlib.suppress(KeyboardInterrupt):
         service.process.wait()
         raise CommandError("The service ended by itself.")
+
+
+def _program(database: Database) -> str:
+    """What a person types to come in; only psql takes the password with it."""
+    if database.is_postgresql:
+        return f"psql {database.url}"
+    program = PROGRAMS[database.engine]
+    command = program.command(program.names[0], database.host, database.port, database.user, "", [])
+    return f"{program.password_variable}='{database.password}' {' '.join(command)}"
 
 
 def _take_down(service: Service) -> None:

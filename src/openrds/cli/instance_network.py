@@ -1,4 +1,4 @@
-"""`openrds instance bind|unbind|port|stop|start`, and `openrds public-ip list`."""
+"""`openrds instance bind|unbind|port|remote-connection|stop|start`, and `openrds public-ip list`."""
 
 from typing import Annotated
 
@@ -48,6 +48,20 @@ def port(
     """Change the port of an instance; its server is restarted."""
     id_ = lookups.find_instance_id(session.client, instance)
     session.finish(session.client.put(f"instances/{id_}/port", {"port": port}), wait=wait)
+
+
+@client_command(app, "remote-connection")
+def remote_connection(
+    session: Session,
+    instance: IdOrName,
+    *,
+    is_open: Annotated[bool, typer.Option("--open/--close", help="From everywhere, or from here only.")],
+    wait: Wait = True,
+) -> None:
+    """Let the administrator of a MySQL or MariaDB instance log in from outside, or not."""
+    id_ = lookups.find_instance_id(session.client, instance)
+    answer = session.client.put(f"instances/{id_}/remote-connection", {"is_open": is_open})
+    session.finish(answer, wait=wait)
 
 
 @client_command(app, "stop")

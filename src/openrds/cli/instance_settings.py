@@ -1,4 +1,7 @@
-"""`openrds instance backup-policy|maintenance-window|tags|used-space`: show, and change where something is given."""
+"""`openrds instance backup-policy|maintenance-window|log-policy|tags|used-space`.
+
+They show, and change where something is given.
+"""
 
 import re
 from typing import Annotated
@@ -63,6 +66,22 @@ def maintenance_window(
         found = lookups.find_instance(client, found["id"])
     window = found["maintenance_window"]
     session.output.said({"maintenance_window": window}, f"{window} UTC")
+
+
+@client_command(app, "log-policy")
+def log_policy(
+    session: Session,
+    instance: IdOrName,
+    *,
+    hours: Annotated[int | None, typer.Option(help="0 to 168.")] = None,
+) -> None:
+    """Show for how many hours the servers of a MySQL or MariaDB instance keep archived log, or change it."""
+    client = session.client
+    path = f"instances/{lookups.find_instance_id(client, instance)}/binlog/clear-policy"
+    if hours is not None:
+        client.put(path, {"binlog_retention_hours": hours})
+    answer = client.get(path)
+    session.output.said(answer, f"{answer['binlog_retention_hours']} hours")
 
 
 @client_command(app, "tags")

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from openrds.cli.client import Client, Json
+from openrds.cli.client_programs import PROGRAMS
+from openrds.domain.engine import EngineName
 
 NODE_HEADER = ("NODE", "ROLE", "STATUS", "ZONE", "STREAMS", "LAG BYTES")
-
-_DATABASES = {"PostgreSQL": "postgres", "MySQL": "", "MariaDB": ""}
 
 
 def facts(client: Client, instance: Json) -> dict[str, object]:
@@ -65,10 +65,10 @@ def url_of(instance: Json) -> str:
     """Where a client connects as the administrator; "" while it has no address. It has no password in it."""
     if not instance["private_ips"]:
         return ""
-    engine = instance["datastore"]["type"].lower()
-    database = _DATABASES.get(instance["datastore"]["type"], "")
+    engine = EngineName(instance["datastore"]["type"])
+    database = PROGRAMS[engine].database if engine in PROGRAMS else ""
     place = f"{instance['private_ips'][0]}:{instance['port']}"
-    return f"{engine}://{instance['db_user_name']}@{place}/{database}"
+    return f"{engine.lower()}://{instance['db_user_name']}@{place}/{database}"
 
 
 def engine_of(instance: Json) -> str:

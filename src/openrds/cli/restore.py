@@ -1,7 +1,6 @@
 """`openrds instance restore`: to a new instance, onto another one, or tables and databases under new names."""
 
 import datetime as dt
-from collections.abc import Sequence
 from typing import Annotated, Any, TypeAlias
 
 import typer
@@ -115,7 +114,7 @@ def tables(
     session: Session,
     instance: Target,
     table: Annotated[
-        list[str], typer.Argument(metavar="DATABASE.SCHEMA.TABLE=NEW_NAME...", help="One or more.")
+        list[str], typer.Argument(metavar="DATABASE[.SCHEMA].TABLE=NEW_NAME...", help="One or more.")
     ],
     *,
     time: Time = None,
@@ -194,13 +193,16 @@ def _flavor(origin: Json, engine: EngineName, *, with_standby: bool) -> str:
 
 
 def _table(word: str) -> Json:
-    old, new_name = _pair(word, "DATABASE.SCHEMA.TABLE=NEW_NAME")
-    parts: Sequence[str] = old.split(".")
-    if len(parts) != 3 or not all(parts):
-        raise UsageError(f"A table must be given as DATABASE.SCHEMA.TABLE=NEW_NAME, not {word}.")
-    database, schema, name = parts
+    """With a schema where there are any; the service says where it is too much or missing."""
+    old, new_name = _pair(word, "DATABASE[.SCHEMA].TABLE=NEW_NAME")
+    parts = old.split(".")
+    if not 2 <= len(parts) <= 3 or not all(parts):
+        raise UsageError(f"A table must be given as DATABASE[.SCHEMA].TABLE=NEW_NAME, not {word}.")
+    database, *schema, name = parts
     listed = [{"old_name": name, "new_name": new_name}]
-    return {"database": database, "schemas": [{"schema": schema, "tables": listed}]}
+    if not schema:
+        return {"database": database, "tables": listed}
+    return {"database": database, "schemas": [{"schema": schema[0], "tables": listed}]}
 
 
 def _pair(word: str, form: str) -> tuple[str, str]:

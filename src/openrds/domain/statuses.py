@@ -24,6 +24,7 @@ class Action(StrEnum):
     CREATE_REPLICA = "create replica"
     CHANGE_PORT = "change port"
     CHANGE_PUBLIC_ADDRESS = "change public address"
+    CHANGE_REMOTE_CONNECTION = "change remote connection"
     BACK_UP = "back up"
     RESTORE_ONTO = "restore onto"
     RESTORE_TABLES = "restore tables"
@@ -55,6 +56,7 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.CREATE_REPLICA: _AT_REST,
     Action.CHANGE_PORT: _AT_REST,
     Action.CHANGE_PUBLIC_ADDRESS: frozenset({Status.ACTIVE, Status.BACKING_UP}),
+    Action.CHANGE_REMOTE_CONNECTION: frozenset({Status.ACTIVE, Status.BACKING_UP}),
     Action.BACK_UP: _AT_REST,
     Action.RESTORE_ONTO: frozenset({Status.ACTIVE, Status.FAILED}),
     Action.RESTORE_TABLES: _AT_REST,

@@ -42,6 +42,8 @@ class TaskName(StrEnum):
     RESIZE_FLAVOR = "Resize{}Flavor"
     BIND_PUBLIC_ADDRESS = "{}BindEIP"
     UNBIND_PUBLIC_ADDRESS = "{}UnbindEIP"
+    OPEN_REMOTE_CONNECTION = "{}OpenRemoteConnection"
+    CLOSE_REMOTE_CONNECTION = "{}CloseRemoteConnection"
     CHANGE_PORT = "Modify{}Port"
     STOP = "Stop{}Instance"
     START = "Start{}Instance"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol
 
 from openrds.domain.engine import EngineName
 from openrds.engines import discovery, fetching
@@ -39,8 +39,6 @@ _KINDS: Mapping[EngineName, _Kind] = {
     EngineName.MARIADB: _Kind(MariaDB, MariaDB.seal_password),
     EngineName.MYSQL: _Kind(MySQL, MySQL.seal_password),
     EngineName.POSTGRESQL: _Kind(PostgreSQL, PostgreSQL.seal_password),
-    EngineName.MARIADB: _Kind(MariaDB, MariaDB.seal_password),
-    EngineName.MYSQL: _Kind(cast(_Build, MySQL), MySQL.seal_password),
 }
 
 _RECIPES = {recipe.kind.engine: recipe for recipe in (mysql.RECIPE, postgresql.RECIPE, mariadb.RECIPE)}

@@ -5,7 +5,8 @@ What is here belongs to an instance and not to one of its nodes, and base backup
 
 import contextlib
 import secrets
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from openrds.hosts.errors import HostError
@@ -26,6 +27,9 @@ class BackupFolders:
     """
 
     root: Path
+    #: Held by whoever puts log into archives from outside of the servers: none is moved away meanwhile. On a host one
+    #: process does both.
+    shipping: threading.RLock = field(default_factory=threading.RLock)
 
     def home(self, instance_id: str) -> Path:
         """The folder of all that is kept of an instance."""
@@ -94,22 +98,25 @@ class BackupFolders:
 
     def remove_archive(self, instance_id: str) -> None:
         """Remove the log archive, and what was set aside of it."""
-        remove(self.archive(instance_id))
-        self.forget_aside(instance_id)
-        self._remove_home(instance_id)
+        with self.shipping:
+            remove(self.archive(instance_id))
+            self.forget_aside(instance_id)
+            self._remove_home(instance_id)
 
     def set_archive_aside(self, instance_id: str, mark: str) -> None:
         """Begin the archive anew: what is in it is kept under another name. Done once for each mark."""
         aside = self._aside(instance_id, mark)
-        if not aside.exists() and self.archive(instance_id).exists():
-            self.archive(instance_id).rename(aside)
+        with self.shipping:
+            if not aside.exists() and self.archive(instance_id).exists():
+                self.archive(instance_id).rename(aside)
 
     def bring_archive_back(self, instance_id: str, mark: str) -> None:
         """Undo `set_archive_aside`; what was archived since is removed."""
         aside = self._aside(instance_id, mark)
-        if aside.exists():
-            remove(self.archive(instance_id))
-            aside.rename(self.archive(instance_id))
+        with self.shipping:
+            if aside.exists():
+                remove(self.archive(instance_id))
+                aside.rename(self.archive(instance_id))
 
     def forget_aside(self, instance_id: str) -> None:
         for aside in (self.root / instance_id).glob(f".{_ARCHIVE}{_SET_ASIDE}*"):

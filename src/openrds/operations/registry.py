@@ -16,6 +16,7 @@ from openrds.operations.instances import resize_flavor, restart_instance
 from openrds.operations.instances.create_instance import CREATE_HA_INSTANCE, CREATE_INSTANCE
 from openrds.operations.instances.delete_instance import DELETE_INSTANCE
 from openrds.operations.instances.enlarge_volume import ENLARGE_VOLUME
+from openrds.operations.instances.remote_connection import SET_REMOTE_CONNECTION
 from openrds.operations.instances.reset_password import RESET_PASSWORD
 from openrds.operations.instances.resize_flavor import RESIZE_FLAVOR
 from openrds.operations.instances.resize_pair import RESIZE_PAIR
@@ -58,6 +59,7 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     CHANGE_PORT,
     BIND_PUBLIC_ADDRESS,
     UNBIND_PUBLIC_ADDRESS,
+    SET_REMOTE_CONNECTION,
 )
 
 

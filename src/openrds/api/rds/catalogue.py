@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
-from openrds.domain.engine import EngineName
+from openrds.domain.engine import EngineName, is_version
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, flavors_of, is_sold_out
 from openrds.domain.network import stable_id
@@ -102,7 +102,7 @@ async def list_flavors(
     name = _engine(engine)
     versions = await _versions(request, name)
     if version_name:
-        versions = [version for version in versions if version_name.partition(".")[0] == version]
+        versions = [version for version in versions if is_version(version, version_name)]
     status = await status_of_flavors(request)
     return FlavorsAnswer(
         [
@@ -124,7 +124,8 @@ async def list_storage_types(
     """The storage types of an engine's version."""
     if ha_mode not in (None, "", *_MODES):
         raise Refusal(ErrorCode.PARAMETER, f"ha_mode must be one of {', '.join(_MODES)}.")
-    if version_name.partition(".")[0] not in await _versions(request, _engine(engine)):
+    versions = await _versions(request, _engine(engine))
+    if not any(is_version(version, version_name) for version in versions):
         return StorageTypesAnswer([], [])
     status = dict.fromkeys(service_of(request).settings.availability_zones, "normal")
     return StorageTypesAnswer([StorageTypeEntry(name, status, ["normal"]) for name in VOLUME_TYPES], [])

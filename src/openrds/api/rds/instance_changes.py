@@ -30,8 +30,12 @@ class Done(msgspec.Struct):
     pass
 
 
-class AliasAnswer(msgspec.Struct):
+class Successful(msgspec.Struct):
     resp: str = "successful"
+
+
+class LogPolicyAnswer(msgspec.Struct):
+    binlog_retention_hours: int
 
 
 class BackupPolicyEntry(msgspec.Struct):
@@ -84,10 +88,10 @@ async def set_alias(
     project_id: FromPath[str],
     instance_id: FromPath[str],
     data: JSONBody[changes.SetAlias],
-) -> Response[AliasAnswer]:
-    def work(intake: Intake) -> AliasAnswer:
+) -> Response[Successful]:
+    def work(intake: Intake) -> Successful:
         changes.set_alias(intake, instance_id, data)
-        return AliasAnswer()
+        return Successful()
 
     return await change(request, work)
 
@@ -167,6 +171,40 @@ async def set_backup_policy(
     return await _done(request, lambda intake: changes.set_backup_policy(intake, instance_id, data))
 
 
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/binlog/clear-policy",
+    responses=refusals(ErrorCode.INSTANCE_TYPE, instance=True),
+    tags=_TAGS,
+)
+async def show_log_policy(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> LogPolicyAnswer:
+    """For how many hours its servers keep binary log that is in the archive; for MySQL and MariaDB."""
+    row = await find_instance(request, project_id, instance_id)
+    changes.check_keeps_log(row)
+    return LogPolicyAnswer(row["log_retention_hours"])
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/binlog/clear-policy",
+    responses=refusals(ErrorCode.INSTANCE_TYPE, body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_log_policy(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[changes.LogPolicy],
+) -> Response[Successful]:
+    """Change that: 0 to 168 hours. Log that a follower still needs stays all the same."""
+
+    def work(intake: Intake) -> Successful:
+        changes.set_log_policy(intake, instance_id, data)
+        return Successful()
+
+    return await change(request, work)
+
+
 @post(
     "/v3/{project_id:str}/instances/{instance_id:str}/tags/action",
     status_code=200,
@@ -216,6 +254,8 @@ HANDLERS = [
     set_password,
     show_backup_policy,
     set_backup_policy,
+    show_log_policy,
+    set_log_policy,
     change_tags,
     show_tags,
     list_tags,

@@ -91,10 +91,10 @@ async def set_remote_connection(
     instance_id: FromPath[str],
     data: JSONBody[remote_connection.SetRemoteConnection],
 ) -> Response[JobIdAnswer]:
-    """Extension, for MySQL: let its administrator log in from outside, or not."""
+    """Extension, for MySQL and MariaDB: let its administrator log in from outside, or not."""
 
     def work(intake: Intake) -> JobIdAnswer:
-        raise remote_connection.refuse(intake, instance_id)
+        return JobIdAnswer(str(remote_connection.submit(intake, instance_id, data)))
 
     return await change(request, work)
 

@@ -4,6 +4,7 @@ A restore to a new instance is a creation, and in `instances`.
 """
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import is_instance_id
+from openrds.domain.lengths import Several, Text
 from openrds.domain.texts import day_in
 from openrds.operations.backups import restore_databases, restore_instance, restore_tables
 from openrds.operations.intake.intake import Intake
@@ -47,6 +49,39 @@ class RestoreTime(msgspec.Struct):
 
 class RestoreTimeAnswer(msgspec.Struct):
     restore_time: list[RestoreTime]
+
+
+class TablesOfDatabase(msgspec.Struct):
+    database: Text
+    tables: Several[restore_tables.Table]
+
+
+class RestoreTablesOf(msgspec.Struct):
+    """`restore_time` is in Unix milliseconds; `is_fast_restore` makes no difference here."""
+
+    restore_time: int
+    restore_tables: Several[TablesOfDatabase]
+    is_fast_restore: bool | None = None
+
+
+class TableV3(msgspec.Struct, rename="camel"):
+    old_name: Text
+    new_name: Text
+
+
+class TablesOfDatabaseV3(msgspec.Struct):
+    database: Text
+    tables: Several[TableV3]
+
+
+class RestoreTablesOfV3(msgspec.Struct):
+    restore_time: int = msgspec.field(name="restoreTime")
+    restore_tables: Several[TablesOfDatabaseV3] = msgspec.field(name="restoreTables")
+    is_fast_restore: bool | None = None
+
+
+class CamelJobIdAnswer(msgspec.Struct, rename="camel"):
+    job_id: str
 
 
 class RestoreResult(msgspec.Struct):
@@ -141,6 +176,61 @@ async def restore_some_databases(
     return await change(request, lambda intake: _result(restore_databases.submit(intake, data)))
 
 
+@post(
+    "/v3/{project_id:str}/instances/{instance_id:str}/restore/tables",
+    status_code=200,
+    responses=_COPIES,
+    tags=_TAGS,
+)
+async def restore_tables_of(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[RestoreTablesOfV3],
+) -> Response[CamelJobIdAnswer]:
+    """Restore tables of an instance whose engine has no schemas, under new names, while it serves."""
+
+    def work(intake: Intake) -> CamelJobIdAnswer:
+        wanted = _tables(instance_id, data.restore_time, data.restore_tables)
+        return CamelJobIdAnswer(str(restore_tables.submit_one(intake, wanted)))
+
+    return await change(request, work)
+
+
+@post(
+    "/v3.1/{project_id:str}/instances/{instance_id:str}/restore/tables",
+    status_code=202,
+    responses=_COPIES,
+    tags=_TAGS,
+)
+async def restore_tables_of_v3_1(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[RestoreTablesOf],
+) -> Response[JobIdAnswer]:
+    """The same; the spelling of the fields differs, and the status of the answer."""
+
+    def work(intake: Intake) -> JobIdAnswer:
+        wanted = _tables(instance_id, data.restore_time, data.restore_tables)
+        return JobIdAnswer(str(restore_tables.submit_one(intake, wanted)))
+
+    return await change(request, work, status=202)
+
+
+def _tables(
+    instance_id: str, restore_time: int, databases: Sequence[TablesOfDatabase | TablesOfDatabaseV3]
+) -> restore_tables.InstanceTables:
+    named = [
+        restore_tables.Database(
+            one.database,
+            tables=[restore_tables.Table(table.old_name, table.new_name) for table in one.tables],
+        )
+        for one in databases
+    ]
+    return restore_tables.InstanceTables(instance_id, restore_time, named)
+
+
 async def _restore_onto(
     request: ApiRequest, data: restore_instance.RestoreInstance, *, status: int
 ) -> Response[JobIdAnswer]:
@@ -169,4 +259,6 @@ HANDLERS = [
     restore_onto_v3_1,
     restore_some_tables,
     restore_some_databases,
+    restore_tables_of,
+    restore_tables_of_v3_1,
 ]

@@ -66,8 +66,11 @@ Connection: TypeAlias = "pymysql.connections.Connection[pymysql.cursors.Cursor]"
 
 
 def password_of(secret: str, account: str) -> str:
-    """The password of one of the service's accounts, from the family's secret; of one the others cannot be told."""
-    return hmac.digest(secret.encode(), account.encode(), hashlib.sha256).hex()
+    """The password of one of the service's accounts, from the family's secret; of one the others cannot be told.
+
+    It has the 32 characters that a follower of MySQL can have for its upstream.
+    """
+    return hmac.digest(secret.encode(), account.encode(), hashlib.sha256).hex()[:32]
 
 
 @contextmanager

@@ -100,6 +100,8 @@ class MariaDBFlavour(Flavour):
             "--no-defaults",
             f"--basedir={base_of(installation)}",
             f"--datadir={folder}",
+            # Of its own: a server that starts removes the temporary tables of any that it finds there.
+            f"--tmpdir={folder}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             "--skip-name-resolve",

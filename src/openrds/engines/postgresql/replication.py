@@ -289,8 +289,6 @@ class PostgreSQLReplication:
         Raises:
             EngineError: it did not come up.
         """
-        if not self._server.is_running():
-            self._server.configure()
         self._server.start()
 
     def await_position(self, position: str, seconds: float) -> None:

@@ -71,7 +71,8 @@ class Replication(Protocol):
     def resume(self) -> None:
         """Have a primary serve, and take writes, whether it was demoted, is stopped, or serves already.
 
-        One that is `read_only`, because its volume is full, takes none. That it serves already is seen at little cost.
+        It is started as it was configured. One that is `read_only`, because its volume is full, takes no writes. That
+        it serves already is seen at little cost.
         """
 
     def await_position(self, position: str, seconds: float) -> None:

@@ -65,13 +65,15 @@ class Server(Protocol):
     def set_administrator(self, name: str, sealed_password: str) -> None:
         """Create the administrator, or give it another password; it may do all but be a superuser.
 
-        An empty `sealed_password` means none: it cannot log in until it is given one.
+        An empty `sealed_password` means none: it cannot log in until it is given one. A new one may log in from
+        everywhere; what `set_remote_access` said of one that is there stays so.
         """
 
     def set_remote_access(self, name: str, allowed: bool) -> None:
         """Let the administrator log in from everywhere, or only from where the service itself is.
 
-        Its password and rights stay as they are. Only for an engine whose accounts have hosts.
+        Its password and rights stay as they are; one that clients have dropped stays away. Only for an engine whose
+        accounts have hosts.
 
         Raises:
             EngineError: the server refused, or has no such thing.

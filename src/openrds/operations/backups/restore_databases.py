@@ -55,6 +55,7 @@ def submit(intake: Intake, request: RestoreDatabases) -> list[tuple[str, UUID]]:
 def _submit(intake: Intake, wanted: InstanceDatabases) -> UUID:
     databases = tuple(DatabaseCopy(database.old_name, database.new_name) for database in wanted.databases)
     restoring_copies.check_names(
+        intake.instance(wanted.instance_id),
         [(database.database, database.new_name) for database in databases],
         [(database.new_name,) for database in databases],
     )

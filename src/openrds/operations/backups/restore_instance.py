@@ -1,4 +1,6 @@
-"""Restore a backup, or another instance as it was at a moment, onto an existing instance. Source: operations.md 5.2.
+"""Restore a backup, or an instance as it was at a moment, onto an existing instance, perhaps the same.
+
+Source: operations.md 5.2.
 
 The data is made beside the present one, which serves meanwhile. The present one is kept until the restored one serves;
 so are the standby and the read replicas, at rest, which then copy the restored one.
@@ -13,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.deadline import LONG
+from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus, InstanceType
 from openrds.domain.lengths import Text
@@ -61,12 +64,8 @@ Context = StepContext[Resources, Source]
 
 
 def submit(intake: Intake, request: RestoreInstance) -> UUID:
-    if request.source.instance_id == request.target.instance_id:
-        raise Refusal(
-            ErrorCode.PARAMETER,
-            "PostgreSQL is not restored onto the instance itself; restore to another one, or tables under new names.",
-        )
     target = intake.instance(request.target.instance_id)
+    _check_not_itself(target, request)
     source, backup = find_source(intake, request.source)
     _check_fits(target, backup)
     intake.check(target, Action.RESTORE_ONTO)
@@ -77,6 +76,16 @@ def submit(intake: Intake, request: RestoreInstance) -> UUID:
     for one in (target, *replicas):
         intake.set_status(one, InstanceStatus.RESTORING)
     return task_id
+
+
+def _check_not_itself(target: Row, request: RestoreInstance) -> None:
+    """Which engines are restored so is the contract's word; the way is the same."""
+    engine = EngineName(target["engine"])
+    if request.source.instance_id == target["id"] and not RULES[engine].restores_onto_itself:
+        raise Refusal(
+            ErrorCode.PARAMETER,
+            f"{engine} is not restored onto the instance itself; restore to another one, or tables under new names.",
+        )
 
 
 def _replicas_of(intake: Intake, target: Row) -> Iterator[Row]:
@@ -134,6 +143,7 @@ def swap_data(context: Context) -> None:
         restored.rename(node.data_dir)
     resources.backups.set_archive_aside(context.instance_id, _mark(context))
     resources.start(_primary(context))
+    restoring.set_remote_access(resources, context.instance_id)
     check_endpoint(resources, context.instance_id)
 
 

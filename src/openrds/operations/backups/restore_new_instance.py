@@ -118,6 +118,7 @@ def remove_data(context: Context) -> None:
 def start_servers(context: Context) -> None:
     creating.start_servers(context)
     _set_administrator(context)
+    restoring.set_remote_access(context.resources, context.instance_id)
     creating.confirm_writes(context)
     creating.pass_on_endpoint(context)
     creating.check_endpoint(context)

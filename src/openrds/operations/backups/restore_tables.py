@@ -3,10 +3,12 @@
 Source: operations.md 5.4.
 """
 
+from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
 
+from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.lengths import Several, Text
@@ -30,8 +32,11 @@ class Schema(msgspec.Struct):
 
 
 class Database(msgspec.Struct):
+    """`schemas` for an engine that has schemas, and `tables` for one that has none."""
+
     database: Text
-    schemas: Several[Schema]
+    schemas: Several[Schema] | None = None
+    tables: Several[Table] | None = None
 
 
 class InstanceTables(msgspec.Struct):
@@ -58,17 +63,14 @@ def submit(intake: Intake, request: RestoreTables) -> list[tuple[str, UUID]]:
     """The tasks by their instances: of all that are named, or of none."""
     if not request.instances:
         raise Refusal(ErrorCode.PARAMETER, "Name at least one instance.")
-    return [(wanted.instance_id, _submit(intake, wanted)) for wanted in request.instances]
+    return [(wanted.instance_id, submit_one(intake, wanted)) for wanted in request.instances]
 
 
-def _submit(intake: Intake, wanted: InstanceTables) -> UUID:
-    tables = tuple(
-        TableCopy(database.database, schema.schema, table.old_name, table.new_name)
-        for database in wanted.databases
-        for schema in database.schemas
-        for table in schema.tables
-    )
+def submit_one(intake: Intake, wanted: InstanceTables) -> UUID:
+    instance = intake.instance(wanted.instance_id)
+    tables = tuple(_tables_of(wanted, EngineName(instance["engine"])))
     restoring_copies.check_names(
+        instance,
         [(table.table, table.new_name) for table in tables],
         [(table.database, table.schema, table.new_name) for table in tables],
     )
@@ -79,6 +81,27 @@ def _submit(intake: Intake, wanted: InstanceTables) -> UUID:
     intake.set_status(instance, InstanceStatus.RESTORING)
     return task_id
 
+
+def _tables_of(wanted: InstanceTables, engine: EngineName) -> Iterator[TableCopy]:
+    """
+    Raises:
+        Refusal: PARAMETER, tables are named in a way that the engine does not have.
+    """
+    for database in wanted.databases:
+        has, has_not, lists = _SCHEMAS if RULES[engine].has_schemas else _NO_SCHEMAS
+        if getattr(database, has) is None or getattr(database, has_not) is not None:
+            raise Refusal(
+                ErrorCode.PARAMETER,
+                f"Tables of {engine} are named by databases[].{lists}, and by nothing else.",
+            )
+        for schema in database.schemas or [Schema("", database.tables or [])]:
+            for table in schema.tables:
+                yield TableCopy(database.database, schema.schema, table.old_name, table.new_name)
+
+
+#: What a database must have, what it must not, and in words.
+_SCHEMAS = ("schemas", "tables", "schemas[].tables[]")
+_NO_SCHEMAS = ("tables", "schemas", "tables[]")
 
 RESTORE_TABLES: Operation[Resources, Parameters] = Operation(
     key="restore_tables",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from openrds.domain.deadline import LONG
+from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceType
 from openrds.domain.statuses import Action
@@ -29,7 +30,6 @@ _sql = Queries("instances")
 
 #: Milliseconds: what is not there so soon after the moment was hardly there at it.
 _STILL_THE_SAME = 5000
-_LONGEST_NAME = 63
 _MOST_COPIES = 2000
 
 
@@ -111,7 +111,9 @@ def _sentence(error: Exception) -> str:
     return text[0].upper() + text[1:]
 
 
-def check_names(pairs: Sequence[tuple[str, str]], new_places: Sequence[tuple[str, ...]]) -> None:
+def check_names(
+    instance: Row, pairs: Sequence[tuple[str, str]], new_places: Sequence[tuple[str, ...]]
+) -> None:
     """Old and new names, and where the new ones will be. What the server has already, only a step can see.
 
     Raises:
@@ -121,11 +123,17 @@ def check_names(pairs: Sequence[tuple[str, str]], new_places: Sequence[tuple[str
         raise Refusal(ErrorCode.PARAMETER, "Name at least one thing to restore.")
     if len(pairs) > _MOST_COPIES:
         raise Refusal(ErrorCode.PARAMETER, f"At most {_MOST_COPIES} can be restored at once.")
-    for name in (name for pair in pairs for name in pair):
-        if not 1 <= len(name.encode()) <= _LONGEST_NAME or "\0" in name:
-            raise Refusal(ErrorCode.PARAMETER, f"A name must have 1 to {_LONGEST_NAME} bytes.")
-    if len(set(new_places)) != len(new_places):
+    rules = RULES[EngineName(instance["engine"])]
+    if not all(rules.allows_name(name) for pair in pairs for name in pair):
+        raise Refusal(ErrorCode.PARAMETER, rules.name_rule)
+    if len({_as_compared(instance, place) for place in new_places}) != len(new_places):
         raise Refusal(ErrorCode.DATABASE_NAME, "A new name is used twice; each must be its own.")
+
+
+def _as_compared(instance: Row, place: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that differ in letter case alone may be the same to the server."""
+    ignores_case = instance["options"].get("lower_case_table_names") == "1"
+    return tuple(name.lower() for name in place) if ignores_case else place
 
 
 @with_primary

@@ -7,14 +7,17 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from openrds.domain import rules
-from openrds.domain.engine import EngineName
+from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.lengths import Several, Text
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.scheduling import replan
+from openrds.store.database import Row
 from openrds.store.queries import Queries
 
 _sql = Queries("instances")
+
+LOG_RETENTION_HOURS = range(169)
 
 
 class Rename(msgspec.Struct):
@@ -40,6 +43,12 @@ class BackupPolicy(msgspec.Struct):
 
 class SetBackupPolicy(msgspec.Struct):
     backup_policy: BackupPolicy
+
+
+class LogPolicy(msgspec.Struct):
+    """For how many hours a server keeps log that is in the archive."""
+
+    binlog_retention_hours: int
 
 
 class TagChange(msgspec.Struct):
@@ -83,6 +92,27 @@ def set_backup_policy(intake: Intake, instance_id: str, request: SetBackupPolicy
     if policy.period is not None:
         rules.check_backup_period(policy.period)
     intake.connection.execute(_sql.set_backup_policy, {"id": instance_id, **msgspec.structs.asdict(policy)})
+
+
+def set_log_policy(intake: Intake, instance_id: str, request: LogPolicy) -> None:
+    instance = intake.instance(instance_id)
+    check_keeps_log(instance)
+    if request.binlog_retention_hours not in LOG_RETENTION_HOURS:
+        raise Refusal(
+            ErrorCode.PARAMETER, f"binlog_retention_hours must be 0 to {LOG_RETENTION_HOURS.stop - 1}."
+        )
+    intake.connection.execute(
+        _sql.set_log_retention, {"id": instance_id, "hours": request.binlog_retention_hours}
+    )
+
+
+def check_keeps_log(instance: Row) -> None:
+    """
+    Raises:
+        Refusal: INSTANCE_TYPE, it has no log that callers could read.
+    """
+    if not RULES[EngineName(instance["engine"])].keeps_log:
+        raise Refusal(ErrorCode.INSTANCE_TYPE, f"{instance['engine']} has no binary log.")
 
 
 def change_tags(intake: Intake, instance_id: str, request: ChangeTags) -> None:

@@ -1,19 +1,103 @@
-"""Let the administrator of a MySQL instance log in from outside, or not: an extension. Source: operations.md 10."""
+"""Let the administrator of an instance log in from everywhere, or only from where the service is: an extension.
+
+Source: operations.md 10.
+"""
+
+from uuid import UUID
 
 import msgspec
 
+from openrds.domain.deadline import SHORT
+from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceType
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake
+from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.serving import with_primary
+from openrds.store.database import Row, Writer
+from openrds.store.queries import Queries
+from openrds.tasks.operation import Operation, Output, Step, StepContext
+
+_sql = Queries("instances")
 
 
 class SetRemoteConnection(msgspec.Struct):
     is_open: bool
 
 
-def refuse(intake: Intake, instance_id: str) -> Refusal:
-    """Only MySQL tells where an account may log in from; which addresses answer at all is what binding one is for."""
-    engine = intake.instance(instance_id)["engine"]
-    return Refusal(
-        ErrorCode.INSTANCE_TYPE,
-        f"{engine} has no remote connection to open or close; bind a public address, or unbind it, instead.",
+class Parameters(msgspec.Struct, frozen=True):
+    administrator: str
+    is_open: bool
+
+
+Context = StepContext[Resources, Parameters]
+
+
+def submit(intake: Intake, instance_id: str, request: SetRemoteConnection) -> UUID:
+    instance = intake.instance(instance_id)
+    rules = RULES[EngineName(instance["engine"])]
+    _check_has(instance, has_hosts=rules.accounts_have_hosts)
+    intake.check(instance, Action.CHANGE_REMOTE_CONNECTION)
+    if instance["remote_access"] == request.is_open:
+        state = "open" if request.is_open else "closed"
+        raise Refusal(ErrorCode.PARAMETER, f"The remote connection of the instance is {state} already.")
+    bound = intake.connection.execute(_sql.public_address_of_instance, [instance_id]).fetchone()
+    return intake.accept(
+        instance,
+        SET_REMOTE_CONNECTION,
+        TaskName.OPEN_REMOTE_CONNECTION if request.is_open else TaskName.CLOSE_REMOTE_CONNECTION,
+        Parameters(rules.administrator, request.is_open),
+        entities={"public_ip": bound["address"] if bound else ""},
     )
+
+
+def _check_has(instance: Row, *, has_hosts: bool) -> None:
+    """Whether accounts say where they may log in from; which addresses answer at all is another matter."""
+    if not has_hosts:
+        raise Refusal(
+            ErrorCode.INSTANCE_TYPE,
+            f"{instance['engine']} has no remote connection to open or close; bind a public address, or unbind it, "
+            "instead.",
+        )
+    if instance["type"] == InstanceType.REPLICA:
+        raise Refusal(
+            ErrorCode.INSTANCE_TYPE,
+            f"A read replica has the accounts of its primary; open or close it there, {instance['replica_of']}.",
+        )
+
+
+@with_primary
+def set_access(context: Context) -> None:
+    _set(context, allowed=context.parameters.is_open)
+
+
+@with_primary
+def set_access_back(context: Context) -> None:
+    _set(context, allowed=not context.parameters.is_open)
+
+
+def _set(context: Context, *, allowed: bool) -> None:
+    server = context.resources.primary_server(context.instance_id)
+    server.set_remote_access(context.parameters.administrator, allowed)
+
+
+def completed(context: Context, connection: Writer) -> Output:
+    connection.execute(
+        _sql.set_remote_access, {"id": context.instance_id, "allowed": context.parameters.is_open}
+    )
+    return {}
+
+
+def failed(_context: Context, _connection: Writer) -> None:
+    """It is as it was, and the status never changed."""
+
+
+SET_REMOTE_CONNECTION: Operation[Resources, Parameters] = Operation(
+    key="set_remote_connection",
+    parameters=Parameters,
+    steps=(Step("set access", set_access, undo=set_access_back, expected=0.02, deadline=SHORT),),
+    on_completed=completed,
+    on_failed=failed,
+)

@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain import rules
-from openrds.domain.engine import EngineName
+from openrds.domain.engine import RULES, EngineName
 from openrds.domain.instance import InstanceStatus, SwitchStrategy
 from openrds.domain.lengths import Text
 from openrds.domain.statuses import Action
@@ -14,7 +14,6 @@ from openrds.operations.intake.instance_plan import check_replication_mode
 from openrds.operations.intake.intake import Intake
 from openrds.operations.pairs.switchover import require_standby
 from openrds.operations.steps.replication import (
-    SYNCHRONOUS,
     end_confirmation,
     restore_confirmation,
     start_confirmation,
@@ -67,7 +66,7 @@ def submit(intake: Intake, instance_id: str, request: ChangeMode) -> UUID:
 
 @with_standby
 def change_mode(context: Context) -> None:
-    if context.parameters.mode == SYNCHRONOUS:
+    if _waits(context):
         start_confirmation(context.resources, context.instance_id)
     else:
         end_confirmation(context.resources, context.instance_id)
@@ -75,9 +74,14 @@ def change_mode(context: Context) -> None:
 
 @with_standby
 def change_mode_back(context: Context) -> None:
-    if context.parameters.mode == SYNCHRONOUS:
+    if _waits(context):
         end_confirmation(context.resources, context.instance_id)
     restore_confirmation(context.resources, context.instance_id)
+
+
+def _waits(context: Context) -> bool:
+    engine = EngineName(context.resources.instance(context.instance_id)["engine"])
+    return RULES[engine].waits_in(context.parameters.mode)
 
 
 def completed(context: Context, connection: Writer) -> Output:

@@ -16,9 +16,15 @@ from openrds.operations.intake.instance_plan import check_forwarding, check_room
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.addresses import release_node_address
 from openrds.operations.steps.creating import aim_of, resource_ids
-from openrds.operations.steps.replication import build_standby, forget_follower, give_own_address
+from openrds.operations.steps.replication import (
+    build_standby,
+    end_confirmation,
+    forget_follower,
+    give_own_address,
+    start_confirmation,
+)
 from openrds.operations.steps.resources import Resources
-from openrds.operations.steps.serving import with_primary
+from openrds.operations.steps.serving import with_primary, with_standby
 from openrds.operations.steps.status import set_status, settle_by_looking
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
@@ -91,6 +97,18 @@ def remove_standby(context: Context) -> None:
     forget_follower(resources, context.instance_id, standby_id)
 
 
+@with_standby
+def confirm_writes(context: Context) -> None:
+    """In the replication mode that it will have, commits may wait for the standby: from now on then."""
+    rules = RULES[EngineName(context.resources.instance(context.instance_id)["engine"])]
+    if rules.waits_in(rules.default_replication_mode):
+        start_confirmation(context.resources, context.instance_id)
+
+
+def release_writes(context: Context) -> None:
+    end_confirmation(context.resources, context.instance_id)
+
+
 def completed(context: Context, connection: Writer) -> Output:
     instance = context.resources.instance(context.instance_id)
     engine = EngineName(instance["engine"])
@@ -133,6 +151,7 @@ SINGLE_TO_HA: Operation[Resources, Parameters] = Operation(
     steps=(
         Step("allocate address", allocate_address, undo=release_address, expected=0.01),
         Step("build standby", build, undo=remove_standby, expected=1.0, deadline=LONG),
+        Step("confirm writes", confirm_writes, undo=release_writes, expected=0.02),
     ),
     on_completed=completed,
     on_failed=failed,

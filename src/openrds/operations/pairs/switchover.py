@@ -86,7 +86,7 @@ def change_roles_back(context: Context) -> None:
 
 
 def _take_over(context: Context, old: Server, new: Server) -> None:
-    """The old primary, dead or alive, is ended with all that belongs to it before there is another one."""
+    """The old primary, dead or alive, takes no more writes before there is another one: by itself, or it is ended."""
     new.start()
     if context.parameters.rescue:
         _rescue(context.resources.out_of_reach(old), new)
@@ -95,7 +95,7 @@ def _take_over(context: Context, old: Server, new: Server) -> None:
         new.replication.await_position(position, _CATCH_UP_SECONDS_FORCED)
     except EngineError:
         if old.is_running():
-            raise
+            old.stop()
 
 
 def _rescue(old: Server, new: Server) -> None:

@@ -19,7 +19,7 @@ from openrds.operations.rounds.revival import Revival
 from openrds.operations.rounds.roster import Roster, free_nodes
 from openrds.operations.steps.replication import replicates_synchronously
 from openrds.operations.steps.resources import Resources
-from openrds.operations.steps.status import is_serving
+from openrds.operations.steps.status import answers
 from openrds.store.database import Row
 from openrds.tasks.operation import StepFailed
 from openrds.tasks.queue import Queue
@@ -109,7 +109,7 @@ class Monitor:
             self._replace(row, nodes)
             return True
         if row["status"] not in _AT_REST:
-            if is_serving(self._resources, row, self._resources.node(row["id"], row["node_id"])):
+            if answers(self._resources, row, self._resources.node(row["id"], row["node_id"])):
                 self._revival.note_serving(row)
             return True
         return self._mend_replica(row)

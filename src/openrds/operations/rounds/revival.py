@@ -16,7 +16,7 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.pairs import rebuild_standby, switchover
 from openrds.operations.steps.replication import end_confirmation, replicates_synchronously
 from openrds.operations.steps.resources import Resources
-from openrds.operations.steps.status import set_status
+from openrds.operations.steps.status import serves, set_status
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.queue import Queue
@@ -111,9 +111,14 @@ class Revival:
             set_status(connection, row["id"], InstanceStatus.FAILED)
 
     def note_serving(self, row: Row) -> None:
-        """It is ACTIVE, or STORAGE FULL, whatever its status was."""
+        """It is ACTIVE, or STORAGE FULL, whatever its status was, unless somebody holds it.
+
+        That it answers is not enough: what failed may have left a primary that was demoted and takes no writes.
+        """
         with self.resources.store.transaction() as connection:
             if connection.execute(_sql.free_instance, [row["id"]]).fetchone() is None:
+                return
+            if not serves(self.resources, row["id"]):
                 return
             logger.warning("instance %s serves again", row["id"])
             set_status(connection, row["id"], InstanceStatus.ACTIVE)

@@ -3,6 +3,7 @@
 import logging
 from contextlib import suppress
 
+from openrds.domain.engine import RULES, EngineName
 from openrds.domain.instance import Confirmation, InstanceType
 from openrds.engines.protocol import EngineError, Server
 from openrds.operations.steps.addresses import listen_on, take_node_address
@@ -15,7 +16,6 @@ logger = logging.getLogger(__name__)
 _sql = Queries("instances")
 _backups = Queries("backups")
 
-SYNCHRONOUS = "sync"
 #: Seconds in which a standby must come to confirm what the primary commits.
 _CONFIRMATION_SECONDS = 30.0
 
@@ -98,7 +98,9 @@ def end_confirmation(resources: Resources, instance_id: str) -> None:
 
 
 def replicates_synchronously(instance: Row) -> bool:
-    return bool(instance["type"] == InstanceType.HA and instance["replication_mode"] == SYNCHRONOUS)
+    """Whether commits are to wait for its standby: whatever the engine calls the mode in which they do."""
+    waits = RULES[EngineName(instance["engine"])].waits_in(instance["replication_mode"])
+    return bool(instance["type"] == InstanceType.HA and waits)
 
 
 def restore_confirmation(resources: Resources, instance_id: str) -> None:

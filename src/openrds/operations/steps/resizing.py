@@ -1,6 +1,7 @@
-"""What changes of flavor have in common: a server that follows must allow as much as the one that it follows.
+"""What changes of flavor have in common.
 
-So followers grow before that one does, and shrink after it, once they have heard that it allows less.
+With some engines a server that follows must allow as much as the one that it follows. There followers grow before that
+one does, and shrink after it, once they have heard that it allows less.
 """
 
 import logging
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
 from openrds.domain.instance import InstanceStatus
-from openrds.engines.protocol import EngineError, Server, Size
+from openrds.engines.protocol import Engine, EngineError, Server, Size
 from openrds.operations.steps.resources import Resources, flavor_of
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
@@ -51,12 +52,17 @@ class Resizing:
 
     @property
     def grows(self) -> bool:
-        return self.both != self.old
+        """In a way that followers must go along with."""
+        return self._engine.must_restart_followers(self.old, self.both)
 
     @property
     def shrinks(self) -> bool:
         """It can do both: more memory, and fewer cores."""
-        return self.both != self.new
+        return self._engine.must_restart_followers(self.both, self.new)
+
+    @property
+    def _engine(self) -> Engine:
+        return self.resources.engine(self.instance_id)
 
     @property
     def reversed(self) -> "Resizing":

@@ -157,7 +157,17 @@ class Resources:
         """Start a server as its node is to be now, on its volume in its place."""
         self.volumes.make_ready(server.node.node_id)
         server.configure()
-        server.start()
+        self.serve(server)
+
+    def serve(self, server: Server) -> None:
+        """Have a server that is in its place and configured serve: that it runs does not say that a primary does.
+
+        For whoever holds the instance: a primary may have been demoted by somebody who is about to promote another.
+        """
+        if server.node.upstream is None:
+            server.replication.resume()
+        else:
+            server.start()
 
     def initialise(self, server: Server) -> None:
         """Make the data directory of a server, from a spare one where there is one."""

@@ -8,6 +8,7 @@ import contextlib
 from dataclasses import replace
 from pathlib import Path
 
+from openrds.domain.engine import RULES, EngineName
 from openrds.engines.protocol import NodeSpec, RestorePoint, Server
 from openrds.hosts.folders import clear, make_durable, make_root
 from openrds.hosts.user import ServerUser
@@ -36,7 +37,9 @@ def archive_source_log(resources: Resources, source: Source) -> None:
     """
     server = _source_server(resources, source)
     if server is not None and await_serving(resources, source.source_id):
-        resources.engine(source.source_id).backups.archive_log(server.node)
+        backups = resources.engine(source.source_id).backups
+        with resources.backups.shipping if backups.ships_log else contextlib.nullcontext():
+            backups.archive_log(server.node)
 
 
 def restore_apart(resources: Resources, source: Source, node: NodeSpec, name: str) -> Path:
@@ -74,6 +77,15 @@ def restore_and_run(resources: Resources, source: Source, scratch: NodeSpec) -> 
     engine, point = resources.engines[scratch.installation.engine], _restore_point(resources, source)
     owner = resources.backups.owner(point.backup.parent.name, point.backup.name)
     return engine.backups.restore(replace(scratch, user=owner), point)
+
+
+def set_remote_access(resources: Resources, instance_id: str) -> None:
+    """As the instance has it: with the data came the accounts of the source."""
+    instance = resources.instance(instance_id)
+    rules = RULES[EngineName(instance["engine"])]
+    if rules.accounts_have_hosts:
+        server = resources.primary_server(instance_id)
+        server.set_remote_access(rules.administrator, instance["remote_access"])
 
 
 def scratch_node(resources: Resources, node: NodeSpec, name: str) -> NodeSpec:

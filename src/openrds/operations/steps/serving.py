@@ -21,7 +21,7 @@ from openrds.hosts.processes import wait_until
 from openrds.operations.steps.replication import build_standby
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import start_missing_standbys
-from openrds.operations.steps.status import is_serving
+from openrds.operations.steps.status import answers
 from openrds.tasks.operation import P, StepContext, StepFailed
 
 logger = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ def start_primary(resources: Resources, instance_id: str) -> None:
         server = resources.primary_server(instance_id)
         try:
             if server.is_running():
-                server.start()  # returns once it has recovered
+                resources.serve(server)  # returns once it has recovered
             else:
                 logger.warning(
                     "instance %s: its server is brought back by the task that holds it", instance_id
@@ -138,14 +138,17 @@ def start_primary(resources: Resources, instance_id: str) -> None:
 
 
 def await_serving(resources: Resources, instance_id: str) -> bool:
-    """Whether an instance that somebody else holds, or nobody, serves within the time, if it is to serve at all."""
+    """Whether an instance that somebody else holds, or nobody, answers within the time, if it is to serve at all.
 
-    def serves() -> bool:
+    It may be one that takes no writes for a moment, while roles change: it can be read and copied all the same.
+    """
+
+    def answers_if_it_is_to() -> bool:
         instance, primary = resources.instance(instance_id), resources.primary(instance_id)
-        return instance["wanted"] != Wanted.SERVING or is_serving(resources, instance, primary)
+        return instance["wanted"] != Wanted.SERVING or answers(resources, instance, primary)
 
-    wait_until(serves, _LONGEST, every=0.2)
-    return is_serving(resources, resources.instance(instance_id), resources.primary(instance_id))
+    wait_until(answers_if_it_is_to, _LONGEST, every=0.2)
+    return answers(resources, resources.instance(instance_id), resources.primary(instance_id))
 
 
 def _bring_upstream_back(resources: Resources, instance_id: str) -> None:

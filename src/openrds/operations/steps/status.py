@@ -1,6 +1,7 @@
 """What an instance is, written down: its status, and what is wanted of it."""
 
 from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.engines.protocol import EngineError
 from openrds.operations.steps.resources import Resources
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
@@ -34,13 +35,28 @@ def settle_by_looking(context: StepContext[Resources, P], connection: Writer) ->
 
 
 def settle(resources: Resources, connection: Writer, instance_id: str) -> None:
-    """The same of any instance."""
-    instance, node = resources.instance(instance_id), resources.primary(instance_id)
-    serving = is_serving(resources, instance, node)
+    """The same of any instance that the task holds."""
+    serving = serves(resources, instance_id)
     set_status(connection, instance_id, InstanceStatus.ACTIVE if serving else InstanceStatus.FAILED)
 
 
-def is_serving(resources: Resources, instance: Row, node: Row) -> bool:
+def serves(resources: Resources, instance_id: str) -> bool:
+    """Whether an instance serves, which whoever asks must hold: a primary that answers and was demoted is resumed.
+
+    One that does not run is not started.
+    """
+    try:
+        server = resources.primary_server(instance_id)
+        if not server.answers():
+            return False
+        resources.serve(server)
+    except (StepFailed, EngineError):
+        return False
+    return True
+
+
+def answers(resources: Resources, instance: Row, node: Row) -> bool:
+    """Whether the server of a node answers. Where nobody holds the instance, it serves then."""
     try:
         return resources.server(instance, node).answers()
     except StepFailed:

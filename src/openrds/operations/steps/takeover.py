@@ -48,7 +48,7 @@ def is_promoted(server: Server) -> bool:
     return server.is_running() and server.replication.is_primary()
 
 
-def is_retired(server: Server) -> bool:
+def ended_well(server: Server) -> bool:
     """Whether a server that does not run ended as it should, so that its last position is known."""
     try:
         server.replication.demote()
@@ -88,7 +88,7 @@ class Takeover:
         return bool(self.resources.primary(self.instance_id)["id"] == self.new_node_id)
 
     def hand_over(self, otherwise: str = "") -> None:
-        """The old primary ends, and the standby gets the last of what it wrote.
+        """The old primary takes no more writes, and the standby gets the last of what it wrote.
 
         Before anything is cut off it is seen that the standby can take over; `otherwise` says what to do if not.
 
@@ -96,7 +96,7 @@ class Takeover:
             StepFailed: it cannot, or does not get all.
         """
         old, new = self.old, self.new
-        if not new.is_running() or not (old.is_running() or is_retired(old)):
+        if not new.is_running() or not (old.is_running() or ended_well(old)):
             self._bring_both_back()
         if old.is_running():
             # One of them may have come back just now.
@@ -110,7 +110,7 @@ class Takeover:
             raise StepFailed(str(error)) from error
 
     def change_roles(self, hand_over: Callable[[], None]) -> None:
-        """From the end of the old primary to the endpoint's way to the new one, clients wait: all in one step."""
+        """From the old primary's last write to the endpoint's way to the new one, clients wait: all in one step."""
         if not self.is_done:
             new = self.new
             if not is_promoted(new):
@@ -131,7 +131,8 @@ class Takeover:
         primary = self.resources.primary_server(self.instance_id)
         if not primary.answers():
             primary.stop()  # it may run where no client reaches it
-            start_primary(self.resources, self.instance_id)
+        # One that answers may be one that takes no writes: it was demoted, and nobody took its place.
+        start_primary(self.resources, self.instance_id)
 
     def _bring_both_back(self) -> None:
         """They died before they changed roles; there is nothing to hand over before they serve again."""
@@ -155,7 +156,16 @@ class Takeover:
             self.note(connection)
 
     def _lead_clients(self) -> None:
+        self._leave_endpoint()
         self.resources.apply_routes(*where_clients_come(self.resources, self.instance_id))
+
+    def _leave_endpoint(self) -> None:
+        """One that was single listens on the endpoint itself, and clients would reach it there as long as it lives."""
+        resources, endpoint = self.resources, self.resources.instance(self.instance_id)["address"]
+        for node in resources.standbys(self.instance_id):
+            server = resources.node_server(self.instance_id, node["id"])
+            if node["address"] == endpoint and server.is_running():
+                server.stop()
 
     def prepare_rejoin(self) -> None:
         """The new primary serves, and the old one is to listen on an address of its own from its next start on."""

@@ -181,6 +181,12 @@ select host.forwarding from node join host on host.name = node.host where node.i
 -- name: set_port
 update instance set port = %(port)s, updated_at = now() where id = %(instance_id)s
 
+-- name: set_remote_access
+update instance set remote_access = %(allowed)s, updated_at = now() where id = %(id)s
+
+-- name: set_log_retention
+update instance set log_retention_hours = %(hours)s, updated_at = now() where id = %(id)s
+
 -- name: set_stopped
 update instance set stopped_at = now() where id = %s
 

@@ -1,0 +1,149 @@
+"""Roles change where the demoted primary lives on: it answers, and must not be taken for one that takes writes."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from openrds.engines.protocol import EngineError
+from openrds.hosts.deaths import Deathwatch
+from openrds.operations.pairs import switchover
+from openrds.operations.registry import OPERATIONS
+from openrds.operations.rounds.monitor import Monitor
+from openrds.operations.rounds.roster import Roster
+from openrds.operations.steps.status import settle
+from openrds.tasks.runner import Runner
+from support.living import LivingPostgreSQL, LivingReplication
+from support.means import needs_forwarding
+from support.prepared import Prepared
+from support.scenarios import (
+    active_instance,
+    check_active,
+    check_ha,
+    connected,
+    done,
+    ha_instance,
+    submit_single_to_ha,
+    submit_switchover,
+)
+from support.workbench import Workbench
+
+
+@pytest.fixture(scope="module")
+def bench(workbench: Workbench) -> Iterator[Workbench]:
+    resources, settings = workbench.resources, workbench.resources.settings
+    living = LivingPostgreSQL(
+        settings.data_dir, resources.owners.users, settings.engine_dirs, 0, limits=resources.limits
+    )
+    living.installations()
+    workbench.resources = replace(resources, engines={living.name: living})
+    yield workbench
+    Prepared(workbench).clean_up()
+
+
+@pytest.fixture(scope="module")
+def single(bench: Workbench) -> str:
+    return active_instance(bench)
+
+
+@pytest.fixture(scope="module")
+def pair(bench: Workbench) -> str:
+    instance_id = ha_instance(bench)
+    with connected(bench, instance_id) as connection:
+        connection.execute("create table written (at timestamptz default clock_timestamp())")
+    return instance_id
+
+
+def takes_writes(bench: Workbench, instance_id: str) -> bool:
+    try:
+        with connected(bench, instance_id) as connection:
+            connection.execute("create table if not exists tried (x int)")
+            connection.execute("insert into tried values (1)")
+    except psycopg.errors.ReadOnlySqlTransaction:
+        return False
+    return True
+
+
+def demote(bench: Workbench, instance_id: str) -> None:
+    bench.resources.primary_server(instance_id).replication.demote()
+    assert bench.resources.primary_server(instance_id).answers()
+    assert not takes_writes(bench, instance_id)
+
+
+@needs_forwarding
+def test_roles_change_though_the_old_primary_lives_on(bench: Workbench, pair: str) -> None:
+    old, new = (node["id"] for node in bench.resources.nodes(pair))
+    task_id = bench.submit(lambda intake: submit_switchover(intake, pair, bench))
+    Runner(bench.store, bench.queue, OPERATIONS, bench.resources).run_step(task_id)
+    assert bench.resources.primary(pair)["id"] == new
+    assert bench.resources.node_server(pair, old).is_running()
+    assert takes_writes(bench, pair)
+    done(bench, pair, task_id)
+    check_ha(bench, pair)
+
+
+@needs_forwarding
+def test_one_whose_place_nobody_took_serves_again(
+    bench: Workbench, pair: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(_replication: LivingReplication, position: str, _seconds: float) -> None:
+        raise EngineError(f"the standby does not reach {position}")
+
+    primary = bench.resources.primary(pair)["id"]
+    monkeypatch.setattr(LivingReplication, "await_position", never)
+    task = bench.run(bench.submit(lambda intake: submit_switchover(intake, pair, bench)))
+    assert task["status"] == "Failed"
+    assert bench.resources.primary(pair)["id"] == primary
+    assert takes_writes(bench, pair)
+    check_ha(bench, pair)
+
+
+@needs_forwarding
+def test_one_that_cannot_be_demoted_is_ended_by_force(
+    bench: Workbench, pair: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_replication: LivingReplication) -> str:
+        raise EngineError("it does not take it")
+
+    old, new = (node["id"] for node in bench.resources.nodes(pair))
+    with monkeypatch.context() as patched:
+        patched.setattr(LivingReplication, "demote", refuse)
+        _, task_id = bench.submit(
+            lambda intake: switchover.submit(intake, pair, switchover.Failover(force=True))
+        )
+        Runner(bench.store, bench.queue, OPERATIONS, bench.resources).run_step(task_id)
+        assert bench.resources.primary(pair)["id"] == new
+        assert not bench.resources.node_server(pair, old).is_running()
+    done(bench, pair, task_id)
+    check_ha(bench, pair)
+
+
+def test_who_settles_an_instance_resumes_it(bench: Workbench, single: str) -> None:
+    demote(bench, single)
+    with bench.store.transaction() as connection:
+        settle(bench.resources, connection, single)
+    check_active(bench, single)
+    assert takes_writes(bench, single)
+
+
+def test_the_monitor_resumes_what_a_failed_task_left(bench: Workbench, single: str) -> None:
+    demote(bench, single)
+    bench.store.rows(b"update instance set status = 'FAILED' where id = %s", [single])
+    Monitor(bench.resources, bench.queue, Roster(bench.resources), Deathwatch()).look(None)
+    check_active(bench, single)
+    assert takes_writes(bench, single)
+
+
+@needs_forwarding
+def test_one_that_was_single_leaves_the_endpoint(bench: Workbench, single: str) -> None:
+    """It listens there itself, and would be what clients reach as long as it lives."""
+    done(bench, single, bench.submit(lambda intake: submit_single_to_ha(intake, single, bench)))
+    old = bench.resources.primary(single)
+    assert old["address"] == bench.resources.instance(single)["address"]
+    task_id = bench.submit(lambda intake: submit_switchover(intake, single, bench))
+    Runner(bench.store, bench.queue, OPERATIONS, bench.resources).run_step(task_id)
+    assert not bench.resources.node_server(single, old["id"]).is_running()
+    assert takes_writes(bench, single)
+    done(bench, single, task_id)
+    assert takes_writes(bench, single)

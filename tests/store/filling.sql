@@ -1,0 +1,62 @@
+-- A store in which there is much of everything, as a service has it after years: 50 projects, 100 hosts, 4000 instances with a public address,
+-- 30,000 tasks of three weeks of which 2000 run, and what belongs to them. Ids count up: `i7`, `n7`, `b7`, `p7`, `h7`.
+-- `tests.now` is the moment from which times and the ids of tasks go back.
+set local session_replication_role = replica;  -- the triggers would count for minutes
+
+create function pg_temp.task_id(number integer) returns uuid language sql as $$
+    select rpad(lpad(to_hex(floor(extract(epoch from current_setting('tests.now')::timestamptz - number * interval '1 minute') * 1000)::bigint), 12, '0')
+                || lpad(to_hex(number), 8, '0'), 32, '0')::uuid
+$$;
+select create_task_partitions(now() - interval '30 days', now());
+
+insert into project (id, name, domain_id, domain_name) select 'p' || n, 'project ' || n, 'd', 'd' from generate_series(0, 49) as n
+on conflict do nothing;
+insert into host (name, availability_zone) select 'h' || n, 'local-1a' from generate_series(0, 99) as n;
+insert into instance (id, project_id, name, engine, version, complete_version, type, status, wanted, flavor_ref,
+                      volume_type, volume_size, port, availability_zone, vpc_id, subnet_id, security_group_id,
+                      backup_start_time, backup_keep_days, created_at, replica_of, stopped_at, address)
+select 'i' || n, 'p' || n % 50, 'db-' || n, 'PostgreSQL', '16', '16.4',
+       case when n % 10 = 9 then 'Replica' else 'Single' end, case when n % 100 = 7 then 'SHUTDOWN' else 'ACTIVE' end,
+       case when n % 100 = 7 then 'stopped' else 'serving' end,
+       'rds.pg.n1.medium.2', 'CLOUDSSD', 40, 5432, 'local-1a', 'v', 's', 'g', '00:00-01:00', 7,
+       now() - n * interval '1 hour', case when n % 10 = 9 then 'i' || n - 1 end, now(), '10.0.0.0'::inet + n
+from generate_series(0, 3999) as n;
+insert into node (id, instance_id, name, role, host, availability_zone, address)
+select 'n' || n, 'i' || n, 'node', case when n % 10 = 9 then 'readreplica' else 'master' end, 'h' || n % 100, 'local-1a',
+       '10.0.0.0'::inet + n
+from generate_series(0, 3999) as n;
+insert into address (host, address, instance_id) select 'h' || n % 100, '10.0.0.0'::inet + n, 'i' || n from generate_series(0, 3999) as n;
+insert into public_address (address, instance_id, bound) select '11.0.0.0'::inet + n, 'i' || n, true from generate_series(0, 3999) as n;
+insert into os_user (instance_id, host, uid, handed_over) select 'i' || n, 'h' || n % 100, 100000 + n, true from generate_series(0, 3999) as n;
+
+insert into task (id, project_id, operation, name, instance_id, instance_name, status, parameters, created_at, changed_at, order_id)
+select pg_temp.task_id(n), 'p' || n % 50, 'back_up', 'CreateManualSnapshot', 'i' || n % 4000, 'db', case when n < 2000 then 'Running' else 'Completed' end,
+       '{}', now() - n * interval '1 minute', now() - n * interval '1 minute', case when n % 3 = 0 then 'o' || n else '' end
+from generate_series(0, 29999) as n;
+insert into step (task_id, position, name, host, expected)
+select pg_temp.task_id(n), position, 'copy data', 'h' || n % 100, '1 s' from generate_series(0, 1999) as n, generate_series(0, 6) as position;
+insert into due_step (task_id, project_id, host, worker)
+select pg_temp.task_id(n), 'p' || n % 50, 'h' || n % 100, case when n % 2 = 0 then '00000000-0000-0000-0000-000000000001'::uuid end
+from generate_series(0, 1999) as n;
+insert into instance_lock (instance_id, task_id) select 'i' || n, pg_temp.task_id(n) from generate_series(0, 1999) as n;
+insert into worker (id, host, seen_at) select '00000000-0000-0000-0000-000000000001', 'h' || n, now() from generate_series(0, 0) as n;
+insert into step_duration (operation, step, seconds) select 'back_up', 'step ' || n, 1 from generate_series(0, 199) as n;
+
+insert into backup (id, project_id, instance_id, instance_name, host, name, type, status, engine, version, complete_version,
+                    volume_size, begin_time, end_time, continuous)
+select 'b' || n, 'p' || n % 50, 'i' || n % 4000, 'db', 'h' || n % 100, 'backup-' || n, case when n % 2 = 0 then 'manual' else 'auto' end,
+       case when n >= 19990 then 'BUILDING' when n >= 19980 then 'DELETING' else 'COMPLETED' end, 'PostgreSQL', '16', '16.4', 40,
+       now() - n * interval '1 minute', now() - n * interval '1 minute', true
+from generate_series(0, 19999) as n;
+insert into scheduled_task (id, project_id, name, instance_id, instance_name, engine, volume_type, task_name, request, status,
+                            created_at, starts_at, ends_at)
+select pg_temp.task_id(n), 'p' || n % 50, 'later', 'i' || n % 4000, 'db', 'PostgreSQL', 'CLOUDSSD', 'RestartInstance', '{}',
+       case when n < 10 then 'Pending' else 'Running' end, now() - n * interval '1 minute', now() - interval '1 minute', now() + interval '1 hour'
+from generate_series(0, 9999) as n;
+insert into answer (key, request_hash, expires_at)
+select 'k' || n, '', now() + n * interval '1 minute' from generate_series(1, 10000) as n;
+insert into account (access_key, secret_key, user_id, user_name, password_hash, project_id)
+select 'a' || n, 's', 'u' || n, 'user' || n, '', 'p' || n from generate_series(0, 49) as n;
+insert into revoked_session (session, user_id, expires_at)
+select 's' || n, 'u1', now() + n * interval '1 minute' from generate_series(1, 5000) as n;
+select recount_tasks();

@@ -1,0 +1,344 @@
+"""The named statements of the store: which are run again and again, and which are not.
+
+A new one must be put into one of both tables. It is hot where a request, a step or a round runs it.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+#: From here times and the ids of tasks go back in the store that is asked.
+NOW = dt.datetime.now(dt.UTC)
+
+_NAMED = re.compile(rb"%\((\w+)\)s")
+
+
+def task(number: int) -> UUID:
+    """The id of a task as `filling.sql` makes it; the first 2000 run, and 7 is the one of instance `i7`."""
+    moment = int(NOW.timestamp() * 1000) - number * 60_000
+    return UUID(f"{moment:012x}{abs(number):08x}".ljust(32, "0"))
+
+
+#: What the names in statements stand for, where nothing else is said.
+_VALUES: Mapping[str, Any] = {
+    "id": "i7",
+    "instance_id": "i7",
+    "project_id": "p7",
+    "node_id": "n7",
+    "host": "h7",
+    "task_id": task(7),
+    "position": 3,
+    "worker": UUID(int=1),
+    "name": "db-7",
+    "engine": "PostgreSQL",
+    "version": "16",
+    "complete_version": "16.4",
+    "type": "Single",
+    "flavor_ref": "rds.pg.n1.medium.2",
+    "volume_type": "CLOUDSSD",
+    "volume_size": 40,
+    "port": 5432,
+    "availability_zone": "local-1a",
+    "vpc_id": "v",
+    "subnet_id": "s",
+    "security_group_id": "g",
+    "replication_mode": None,
+    "switch_strategy": "",
+    "configuration_id": "",
+    "enterprise_project_id": "0",
+    "disk_encryption_id": "",
+    "time_zone": "UTC",
+    "backup_start_time": "00:00-01:00",
+    "backup_keep_days": 7,
+    "tags": Jsonb([]),
+    "options": Jsonb({}),
+    "secret": "",
+    "replica_of": None,
+    "role": "master",
+    "status": "ACTIVE",
+    "deleting": False,
+    "limit": 10,
+    "offset": 0,
+    "moment": NOW,
+    "now": NOW,
+    "error": "",
+    "output": None,
+    "entities": Jsonb({}),
+    "parameters": Jsonb({}),
+    "text": "",
+    "fail_reason": "",
+    "full": False,
+    "used": 1,
+    "size": 50,
+    "mode": "async",
+    "strategy": "",
+    "address": "10.9.0.1",
+}
+
+_ANY = dict.fromkeys(
+    ("id", "id_part", "name", "name_part", "type", "engine", "eps_id", "vpc_id", "subnet_id", "status")
+)
+
+
+@dataclass(frozen=True)
+class Hot:
+    """`values` are those of the statement's names that differ from the usual ones, or in their order where it has none.
+
+    `most` is how many rows of any table or index it may read, `whole` which tables of many rows it may read from end to
+    end, and `why`.
+    """
+
+    values: Mapping[str, Any] | Sequence[Any] = field(default_factory=dict)
+    most: int = 100
+    whole: frozenset[str] = frozenset()
+    why: str = ""
+
+    def arguments(self, statement: bytes) -> Any:
+        if not isinstance(self.values, Mapping):
+            return self.values
+        values = {**_VALUES, **self.values}
+        return {name: values[name] for name in (found.decode() for found in _NAMED.findall(statement))}
+
+
+def of(*values: Any, most: int = 100) -> Hot:
+    """A statement without names."""
+    return Hot(values, most)
+
+
+_OF_A_HOST = "all instances of its host"
+_RUNNING = "all tasks that run"
+
+HOT: dict[str, Hot] = {
+    # Each change of a caller.
+    "answers.claim": Hot({"key": "k7", "request_hash": b"", "life": "1 minute"}),
+    "answers.record": Hot({"keys": ["k7"], "status": 200, "body": b""}),
+    "quotas.lock_project": of("p7"),
+    "quotas.used": Hot({}, 2100, frozenset({"instance_lock"}), _RUNNING),
+    # Creating, and looking at instances.
+    "instances.insert_instance": Hot({"id": "new"}),
+    "instances.insert_node": Hot({"id": "new"}),
+    "instances.lock_host": of("h7", most=200),
+    "instances.count_places": of("h7"),
+    "instances.count_instances": of("p7"),
+    "instances.get_instance": Hot(),
+    "instances.instance_by_id": of("i7"),
+    "instances.nodes_of_instance": of("i7"),
+    "instances.replicas_of_instance": of("i8"),
+    "instances.list_instances": Hot({**_ANY, "tags": Jsonb([])}),
+    "instances.tags_of_project": of("p7"),
+    "instances.replication_of_instance": Hot(),
+    "instances.public_address_of_instance": of("i7"),
+    "instances.holder_of_public_address": of("11.0.0.7"),
+    "instances.bound_addresses": Hot(
+        (), 4100, frozenset({"public_address", "instance"}), "it lists them all"
+    ),
+    "instances.host": of("h7", most=200),
+    "instances.hosts": of(most=200),
+    "instances.forwarding_of_instance": of("i7"),
+    "instances.addresses_of_instance": Hot(),
+    # Changing them.
+    "instances.set_status": Hot(),
+    "instances.set_name": Hot(),
+    "instances.set_alias": Hot({"alias": ""}),
+    "instances.set_maintenance_window": Hot({"window": "02:00-06:00"}),
+    "instances.set_backup_policy": Hot({"keep_days": 7, "start_time": None, "period": None}),
+    "instances.set_tags": Hot(),
+    "instances.delete_instance": of("i9"),
+    "instances.delete_node": of("n7"),
+    "instances.delete_replicas": of("i8"),
+    "instances.set_confirmation": Hot({"confirmation": "no"}),
+    "instances.change_roles": Hot({"new": "n7", "old": "n8"}),
+    "instances.set_replication_mode": Hot(),
+    "instances.set_switch_strategy": Hot(),
+    "instances.set_ha": Hot(),
+    "instances.set_node_address": Hot(),
+    "instances.set_endpoint": Hot(),
+    "instances.set_port": Hot(),
+    "instances.set_stopped": of("i7"),
+    "instances.set_wanted": Hot({"wanted": "serving"}),
+    "instances.set_storage_full": Hot(),
+    "instances.set_volume_size": Hot(),
+    "instances.set_flavor": Hot({"flavor": "rds.pg.n1.medium.2"}),
+    "instances.instance_at_rest": of("i777"),
+    "instances.free_instance": of("i777"),
+    "instances.addresses_of_host": Hot(["h7"], why=_OF_A_HOST),
+    "instances.held_address": Hot({"node_id": None}),
+    "instances.take_address": Hot(),
+    "instances.release_node_address": Hot(),
+    "instances.release_addresses": Hot(),
+    "instances.take_public_address": Hot(),
+    "instances.set_bound": Hot({"bound": True}),
+    "instances.release_public_address": of("i7"),
+    "instances.os_user": of("i7"),
+    "instances.take_os_user": Hot({"instance_id": "new", "uid": 5}),
+    "instances.assign_os_user": Hot({"uid": 5}),
+    "instances.lock_os_user": of("i7"),
+    "instances.set_handed_over": of("i7"),
+    # The rounds of a host.
+    "instances.followers_to_watch": Hot(["h7"], why=_OF_A_HOST),
+    "instances.note_replication": Hot({"replication": Jsonb({})}),
+    "instances.routes_of_host": Hot(["h7"], why=_OF_A_HOST),
+    "instances.nodes_of_host": Hot({"ids": ["i7"]}),
+    "instances.forget_revivals": of("i7"),
+    "instances.set_used_bytes": Hot({"id": "n7"}),
+    "instances.note_revival": of("n7"),
+    "backups.backup_candidates": Hot(["h7"], 500, why=_OF_A_HOST),
+    "backups.backups_to_remove": of("h7"),
+    "backups.backups_to_stop": of("h7"),
+    "backups.instances_of_host": Hot(["h7"], why=_OF_A_HOST),
+    # Backups.
+    "backups.insert_backup": Hot({"id": "new", "name": "new", "description": "", "type": "manual"}),
+    "backups.backup_by_id": of("b7"),
+    "backups.get_backup": Hot({"id": "b7"}),
+    "backups.running_backup": of("i3999"),
+    "backups.stop_backup": of("b7"),
+    "backups.task_making_backup": of("i7"),
+    "backups.complete_backup": Hot({"id": "b7", "size_kb": 1, "end_time": NOW, "log_position": ""}),
+    "backups.fail_backup": of("b7"),
+    "backups.delete_backup": of("b7"),
+    "backups.delete_automatic_backups": of("i7"),
+    "backups.automatic_backups": of("i7"),
+    "backups.forget_backup": of("b19980"),
+    "backups.task_restoring_from": Hot(["b7"], 2100, why=_RUNNING),
+    "backups.task_restoring_from_instance": Hot(most=2100, why=_RUNNING),
+    "backups.list_backups": Hot({"id": None, "type": None, "status": None, "from": None, "until": None}),
+    "backups.restorable_ranges": of("i7"),
+    "backups.base_for": Hot(),
+    "backups.source_instance": Hot(),
+    "backups.task_replacing": of("i7"),
+    "backups.end_continuity": of("i7"),
+    "backups.expire_automatic_backups": Hot(["i7"], 2100, why=_RUNNING),
+    "backups.bases": of("i7"),
+    "backups.end_continuity_of": of("b7"),
+    "backups.doubt_reach": Hot(),
+    "backups.trust_reach": of("b7"),
+    "backups.oldest_base": of("i7"),
+    "backups.break_continuity": of("i7"),
+    # The task center.
+    "tasks.insert_task": Hot(
+        {"id": task(-1), "operation": "back_up", "instance_name": "db", "order_id": "", "now": NOW}
+    ),
+    "tasks.insert_steps": Hot(
+        {
+            "task_id": task(9000),
+            "names": ["copy data"],
+            "hosts": ["h7"],
+            "first_guesses": [1.0],
+            "operation": "back_up",
+        },
+        most=200,
+        whole=frozenset({"step_duration"}),
+        why="it has a row for each kind of step",
+    ),
+    "tasks.take_lock": Hot({"instance_id": "i2000"}),
+    "tasks.lock_holder": of("i7"),
+    "tasks.release_locks": of(task(7)),
+    "tasks.begin_attempt": of(task(7)),
+    "tasks.steps": of(task(7)),
+    "tasks.start_step": Hot({"status": "Running"}),
+    "tasks.lock_task": Hot({"epoch": 0}),
+    "tasks.record_step": Hot({"status": "Completed"}),
+    "tasks.record_progress": Hot(),
+    "tasks.record_attempt_error": Hot({"epoch": 0}),
+    "tasks.begin_unwinding": Hot(),
+    "tasks.finish_task": Hot({"status": "Completed"}),
+    "tasks.append_fail_reason": Hot(),
+    "tasks.record_duration": Hot(),
+    "tasks.any_runs": of(),
+    "tasks.add_count_changes": of(100),
+    "tasks.get_task": Hot({"id": task(7)}),
+    "tasks.hide_task": Hot({"id": task(1007), "project_id": "p7"}),
+    "tasks.get_steps": Hot({"id": task(7)}),
+    "tasks.list_tasks": Hot(
+        {**_ANY, "order_id": None, "instance_id": None, "first": UUID(int=0), "beyond": None}, 1200
+    ),
+    "tasks.export_tasks": Hot(
+        {"instance_id": None, "name": None, "status": None, "first": UUID(int=0), "beyond": task(-5)}, 600
+    ),
+    "tasks.number_deletion": of(),
+    # The queue.
+    "queue.make_due": Hot({"task_id": task(9000)}),
+    "queue.announce": of("h7"),
+    "queue.take": Hot({"projects": ["p7"], "steps": [1], "at_work": [], "most": 5}),
+    "queue.remove": of(task(7)),
+    "queue.give_back": of([task(7)], UUID(int=1)),
+    "queue.note_alive": Hot(),
+    "queue.return_steps_of_silent_workers": Hot(["1 minute"], 4000, frozenset({"due_step"}), _RUNNING),
+    "queue.stranded": Hot({"grace": "0 s"}, 4000, frozenset({"due_step"}), _RUNNING),
+    # What waits for its window.
+    "schedule.plan": Hot(
+        {
+            "id": task(-2),
+            "instance_name": "db",
+            "task_name": "RestartInstance",
+            "request": Jsonb({}),
+            "target_config": Jsonb({}),
+            "starts_at": NOW,
+            "ends_at": NOW,
+        }
+    ),
+    "schedule.replan": Hot({"starts_at": NOW, "ends_at": NOW}),
+    "schedule.due": of(),
+    "schedule.next_start": of(),
+    "schedule.take_pending": of(task(7)),
+    "schedule.started": Hot({"id": task(7)}),
+    "schedule.fail": Hot({"id": task(7), "reason": ""}),
+    "schedule.cancel": Hot({"id": task(7)}),
+    "schedule.cancel_of_instance": of("i7"),
+    "schedule.find": Hot({"id": task(7)}),
+    "schedule.list": Hot(
+        {"instance_id": None, "instance_name": None, "status": None, "start_time": None, "end_time": None},
+        1000,
+    ),
+    # Who calls.
+    "changes.ask": of(),
+    "identities.revoke_session": Hot({"session": "new", "user_id": "u7", "expires_at": NOW}),
+}
+
+_WHEN_A_PROCESS_STARTS = "once, when a process of the service starts"
+_BY_HAND = "a command of the operator"
+_HOURLY = "tidies once an hour or less"
+_ALL_OF_IT = "it is about all of them, and asked by who watches the service"
+
+RARE: dict[str, str] = {
+    "answers.delete_expired": _HOURLY,
+    "changes.listen": _WHEN_A_PROCESS_STARTS,
+    "identities.lock_projects": _WHEN_A_PROCESS_STARTS,
+    "identities.accounts": _WHEN_A_PROCESS_STARTS,
+    "identities.account_of_project": _BY_HAND,
+    "identities.domain": _WHEN_A_PROCESS_STARTS,
+    "identities.insert_project": _WHEN_A_PROCESS_STARTS,
+    "identities.insert_account": _WHEN_A_PROCESS_STARTS,
+    "identities.project_with_access_key": _BY_HAND,
+    "identities.set_keys": _BY_HAND,
+    "identities.set_password_hash": _BY_HAND,
+    "identities.revoked_sessions": _WHEN_A_PROCESS_STARTS,
+    "identities.delete_expired_revocations": _HOURLY,
+    "instances.set_host": _WHEN_A_PROCESS_STARTS,
+    "instances.count_by_status": _ALL_OF_IT,
+    "instances.stopped_for_long": "once a minute, and so far it reads all instances",
+    "instances.revivals_of_instances": _ALL_OF_IT,
+    "instances.release_os_users": "when an instance is gone for good; it is about all of them",
+    "queue.listen": _WHEN_A_PROCESS_STARTS,
+    "queue.replace_workers": _WHEN_A_PROCESS_STARTS,
+    "queue.depth": _ALL_OF_IT,
+    "schedule.delete_expired": _HOURLY,
+    "tasks.wrong_counts": _BY_HAND,
+    "tasks.recount": _BY_HAND,
+    "tasks.tasks_from_floor": _HOURLY,
+    "tasks.raise_floor": _HOURLY,
+    "tasks.create_partitions": _HOURLY,
+    "tasks.passed_partitions": _HOURLY,
+    "tasks.detached_partitions": _HOURLY,
+    "tasks.listen_for_hidden": _WHEN_A_PROCESS_STARTS,
+    "tasks.hold_memory": _WHEN_A_PROCESS_STARTS,
+    "tasks.release_memory": _WHEN_A_PROCESS_STARTS,
+    "tasks.memory_holders": "it asks the server, and no table of ours",
+    "tasks.count_by_name": _ALL_OF_IT,
+    "tasks.step_durations": _ALL_OF_IT,
+}
