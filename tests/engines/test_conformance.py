@@ -417,6 +417,7 @@ def test_read_only_keeps_clients_from_changing_anything(trial):
 @pytest.mark.every_engine
 def test_read_only_outlives_a_restart_and_may_be_set_on_a_stopped_server(trial):
     server = trial.started()
+    trial.query(server, "CREATE TABLE kept (x int)")
     server.set_read_only(True)
     server.stop()
     same = trial.engine.server(replace(server.node, read_only=True))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
+from openrds.engines.programs import ENVIRONMENT, telling_lines
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
 from openrds.engines.turns import Turns
 from openrds.hosts import commands
@@ -28,7 +29,6 @@ _POLITE = ("nice", "-n", "10")
 _COPY_SECONDS = 600
 _UNFINISHED = ".making-"
 _TAKEN = ".taken-"
-_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
 
 @dataclass(frozen=True)
@@ -246,12 +246,12 @@ def _run(
     """
     try:
         code, output = commands.run(
-            command, cwd="/", env=_ENVIRONMENT, timeout=seconds, pass_fds=pass_fds, **user.identity()
+            command, cwd="/", env=ENVIRONMENT, timeout=seconds, pass_fds=pass_fds, **user.identity()
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise EngineError(f"{what} failed: {error}") from error
     if code != 0:
-        raise EngineError(f"{what} failed: {_last_lines(output)}")
+        raise EngineError(f"{what} failed: {telling_lines(output)}")
 
 
 @contextmanager
@@ -268,7 +268,3 @@ def _held(folder: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _last_lines(output: bytes) -> str:
-    return "\n".join(output.decode(errors="replace").strip().splitlines()[-5:])

@@ -50,6 +50,8 @@ _BOUND = {
     EngineName.MYSQL: "max_execution_time={milliseconds}",
 }
 
+#: Without TLS, MySQL asks for more than a scramble of the password.
+_TLS = {EngineName.MYSQL: {"verify_mode": "none"}}
 _CLIENTS = (
     "SELECT id FROM information_schema.processlist WHERE user <> %s AND user NOT IN ('system user', 'event_scheduler')"
     " AND command NOT IN ('Binlog Dump', 'Binlog Dump GTID', 'Daemon', 'Killed')"
@@ -64,8 +66,11 @@ Connection: TypeAlias = "pymysql.connections.Connection[pymysql.cursors.Cursor]"
 
 
 def password_of(secret: str, account: str) -> str:
-    """The password of one of the service's accounts, from the family's secret; of one the others cannot be told."""
-    return hmac.digest(secret.encode(), account.encode(), hashlib.sha256).hex()
+    """The password of one of the service's accounts, from the family's secret; of one the others cannot be told.
+
+    It has the 32 characters that a follower of MySQL can have for its upstream.
+    """
+    return hmac.digest(secret.encode(), account.encode(), hashlib.sha256).hex()[:32]
 
 
 @contextmanager
@@ -139,7 +144,7 @@ def follower_session(upstream: NodeSpec) -> Iterator[Connection]:
             autocommit=True,
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_CONNECT_SECONDS,
-            ssl={"verify_mode": "none"},  # where the server has TLS: else MySQL asks for more than a scramble
+            ssl=_TLS.get(upstream.installation.engine),
         )
         with contextlib.closing(connection), ended_with_step(lambda: _break(connection)):
             yield connection
