@@ -50,9 +50,8 @@ _BOUND = {
     EngineName.MYSQL: "max_execution_time={milliseconds}",
 }
 
-#: MySQL takes no scramble alone from who does not encrypt; it always has keys, which MariaDB has not.
+#: Without TLS, MySQL asks for more than a scramble of the password.
 _TLS = {EngineName.MYSQL: {"verify_mode": "none"}}
-
 _CLIENTS = (
     "SELECT id FROM information_schema.processlist WHERE user <> %s AND user NOT IN ('system user', 'event_scheduler')"
     " AND command NOT IN ('Binlog Dump', 'Binlog Dump GTID', 'Daemon', 'Killed')"
