@@ -146,6 +146,7 @@ def test_a_stopped_process_hangs_until_it_is_killed(trial):
     server.start()
     assert not server.hangs()
     process = processes.find(server.node.folder / processes.RECORD)
+    assert process is not None
     process.send(signal.SIGSTOP)
     assert server.hangs()
     assert server.is_running()
@@ -417,6 +418,7 @@ def test_read_only_keeps_clients_from_changing_anything(trial):
 @pytest.mark.every_engine
 def test_read_only_outlives_a_restart_and_may_be_set_on_a_stopped_server(trial):
     server = trial.started()
+    trial.query(server, "CREATE TABLE kept (x int)")
     server.set_read_only(True)
     server.stop()
     same = trial.engine.server(replace(server.node, read_only=True))

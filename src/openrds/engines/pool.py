@@ -162,7 +162,8 @@ class DataDirectories:
         lock: int | None = None,
     ) -> None:
         """Make the directory under another name first. The programs hold the lock, should we die meanwhile."""
-        service, fixed = self.users.service, {**self.recipe.fixed, **options}
+        service = self.users.service
+        fixed = {name: options.get(name, usual) for name, usual in self.recipe.fixed.items()}
         template = Template(self.recipe, installation, fixed, self._place(installation), service)
         try:
             template.cut(unfinished, () if lock is None else (lock,))

@@ -29,7 +29,7 @@ def run(
     The folder is where it works, and where `end` finds it again. It is killed after so many seconds.
 
     Raises:
-        EngineError: it failed; the message ends with the last lines of what it printed.
+        EngineError: it failed; the message ends with lines of what it printed.
     """
     name = Path(command[0]).name
     try:
@@ -41,7 +41,7 @@ def run(
     except (OSError, subprocess.SubprocessError) as error:
         raise EngineError(f"{name} could not be run: {error}") from error
     if code != 0:
-        raise EngineError(f"{name} failed: {_last_lines(output) or f'it ended with {code}'}")
+        raise EngineError(f"{name} failed: {telling_lines(output) or f'it ended with {code}'}")
     return output.decode(errors="replace")
 
 
@@ -61,5 +61,7 @@ def end(folder: Path, names: Iterable[str]) -> None:
         raise EngineError(f"A program at work in {folder} does not die.")
 
 
-def _last_lines(output: bytes) -> str:
-    return "\n".join(output.decode(errors="replace").strip().splitlines()[-_LINES:])
+def telling_lines(output: bytes) -> str:
+    """Those that speak of an error, or the last ones where none does: some programs end with good advice."""
+    lines = output.decode(errors="replace").strip().splitlines()
+    return "\n".join([line for line in lines if "error" in line.lower()][-_LINES:] or lines[-_LINES:])

@@ -18,7 +18,7 @@ _LOG_FILE_MB = 64
 #: After which the server itself removes a log: followers that were away for longer are copied anew, and what is to be
 #: archived has long been.
 _LOG_SECONDS = 7 * 86400
-#: Of the sessions that clients cannot take from us.
+#: Of the sessions that one account of a client cannot take from us.
 _OWN_SESSIONS = 10
 #: One that is not acknowledged is waited for; the value is the largest that there is (49 days).
 _CONFIRMATION_MS = 2**32 - 1
@@ -70,8 +70,11 @@ def offset(time_zone: str) -> str:
     return time_zone[3:] or "+00:00"
 
 
-def is_writable(node: NodeSpec) -> bool:
-    return not node.read_only and role_of(node) is Role.PRIMARY
+def command(node: NodeSpec, flavour: Flavour) -> list[str | Path]:
+    """What starts the server. What its role says comes beside its file, and so a change of role writes no file anew."""
+    closed = {} if role_of(node) is Role.PRIMARY else flavour.read_only(True)
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in closed.items()]
+    return [node.installation.bin_dir / flavour.daemon, f"--defaults-file={config_path(node)}", *words]
 
 
 def confirms(node: NodeSpec) -> bool:
@@ -89,7 +92,7 @@ def settings(node: NodeSpec, flavour: Flavour) -> dict[str, str]:
         | _log(node)
         | _isolation(node)
         | dict(flavour.settings(node))
-        | dict(flavour.read_only(not is_writable(node)))
+        | dict(flavour.read_only(node.read_only))
         | semisync(node, flavour)
     )
 
@@ -151,8 +154,8 @@ def _words(node: NodeSpec) -> dict[str, str]:
 def _resources(node: NodeSpec) -> dict[str, str]:
     connections = max_connections(node.memory_mb)
     return {
-        "max_connections": str(connections + _OWN_SESSIONS),
-        "max_user_connections": str(connections),
+        "max_connections": str(connections),
+        "max_user_connections": str(connections - _OWN_SESSIONS),
         "innodb_buffer_pool_size": f"{buffer_pool_mb(node.memory_mb)}M",
         "table_open_cache": str(max(400, min(4000, connections))),
         "key_buffer_size": "1M",
@@ -168,6 +171,8 @@ def _log(node: NodeSpec) -> dict[str, str]:
         "log_bin": _LOG_NAME,
         "relay_log": _RELAY_NAME,
         "binlog_format": "ROW",
+        # With rows in the log it is safe, and without it clients could make no triggers.
+        "log_bin_trust_function_creators": "ON",
         "sync_binlog": "1",
         "innodb_flush_log_at_trx_commit": "1",
         "max_binlog_size": f"{_LOG_FILE_MB}M",

@@ -259,14 +259,10 @@ class BinlogReplication:
         server = self._server
         if role_of(self._node) is Role.PRIMARY:
             write_role(self._node, Role.DEMOTED)
-        server.configure()
-        if server.is_running():
-            server.close_to_clients()
-        else:
+        if not server.is_running():
+            server.configure()
             server.start()
-        with sessions.session(self._node) as connection:
-            sessions.end_clients(connection)
-            return str(sessions.scalar(connection, self._flavour.position) or "")
+        return server.close_to_clients(cut=True)
 
     def resume(self) -> None:
         """
@@ -275,17 +271,13 @@ class BinlogReplication:
         Raises:
             EngineError: it follows another, or does not come up.
         """
-        server = self._server
         if role_of(self._node) is Role.FOLLOWER:
             raise EngineError(f"{self._node.node_id} follows another server, and cannot serve as a primary.")
-        was_demoted = role_of(self._node) is Role.DEMOTED
-        if was_demoted:
-            write_role(self._node, Role.PRIMARY)
-        if was_demoted or not server.is_running():
-            server.configure()
-        if not server.is_running():
-            server.start()
-        server.open_to_clients()
+        write_role(self._node, Role.PRIMARY)
+        if not self._server.is_running():
+            self._server.configure()
+            self._server.start()
+        self._server.open_to_clients()
 
     def await_position(self, position: str, seconds: float) -> None:
         """
@@ -319,15 +311,18 @@ class BinlogReplication:
         Raises:
             EngineError: it does not become one; the message says what it cannot apply.
         """
-        if not self.is_primary():
-            with sessions.session(self._node) as connection:
-                if self._flavour.channel(connection) is not None:
+        with sessions.session(self._node) as connection:
+            follows = self._flavour.channel(connection) is not None
+            if not self.is_primary():
+                if follows:
                     self._apply_rest(connection)
                     sessions.execute(connection, self._flavour.stop_following)
-                    sessions.execute(connection, self._flavour.forget_upstream)
-            write_role(self._node, Role.PRIMARY)
-        self._server.write_configuration()
-        self._server.open_to_clients()
+                write_role(self._node, Role.PRIMARY)
+            if not self._node.read_only:
+                sessions.set_globals(connection, self._flavour.read_only(False))
+            # Clients need not wait for this.
+            if follows:
+                sessions.execute(connection, self._flavour.forget_upstream)
 
     def _apply_rest(self, connection: sessions.Connection) -> None:
         sessions.execute(connection, self._flavour.stop_receiving)

@@ -14,7 +14,7 @@ from openrds.engines.binlog import accounts, configuration, daemon, sessions
 from openrds.engines.binlog.datadirs import is_data_directory
 from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.replication import BinlogReplication
-from openrds.engines.binlog.roles import Role, forget_position, position_to_take, write_role
+from openrds.engines.binlog.roles import Role, forget_position, position_to_take, role_of, write_role
 from openrds.engines.binlog.shipping import ship_remains
 from openrds.engines.logs import LogTail, remove_older
 from openrds.engines.pool import DataDirectories
@@ -192,30 +192,36 @@ class BinlogServer:
         if self.is_running():
             self.close_to_clients() if read_only else self.open_to_clients()
 
-    def close_to_clients(self) -> None:
+    def close_to_clients(self, *, cut: bool = False) -> str:
         """
-        Have clients change nothing from now on: who is at it is ended, as the server would wait for them.
+        Have clients change nothing from now on, and return the position of the last thing that was written.
 
-        Where that is not enough all are ended: one that is idle may hold locks on tables.
+        Who is at it is ended, as the server would wait for them. Where that is not enough all are ended: one that is
+        idle may hold locks on tables. With `cut` all are ended in any case.
 
         Raises:
             EngineError: it does not come to that.
         """
-        ends = itertools.chain([sessions.end_writers], itertools.repeat(sessions.end_clients))
+        gently = () if cut else (sessions.end_writers,)
+        ends = itertools.chain(gently, itertools.repeat(sessions.end_clients))
+        position = ""
 
         def is_closed() -> bool:
+            nonlocal position
             with sessions.session(self.node) as connection:
                 next(ends)(connection)
                 try:
                     sessions.set_globals(connection, self.flavour.read_only(True))
                 except sessions.WAITED_TOO_LONG:
                     return False
+                position = str(sessions.scalar(connection, self.flavour.position) or "")
                 # Who was between two statements has been let by until now.
-                sessions.end_writers(connection)
+                (sessions.end_clients if cut else sessions.end_writers)(connection)
             return True
 
         if not wait_until(is_closed, _CLOSING_SECONDS):
             raise self._error("its clients do not end what they write.")
+        return position
 
     def open_to_clients(self) -> None:
         """Let clients write, where the node's word and the role of its data allow it.
@@ -223,7 +229,7 @@ class BinlogServer:
         Raises:
             EngineError: it does not run.
         """
-        if configuration.is_writable(self.node):
+        if not self.node.read_only and role_of(self.node) is Role.PRIMARY:
             with sessions.session(self.node) as connection:
                 sessions.set_globals(connection, self.flavour.read_only(False))
 
@@ -283,10 +289,7 @@ class BinlogServer:
             if node.address and not port_is_free(node.address, node.port):
                 raise self._error(f"{node.address}:{node.port} is in use by another server.")
             return processes.spawn(
-                (
-                    node.installation.bin_dir / self.flavour.daemon,
-                    f"--defaults-file={configuration.config_path(node)}",
-                ),
+                configuration.command(node, self.flavour),
                 self._record,
                 configuration.log_folder(node) / "startup.log",
                 user=node.user,

@@ -50,9 +50,8 @@ _BOUND = {
     EngineName.MYSQL: "max_execution_time={milliseconds}",
 }
 
-#: MySQL takes no scramble alone from who does not encrypt; it always has keys, which MariaDB has not.
+#: Without TLS, MySQL asks for more than a scramble of the password.
 _TLS = {EngineName.MYSQL: {"verify_mode": "none"}}
-
 _CLIENTS = (
     "SELECT id FROM information_schema.processlist WHERE user <> %s AND user NOT IN ('system user', 'event_scheduler')"
     " AND command NOT IN ('Binlog Dump', 'Binlog Dump GTID', 'Daemon', 'Killed')"
@@ -67,8 +66,11 @@ Connection: TypeAlias = "pymysql.connections.Connection[pymysql.cursors.Cursor]"
 
 
 def password_of(secret: str, account: str) -> str:
-    """The password of one of the service's accounts, from the family's secret; of one the others cannot be told."""
-    return hmac.digest(secret.encode(), account.encode(), hashlib.sha256).hex()
+    """The password of one of the service's accounts, from the family's secret; of one the others cannot be told.
+
+    It has the 32 characters that a follower of MySQL can have for its upstream.
+    """
+    return hmac.digest(secret.encode(), account.encode(), hashlib.sha256).hex()[:32]
 
 
 @contextmanager

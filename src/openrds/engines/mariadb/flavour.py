@@ -38,6 +38,11 @@ _OBJECT_RIGHTS = (
     "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, "
     "EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, TRIGGER, DELETE HISTORY"
 )
+#: For each account that has none yet.
+_NARROWER = (
+    "INSERT IGNORE INTO mysql.db (Host, Db, User, Show_view_priv) "
+    "SELECT Host, '{}', User, 'Y' FROM mysql.global_priv"
+)
 _SERVER_RIGHTS = "PROCESS, SHOW DATABASES, REPLICATION SLAVE, BINLOG MONITOR"
 
 
@@ -106,27 +111,21 @@ class MariaDBFlavour(Flavour):
 
     def service_accounts(self, node: NodeSpec) -> Sequence[str]:
         """
-        Who is granted something on all databases gets it on those of the server too, unless there is a narrower word.
+        Who is granted something on all databases gets it on those of the server too, unless it has a narrower word.
 
-        So all who are there have one: whoever may grant what it has could else give it to one of these.
+        So each account gets one, PUBLIC too, where there is such a thing: the administrator may grant what it has to
+        any of them, and would have it back from PUBLIC. The word itself is of no use to anybody.
         """
-        accounts = [f"'{SUPERUSER}'@'localhost'", f"'{FOLLOWER}'@'%'"]
-        hashes = [native_hash(password_of(node.secret, name)) for name in (SUPERUSER, FOLLOWER)]
-        made = [
-            f"CREATE OR REPLACE USER {account} {self.identified(sealed)}"
-            for account, sealed in zip(accounts, hashes, strict=True)
-        ]
-        public = ["PUBLIC"] if version_of(node) >= _HAS_PUBLIC else []
-        narrowed = (accounts[1], "'mariadb.sys'@'localhost'", *public)
+        admin, follower = f"'{SUPERUSER}'@'localhost'", f"'{FOLLOWER}'@'%'"
+        sealed = {name: native_hash(password_of(node.secret, name)) for name in (SUPERUSER, FOLLOWER)}
+        public = ["GRANT SHOW VIEW ON `{}`.* TO PUBLIC"] if version_of(node) >= _HAS_PUBLIC else []
         return [
-            *made,
-            f"GRANT ALL ON *.* TO {accounts[0]} WITH GRANT OPTION",
-            f"GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO {accounts[1]}",
-            *(
-                f"GRANT SHOW VIEW ON `{database}`.* TO {account}"
-                for account in narrowed
-                for database in ("mysql", "sys")
-            ),
+            f"CREATE OR REPLACE USER {admin} {self.identified(sealed[SUPERUSER])}",
+            f"CREATE OR REPLACE USER {follower} {self.identified(sealed[FOLLOWER])}",
+            f"GRANT ALL ON *.* TO {admin} WITH GRANT OPTION",
+            f"GRANT REPLICATION SLAVE, BINLOG MONITOR ON *.* TO {follower}",
+            *(word.format(database) for word in (*public, _NARROWER) for database in ("mysql", "sys")),
+            "FLUSH PRIVILEGES",
         ]
 
     def identified(self, sealed_password: str) -> str:

@@ -89,8 +89,8 @@ class MySQLFlavour(Flavour):
         }
 
     def read_only(self, wanted: bool) -> Mapping[str, str]:
-        """The stricter one binds us too, as long as we do not take it back; it brings and takes the other."""
-        return {"super_read_only": "ON"} if wanted else {"super_read_only": "OFF", "read_only": "OFF"}
+        """Nobody but the service has the right to write all the same, so the stricter one would bind it alone."""
+        return {"read_only": "ON" if wanted else "OFF"}
 
     def make_command(
         self, installation: Installation, folder: Path, options: Mapping[str, str]

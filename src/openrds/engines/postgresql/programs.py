@@ -60,7 +60,7 @@ class Programs:
         works, and where `end` finds it again. It is killed after so many seconds.
 
         Raises:
-            EngineError: it failed; the message ends with the last lines of what it printed.
+            EngineError: it failed; the message ends with lines of what it printed.
         """
         return programs.run(
             command, user, environment=_environment(node, role), folder=folder, seconds=seconds
