@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
+from openrds.engines.programs import ENVIRONMENT, telling_lines
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
 from openrds.hosts import commands
 from openrds.hosts.user import ServerUser
 
 #: How the name of a data directory begins that is not whole yet.
 UNFINISHED = ".making-"
-_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,9 @@ def run(
     """
     try:
         code, output = commands.run(
-            command, cwd="/", env=_ENVIRONMENT, timeout=seconds, pass_fds=pass_fds, **user.identity()
+            command, cwd="/", env=ENVIRONMENT, timeout=seconds, pass_fds=pass_fds, **user.identity()
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise EngineError(f"{what} failed: {error}") from error
     if code != 0:
-        raise EngineError(f"{what} failed: {_last_lines(output)}")
-
-
-def _last_lines(output: bytes) -> str:
-    return "\n".join(output.decode(errors="replace").strip().splitlines()[-5:])
+        raise EngineError(f"{what} failed: {telling_lines(output)}")
