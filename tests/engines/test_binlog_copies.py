@@ -34,13 +34,14 @@ CREATE VIEW again AS SELECT id FROM once;
 CREATE TRIGGER louder BEFORE INSERT ON orders FOR EACH ROW SET NEW.note = CONCAT(NEW.note, '!');
 CREATE PROCEDURE counted() SELECT COUNT(*) FROM orders;
 CREATE FUNCTION next_of(a INT) RETURNS INT DETERMINISTIC RETURN a + 1;
-CREATE EVENT cleaning ON SCHEDULE EVERY 1 HOUR STARTS '2999-01-01 00:00:00' DO DELETE FROM customers WHERE id > 5;
+CREATE EVENT cleaning ON SCHEDULE EVERY 1 HOUR STARTS '2037-01-01 00:00:00' DO DELETE FROM customers WHERE id > 5;
 CREATE DATABASE other;
 CREATE TABLE other.parents (id INT PRIMARY KEY);
 CREATE DATABASE children;
 CREATE TABLE children.child (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES other.parents (id));
 CREATE DATABASE viewing;
-CREATE VIEW viewing.far AS SELECT id FROM app.orders;
+CREATE TABLE viewing.near (id INT PRIMARY KEY);
+CREATE VIEW viewing.far AS SELECT near.id FROM viewing.near JOIN app.orders ON orders.id = near.id;
 CREATE DATABASE strange;
 CREATE TABLE strange.plain (x INT);
 CREATE DATABASE tampered;
@@ -84,20 +85,16 @@ def ours(server):
 
 
 def test_a_restored_server_has_what_there_was(accident):
-    trial, server, scratch, _ = accident
+    _, _, scratch, _ = accident
     with session(scratch) as connection:
         assert scalar(connection, "SELECT COUNT(*) FROM app.orders") == 900
         asked = "SELECT status AS status, definer AS definer FROM information_schema.events"
         (event,) = rows(connection, asked)
         assert (event["status"], event["definer"]) == ("ENABLED", "root@%")
-    assert (
-        not list(scratch.data_dir.glob("relay*.0*1"))
-        or not trial.engine.server(scratch).replication.followers()
-    )
 
 
 def test_tables_come_back_under_new_names_with_all_that_is_their_own(accident):
-    trial, server, scratch, folder = accident
+    trial, server, scratch, _ = accident
     copies = [TableCopy("app", "", name, f"{name}_old") for name in TABLES]
 
     copied(trial, server, scratch, copies, "a" * 32)
@@ -198,19 +195,21 @@ def test_what_is_not_there_is_an_error_and_leaves_nothing(accident):
     copying.discard(server.node, [DatabaseCopy("mysql", "rights")], "d" * 32)
 
 
-@pytest.mark.parametrize(
-    ("database", "problem"),
-    [("children", "leads to another database"), ("viewing", "tables of several databases")],
-)
-def test_what_leads_out_of_a_database_is_refused(accident, database, problem):
+@pytest.mark.of_engines("MariaDB")
+def test_what_leads_out_of_a_database_is_refused(accident):
     trial, server, scratch, _ = accident
-    copies = [DatabaseCopy(database, f"{database}_again")]
-    with pytest.raises(EngineError, match=problem):
-        trial.engine.copying.copy(scratch, server.node, copies, "e" * 32)
-    trial.engine.copying.discard(server.node, copies, "e" * 32)
+    for database, problem in (
+        ("children", "leads to another database"),
+        ("viewing", "tables of several databases"),
+    ):
+        copies = [DatabaseCopy(database, f"{database}_again")]
+        with pytest.raises(EngineError, match=problem):
+            trial.engine.copying.copy(scratch, server.node, copies, "e" * 32)
+        trial.engine.copying.discard(server.node, copies, "e" * 32)
     assert ours(server) == []
 
 
+@pytest.mark.of_engines("MariaDB")
 def test_a_name_that_is_taken_meanwhile_leaves_nothing(accident):
     trial, server, scratch, _ = accident
     copying = trial.engine.copying
@@ -247,6 +246,7 @@ def test_nothing_becomes_the_services(accident):
     assert ours(server) == []
 
 
+@pytest.mark.of_engines("MariaDB")
 def test_what_a_tenant_changed_meanwhile_is_not_made(accident):
     trial, server, scratch, _ = accident
     copies, mark = [DatabaseCopy("tampered", "tampered_again")], "2" * 32
@@ -261,7 +261,7 @@ def test_what_a_tenant_changed_meanwhile_is_not_made(accident):
 
 
 def test_who_loads_can_do_nothing_else(accident):
-    trial, server, _, _ = accident
+    _, server, _, _ = accident
     with session(server.node, logged=True) as connection:
         execute(connection, "CREATE DATABASE IF NOT EXISTS openrds_place")
     with loader(server.node, "3" * 32, ("openrds_place",)) as connection:
@@ -286,6 +286,7 @@ def test_who_loads_can_do_nothing_else(accident):
     assert ours(server) == []
 
 
+@pytest.mark.of_engines("MariaDB")
 def test_a_loader_that_was_left_at_work_is_cut_off(accident):
     trial, server, _, _ = accident
     mark = "4" * 32
