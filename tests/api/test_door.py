@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from iam_app import PROJECT, build, signed_headers
@@ -53,7 +54,7 @@ class Server:
         self.port = free_port()
         self._loop = asyncio.new_event_loop()
         self._app = build(large, who, size, *handlers)
-        self._task = None
+        self._task: Any = None
         self._bounds = bounds
         self._thread = threading.Thread(target=self._run)
 

@@ -292,7 +292,7 @@ def test_databases_are_loaded_by_nobody_of_rights(attacked):
         assert one("SELECT count(*) FROM pg_default_acl") == 1
         extensions = "SELECT array_agg((extname, extowner::regrole)::text ORDER BY extname) FROM pg_extension"
         with superuser_session(scratch, "whole") as source:
-            assert one(extensions) == source.execute(extensions).fetchone()[0]
+            assert (one(extensions),) == source.execute(extensions).fetchone()
         assert one("SELECT count(*) FROM pg_constraint WHERE NOT convalidated") == 0
         grants = one("SELECT coalesce(string_agg(datacl::text, ''), '') FROM pg_database")
         assert "openrds" not in grants

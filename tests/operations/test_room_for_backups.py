@@ -65,7 +65,7 @@ def test_a_disk_without_room_is_found_before_the_backup(workbench: Workbench, in
 
 def test_of_two_calls_at_once_one_takes_the_last_place(workbench: Workbench, instance_id: str) -> None:
     second_id = active_instance(workbench)
-    outcomes: list[object] = []
+    outcomes: list[Any] = []
 
     def ask(id_: str, name: str) -> None:
         try:

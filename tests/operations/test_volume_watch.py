@@ -120,7 +120,7 @@ def test_one_that_is_enlarged_too_little_stays_full(workbench: Workbench, instan
     node = workbench.resources.primary(instance_id)["id"]
     usage = workbench.resources.volumes.usage
 
-    class Outgrown(type(workbench.resources.volumes)):  # type: ignore[misc]
+    class Outgrown(type(workbench.resources.volumes)):
         def usage(self, name, size):
             found = usage(name, size)
             return type(found)(found.used + 40 * GB, found.free - 40 * GB) if name == node else found
