@@ -1,5 +1,6 @@
 """Tables as they are to be copied: what kind each is, and how the server itself says it is made."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,8 +13,10 @@ SYSTEM_DATABASES = frozenset({"mysql", "sys", "information_schema", "performance
 #: Others have their rows elsewhere: in another server, in files, in other tables, or nowhere.
 _ENGINES = frozenset({"InnoDB", "MyISAM", "Aria", "MEMORY", "ARCHIVE", "CSV"})
 
+_NEXT = re.compile(r"^\) ENGINE=\w+ AUTO_INCREMENT=(\d+)", re.ASCII | re.MULTILINE)
+
 _TABLES = """
-SELECT table_name AS name, table_type AS type, engine, create_options AS options, auto_increment AS next
+SELECT table_name AS name, table_type AS type, engine AS engine, create_options AS options
 FROM information_schema.tables WHERE table_schema = %s AND table_type <> 'VIEW' ORDER BY table_name
 """
 _COLUMNS = """
@@ -124,4 +127,11 @@ def _table(connection: Connection, database: str, row: Mapping[str, object]) -> 
         and not any(word in options for word in ("partitioned", "encryption", "encrypted", "tablespace"))
         and not scalar(connection, _FULL_TEXT, database, name)
     )
-    return Table(database, name, columns, int(str(row["next"] or 0)), is_plain)
+    return Table(database, name, columns, _next(connection, database, name), is_plain)
+
+
+def _next(connection: Connection, database: str, name: str) -> int:
+    """What the information schema says of it may be of yesterday."""
+    (shown,) = rows(connection, f"SHOW CREATE TABLE {named(database, name)}")
+    found = _NEXT.search(str(shown["Create Table"]))
+    return int(found[1]) if found else 0

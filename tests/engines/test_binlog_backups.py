@@ -1,0 +1,158 @@
+"""Backups, archives and restores of MySQL and MariaDB: what is theirs beside what every engine promises."""
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from openrds.engines.binlog.sessions import scalar, session
+from openrds.engines.protocol import EngineError, RestorePoint
+from openrds.hosts.folders import make_home
+from support.restored import backed_up, moment, restored, scratch_of
+
+pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.of_engines("MariaDB", "MySQL")]
+
+
+def standby_of(trial, primary):
+    server = trial.engine.server(trial.node(upstream=primary.node, archive=primary.node.archive))
+    server.replication.copy_upstream()
+    server.replication.follow()
+    return server
+
+
+def values(node, table="app.kept"):
+    with session(node) as connection:
+        return scalar(connection, f"SELECT GROUP_CONCAT(x ORDER BY x) FROM {table}")
+
+
+def test_each_commit_is_restored_once_over_a_failover(trial, eventually):
+    """What the dead primary did not archive is; what it alone had is no part of what was."""
+    backups = trial.engine.backups
+    old = trial.started()
+    trial.query(old, "CREATE TABLE kept (x INT PRIMARY KEY)")
+    folder, backup = backed_up(trial, old)
+    trial.query(old, "INSERT INTO kept VALUES (1)")
+    backups.archive_log(old.node)
+    standby = standby_of(trial, old)
+    trial.query(old, "INSERT INTO kept VALUES (2)")
+    eventually(lambda: values(standby.node) == "1,2")
+    standby.stop()
+    trial.query(old, "INSERT INTO kept VALUES (66)")
+    trial.kill(old)
+    standby.start()
+    standby.replication.promote()
+    new = trial.engine.server(replace(standby.node, upstream=None))
+    new.configure()
+    assert backups.is_archived_since(new.node.archive, backup.log_position, new.node)
+    trial.query(new, "INSERT INTO kept VALUES (3)")
+    old = trial.engine.server(replace(old.node, upstream=new.node))
+    old.replication.archive_remains()
+    old.replication.archive_remains()
+    backups.archive_log(new.node)
+
+    assert backups.is_archived_since(new.node.archive, backup.log_position)
+    scratch = restored(trial, new, folder, _now(trial, new))
+
+    assert values(scratch) == "1,2,3"
+
+
+def _now(trial, server):
+    then = moment(trial, server)
+    trial.engine.backups.archive_log(server.node)
+    return then
+
+
+def test_log_that_is_lost_is_seen(trial):
+    backups = trial.engine.backups
+    server = trial.started()
+    _, backup = backed_up(trial, server)
+    for number in range(3):
+        trial.query(server, f"CREATE TABLE kept{number} (x INT)")
+        backups.archive_log(server.node)
+    archive = server.node.archive
+    assert backups.is_archived_since(archive, backup.log_position, server.node)
+    found = sorted(path for path in archive.rglob("*-binlog.*") if path.suffix != ".json")
+    found[1].unlink()
+    assert not backups.is_archived_since(archive, backup.log_position)
+
+
+def test_rounds_ship_what_is_finished_once(trial):
+    backups = trial.engine.backups
+    server = trial.started()
+    first = trial.dialect.close_log(server.node)
+
+    backups.ship_log(server.node)
+    before = {path: path.stat().st_ino for path in server.node.archive.rglob("*")}
+    backups.ship_log(server.node)
+
+    assert server.node.archive / first in before
+    assert {path: path.stat().st_ino for path in server.node.archive.rglob("*")} == before
+    assert {path.stat().st_uid for path in before} == {trial.user.uid}
+
+
+def test_a_server_keeps_its_log_for_so_many_hours_and_until_it_is_archived(trial):
+    backups = trial.engine.backups
+    server = trial.started()
+    name = trial.dialect.close_log(server.node).rpartition("-")[2]
+    local = server.node.data_dir / name
+
+    backups.clear_log(server.node, 1, archived=False)
+    backups.clear_log(server.node, 0, archived=True)
+    assert local.exists()
+    backups.ship_log(server.node)
+    time.sleep(1)  # its end is known by the second
+    backups.clear_log(server.node, 0, archived=True)
+
+    assert not local.exists()
+    backups.archive_log(server.node)
+
+
+def test_a_restored_server_has_a_log_of_its_own(trial):
+    """Whoever followed what was before does not take it for that."""
+    server = trial.started()
+    trial.query(server, "CREATE TABLE kept (x INT PRIMARY KEY)")
+    folder, _ = backed_up(trial, server)
+    flavour = server.flavour
+    with session(server.node) as connection:
+        before = scalar(connection, flavour.position)
+    scratch = restored(trial, server, folder, None)
+    trial.engine.server(scratch).stop()
+    node = trial.node()
+    scratch.data_dir.rename(node.data_dir)
+    again = trial.engine.server(node)
+    again.configure()
+    again.start()
+    with session(node) as connection:
+        position = scalar(connection, flavour.position)
+        assert position
+        assert before not in position
+        assert not flavour.has_whole_log(connection)
+    trial.query(again, "INSERT INTO kept VALUES (1)")
+    standby = standby_of(trial, again)
+    assert values(standby.node) == "1"
+
+
+def test_a_copy_that_is_cut_off_is_no_backup(trial, monkeypatch):
+    server = trial.started()
+    folder = trial.folder / "backup"
+    make_home(folder)
+    backups = trial.engine.backups
+    copy = backups._copy
+
+    def copy_and_damage(node, folder, base):
+        position = copy(node, folder, base)
+        path = base / "ibdata1"
+        path.write_bytes(path.read_bytes()[:-163840])
+        return position
+
+    monkeypatch.setattr(backups, "_copy", copy_and_damage)
+    with pytest.raises(EngineError, match="ibdata1 is cut off"):
+        backups.back_up(server.node, folder)
+
+
+def test_a_backup_without_data_is_not_restored(trial):
+    server = trial.initialised()
+    folder = trial.folder / "nothing"
+    make_home(folder)
+    with pytest.raises(EngineError, match="there is no base backup"):
+        trial.engine.backups.restore(scratch_of(trial, server), RestorePoint(folder, server.node.archive))
