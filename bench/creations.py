@@ -19,7 +19,7 @@ from support.service import PASSWORD, ServiceUnderTest, fresh, running_service
 
 CREATIONS = 20
 AT_A_TIME = 2
-ROUNDS = 1
+ROUNDS = 3
 
 
 def measure() -> Iterator[Figure]:

@@ -12,6 +12,8 @@ from openrds.domain.signature import sign
 from support.service import ServiceUnderTest
 
 CONNECTIONS = 8
+#: The setting `request_rate` where throughput is measured: more than can be sent.
+UNBOUNDED = "1000000"
 
 
 def signed_get(service: ServiceUnderTest, path: str, keys: dict[str, str] | None = None) -> bytes:

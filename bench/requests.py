@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Iterator
 
 from bench.figures import Figure, spread
-from bench.load import signed_get, throughput
+from bench.load import UNBOUNDED, signed_get, throughput
 from support.service import running_service
 
 SECONDS = 2.0
@@ -16,7 +16,7 @@ ROUNDS = 9
 
 
 def measure() -> Iterator[Figure]:
-    with running_service() as service:
+    with running_service(request_rate=UNBOUNDED) as service:
         instance = service.create(name="bench-requests")
         # A worker that is stopped keeps the task running for as long as it is asked for.
         worker = service.child("worker_process")

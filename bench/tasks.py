@@ -27,7 +27,7 @@ import psycopg
 import uuid_utils
 
 from bench.figures import Figure, percentile, spread
-from bench.load import connect, latencies_at, latency, signed_get, throughput
+from bench.load import UNBOUNDED, connect, latencies_at, latency, signed_get, throughput
 from openrds.domain.task import RETENTION
 from openrds.hosts import processes
 from openrds.operations.intake.intake import NoParameters
@@ -163,7 +163,12 @@ def _filled(folder: Path, tasks: int) -> Iterator[ServiceUnderTest]:
     is_filled = root.exists()
     root.mkdir(exist_ok=True)
     root.chmod(0o711)
-    options = {"listen": f"127.0.0.1:{free_port()}", "private_cidr": private_cidr(), "spare_data_dirs": "0"}
+    options = {
+        "listen": f"127.0.0.1:{free_port()}",
+        "private_cidr": private_cidr(),
+        "spare_data_dirs": "0",
+        "request_rate": UNBOUNDED,
+    }
     service = ServiceUnderTest(root / "d", options)
     if not is_filled:
         # Only a service makes a folder a data directory.

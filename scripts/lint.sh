@@ -14,5 +14,6 @@ check() {
 check .venv/bin/ruff check
 check .venv/bin/ruff format --check
 check .venv/bin/mypy --strict
+check .venv/bin/mypy --config-file tests/mypy.ini
 check .venv/bin/lint-imports --no-logo
 exit "$failed"

@@ -5,9 +5,11 @@ from zlib import crc32
 
 import pytest
 
-from support.dialects import DIALECTS
-from support.engines import why_missing
-from support.service import ServiceUnderTest, running_service
+pytest.register_assert_rewrite("support")  # so that what does not hold there is shown as in a test
+
+from support.dialects import DIALECTS  # noqa: E402
+from support.engines import why_missing  # noqa: E402
+from support.service import ServiceUnderTest, running_service  # noqa: E402
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in the same hook

@@ -2,6 +2,7 @@ import asyncio
 import dataclasses
 import datetime as dt
 import logging
+from typing import Any
 
 import msgspec
 import psycopg
@@ -215,7 +216,8 @@ def test_nobody_unknown_has_a_body_read(authenticator):
             "path_params": {"project_id": PROJECT.id},
         }
         with pytest.raises(Refusal) as caught:
-            asyncio.run(AuthenticationMiddleware(app, authenticator)(scope, receive, None))
+            middleware: Any = AuthenticationMiddleware(app, authenticator)
+            asyncio.run(middleware(scope, receive, None))
         assert caught.value.error is ErrorCode.UNAUTHENTICATED
 
 
@@ -423,5 +425,6 @@ def test_other_scopes_pass_through():
     async def app(scope, receive, send):
         seen.append(scope)
 
-    asyncio.run(AuthenticationMiddleware(app, Authenticator(ACCOUNTS))({"type": "websocket"}, None, None))
+    middleware: Any = AuthenticationMiddleware(app, Authenticator(ACCOUNTS))
+    asyncio.run(middleware({"type": "websocket"}, None, None))
     assert seen == [{"type": "websocket"}]

@@ -7,7 +7,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import httpx
@@ -96,9 +96,13 @@ def with_a_long_text(kind: inspect.Type, place: str = "") -> Iterator[tuple[str,
             yield place, LONG
 
 
-def call(method: str, path: str, body: bytes = b"", **headers: str) -> httpx.Response:
+def with_token() -> dict[str, Any]:
+    return {"x-auth-token": token()}
+
+
+def call(method: str, path: str, body: bytes = b"", **headers: Any) -> httpx.Response:
     async def answer() -> httpx.Response:
-        transport = httpx.ASGITransport(APPLICATION, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(cast(Any, APPLICATION), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
             return await client.request(method, path, content=body, headers=headers)
 
@@ -136,7 +140,7 @@ def test_an_address_has_an_end(place: str) -> None:
     """All that is in a path or a query, known or not."""
     path = f"/v3/{PROJECT.id}/instances"
     path += f"/{LONG[:9000]}/tags" if place == "path" else f"?name={quote(LONG[:9000])}"
-    answer = call("GET", path, **{"x-auth-token": token()})
+    answer = call("GET", path, **with_token())
     assert (answer.status_code, answer.json()["error_code"]) == (414, "APIGW.0201")
 
 
@@ -156,7 +160,7 @@ def test_a_number_of_a_query_is_of_ascii_digits(text: str) -> None:
     tried = 0
     for path, name, required in numbers_of_queries():
         beside = "&".join(f"{other}=x" for other in required)
-        answer = call("GET", f"{path}?{name}={quote(text)}&{beside}", **{"x-auth-token": token()})
+        answer = call("GET", f"{path}?{name}={quote(text)}&{beside}", **with_token())
         assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200001"), (path, name)
         assert name in answer.json()["error_msg"]
         tried += 1

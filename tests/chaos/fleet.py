@@ -17,12 +17,12 @@ from openrds.hosts.forwarders import stop_forwarding
 from openrds.hosts.forwarding import Route
 from openrds.hosts.images import detach
 from support.backups import now
+from support.dialects import Dialect, Session
 from support.service import PASSWORD, ServiceUnderTest, fresh, wait_for
 
 Listed = dict[str, dict[str, Any]]
 StoreConnection = psycopg.Connection[dict[str, Any]]
 
-FLAVOR = "rds.pg.n1.medium.2"
 #: Seconds in which a task must have ended though its worker is killed, on a machine that is busy.
 TASK_SECONDS = 120.0
 #: Seconds in which what is not a task must have come about: a replica that catches up, a server that is replaced.
@@ -54,13 +54,14 @@ class Expected:
 
     id: str
     name: str
+    dialect: Dialect
     type: str
     nodes: int
+    flavor: str
+    port: int
     rows: int = 0
     status: str = "ACTIVE"
-    flavor: str = FLAVOR
     size: int = 40
-    port: int = 5432
     deaths: int = 0
     public_ip: str | None = None
     primary: "Expected | None" = None
@@ -69,6 +70,9 @@ class Expected:
     @property
     def is_replica(self) -> bool:
         return self.primary is not None
+
+    def connect(self, address: str) -> Session:
+        return self.dialect.connect(address, self.port, password=PASSWORD)
 
 
 @dataclass(frozen=True)
@@ -246,23 +250,23 @@ class Fleet:
         addresses = [*listed["private_ips"], *listed["public_ips"]]
         if one.status == "SHUTDOWN":
             for address in addresses:
-                answer = _answer(address, one.port)
+                answer = _answer(one, address)
                 assert "refused" in answer, f"{one.name} is stopped, and {address}:{one.port} says {answer}"
             return
         for address in addresses:
-            if one.is_replica:
-                wait_for(
-                    lambda a=address: self._count(one, a) == one.primary.rows, SETTLE_SECONDS, "a replica"
-                )
+            if one.primary is not None:
+                wanted = one.primary.rows
+                wait_for(lambda a=address, w=wanted: self._count(one, a) == w, SETTLE_SECONDS, "a replica")
             else:
                 self._write(one, address)
         if not one.is_replica:
-            # The next row comes later than the millisecond that has begun.
+            # The next row comes later than the millisecond that has begun, or the second where that is the measure.
             one.moments[now() + 1] = one.rows
+            time.sleep(one.dialect.resolution)
 
     def _write(self, one: Expected, address: str) -> None:
         """All rows that were acknowledged are there; one more is written."""
-        with connect(address, one.port) as connection:
+        with one.connect(address) as connection:
             connection.execute("create table if not exists ledger (number integer primary key)")
             numbers = [row[0] for row in connection.execute("select number from ledger order by number")]
             assert numbers == list(range(one.rows)), f"{one.name} has {numbers[-3:]}, and not {one.rows} rows"
@@ -271,9 +275,10 @@ class Fleet:
 
     def _count(self, one: Expected, address: str) -> int:
         try:
-            with connect(address, one.port) as connection:
-                return int(connection.execute("select count(*) from ledger").fetchone()[0])
-        except psycopg.Error:
+            with one.connect(address) as connection:
+                ((count,),) = connection.execute("select count(*) from ledger")
+                return int(count)
+        except one.dialect.Error:
             return -1
 
     def _expected_holdings(self, listed: Listed, store: StoreConnection) -> Holdings:
@@ -313,24 +318,12 @@ class Fleet:
                     yield Route(address, one.port, serving[one.id], one.port)
 
 
-def connect(address: str, port: int) -> psycopg.Connection[Any]:
-    return psycopg.connect(
-        host=address,
-        port=port,
-        user="root",
-        password=PASSWORD,
-        dbname="postgres",
-        connect_timeout=10,
-        autocommit=True,
-    )
-
-
-def _answer(address: str, port: int) -> str:
+def _answer(one: Expected, address: str) -> str:
     """What is said to whoever connects."""
     try:
-        with connect(address, port) as connection:
-            return str(connection.execute("select inet_server_addr(), pg_postmaster_start_time()").fetchone())
-    except psycopg.OperationalError as error:
+        with one.connect(address) as connection:
+            return str(connection.execute(one.dialect.server_started))
+    except one.dialect.Refused as error:
         return str(error)
 
 

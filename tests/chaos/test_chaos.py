@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from fleet import SETTLE_SECONDS, TASK_SECONDS, Backup, Expected, Fleet, Kill, connect
+from fleet import SETTLE_SECONDS, TASK_SECONDS, Backup, Expected, Fleet, Kill
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -20,11 +20,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from openrds.domain.engine import EngineName
 from openrds.domain.recovery import AT_ONCE
 from openrds.hosts import processes
 from support.backups import tables_of
+from support.dialects import DIALECTS, Dialect
+from support.engines import found
 from support.means import WHY_NO_IMAGES, needs_forwarding
-from support.service import fresh, running_service, wait_for
+from support.service import ALL_ENGINES, fresh, running_service, wait_for
 
 #: Operations of one run, each with a check of everything.
 OPERATIONS = int(os.environ.get("OPENRDS_CHAOS_OPERATIONS", "52"))
@@ -36,8 +39,14 @@ pytestmark = [pytest.mark.grouped_by("number"), needs_forwarding]
 _MOST_PRIMARIES = 3
 _MOST_REPLICAS = 2
 _MOST_BACKUPS = 2
-_PORTS = (5432, 5433, 6000)
-_FLAVORS = ("rds.pg.n1.medium.2", "rds.pg.n1.medium.4", "rds.pg.n1.large.2")
+_SIZES = ("medium.2", "medium.4", "large.2")
+#: Of the engines that are here, the faster ones more often.
+_ENGINES = [
+    name
+    for name, weight in ((EngineName.POSTGRESQL, 3), (EngineName.MARIADB, 2), (EngineName.MYSQL, 1))
+    if found(name)
+    for _ in range(weight)
+]
 
 worker_dies = st.builds(Kill, st.floats(0.0, 0.8))
 everything_dies = st.builds(Kill, st.floats(0.0, 2.0), st.just(True))
@@ -114,7 +123,9 @@ class Chaos(RuleBasedStateMachine):
         """The service is started by the first rule that needs it: a run of nothing costs nothing."""
         if self.fleet is None:
             self.fleet = Fleet(
-                self._stack.enter_context(running_service(volumes=self.volumes, hang_timeout="6"))
+                self._stack.enter_context(
+                    running_service(volumes=self.volumes, hang_timeout="6", **ALL_ENGINES)
+                )
             )
         return self.fleet
 
@@ -133,7 +144,7 @@ class Chaos(RuleBasedStateMachine):
         ]
 
     def replicas(self, one: Expected) -> list[Expected]:
-        return [other for other in self.fleet.instances if other.primary is one]
+        return [other for other in self.service_fleet().instances if other.primary is one]
 
     @rule(data=st.data())
     def operate(self, data: st.DataObject) -> None:
@@ -149,19 +160,21 @@ class Chaos(RuleBasedStateMachine):
             arguments = {name: data.draw(wanted) for name, wanted in chosen.arguments.items()}
             with self.noted_failure():
                 chosen.body(self, **arguments)
-                self.fleet.check()
-                if self.fleet.operations == OPERATIONS:
-                    self.fleet.check_in_the_end()
+                fleet = self.service_fleet()
+                fleet.check()
+                if fleet.operations == OPERATIONS:
+                    fleet.check_in_the_end()
 
     # --- operations ---
 
     @operation(
         lambda self: len(self.matching(is_replica=False)) < _MOST_PRIMARIES,
+        engine=st.sampled_from(_ENGINES),
         mode=st.sampled_from([None, "async", "sync"]),
         kill=kills,
     )
-    def create(self, mode: str | None, kill: Kill | None) -> None:
-        self.make(f"create {mode}", mode, kill)
+    def create(self, engine: EngineName, mode: str | None, kill: Kill | None) -> None:
+        self.make(f"create {engine} {mode}", DIALECTS[engine], mode, kill)
 
     @operation(
         lambda self: (
@@ -177,7 +190,7 @@ class Chaos(RuleBasedStateMachine):
         body = {
             "name": name,
             "replica_of_id": primary.id,
-            "flavor_ref": f"{_FLAVORS[0]}.rr",
+            "flavor_ref": primary.dialect.flavor(_SIZES[0], "rr"),
             "volume": {"type": "CLOUDSSD"},
             "availability_zone": "local-1a",
         }
@@ -186,9 +199,10 @@ class Chaos(RuleBasedStateMachine):
             Expected(
                 answer["instance"]["id"],
                 name,
+                primary.dialect,
                 "Replica",
                 1,
-                flavor=body["flavor_ref"],
+                flavor=str(body["flavor_ref"]),
                 size=primary.size,
                 port=primary.port,
                 primary=primary,
@@ -223,7 +237,8 @@ class Chaos(RuleBasedStateMachine):
         kill=kills,
     )
     def change_mode(self, pick: int, mode: str, kill: Kill | None) -> None:
-        self.put(self.some(pick, type="Ha", status="ACTIVE"), "failover/mode", {"mode": mode}, kill)
+        one = self.some(pick, type="Ha", status="ACTIVE")
+        self.put(one, "failover/mode", {"mode": _mode(one.dialect, mode)}, kill)
 
     @operation(lambda self: self.matching(is_replica=False, status="ACTIVE"), pick=picks, kill=kills)
     def enlarge(self, pick: int, kill: Kill | None) -> None:
@@ -236,7 +251,8 @@ class Chaos(RuleBasedStateMachine):
     )
     def resize(self, pick: int, other: int, kill: Kill | None) -> None:
         one = self.some(pick, is_replica=False, status="ACTIVE")
-        flavor = _another(_FLAVORS, one.flavor.removesuffix(".ha"), other)
+        flavors = [one.dialect.flavor(size) for size in _SIZES]
+        flavor = _another(flavors, one.flavor.removesuffix(".ha"), other)
         wanted = f"{flavor}.ha" if one.type == "Ha" else flavor
         self.act(one, {"resize_flavor": {"spec_code": wanted}}, kill)
         one.flavor = wanted
@@ -244,7 +260,7 @@ class Chaos(RuleBasedStateMachine):
     @operation(lambda self: self.matching(status="ACTIVE"), pick=picks, other=picks, kill=kills)
     def change_port(self, pick: int, other: int, kill: Kill | None) -> None:
         one = self.some(pick, status="ACTIVE")
-        port = _another(_PORTS, one.port, other)
+        port = _another((one.dialect.port, one.dialect.port + 1, 6000), one.port, other)
         self.put(one, "port", {"port": port}, kill)
         one.port = port
 
@@ -292,7 +308,9 @@ class Chaos(RuleBasedStateMachine):
             fleet.deleted_backups.add(old)
 
     def backup_status(self, one: Expected, backup_id: str) -> str:
-        found = self.fleet.service.get(f"backups?instance_id={one.id}&backup_id={backup_id}")["backups"]
+        found = self.service_fleet().service.get(f"backups?instance_id={one.id}&backup_id={backup_id}")[
+            "backups"
+        ]
         return found[0]["status"] if found else ""
 
     # --- restores ---
@@ -311,7 +329,9 @@ class Chaos(RuleBasedStateMachine):
         what = f"restore {backup.of.name} with {rows} rows {mode}"
         size = self.room_for(backup)
         volume = {"type": "CLOUDSSD", "size": size}
-        one = self.make(what, mode, kill, datastore=None, volume=volume, restore_point=point)
+        one = self.make(
+            what, backup.of.dialect, mode, kill, datastore=None, volume=volume, restore_point=point
+        )
         one.rows, one.size = rows, size
 
     @operation(lambda self: self.targets(), weight=1, pick=picks, moment=picks, kill=kills)
@@ -339,7 +359,7 @@ class Chaos(RuleBasedStateMachine):
             (backup, one)
             for backup in self.backups
             for one in primaries
-            if one is not backup.of and one.size >= self.room_for(backup)
+            if one is not backup.of and one.dialect is backup.of.dialect and one.size >= self.room_for(backup)
         ]
 
     @operation(lambda self: self.continuous(), weight=1, pick=picks, moment=picks, kill=kills)
@@ -350,12 +370,12 @@ class Chaos(RuleBasedStateMachine):
         moments = self.moments(one)
         when, rows = moments[moment % len(moments)]
         name = f"ledger_{fleet.operations}"
-        body = {"instances": [tables_of(one.id, when, ("ledger", name))]}
+        body = {"instances": [tables_of(one.id, when, ("ledger", name), dialect=one.dialect)]}
         what = f"restore the table of {one.name} with {rows} rows"
         fleet.run(what, "POST", "instances/batch/restore/tables", body, status=200, kill=kill)
         (address,) = fleet.service.instance(one.id)["private_ips"]
-        with connect(address, one.port) as connection:
-            numbers = connection.execute(f"select number from {name} order by number").fetchall()
+        with one.connect(address) as connection:
+            numbers = connection.execute(f"select number from {name} order by number")
             assert numbers == [(number,) for number in range(rows)]
             connection.execute(f"drop table {name}")
 
@@ -364,7 +384,9 @@ class Chaos(RuleBasedStateMachine):
         return [
             backup
             for backup in self.backups
-            if backup.leads_on and backup.of.status == "ACTIVE" and backup.of in self.fleet.instances
+            if backup.leads_on
+            and backup.of.status == "ACTIVE"
+            and backup.of in self.service_fleet().instances
         ]
 
     def point(self, backup: Backup, pick: int) -> tuple[dict[str, Any], int]:
@@ -378,7 +400,7 @@ class Chaos(RuleBasedStateMachine):
 
     def moments(self, one: Expected) -> list[tuple[int, int]]:
         """Those that the service says it can restore, the last one among them, and how many rows there were then."""
-        (within,) = self.fleet.service.get(f"instances/{one.id}/restore-time")["restore_time"]
+        (within,) = self.service_fleet().service.get(f"instances/{one.id}/restore-time")["restore_time"]
         found = [
             (at, rows) for at, rows in one.moments.items() if within["start_time"] <= at <= within["end_time"]
         ]
@@ -405,12 +427,12 @@ class Chaos(RuleBasedStateMachine):
         process.send(fault)
         wait_for(lambda: not process.is_alive(), SETTLE_SECONDS, "its death")
         (address,) = fleet.service.instance(one.id)["private_ips"]
-        wait_for(lambda: self.serves(address, one.port), SETTLE_SECONDS, f"{one.name} to serve again")
+        wait_for(lambda: self.serves(one, address), SETTLE_SECONDS, f"{one.name} to serve again")
 
     @staticmethod
-    def serves(address: str, port: int) -> bool:
-        with contextlib.suppress(Exception), connect(address, port) as connection:
-            return connection.execute("select 1").fetchone() == (1,)
+    def serves(one: Expected, address: str) -> bool:
+        with contextlib.suppress(Exception), one.connect(address) as connection:
+            return connection.execute("select 1") == [(1,)]
         return False
 
     @operation(lambda self: self.matching(), weight=1)
@@ -436,17 +458,19 @@ class Chaos(RuleBasedStateMachine):
 
     # --- ways of asking ---
 
-    def make(self, what: str, mode: str | None, kill: Kill | None, **changes: Any) -> Expected:
+    def make(
+        self, what: str, dialect: Dialect, mode: str | None, kill: Kill | None, **changes: Any
+    ) -> Expected:
         """A new instance, single or with a standby."""
         fleet = self.service_fleet()
-        name, flavor = fleet.new_name(), _FLAVORS[0] if mode is None else f"{_FLAVORS[0]}.ha"
+        name, flavor = fleet.new_name(), dialect.flavor(_SIZES[0], "" if mode is None else "ha")
         if mode is not None:
-            changes["ha"] = {"mode": "Ha", "replication_mode": mode}
+            changes["ha"] = {"mode": "Ha", "replication_mode": _mode(dialect, mode)}
             changes["availability_zone"] = "local-1a,local-1a"
-        body = fleet.service.create_body(name=name, flavor_ref=flavor, **changes)
+        body = fleet.service.create_body(dialect, name=name, flavor_ref=flavor, **changes)
         answer = fleet.run(f"{name}: {what}", "POST", "instances", body, status=202, kill=kill)
         kind, nodes = ("Single", 1) if mode is None else ("Ha", 2)
-        one = Expected(answer["instance"]["id"], name, kind, nodes, flavor=flavor)
+        one = Expected(answer["instance"]["id"], name, dialect, kind, nodes, flavor, dialect.port)
         fleet.instances.append(one)
         return one
 
@@ -470,6 +494,11 @@ class Chaos(RuleBasedStateMachine):
             other.status = status
 
 
+def _mode(dialect: Dialect, mode: str) -> str:
+    """`sync` is what each engine has for it."""
+    return dialect.synchronous if mode == "sync" else mode
+
+
 def _another(choices: Sequence[Any], than: Any, pick: int) -> Any:
     others = [choice for choice in choices if choice != than]
     return others[pick % len(others)]
@@ -479,7 +508,7 @@ def _another(choices: Sequence[Any], than: Any, pick: int) -> Any:
 @pytest.mark.parametrize("number", range(FIRST_SEED, FIRST_SEED + RUNS))
 def test_whatever_happens_all_is_as_it_must_be(number: int) -> None:
     volumes = "xfs" if number % 4 == 0 and not WHY_NO_IMAGES else "folder"
-    machine = seed(number)(type(f"Chaos{number}", (Chaos,), {"volumes": volumes}))
+    machine: Any = seed(number)(type(f"Chaos{number}", (Chaos,), {"volumes": volumes}))
     run_state_machine_as_test(
         machine,
         settings=settings(

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_support import FakeApi, Result, fake_api, job, run, step, steps, write_credentials
@@ -34,7 +35,7 @@ class Caller:
     def __call__(self, *arguments: str) -> Result:
         return run(*arguments, "--credentials", str(self.credentials))
 
-    def sent(self, method: str) -> list[tuple[str, object]]:
+    def sent(self, method: str) -> list[tuple[str, Any]]:
         return [(request.path, request.body) for request in self.api.requests if request.method == method]
 
 
@@ -417,7 +418,7 @@ def test_a_start_without_an_end_means_until_now(call: Caller) -> None:
     call.api.answer("tasklist", {"tasks": [], "actions": [], "total_count": 0})
     before = dt.datetime.now().timestamp() * 1000 - 1
     assert call("task", "list", "--start-time", "2026-02-03").code == 0
-    end = int(re.search(r"end_time=(\d+)", call.api.requests[0].path)[1])
+    end = int(re.findall(r"end_time=(\d+)", call.api.requests[0].path)[0])
     assert before <= end <= dt.datetime.now().timestamp() * 1000
 
 
@@ -431,7 +432,7 @@ def test_task_show(call: Caller) -> None:
     assert answer == job("Running", "40%") | steps(create_volume="Completed", start_server="Running")
 
 
-def finish_task(api: FakeApi, **end: object) -> None:
+def finish_task(api: FakeApi, **end: Any) -> None:
     """A task that is seen at its beginning, in its middle and at its end."""
     api.answer("jobs", job("Running", "0%"), job("Running", "0%"), job("Running", "60%"), job(**end))
     api.answer(

@@ -26,7 +26,7 @@ def demo(python: str = sys.executable) -> list[str]:
 
 def check_gone(text: str) -> None:
     """Neither the folder of this demo nor a process that names it is left."""
-    folder = re.search(r"/tmp/openrds-demo-\w+", text)[0]
+    folder = re.findall(r"/tmp/openrds-demo-\w+", text)[0]
     assert not Path(folder).exists()
     lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
     assert [line for line in lines if folder in line] == []
@@ -110,7 +110,7 @@ def test_on_a_terminal_it_stays_until_ctrl_c() -> None:
     os.close(theirs)
     text = read_until(ours, "/schema")
     assert "✓ initialise data" in text
-    credentials = re.search(r"export OPENRDS_CREDENTIALS=(\S+)", text)[1]
+    credentials = re.findall(r"export OPENRDS_CREDENTIALS=(\S+)", text)[0]
     listed = subprocess.run(
         [*OPENRDS, "instance", "list", "--credentials", credentials],
         capture_output=True,

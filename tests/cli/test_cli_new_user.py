@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import typer
@@ -226,10 +227,14 @@ def test_nobody_connects_to_what_has_no_address(call: Caller) -> None:
 # --- hints ---
 
 
+def _walk(tree: ast.AST) -> Iterator[Any]:
+    yield from ast.walk(tree)
+
+
 def texts(source: Path) -> Iterator[str]:
     """Every text of a program that a person may see; dots stand for what is filled in."""
     tree = ast.parse(source.read_text())
-    documentation = {id(node.body[0].value) for node in ast.walk(tree) if _has_docstring(node)}
+    documentation = {id(node.body[0].value) for node in _walk(tree) if _has_docstring(node)}
     inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
@@ -257,13 +262,14 @@ _SENTENCES = re.compile(r"(is|may|ready|on|failed|cannot|bills|listens|token|dow
 def hints() -> list[tuple[str, str]]:
     """What texts of the command line and the service tell people to type."""
     package = Path(openrds.__file__).parent
+    commands = cast(Any, typer.main.get_command(app)).commands
     sources = [source for part in ("cli", "service") for source in sorted((package / part).glob("*.py"))]
     return [
         (source.name, hint.rstrip(".;"))
         for source in sources
         for text in texts(source)
         for hint in _CALLED.findall(text)
-        if hint.split()[0] in typer.main.get_command(app).commands or text.count("openrds " + hint)
+        if hint.split()[0] in commands or text.count("openrds " + hint)
         if not _SENTENCES.match(hint)
     ]
 

@@ -4,6 +4,7 @@ import datetime as dt
 import time
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -130,7 +131,7 @@ def test_what_is_backed_up_is_restored(client: RdsClient, service: ServiceUnderT
     assert rows(shown(client, target["id"]), "orders") == 10
 
     # To a new one, which has a standby where there can be one
-    pair = {"flavor_ref": "rds.pg.n1.medium.2.ha", "availability_zone": "local-1a,local-1a"}
+    pair: dict[str, Any] = {"flavor_ref": "rds.pg.n1.medium.2.ha", "availability_zone": "local-1a,local-1a"}
     ha = None if WHY_NO_FORWARDING else m.Ha(mode="Ha", replication_mode="async")
     body = service.create_body(name="sdk-restored", **(pair if ha else {}))
     created = client.create_restore_instance(

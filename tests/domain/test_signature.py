@@ -247,8 +247,8 @@ def test_payload_hashes():
             hashes(body, declared)
 
 
-texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
-names = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=8)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 header_texts = st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=20)
 values = texts | st.integers() | st.booleans() | st.lists(texts, max_size=3)
 

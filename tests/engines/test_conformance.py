@@ -146,6 +146,7 @@ def test_a_stopped_process_hangs_until_it_is_killed(trial):
     server.start()
     assert not server.hangs()
     process = processes.find(server.node.folder / processes.RECORD)
+    assert process is not None
     process.send(signal.SIGSTOP)
     assert server.hangs()
     assert server.is_running()

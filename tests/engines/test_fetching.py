@@ -33,6 +33,10 @@ RECIPE = Recipe(
 )
 
 
+def silent(_told: str) -> None:
+    pass
+
+
 def add_server(archive, name: str, version: str, said: str = "") -> None:
     said = said or version.partition("-")[0].rpartition(":")[2]
     archive.add(
@@ -79,41 +83,41 @@ def test_a_server_is_fetched_with_its_programs_and_libraries(tmp_path, version, 
 
 
 def test_what_is_there_is_not_fetched_again_unless_it_does_not_run(tmp_path):
-    found = fetch(RECIPE, "8.0", tmp_path, str)
+    found = fetch(RECIPE, "8.0", tmp_path, silent)
     program = found.bin_dir / "oddd"
     made = program.stat()
-    assert fetch(RECIPE, "8.0", tmp_path, str) == found
+    assert fetch(RECIPE, "8.0", tmp_path, silent) == found
     assert program.stat().st_ino == made.st_ino
 
     program.write_text("#!/bin/sh\nexit 1\n")
-    assert fetch(RECIPE, "8.0", tmp_path, str) == found
+    assert fetch(RECIPE, "8.0", tmp_path, silent) == found
     assert subprocess.run([program], capture_output=True, check=True).stdout == b"odd 8.0.39\n"
 
 
 def test_who_asks_for_what_there_is_not_hears_what_there_is(tmp_path):
     with pytest.raises(NotOffered, match=r"MySQL 8\.4 cannot be fetched.* has 8\.0\.39, 9\.7\.4, 9\.9\.9\.$"):
-        fetch(RECIPE, "8.4", tmp_path, str)
+        fetch(RECIPE, "8.4", tmp_path, silent)
     assert names_in(tmp_path) == {".lock"}
 
 
 def test_a_server_that_does_not_run_is_not_left(tmp_path):
     with pytest.raises(HostError, match="does not run on this machine"):
-        fetch(RECIPE, "9.9", tmp_path, str)
+        fetch(RECIPE, "9.9", tmp_path, silent)
     assert names_in(tmp_path) == {".lock"}
 
 
 def test_too_little_room_is_told_before_anything_is_fetched(tmp_path, monkeypatch):
     monkeypatch.setattr(fetching, "_SPARE_BYTES", 2**60)
     with pytest.raises(HostError, match=r"MB free, and \d+ MB are needed"):
-        fetch(RECIPE, None, tmp_path, str)
+        fetch(RECIPE, None, tmp_path, silent)
     assert names_in(tmp_path) == {".lock"}
 
 
 def test_two_do_not_fetch_into_one_folder_and_what_a_dead_one_left_is_removed(tmp_path):
     (tmp_path / ".fetching-dead").mkdir()
     with fetching._alone(tmp_path), pytest.raises(HostError, match="another openrds fetches"):
-        fetch(RECIPE, None, tmp_path, str)
-    fetch(RECIPE, "8.0", tmp_path, str)
+        fetch(RECIPE, None, tmp_path, silent)
+    fetch(RECIPE, "8.0", tmp_path, silent)
     assert names_in(tmp_path) == {"mysql-8.0.39", ".lock"}
 
 
@@ -121,26 +125,26 @@ def test_an_archive_that_cannot_be_read_is_told(tmp_path, monkeypatch):
     nowhere = Source("file:/nowhere", ("here",), ("main",))
     monkeypatch.setattr(fetching, "sources_of_machine", lambda: (nowhere,))
     with pytest.raises(NotOffered, match=r"no archive can be read.*apt said: .*nowhere"):
-        fetch(RECIPE, None, tmp_path, str)
+        fetch(RECIPE, None, tmp_path, silent)
 
 
 def test_a_machine_without_archives_is_told_where_they_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(fetching, "sources_of_machine", tuple)
     with pytest.raises(NotOffered, match=r"sources\.list\.d"):
-        fetch(RECIPE, None, tmp_path, str)
+        fetch(RECIPE, None, tmp_path, silent)
 
 
 def test_a_machine_without_apt_is_told_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(apt.AptError, match="engine_dirs"):
-        fetch(RECIPE, None, tmp_path, str)
+        fetch(RECIPE, None, tmp_path, silent)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_is_not_ours_is_told(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(HostError, match="Permission denied"):
-        fetch(RECIPE, None, tmp_path / "sub", str)
+        fetch(RECIPE, None, tmp_path / "sub", silent)
 
 
 def test_on_debian_the_newer_suites_of_the_same_archive_come_next():

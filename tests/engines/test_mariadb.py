@@ -170,7 +170,7 @@ def test_what_a_tenant_wrote_runs_with_the_tenants_rights(target):
         f"UPDATE seen SET priv = {FORGED}",
         "INSERT INTO watched VALUES (1)",
     ):
-        with pytest.raises(trial.dialect.Error, match="denied|lack rights"):
+        with pytest.raises(trial.dialect.Error, match=r"denied|lack rights"):
             trial.query(server, statement)
 
 
@@ -500,6 +500,19 @@ def test_a_demoted_primary_stays_closed_until_it_resumes(trial):
     put(trial, server, 2)
 
 
+def test_a_primary_that_crashed_is_not_waited_for(trial, pair):
+    """What it has is not known, and to start it would take as long as its recovery."""
+    primary, _ = pair
+    primary.kill()
+
+    with pytest.raises(EngineError, match="cleanly"):
+        primary.replication.demote()
+
+    assert not primary.is_running()
+    primary.start()
+    put(trial, primary, 1)
+
+
 def test_a_full_volume_stays_closed_whoever_serves(trial, pair):
     primary, standby = pair
     full = changed(trial, standby, read_only=True)
@@ -509,7 +522,7 @@ def test_a_full_volume_stays_closed_whoever_serves(trial, pair):
     with trial.refused_writing():
         put(trial, full, 1)
 
-    full.set_read_only(False)
+    changed(trial, full, upstream=None).set_read_only(False)
 
     put(trial, full, 1)
 

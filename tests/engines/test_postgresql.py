@@ -11,6 +11,7 @@ import pytest
 
 from openrds.engines.pool import DataDirectories
 from openrds.engines.postgresql import configuration, passwords
+from openrds.engines.postgresql.datadirs import RECIPE
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.hosts import processes, trees
 from openrds.hosts.users import ServerUsers
@@ -168,7 +169,7 @@ def test_verifier_proves_the_password_only():
 
 def test_half_made_spares_are_removed_but_not_those_of_a_living_filler(trial):
     pool = trial.folder / "pool"
-    spares = DataDirectories(pool, ServerUsers.choose(trial.folder), 2)
+    spares = DataDirectories(RECIPE, pool, ServerUsers.choose(trial.folder), 2)
     place = pool / f"postgresql-{trial.installation.complete_version}"
     fillers = [threading.Thread(target=spares.fill, args=([trial.installation],)) for _ in range(2)]
     place.mkdir(parents=True)

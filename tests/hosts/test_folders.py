@@ -71,7 +71,12 @@ def test_a_folder_that_is_not_there_has_no_size(folder: Path) -> None:
 def test_acting_is_of_this_thread_and_ends(own: Path, user: ServerUser, secret: Path) -> None:
     (own / "link").symlink_to(secret)
     seen: list[str] = []
-    other = threading.Thread(target=lambda: (begin.wait(10), seen.append(secret.read_text())))
+
+    def read() -> None:
+        begin.wait(10)
+        seen.append(secret.read_text())
+
+    other = threading.Thread(target=read)
     begin = threading.Event()
     other.start()
     with user.acting():

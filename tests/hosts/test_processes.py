@@ -60,7 +60,8 @@ def test_a_server_outlives_who_started_it(node, user):
     )
 
     assert done.stderr == b""
-    assert find(node / RECORD).is_alive()
+    found = find(node / RECORD)
+    assert found is not None and found.is_alive()
     assert stop_recorded(node / RECORD)
     assert find(node / RECORD) is None
 
@@ -102,6 +103,7 @@ def claim(start, node, user):
     start()
     _, _, boot, _ = (node / RECORD).read_text().split()
     ours = Process.of(os.getpid())
+    assert ours is not None
     return f"{ours.pid} {ours.started} {boot} 9\n"
 
 

@@ -56,7 +56,7 @@ def test_a_failure_leaves_nothing(
 @pytest.mark.parametrize("key", ["create_instance", "enlarge_volume", "restart_instance", "delete_instance"])
 def test_each_step_may_run_twice(workbench: Workbench, prepared: Prepared, key: str) -> None:
     scenario = SCENARIOS[key]
-    instance_id = prepared.take(scenario.prepare)
+    instance_id = prepared.take(workbench, scenario.prepare)
     task_id = workbench.submit(lambda intake: scenario.submit(intake, instance_id, workbench))
     task = workbench.run(task_id, changed(key, lambda step, _: replace(step, do=twice(step.do))))
     assert task["status"] == "Completed", task["fail_reason"]

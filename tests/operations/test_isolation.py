@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -179,7 +180,7 @@ def test_what_a_server_leaves_in_its_folders_harms_nobody_else(
     one, _ = places
     monkeypatch.setattr(postgresql_server, "_CHECK_SECONDS", 2.0)
     one.server.start()
-    uid, said = one.uid, []
+    uid, said = one.uid, list[str]()
     for targets in TARGETS:
         one.server.stop()
         try:
@@ -368,7 +369,7 @@ def test_a_hand_over_that_was_cut_off_is_finished(
     take_back_folders(workbench.resources)
     give, count = folders._hand_over_file, iter(range(10**6))
 
-    def give_some(*arguments: object) -> None:
+    def give_some(*arguments: Any) -> None:
         if next(count) > 300:
             raise KeyboardInterrupt
         give(*arguments)

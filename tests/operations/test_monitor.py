@@ -38,7 +38,7 @@ class Watched:
         roster = Roster(bench.resources)
         refresh = roster.refresh
 
-        def noted(ids=None):  # type: ignore[no-untyped-def]
+        def noted(ids=None):
             self.asked.append(None if ids is None else sorted(ids))
             return refresh(ids)
 

@@ -155,6 +155,19 @@ def test_a_standby_that_keeps_dying_and_one_that_may_not_take_over(
     check_ha(bench, instance_id)
 
 
+@needs_forwarding
+def test_a_primary_that_no_longer_waits_for_its_standby_is_made_to_wait_again(
+    bench: Workbench, monitor: Monitor
+) -> None:
+    instance_id = ha_instance(bench)
+    assert look(bench, monitor) == []
+    primary = bench.resources.primary_server(instance_id)
+    bench.resources.changed(primary, confirmed_by=()).reload()
+    wait_for(lambda: not primary.replication.followers()[0].confirms, 10, "the primary to wait for nobody")
+    assert look(bench, monitor) == ["rebuild_standby"]
+    check_ha(bench, instance_id)
+
+
 def test_a_read_replica_that_cannot_start_is_copied_anew(bench: Workbench, monitor: Monitor) -> None:
     primary_id = active_instance(bench)
     done(bench, primary_id, bench.submit(lambda intake: submit_replica(intake, primary_id, bench)))

@@ -41,7 +41,7 @@ def test_what_came_after_the_moment_is_gone(bench: Workbench, monkeypatch: pytes
 
     check_active(bench, instance_id)
     with connected(bench, instance_id) as connection:
-        assert connection.execute("select answer from written_down").fetchall() == [(42,)]
+        assert connection.execute("select answer from written_down") == [(42,)]
     # What was before leads to no moment any more, and what comes does.
     run_backup(bench, instance_id)
     (reached,) = bench.store.rows(b"select count(*) as bases from backup where continuous")

@@ -53,19 +53,19 @@ def test_a_disk_without_room_is_found_before_the_backup(workbench: Workbench, in
     for work in (
         request(instance_id, "no-room"),
         lambda intake: back_up.submit_automatic(
-            intake, instance_id, workbench.instance(instance_id)["created_at"]
+            intake, instance_id, workbench.resources.instance(instance_id)["created_at"]
         ),
     ):
         with pytest.raises(Refusal, match="MB left, and the backup needs") as caught:
             submit(workbench, work, min_free_mb=free_mb)
         assert caught.value.error is ErrorCode.STORAGE_SOLD_OUT
     assert workbench.store.rows(b"select from backup") == []
-    assert workbench.instance(instance_id)["status"] == "ACTIVE"
+    assert workbench.resources.instance(instance_id)["status"] == "ACTIVE"
 
 
 def test_of_two_calls_at_once_one_takes_the_last_place(workbench: Workbench, instance_id: str) -> None:
     second_id = active_instance(workbench)
-    outcomes: list[object] = []
+    outcomes: list[Any] = []
 
     def ask(id_: str, name: str) -> None:
         try:

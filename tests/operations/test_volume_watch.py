@@ -63,7 +63,7 @@ def look(bench: Workbench, instance_id: str) -> str:
     return str(bench.resources.instance(instance_id)["status"])
 
 
-def run(bench: Workbench, module: object, instance_id: str, request: object) -> None:
+def run(bench: Workbench, module: Any, instance_id: str, request: object) -> None:
     task = bench.run(bench.submit(lambda intake: module.submit(intake, instance_id, request)))
     assert task["status"] == "Completed", task["fail_reason"]
 
@@ -120,12 +120,12 @@ def test_one_that_is_enlarged_too_little_stays_full(workbench: Workbench, instan
     node = workbench.resources.primary(instance_id)["id"]
     usage = workbench.resources.volumes.usage
 
-    class Outgrown(type(workbench.resources.volumes)):  # type: ignore[misc]
+    class Outgrown(type(workbench.resources.volumes)):
         def usage(self, name, size):
             found = usage(name, size)
             return type(found)(found.used + 40 * GB, found.free - 40 * GB) if name == node else found
 
-    volumes = workbench.resources.volumes
+    volumes: Any = workbench.resources.volumes
     object.__setattr__(workbench.resources, "volumes", Outgrown(volumes.root))
     try:
         run(workbench, enlarge_volume, instance_id, enlarge_volume.EnlargeVolume(40))

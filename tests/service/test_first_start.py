@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -110,7 +111,7 @@ def test_a_refused_serve_leaves_no_folder(
         occupied.bind(("127.0.0.1", 0))
         occupied.listen()
         taken = f"127.0.0.1:{occupied.getsockname()[1]}"
-        given = {"listen": f"127.0.0.1:{free_port()}", **options}
+        given: dict[str, Any] = {"listen": f"127.0.0.1:{free_port()}", **options}
         given |= {"listen": taken} if options.get("listen") else {}
         done = openrds("serve", *detach, "--data-dir", str(folder / "a" / "d"), **given)
     assert done.returncode in (1, 2), done

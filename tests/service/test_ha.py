@@ -24,7 +24,7 @@ _CANNOT_PASS_ON = choose_forwarder("auto", Path("/tmp/x"), ServerUser.choose()).
 
 pytestmark = pytest.mark.skipif(bool(_CANNOT_PASS_ON), reason=_CANNOT_PASS_ON)
 
-HA = {
+HA: dict[str, Any] = {
     "flavor_ref": "rds.pg.n1.medium.2.ha",
     "availability_zone": "local-1a,local-1a",
     "ha": {"mode": "Ha", "replication_mode": "sync"},
@@ -377,6 +377,6 @@ def check_refusals_without_standby(service: ServiceUnderTest, single: dict[str, 
     ):
         status, answer = put(service, single, path, body)
         assert (status, answer["error_code"]) == (409, "DBS.280406")
-    body = {"single_to_ha": {"az_code_new_node": "nowhere"}}
-    answer = service.call("POST", f"instances/{single['id']}/action", body, headers=fresh())
+    nowhere = {"single_to_ha": {"az_code_new_node": "nowhere"}}
+    answer = service.call("POST", f"instances/{single['id']}/action", nowhere, headers=fresh())
     assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200025")

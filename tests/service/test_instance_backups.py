@@ -106,7 +106,7 @@ def test_one_backup_at_a_time_which_may_be_stopped(service: ServiceUnderTest, or
         assert refusal(service, "POST", "backups", second)[:2] == (409, "DBS.201205")
         assert refusal(service, "DELETE", f"backups/{made['id']}")[:2] == (409, "DBS.201205")
         stopped = post(service, f"instances/{orders['id']}/backups/stop", None)["job_id"]
-        action = {"restart": {}}
+        action: dict[str, Any] = {"restart": {}}
         assert refusal(service, "POST", f"instances/{orders['id']}/action", action)[:2] == (409, "DBS.200019")
     finally:
         worker.resume()

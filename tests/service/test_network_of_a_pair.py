@@ -13,7 +13,7 @@ from openrds.hosts.user import ServerUser
 from support.service import ServiceUnderTest, fresh, running_service
 from support.writer import connect
 
-HA = {
+HA: dict[str, Any] = {
     "flavor_ref": "rds.pg.n1.medium.2.ha",
     "availability_zone": "local-1a,local-1a",
     "ha": {"mode": "Ha", "replication_mode": "sync"},

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -145,6 +146,6 @@ def test_each_operation_says_how_it_is_authenticated(service: ServiceUnderTest) 
         for method, operation in item.items():
             url = service.endpoint + re.sub(r"{\w+}", "x", path)
             asks = _http.request(method, url, content=b"").status_code == 401
-            wanted = [{"signature": []}, {"token": []}] if asks else None
+            wanted: Any = [{"signature": []}, {"token": []}] if asks else None
             assert operation.get("security") == wanted, (method, path)
     assert json.dumps(document).count('"security"') > 50

@@ -254,7 +254,7 @@ def test_a_host_without_means_refuses() -> None:
         assert (status, answer["error_code"]) == (400, "DBS.200001")
         assert "cannot pass connections on" in answer["error_msg"]
         assert public_ips(service)[0]["status"] == "DOWN"
-        pair = {
+        pair: dict[str, Any] = {
             "flavor_ref": "rds.pg.n1.medium.2.ha",
             "availability_zone": "local-1a,local-1a",
             "ha": {"mode": "Ha", "replication_mode": "sync"},

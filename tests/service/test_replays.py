@@ -85,7 +85,8 @@ def test_a_replayed_delete_gets_the_first_answer(service: ServiceUnderTest, inst
 
 def test_what_was_refused_stays_refused(service: ServiceUnderTest, instance_id: str) -> None:
     """Also when the cause has gone: a captured call must not come to life later."""
-    path, body, now = f"instances/{instance_id}/action", {"restart": {}}, next(times)
+    path, now = f"instances/{instance_id}/action", next(times)
+    body: dict[str, Any] = {"restart": {}}
     worker = service.child("worker_process")
     worker.suspend()
     try:

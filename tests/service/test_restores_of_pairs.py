@@ -28,7 +28,7 @@ from support.writer import connect
 
 pytestmark = [pytest.mark.xdist_group("backups"), needs_forwarding]
 
-HA = {
+HA: dict[str, Any] = {
     "flavor_ref": "rds.pg.n1.medium.2.ha",
     "availability_zone": "local-1a,local-1a",
     "ha": {"mode": "Ha", "replication_mode": "sync"},

@@ -27,7 +27,7 @@ def restart_later(service: ServiceUnderTest, instance: dict[str, Any]) -> str:
     return answer.json()["job_id"]
 
 
-def scheduled(service: ServiceUnderTest, id_: str, **filters: str) -> dict[str, Any] | None:
+def scheduled(service: ServiceUnderTest, id_: str, **filters: str) -> Any:
     query = "&".join(f"{name}={value}" for name, value in {"limit": "50", **filters}.items())
     answer = service.get(f"schedule-tasks?{query}")
     assert answer["total_count"] == len(answer["schedule_tasks"])

@@ -86,7 +86,7 @@ class LocalArchive:
         return f"{control}Filename: {file.name}\nSize: {len(content)}\nSHA256: {digest}\n\n"
 
     def _gpg(self, *words: str, stdin: bytes = b"") -> bytes:
-        command = [
+        command: list[str | Path] = [
             "gpg",
             "--batch",
             "--quiet",

@@ -4,9 +4,8 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
-from support.service import PASSWORD, ServiceUnderTest, fresh, wait_for
+from support.dialects import POSTGRESQL, Dialect
+from support.service import PASSWORD, ServiceUnderTest, fresh, session, wait_for
 
 UNKNOWN_INSTANCE = "0123456789abcdef" * 2 + "in03"
 UNKNOWN_BACKUP = "0123456789abcdef" * 2 + "br03"
@@ -53,18 +52,10 @@ def folder(service: ServiceUnderTest, instance_id: str) -> Path:
     return service.data_dir / "backups" / instance_id
 
 
-def rows(instance: dict[str, Any], table: str, password: str = PASSWORD, database: str = "postgres") -> int:
-    with psycopg.connect(
-        host=instance["private_ips"][0],
-        port=instance["port"],
-        user="root",
-        password=password,
-        dbname=database,
-        connect_timeout=10,
-    ) as connection:
-        row = connection.execute(f"select count(*) from {table}").fetchone()
-        assert row is not None
-        return row[0]
+def rows(instance: dict[str, Any], table: str, password: str = PASSWORD, database: str | None = None) -> int:
+    with session(instance, password=password, database=database) as client:
+        ((count,),) = client.execute(f"select count(*) from {table}")
+        return int(count)
 
 
 def nothing_left_over(service: ServiceUnderTest) -> None:
@@ -74,21 +65,31 @@ def nothing_left_over(service: ServiceUnderTest) -> None:
 
 
 def restored_to_new(
-    service: ServiceUnderTest, name: str, point: dict[str, Any], **changes: Any
+    service: ServiceUnderTest,
+    name: str,
+    point: dict[str, Any],
+    dialect: Dialect = POSTGRESQL,
+    **changes: Any,
 ) -> dict[str, Any]:
-    body = service.create_body(name=name, **{"datastore": None, **changes})
+    body = service.create_body(dialect, name=name, **{"datastore": None, **changes})
     answer = post(service, "instances", {**body, "restore_point": point}, status=202)
     assert service.instance(answer["instance"]["id"])["status"] in ("BUILD", "ACTIVE")
     job = service.completed(answer["job_id"], 120)
-    assert job["name"] == "RestorePostgresqlNewInstance"
+    assert job["name"] == dialect.task_name("Restore{}NewInstance")
     return service.instance(answer["instance"]["id"])
 
 
 def tables_of(
-    instance_id: str, moment: int, *names: tuple[str, str], schema: str = "public"
+    instance_id: str,
+    moment: int,
+    *names: tuple[str, str],
+    dialect: Dialect = POSTGRESQL,
+    schema: str | None = None,
 ) -> dict[str, Any]:
     tables = [{"old_name": old, "new_name": new} for old, new in names]
-    databases = [{"database": "postgres", "schemas": [{"schema": schema, "tables": tables}]}]
+    where = dialect.schema if schema is None else schema
+    within = {"schemas": [{"schema": where, "tables": tables}]} if dialect.schema else {"tables": tables}
+    databases = [{"database": dialect.database, **within}]
     return {"instance_id": instance_id, "restore_time": moment, "databases": databases}
 
 

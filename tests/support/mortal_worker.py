@@ -60,7 +60,7 @@ def _work(brief: Connection, death: str) -> None:
             wrap(step) if position in ("*", str(place)) else step
             for place, step in enumerate(operation.steps)
         )
-        worker_process.OPERATIONS = {**registry.OPERATIONS, key: replace(operation, steps=steps)}
+        vars(worker_process)["OPERATIONS"] = {**registry.OPERATIONS, key: replace(operation, steps=steps)}
     child.run(worker_process.work)
 
 

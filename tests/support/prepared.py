@@ -42,16 +42,16 @@ class Prepared:
                 self._delete(row["id"])
         self._delete_backups()
         footprint = self._bench.footprint()
-        assert not footprint.processes
-        assert not footprint.folders
-        assert not footprint.sockets
-        assert not footprint.addresses
-        assert not footprint.mounts
-        assert not footprint.images
-        assert not footprint.limited
-        assert not footprint.backups
-        assert not footprint.scratch
-        assert not footprint.routes
+        assert footprint.processes == frozenset()
+        assert footprint.folders == frozenset()
+        assert footprint.sockets == frozenset()
+        assert footprint.addresses == frozenset()
+        assert footprint.mounts == frozenset()
+        assert footprint.images == frozenset()
+        assert footprint.limited == frozenset()
+        assert footprint.backups == frozenset()
+        assert footprint.scratch == frozenset()
+        assert footprint.routes == frozenset()
         assert footprint.locks == 0
         assert self._bench.instances() == []
 

@@ -73,8 +73,7 @@ class Scenario:
 def active_instance(bench: Workbench) -> str:
     _, task_id = bench.submit(lambda intake: create_instance.submit(intake, bench.create_request()))
     assert task_id is not None
-    assert bench.run(task_id)["status"] == "Completed"
-    return str(bench.task(task_id)["instance_id"])
+    return done(bench, str(bench.task(task_id)["instance_id"]), task_id)
 
 
 def stopped_instance(bench: Workbench) -> str:
@@ -124,7 +123,8 @@ def large_ha_instance(bench: Workbench) -> str:
 
 
 def done(bench: Workbench, instance_id: str, task_id: UUID) -> str:
-    assert bench.run(task_id)["status"] == "Completed"
+    task = bench.run(task_id)
+    assert task["status"] == "Completed", task["fail_reason"]
     return instance_id
 
 
@@ -346,7 +346,7 @@ def submit_port(intake: Intake, instance_id: str | None, bench: Workbench) -> UU
     return change_port.submit(intake, instance_id, change_port.ChangePort(new_port(bench)))
 
 
-def submit_with(module: object) -> Callable[[Intake, str | None, Workbench], UUID]:
+def submit_with(module: Any) -> Callable[[Intake, str | None, Workbench], UUID]:
     return lambda intake, instance_id, _bench: module.submit(intake, instance_id)
 
 

@@ -22,11 +22,14 @@ import httpx
 import psutil
 import psycopg
 
+from openrds.domain.engine import EngineName
 from openrds.domain.signature import sign
 from openrds.engines.postgresql.configuration import SUPERUSER
 from openrds.hosts.addresses import claim_listening
 from openrds.service import places
 from support.children import child_named
+from support.dialects import DIALECTS, POSTGRESQL, Dialect, Session
+from support.engines import ENGINE_DIRS
 from support.folders import short_folder
 
 PASSWORD = "Sup3rS3cret-"
@@ -35,7 +38,12 @@ START_SECONDS = 60.0
 _claims: list[socket.socket] = []
 _http = httpx.Client(timeout=30)
 atexit.register(_http.close)
-atexit.register(lambda: [claim.close() for claim in _claims])
+
+
+@atexit.register
+def _give_back() -> None:
+    for claim in _claims:
+        claim.close()
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 30.0, what: str = "") -> Any:
@@ -198,13 +206,13 @@ class ServiceUnderTest:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def create_body(self, **changes: Any) -> dict[str, Any]:
+    def create_body(self, dialect: Dialect = POSTGRESQL, **changes: Any) -> dict[str, Any]:
         """A valid body for `POST instances`, with changes; a change to None leaves the field out."""
         project_id = self.project_id
         body = {
             "name": "orders-db",
-            "datastore": {"type": "PostgreSQL", "version": self.newest_version()},
-            "flavor_ref": "rds.pg.n1.medium.2",
+            "datastore": {"type": dialect.engine.value, "version": self.newest_version(dialect)},
+            "flavor_ref": dialect.flavor(),
             "volume": {"type": "CLOUDSSD", "size": 40},
             "region": "local-1",
             "availability_zone": "local-1a",
@@ -218,8 +226,9 @@ class ServiceUnderTest:
         }
         return {name: value for name, value in body.items() if value is not None}
 
-    def newest_version(self) -> str:
-        return self.get("datastores/PostgreSQL")["dataStores"][-1]["name"]
+    def newest_version(self, dialect: Dialect = POSTGRESQL) -> str:
+        found: str = self.get(f"datastores/{dialect.engine}")["dataStores"][-1]["name"]
+        return found
 
     def job(self, job_id: str) -> dict[str, Any]:
         return self.get(f"jobs?id={job_id}")["job"]
@@ -238,9 +247,9 @@ class ServiceUnderTest:
         assert job["status"] == "Completed", job
         return job
 
-    def create(self, **changes: Any) -> dict[str, Any]:
+    def create(self, dialect: Dialect = POSTGRESQL, **changes: Any) -> dict[str, Any]:
         """A new instance, ACTIVE, as the list shows it."""
-        answer = self.call("POST", "instances", self.create_body(**changes), headers=fresh())
+        answer = self.call("POST", "instances", self.create_body(dialect, **changes), headers=fresh())
         assert answer.status_code == 202, answer.text
         self.completed(answer.json()["job_id"])
         return self.instance(answer.json()["instance"]["id"])
@@ -253,6 +262,21 @@ class ServiceUnderTest:
         answer = self.call("DELETE", f"instances/{instance_id}", headers=fresh())
         assert answer.status_code == 202, answer.text
         self.completed(answer.json()["job_id"])
+
+
+def dialect_of(instance: dict[str, Any]) -> Dialect:
+    """Of an instance as the API shows it."""
+    return DIALECTS[EngineName(instance["datastore"]["type"])]
+
+
+def session(instance: dict[str, Any], *, password: str = PASSWORD, **options: Any) -> Session:
+    """A client's, to the endpoint that the API names."""
+    where = instance["private_ips"][0]
+    return dialect_of(instance).connect(where, instance["port"], password=password, **options)
+
+
+#: Options of a service that has all engines that there are, and keeps no fresh data directories of them.
+ALL_ENGINES: dict[str, Any] = {"engine_dirs": ",".join(map(str, ENGINE_DIRS)), "spare_data_dirs": "0"}
 
 
 def fresh() -> dict[str, str]:

@@ -145,7 +145,7 @@ class _Crowd:
 
     def _look(self, seconds: float) -> bool:
         for key, _ in self._selector.select(seconds):
-            if key.fileobj is sys.stdin:
+            if key.fileobj == sys.stdin:
                 if not sys.stdin.readline():
                     return False
                 print(len(self._open), flush=True)

@@ -14,4 +14,5 @@ def set_window(service: ServiceUnderTest, instance: dict[str, Any], begins_in_ho
     body = {"start_time": begins.strftime("%H:%M"), "end_time": ends.strftime("%H:%M")}
     answer = service.call("PUT", f"instances/{instance['id']}/ops-window", body, headers=fresh())
     assert answer.status_code == 200, answer.text
-    return tuple(moment.strftime("%Y-%m-%dT%H:%M:%S+0000") for moment in (begins, ends))
+    form = "%Y-%m-%dT%H:%M:%S+0000"
+    return begins.strftime(form), ends.strftime(form)

@@ -8,11 +8,11 @@ from typing import Any
 
 import psycopg
 
-from support.service import PASSWORD
+from support.service import PASSWORD, dialect_of, session
 
 
 def connect(instance: dict[str, Any], **options: Any) -> psycopg.Connection[Any]:
-    """To the endpoint that the API names."""
+    """To the endpoint that the API names of an instance of PostgreSQL."""
     return psycopg.connect(
         host=instance["private_ips"][0],
         port=instance["port"],
@@ -39,8 +39,8 @@ class Writer:
         self.connections = 0
 
     def __enter__(self) -> "Writer":
-        with connect(self._instance) as connection:
-            connection.execute("create table if not exists written (number bigint)")
+        with session(self._instance, seconds=5) as client:
+            client.execute("create table if not exists written (number bigint)")
         self._thread.start()
         return self
 
@@ -56,17 +56,18 @@ class Writer:
 
     def lost(self) -> set[int]:
         """What was acknowledged and is not there."""
-        with connect(self._instance) as connection:
-            kept = {row[0] for row in connection.execute("select number from written")}
+        with session(self._instance, seconds=5) as client:
+            kept = {row[0] for row in client.execute("select number from written")}
         return set(self.acknowledged) - kept
 
     def _run(self) -> None:
         numbers = itertools.count(time.time_ns())
         while not self._stopping.is_set():
-            with contextlib.suppress(psycopg.Error), connect(self._instance) as connection:
+            refusals = dialect_of(self._instance).Error
+            with contextlib.suppress(refusals), session(self._instance, seconds=5) as client:
                 self.connections += 1
                 while not self._stopping.is_set():
                     # What became of one that is not acknowledged nobody knows; it is not tried again.
                     number = next(numbers)
-                    connection.execute("insert into written values (%s)", [number])
+                    client.execute("insert into written values (%s)", [number])
                     self.acknowledged[number] = time.monotonic()

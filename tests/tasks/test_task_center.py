@@ -108,7 +108,7 @@ def check(
     """Page by page to the end, or where that is far: the first pages, some in the middle, and the last."""
     expected = matching(tasks, wanted)
     limit = rng.randint(1, 50)
-    offsets = range(0, len(expected) + limit, limit)
+    offsets: Sequence[int] = range(0, len(expected) + limit, limit)
     if len(offsets) > 12:
         offsets = [0, limit, *rng.sample(offsets, 8), len(expected) - 1, len(expected)]
     for offset in offsets:

@@ -91,7 +91,7 @@ def nothing(_context: Context) -> None:
 
 
 def test_outputs_reach_later_steps_and_the_end(workbench: Workbench) -> None:
-    seen = {}
+    seen: dict[str, Any] = {}
     work = operation(
         Step("first", lambda _: {"number": 42}),
         Step("second", lambda context: seen.update(context.outputs["first"])),

@@ -1,52 +1,30 @@
-"""Data directories: made by an engine's program, and kept in reserve so that an instance need not wait for it.
+"""Data directories: fresh ones, kept in reserve so that an instance need not wait for one.
 
-Not each of these programs runs as a user without a name, as that of an instance is: the service's runs it, and what it
-made is handed over before any server has run there. A spare belongs in advance to a user that an instance may get.
+An engine's program takes a core for seconds, so it runs once: from what it made, fresh ones are cut (`templates`). Not
+each of these programs runs as a user without a name, as that of an instance is: the service's runs it, and what it made
+is handed over before any server has run there. A spare belongs in advance to a user that an instance may get.
 """
 
 import errno
 import fcntl
 import os
 import secrets
-import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from openrds.domain.engine import EngineName
-from openrds.engines.programs import ENVIRONMENT, telling_lines
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
+from openrds.engines.recipe import UNFINISHED, Recipe, run
+from openrds.engines.templates import Template
 from openrds.engines.turns import Turns
-from openrds.hosts import commands
 from openrds.hosts.errors import HostError
 from openrds.hosts.folders import clear, make_durable, make_home
 from openrds.hosts.user import ServerUser
 from openrds.hosts.users import ServerUsers
 
-_MAKE_SECONDS = 600
-_POLITE = ("nice", "-n", "10")
 _COPY_SECONDS = 600
-_UNFINISHED = ".making-"
 _TAKEN = ".taken-"
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How an engine makes data directories: which command makes one, and what a whole one looks like.
-
-    `program` is for messages. `fixed` are the options that are fixed when a directory is made, as they are in a spare:
-    for a node that wants one otherwise there is no spare.
-    """
-
-    engine: EngineName
-    program: str
-    command: Callable[[Installation, Path, Mapping[str, str]], Sequence[str]]
-    is_made: Callable[[Path], bool]
-    fixed: Mapping[str, str] = field(default_factory=dict)
-
-    def is_spare_fit(self, node: NodeSpec) -> bool:
-        return all(node.options.get(name, value) == value for name, value in self.fixed.items())
 
 
 @dataclass(frozen=True)
@@ -61,24 +39,24 @@ class DataDirectories:
 
     def make(self, node: NodeSpec) -> None:
         """
-        Make a data directory: by renaming a spare one, which is instant, or by copying it, or by the program.
+        Make a data directory: by renaming a spare one, which is instant, or by copying it, or a fresh one.
 
         Raises:
-            EngineError: the program failed, or there is something else in the place.
+            EngineError: none can be made, or there is something else in the place.
         """
         data_dir = node.data_dir
         if self.recipe.is_made(data_dir):
             return
         if data_dir.exists() and any(data_dir.iterdir()):
             raise EngineError(f"{data_dir} is not empty, and not a data directory of {self.recipe.engine}.")
-        for remains in data_dir.parent.glob(f".{data_dir.name}{_UNFINISHED}*"):
+        for remains in data_dir.parent.glob(f".{data_dir.name}{UNFINISHED}*"):
             clear(remains)
         if self._take(node):
             return
         with self.turns.one():
             # Others may have left one meanwhile.
             if not self._take(node):
-                unfinished = data_dir.parent / f".{data_dir.name}{_UNFINISHED}{secrets.token_hex(4)}"
+                unfinished = data_dir.parent / f".{data_dir.name}{UNFINISHED}{secrets.token_hex(4)}"
                 self._make(node.installation, unfinished, data_dir, node.user, node.options)
 
     def fill(self, installations: Iterable[Installation]) -> None:
@@ -86,7 +64,7 @@ class DataDirectories:
         Bring the reserve of each version to its size; one filler works on a version at a time.
 
         Raises:
-            EngineError: the program failed.
+            EngineError: none can be made.
         """
         for installation in installations:
             with self._filling(installation) as lock:
@@ -95,7 +73,7 @@ class DataDirectories:
                     self.turns.await_quiet()
                     name = secrets.token_hex(8)
                     place = self._place(installation)
-                    unfinished = place / (_UNFINISHED + name)
+                    unfinished = place / (UNFINISHED + name)
                     self._make(installation, unfinished, place / name, self.users.any(), {}, lock)
 
     def ready(self, installation: Installation) -> list[Path]:
@@ -151,7 +129,7 @@ class DataDirectories:
 
     @contextmanager
     def _filling(self, installation: Installation) -> Iterator[int]:
-        """Hold the lock of a version's reserve. It ends with its holder, and with the holder's program."""
+        """Hold the lock of a version's reserve. It ends with its holder, and with the programs that the holder runs."""
         place = self._place(installation)
         try:
             make_home(self.pool)
@@ -168,7 +146,7 @@ class DataDirectories:
     def _remove_remains(self, installation: Installation) -> None:
         """Called with the lock held, so that nobody is still making what is unfinished."""
         place = self._place(installation)
-        for remains in place.glob(f"{_UNFINISHED}*"):
+        for remains in place.glob(f"{UNFINISHED}*"):
             clear(remains)
         for remains in place.glob(f"{_TAKEN}*"):
             with suppress(FileNotFoundError, BlockingIOError), _held(remains, fcntl.LOCK_EX | fcntl.LOCK_NB):
@@ -183,13 +161,12 @@ class DataDirectories:
         options: Mapping[str, str],
         lock: int | None = None,
     ) -> None:
-        """Make the directory under another name first; politely for the reserve, which nobody waits for."""
-        made = self.recipe.command(installation, unfinished, {**self.recipe.fixed, **options})
-        command = (*(_POLITE if lock is not None else ()), *made)
-        service, passed = self.users.service, () if lock is None else (lock,)
+        """Make the directory under another name first. The programs hold the lock, should we die meanwhile."""
+        service = self.users.service
+        fixed = {name: options.get(name, usual) for name, usual in self.recipe.fixed.items()}
+        template = Template(self.recipe, installation, fixed, self._place(installation), service)
         try:
-            service.make_folder(unfinished)
-            _run(command, service, f"{target}: {self.recipe.program}", _MAKE_SECONDS, passed)
+            template.cut(unfinished, () if lock is None else (lock,))
             owner.take_over(unfinished, service.uid)
             unfinished.rename(target)
         except (HostError, OSError) as error:
@@ -225,33 +202,15 @@ def _move(spare: Path, node: NodeSpec) -> None:
 def _copy(spare: Path, node: NodeSpec) -> None:
     """It appears whole and on disk, or not at all."""
     what = f"{node.data_dir}: the copy"
-    unfinished = node.folder / f".{node.data_dir.name}{_UNFINISHED}{secrets.token_hex(4)}"
+    unfinished = node.folder / f".{node.data_dir.name}{UNFINISHED}{secrets.token_hex(4)}"
     try:
         node.user.make_folder(unfinished)
         copy = ("cp", "--archive", "--no-target-directory", str(spare), str(unfinished))
-        _run(copy, node.user, what, _COPY_SECONDS)
-        _run(("sync", "--file-system", str(unfinished)), node.user, what, _COPY_SECONDS)
+        run(copy, node.user, what, _COPY_SECONDS)
+        run(("sync", "--file-system", str(unfinished)), node.user, what, _COPY_SECONDS)
         unfinished.rename(node.data_dir)
     finally:
         clear(unfinished)
-
-
-def _run(
-    command: Sequence[str], user: ServerUser, what: str, seconds: float, pass_fds: Sequence[int] = ()
-) -> None:
-    """Run a program as a user.
-
-    Raises:
-        EngineError: it failed; the message begins with `what`.
-    """
-    try:
-        code, output = commands.run(
-            command, cwd="/", env=ENVIRONMENT, timeout=seconds, pass_fds=pass_fds, **user.identity()
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise EngineError(f"{what} failed: {error}") from error
-    if code != 0:
-        raise EngineError(f"{what} failed: {telling_lines(output)}")
 
 
 @contextmanager

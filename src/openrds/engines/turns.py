@@ -1,4 +1,4 @@
-"""Turns at work that takes a whole core for as long as it lasts, such as initdb's: more at once would all be late."""
+"""Turns at work that keeps a core busy for as long as it lasts: more at once would all be late."""
 
 import os
 import threading

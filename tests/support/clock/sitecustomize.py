@@ -14,7 +14,7 @@ _CLOCK = {
     for name, value in os.environ.items()
     if name in ("LD_PRELOAD", "TZ") or name.startswith(("FAKETIME", "NO_FAKE"))
 }
-_start = subprocess.Popen.__init__
+_start: Any = subprocess.Popen.__init__
 
 
 def _start_in_time(self: Any, *arguments: Any, env: Any = None, **options: Any) -> None:
@@ -31,4 +31,4 @@ def _sleep(seconds: float) -> None:
 
 if "FAKETIME" in _CLOCK:
     subprocess.Popen.__init__ = _start_in_time  # type: ignore[method-assign]
-    time.sleep = _sleep
+    time.sleep = _sleep  # type: ignore[assignment]

@@ -21,16 +21,14 @@ def set_administrator(
     connection: Connection, node: NodeSpec, flavour: Flavour, name: str, sealed_password: str
 ) -> None:
     """Make the administrator, or give it another password, wherever it logs in from; it gets exactly its rights."""
-    for host in _hosts(connection, name) or [_EVERYWHERE]:
-        account = _account(connection, name, host)
-        _say(
-            connection,
-            (
-                f"CREATE USER IF NOT EXISTS {account} {flavour.identified(sealed_password)}",
-                f"ALTER USER {account} {flavour.identified(sealed_password)}",
-                *flavour.administrator_rights(account, node),
-            ),
-        )
+    _set(
+        connection,
+        node,
+        flavour,
+        name,
+        _hosts(connection, name) or [_EVERYWHERE],
+        flavour.identified(sealed_password),
+    )
 
 
 def set_remote_access(
@@ -49,19 +47,24 @@ def set_remote_access(
         raise EngineError(f"{node.node_id} has no administrator {name}.")
     everywhere = _account(connection, name, _EVERYWHERE)
     if not allowed:
-        nearby = _account(connection, name, nearby_hosts(node))
         (shown,) = rows(connection, f"SHOW CREATE USER {everywhere}")
         identified = str(next(iter(shown.values()))).split(everywhere_as_shown(name), 1)[1].strip()
         identified = identified.replace(" ACCOUNT LOCK", "").replace(" ACCOUNT UNLOCK", "")
-        _say(
-            connection,
-            (
-                f"CREATE USER IF NOT EXISTS {nearby} {identified}",
-                f"ALTER USER {nearby} {identified}",
-                *flavour.administrator_rights(nearby, node),
-            ),
-        )
+        _set(connection, node, flavour, name, [nearby_hosts(node)], identified)
     _say(connection, (f"ALTER USER {everywhere} ACCOUNT {'UNLOCK' if allowed else 'LOCK'}",))
+
+
+def _set(
+    connection: Connection, node: NodeSpec, flavour: Flavour, name: str, hosts: Iterable[str], identified: str
+) -> None:
+    """Have an account for each host, with a password as said and exactly the administrator's rights."""
+    present = _hosts(connection, name)
+    for host in hosts:
+        account = _account(connection, name, host)
+        if host in present:
+            _say(connection, (f"ALTER USER {account} {identified}", *flavour.renewed_rights(account, node)))
+        else:
+            _say(connection, flavour.new_account(account, identified, node))
 
 
 def everywhere_as_shown(name: str) -> str:

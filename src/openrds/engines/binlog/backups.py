@@ -177,9 +177,10 @@ class BinlogBackups(ABC):
         return server
 
     def drop(self, node: NodeSpec) -> None:
-        """Stop the server that `restore` left, at once, and remove its folders."""
+        """Stop the server that `restore` left, at once, and remove its folders and its limits."""
         programs.end(node.folder, ("cp",))
         self._server(node).kill()
+        self._means.limits.remove(node.node_id)
         for folder in (node.folder, node.socket_dir):
             clear(folder)
 

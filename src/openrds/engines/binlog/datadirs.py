@@ -3,11 +3,17 @@
 from pathlib import Path
 
 from openrds.engines.binlog.flavour import Flavour
-from openrds.engines.pool import Recipe
+from openrds.engines.recipe import Recipe
 
 
 def is_data_directory(path: Path) -> bool:
     return (path / "ibdata1").is_file()
+
+
+def identify(data_dir: Path) -> None:
+    """A server writes another identity, and keys, when it is started without."""
+    for path in (data_dir / "auto.cnf", *data_dir.glob("*.pem")):
+        path.unlink(missing_ok=True)
 
 
 def recipe_of(flavour: Flavour) -> Recipe:
@@ -16,5 +22,6 @@ def recipe_of(flavour: Flavour) -> Recipe:
         flavour.recipe_program,
         flavour.make_command,
         is_data_directory,
-        flavour.fixed_options,
+        identify,
+        fixed=flavour.fixed_options,
     )

@@ -119,6 +119,14 @@ class Flavour(ABC):
     def administrator_rights(self, account: str, node: NodeSpec) -> Sequence[str]:
         """Statements that give an account, named as SQL does, exactly the administrator's rights."""
 
+    def new_account(self, account: str, identified: str, node: NodeSpec) -> Sequence[str]:
+        """Statements that make an account with the administrator's rights, which has no more of them meanwhile."""
+        return f"CREATE USER {account} {identified}", *self.administrator_rights(account, node)
+
+    def renewed_rights(self, account: str, node: NodeSpec) -> Sequence[str]:
+        """Statements that give an account which is in use its rights again, without its having more meanwhile."""
+        return self.administrator_rights(account, node)
+
     @abstractmethod
     def turn_to(self, upstream: NodeSpec, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
         """The statements, with their parameters, that have a server follow another from where it is."""

@@ -81,6 +81,7 @@ class MySQLFlavour(Flavour):
             "replica_net_timeout": "5",
             "partial_revokes": "ON",
             "mysqlx": "OFF",
+            "secure_file_priv": "NULL",
             "performance_schema": "OFF",
             "table_definition_cache": "400",
             "innodb_redo_log_capacity": f"{configuration.log_file_mb(node.memory_mb)}M",
@@ -138,6 +139,13 @@ class MySQLFlavour(Flavour):
 
     def administrator_rights(self, account: str, node: NodeSpec) -> Sequence[str]:
         return rights.administrator_rights(account, version_of(node))
+
+    def new_account(self, account: str, identified: str, node: NodeSpec) -> Sequence[str]:
+        return rights.new_account(account, identified, version_of(node))
+
+    def renewed_rights(self, account: str, node: NodeSpec) -> Sequence[str]:
+        """None: to grant again takes back what bounds it, for an instant in which its holder could log in."""
+        return ()
 
     def turn_to(self, upstream: NodeSpec, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
         """The password is not written down, where clients of a follower could read it."""

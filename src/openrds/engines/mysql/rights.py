@@ -26,10 +26,28 @@ _WRITING = (
     "CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, TRIGGER"
 )
 _OWN_DATABASES = ("mysql", "sys")
+#: An account in the making: from nowhere can anybody log in to it, as the server looks up no names of hosts.
+_ASIDE = "'rdsMaking'@'nowhere.invalid'"
+
+
+def new_account(account: str, identified: str, version: tuple[int, ...]) -> Sequence[str]:
+    """Statements that make an account with exactly these rights.
+
+    A right on all databases has to be granted before it can be bounded. Until then nobody can log in to the account, nor
+    give it another name, for it is one of the system's.
+    """
+    return (
+        f"DROP USER IF EXISTS {_ASIDE}",
+        f"CREATE USER {_ASIDE} {identified}",
+        f"GRANT SYSTEM_USER ON *.* TO {_ASIDE}",
+        *administrator_rights(_ASIDE, version),
+        f"REVOKE SYSTEM_USER ON *.* FROM {_ASIDE}",
+        f"RENAME USER {_ASIDE} TO {account}",
+    )
 
 
 def administrator_rights(account: str, version: tuple[int, ...]) -> Sequence[str]:
-    """Statements that give an account exactly these rights. While it has more, for an instant, nobody can log in."""
+    """Statements that give an account these rights. For an instant it has more."""
     dynamic = f"{_DYNAMIC_RIGHTS}, {_SINCE_8_4}" if version >= (8, 4) else _DYNAMIC_RIGHTS
     return (
         f"GRANT {_OBJECT_RIGHTS}, {_SERVER_RIGHTS} ON *.* TO {account} WITH GRANT OPTION",

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
-from openrds.engines.pool import Recipe
 from openrds.engines.postgresql.configuration import SUPERUSER
+from openrds.engines.postgresql.identity import identify
 from openrds.engines.protocol import Installation
+from openrds.engines.recipe import Recipe
 
 
 def is_data_directory(path: Path) -> bool:
@@ -29,4 +30,10 @@ def _initdb_command(
     )
 
 
-RECIPE = Recipe(EngineName.POSTGRESQL, "initdb", _initdb_command, is_data_directory)
+def _sync_command(installation: Installation, data_dir: Path) -> tuple[str, ...]:
+    return (str(installation.bin_dir / "initdb"), "--sync-only", f"--pgdata={data_dir}")
+
+
+RECIPE = Recipe(
+    EngineName.POSTGRESQL, "initdb", _initdb_command, is_data_directory, identify, sync_command=_sync_command
+)

@@ -168,7 +168,17 @@ class Monitor:
             return False
         if not self._looks_at_all:
             return True
-        return self._resources.node_server(row["id"], row["node_id"]).replication.state().streaming
+        if not self._resources.node_server(row["id"], row["node_id"]).replication.state().streaming:
+            return False
+        return row["confirmation"] != Confirmation.YES or self._is_waited_for(row)
+
+    def _is_waited_for(self, row: Row) -> bool:
+        """An engine may stop to wait by itself. Then the standby may lack something, and must not be promoted."""
+        followers = self._resources.primary_server(row["id"]).replication.followers()
+        if any(one.node_id == row["node_id"] and one.confirms for one in followers):
+            return True
+        logger.warning("the primary of instance %s does not wait for its standby any more", row["id"])
+        return False
 
     def _seconds_until_due(self, row: Row) -> float:
         """Until it may be brought back. When we come, at once: it may be the machine that died."""
