@@ -500,6 +500,19 @@ def test_a_demoted_primary_stays_closed_until_it_resumes(trial):
     put(trial, server, 2)
 
 
+def test_a_primary_that_crashed_is_not_waited_for(trial, pair):
+    """What it has is not known, and to start it would take as long as its recovery."""
+    primary, _ = pair
+    primary.kill()
+
+    with pytest.raises(EngineError, match="cleanly"):
+        primary.replication.demote()
+
+    assert not primary.is_running()
+    primary.start()
+    put(trial, primary, 1)
+
+
 def test_a_full_volume_stays_closed_whoever_serves(trial, pair):
     primary, standby = pair
     full = changed(trial, standby, read_only=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from openrds.engines import programs
 from openrds.engines.binlog import configuration, sessions
+from openrds.engines.binlog.daemon import ended_well
 from openrds.engines.binlog.datadirs import identify, is_data_directory
 from openrds.engines.binlog.flavour import Channel
 from openrds.engines.binlog.roles import Role, position_to_take, role_of, write_role
@@ -265,12 +266,15 @@ class BinlogReplication:
         """
         End the service of a primary: nothing more is written, and clients are cut. It lives on, and can be read.
 
-        One that does not run is started for it, so that its last position is known.
+        One that was stopped is started for it: it is the one to say what it has. Of one that crashed the last position
+        is not known before it has recovered, and nobody is to wait for that.
 
         Raises:
             EngineError: it does not come to that.
         """
         server = self._server
+        if not server.is_running() and not ended_well(self._node):
+            raise EngineError(f"{self._node.node_id} was not shut down cleanly.")
         if role_of(self._node) is Role.PRIMARY:
             write_role(self._node, Role.DEMOTED)
         if not server.is_running():
