@@ -58,6 +58,8 @@ class BinlogDialect(Dialect):
     busy = "SELECT sleep(1000)"
 
     broken = "ibdata1|InnoDB"
+    #: Whether a password goes through TLS alone.
+    encrypts = False
 
     #: What the log of the data is called in the archive.
     log_identity: str
@@ -79,6 +81,7 @@ class BinlogDialect(Dialect):
             password=password,
             autocommit=True,
             connect_timeout=seconds,
+            ssl_disabled=not self.encrypts,
         )
         try:
             _use(connection, database or self.database)
@@ -158,6 +161,7 @@ class MariaDBDialect(BinlogDialect):
 
 class MySQLDialect(BinlogDialect):
     engine = EngineName.MYSQL
+    encrypts = True
     identity = "SELECT @@server_uuid"
     checksums = "SELECT @@innodb_checksum_algorithm = 'crc32'"
     resolution = 0.01

@@ -11,6 +11,10 @@ from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts.errors import HostError
 from openrds.hosts.folders import make_home
 
+#: What a server calls the first file of its log, and how it begins another one.
+FIRST_LOG = "binlog.000001"
+ROTATE = "FLUSH NO_WRITE_TO_BINLOG BINARY LOGS"
+
 
 def ship(node: NodeSpec, flavour: Flavour) -> None:
     """
