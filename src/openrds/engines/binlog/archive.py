@@ -28,6 +28,8 @@ _ARCHIVED = re.compile(r"(\d{10})-binlog\.(\d{6,10})", re.ASCII)
 #: What the data had before the log of its server began; where that was pruned up to; and up to when, in microseconds,
 #: all that was committed is in the archive.
 _BEFORE, _PRUNED, _REACHED = "before", "pruned", "reached"
+#: Whose log it was that was shipped, one after another: of those who shipped as primaries.
+_PRIMARIES = "primaries"
 _PIECE = 2**20
 #: Where nothing has to be reached again, only what was just archived is spared.
 _SPARED_SECONDS = 3600.0
@@ -68,7 +70,21 @@ class Archive:
         return None
 
     def history(self, latest: Chain | None = None) -> tuple[Stretch, ...]:
-        return history.stretches([chain for place in self._places() for chain in self._chains(place)], latest)
+        turns = self._primaries()
+        chains = [chain for place in self._places() for chain in self._chains(place, turns)]
+        return history.stretches(chains, latest)
+
+    def note_primary(self, node_id: str, identity: str) -> None:
+        """It is its log that is shipped now."""
+        known, place = self._primaries(), f"{node_id}/{identity}"
+        if not known or known[-1] != place:
+            with _put(self.folder):
+                logs.write(self.folder / _PRIMARIES, "\n".join((*known, place)).encode(), self.user)
+
+    def _primaries(self) -> list[str]:
+        with suppress(OSError), self.user.acting():
+            return read(self.folder / _PRIMARIES).decode(errors="replace").split("\n")
+        return []
 
     def reached(self) -> int:
         """Up to when, in microseconds, all that was committed is here; 0 where that was never noted."""
@@ -129,13 +145,17 @@ class Archive:
         with self.user.acting():
             return iter([place for node in _folders(self.folder) for place in _folders(node)])
 
-    def _chains(self, place: Path) -> Iterator[Chain]:
+    def _chains(self, place: Path, primaries: Sequence[str]) -> Iterator[Chain]:
         """Of files whose numbers follow each other."""
+        name = str(place.relative_to(self.folder))
+        turn = max((number for number, one in enumerate(primaries) if one == name), default=-1)
         found = [logs.noted(place / name, self.user) for name in sorted(self._names(place))]
         before = self._read_set(place) or GtidSet()
         holes = [at for at, (one, next_) in enumerate(pairwise(found), 1) if not _follows(one, next_)]
         begins = [0, *holes, len(found)]
-        return (Chain(tuple(found[begin:end]), before) for begin, end in pairwise(begins) if begin < end)
+        return (
+            Chain(tuple(found[begin:end]), before, turn) for begin, end in pairwise(begins) if begin < end
+        )
 
     def _names(self, place: Path) -> set[str]:
         with suppress(FileNotFoundError), self.user.acting():
