@@ -1,6 +1,7 @@
 """A server as one that follows another by its binary log, and as one that others follow."""
 
 import contextlib
+import logging
 import secrets
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -16,6 +17,8 @@ from openrds.engines.protocol import EngineError, Follower, NodeSpec, StandbySta
 from openrds.hosts.errors import HostError
 from openrds.hosts.folders import clear, make_durable
 from openrds.hosts.processes import wait_until
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from openrds.engines.binlog.server import BinlogServer
@@ -124,10 +127,8 @@ class BinlogReplication:
         To turn to an upstream drops it, to be fetched again; but it may be all that is left of what was acknowledged.
         What cannot be applied, as it is not whole, is left to the upstream.
         """
-        flavour = self._flavour
-        flavour.begin_draining(connection)
-        while self._applies_rest(connection) is not None and flavour.skip_applied(connection):
-            pass
+        if self._flavour.begin_draining(connection, self._node) and self._applies_rest(connection):
+            logger.warning("%s could not apply all that it had received", self._node.node_id)
 
     def _turn(self, connection: sessions.Connection) -> None:
         """
