@@ -68,7 +68,8 @@ def written(pair: Pair, *statements: str) -> None:
 
 
 def load(pair: Pair, server: Outsider, dump: str) -> None:
-    command = [pair.program("mariadb", "mysql"), "--no-defaults", f"--socket={server.socket}", "--user=root"]
+    program = str(pair.program("mariadb", "mysql"))
+    command = [program, "--no-defaults", f"--socket={server.socket}", "--user=root"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, input=dump, timeout=120)
     assert done.returncode == 0, done.stderr
 

@@ -208,6 +208,12 @@ def test_connections_may_be_encrypted(target):
         assert dict(cursor.fetchall())["Ssl_cipher"]
 
 
+def test_tables_that_no_backup_would_have_are_refused(target):
+    trial, server = target
+    with pytest.raises(trial.dialect.Error, match="MyISAM"):
+        trial.query(server, "CREATE TABLE lost (x int) ENGINE=MyISAM")
+
+
 def test_sealed_passwords_prove_the_password_alone():
     one, two = sha2_hash("Secret#Word_1"), sha2_hash("Secret#Word_1")
     assert one != two

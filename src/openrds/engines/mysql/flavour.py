@@ -82,6 +82,8 @@ class MySQLFlavour(Flavour):
             "partial_revokes": "ON",
             "mysqlx": "OFF",
             "secure_file_priv": "NULL",
+            # A clone has the tables of InnoDB alone: what others held would be missing from backups and copies.
+            "disabled_storage_engines": "MyISAM,MRG_MYISAM,ARCHIVE,BLACKHOLE,FEDERATED,EXAMPLE",
             "performance_schema": "OFF",
             "table_definition_cache": "400",
             "innodb_redo_log_capacity": f"{configuration.log_file_mb(node.memory_mb)}M",
