@@ -84,7 +84,8 @@ def _list_here(data_dir: Path | None, output: Output) -> None:
 
     given = data_dir or os.environ.get(DATA_DIR_VARIABLE)
     settings = load_settings({"data_dir": given}, None) if given else None
-    place, dirs = (settings.data_dir, settings.engine_dirs) if settings else (None, ())
+    place = settings.data_dir if settings else None
+    dirs = settings.engine_dirs if settings else ()
     found = [one for engine in EngineName for one in registry.found_on_host(engine, place, dirs)]
     header = ("ENGINE", "VERSION", "COMPLETE VERSION", "FOLDER")
     output.rows([_as_json(one) for one in found], header, [tuple(_as_json(one).values()) for one in found])
