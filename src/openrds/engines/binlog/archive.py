@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from openrds.domain.deadline import check_deadline
@@ -146,16 +146,15 @@ class Archive:
             return iter([place for node in _folders(self.folder) for place in _folders(node)])
 
     def _chains(self, place: Path, primaries: Sequence[str]) -> Iterator[Chain]:
-        """Of files whose numbers follow each other."""
-        name = str(place.relative_to(self.folder))
-        turn = max((number for number, one in enumerate(primaries) if one == name), default=-1)
+        """Of files whose numbers follow each other. The last was a primary's when the place was that last."""
         found = [logs.noted(place / name, self.user) for name in sorted(self._names(place))]
         before = self._read_set(place) or GtidSet()
         holes = [at for at, (one, next_) in enumerate(pairwise(found), 1) if not _follows(one, next_)]
-        begins = [0, *holes, len(found)]
-        return (
-            Chain(tuple(found[begin:end]), before, turn) for begin, end in pairwise(begins) if begin < end
-        )
+        parts = [tuple(found[begin:end]) for begin, end in pairwise((0, *holes, len(found))) if begin < end]
+        name = str(place.relative_to(self.folder))
+        turns = [number for number, one in enumerate(primaries) if one == name]
+        pairs = zip_longest(reversed(parts), reversed(turns[-len(parts) :] if parts else ()), fillvalue=-1)
+        return (Chain(part, before, turn) for part, turn in pairs if isinstance(part, tuple))
 
     def _names(self, place: Path) -> set[str]:
         with suppress(FileNotFoundError), self.user.acting():
