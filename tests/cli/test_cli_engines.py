@@ -80,7 +80,8 @@ def test_what_is_installed_is_listed_and_in_the_data_directory(tmp_path, monkeyp
         monkeypatch.setattr(fetching, "distribution", lambda: "none")
         missing = run("engine", "install", "mysql=8.0", "--data-dir", str(data_dir))
         done = run("engine", "install", "MySQL=9.7", "--data-dir", str(data_dir))
-    listed = run("engine", "list", "--here", "--data-dir", str(data_dir), "-o", "json")
+    monkeypatch.setenv("OPENRDS_DATA_DIR", str(data_dir))
+    listed = run("engine", "list", "--here", "-o", "json")
 
     folder = data_dir / "engines" / "mysql-9.7.4" / "usr" / "sbin"
     assert missing.code == 1

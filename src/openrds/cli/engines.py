@@ -1,5 +1,6 @@
 """`openrds engine list` and `install`: which database servers there are, and how to get the others."""
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from openrds.cli.credentials import DATA_DIR_VARIABLE
 from openrds.cli.errors import CommandError, UsageError
 from openrds.cli.output import Format, Output, note
 from openrds.cli.serve import ConfigFile, DataDir, load_settings
@@ -80,9 +82,11 @@ def _list_of_service(session: Session) -> None:
 def _list_here(data_dir: Path | None, output: Output) -> None:
     from openrds.engines import registry  # noqa: PLC0415
 
-    settings = load_settings({"data_dir": data_dir}, None) if data_dir else None
+    given = data_dir or os.environ.get(DATA_DIR_VARIABLE)
+    settings = load_settings({"data_dir": given}, None) if given else None
+    place = settings.data_dir if settings else None
     dirs = settings.engine_dirs if settings else ()
-    found = [one for engine in EngineName for one in registry.found_on_host(engine, data_dir, dirs)]
+    found = [one for engine in EngineName for one in registry.found_on_host(engine, place, dirs)]
     header = ("ENGINE", "VERSION", "COMPLETE VERSION", "FOLDER")
     output.rows([_as_json(one) for one in found], header, [tuple(_as_json(one).values()) for one in found])
 
