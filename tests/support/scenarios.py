@@ -325,6 +325,7 @@ def check_followed(bench: Workbench, instance_id: str) -> None:
 def check_follows(bench: Workbench, instance_id: str) -> None:
     check_active(bench, instance_id)
     replica = bench.resources.primary_server(instance_id)
+    wait_until(lambda: replica.replication.state().streaming, 60.0)
     assert replica.replication.state().streaming
     primary_id = bench.resources.instance(instance_id)["replica_of"]
     (follower,) = bench.resources.primary_server(primary_id).replication.followers()

@@ -77,10 +77,7 @@ class BinlogReplication:
         make_durable(node.folder, tree=False)
 
     def _has_upstream_begun(self) -> bool:
-        """One that has never run has no log yet."""
-        upstream = self._upstream
-        with upstream.user.acting():
-            return any(upstream.data_dir.glob("binlog.*"))
+        return _has_begun(self._upstream)
 
     def _has_upstream_whole_log(self) -> bool:
         with sessions.follower_session(self._upstream) as connection:
@@ -163,7 +160,7 @@ class BinlogReplication:
             EngineError: it runs as a primary, or does not come to stream.
         """
         server = self._server
-        running = server.is_running()
+        running, has_begun = server.is_running(), _has_begun(self._node)
         if running and role_of(self._node) is Role.PRIMARY:
             raise EngineError(f"{self._node.node_id} runs as a primary, and cannot follow another server.")
         server.configure()
@@ -176,6 +173,9 @@ class BinlogReplication:
         self._await_streaming()
         with sessions.session(self._node) as connection:
             self._require_kin(connection)  # the upstream may not have answered before
+        if not has_begun:
+            # It is no copy before it has what the upstream had when it was made, the accounts of clients too.
+            self.catch_up(_APPLYING_SECONDS)
 
     def _await_streaming(self) -> None:
         channel: Channel | None = None
@@ -448,3 +448,9 @@ class BinlogReplication:
 
     def forget_others(self, node_ids: Collection[str]) -> None:
         """Nothing is kept back for followers."""
+
+
+def _has_begun(node: NodeSpec) -> bool:
+    """Data on which no server has run has no log yet."""
+    with node.user.acting():
+        return any(node.data_dir.glob("binlog.*"))

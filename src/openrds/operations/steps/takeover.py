@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 
 #: A standby that lacks more than this would keep clients waiting for long.
 _MOST_LAG_BYTES = 64 * 2**20
-#: Seconds in which a standby that runs finds its primary.
-_MEETING_SECONDS = 10.0
+#: Seconds in which a standby that runs finds its primary; one of MySQL takes seconds to start, on a busy machine many.
+_MEETING_SECONDS = 30.0
 #: Seconds that clients wait at most for the standby to catch up, before the old primary serves again.
 _CATCH_UP_SECONDS = 10.0
 
