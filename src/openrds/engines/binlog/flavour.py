@@ -92,6 +92,7 @@ class Flavour(ABC):
     semisync: ClassVar[Semisync]
     writers: ClassVar[tuple[str, ...]]
     purged: ClassVar[str] = ""
+    imports_survive_a_crash: ClassVar[bool] = True
 
     @abstractmethod
     def settings(self, node: NodeSpec) -> Mapping[str, str]:

@@ -50,6 +50,8 @@ class MariaDBFlavour(Flavour):
     engine = EngineName.MARIADB
     daemon = "mariadbd"
     recipe_program = "mariadb-install-db"
+    #: Recovery makes the first page anew, as it was when the table was created without rows.
+    imports_survive_a_crash = False
 
     position = "SELECT @@GLOBAL.gtid_binlog_pos"
     await_position = "SELECT MASTER_GTID_WAIT(%s, %s)"
