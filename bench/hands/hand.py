@@ -99,8 +99,9 @@ class Hand(ABC):
 
     @property
     def options(self) -> dict[str, str]:
-        """Of a service that has the engine."""
-        return {"engine_dirs": ",".join(map(str, ENGINE_DIRS))}
+        """Of a service that has the engine, and of what was fetched no other: each keeps spares."""
+        trees = (tree for place in ENGINE_DIRS for tree in place.glob(f"{self.dialect.engine.lower()}-*/"))
+        return {"engine_dirs": ",".join(map(str, trees))}
 
     @abstractmethod
     def serve(self, installation: Installation, root: Path, address: str) -> processes.Process:
