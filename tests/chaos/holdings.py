@@ -20,6 +20,8 @@ from support.service import ServiceUnderTest
 
 #: All that may be in the folder of a node; `.reserve` is on an image only.
 _IN_A_NODE = {"data", "log", "process", ".reserve"}
+#: Of a node of MySQL or MariaDB, too.
+_IN_A_NODE |= {"confirming", "init.sql", "none", "server.cnf", "starting", "tmp"}
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import pytest
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkrds.v3 import RdsClient
 from huaweicloudsdkrds.v3 import model as m
-from test_huawei_sdk import connected
 
 from support.means import WHY_NO_FORWARDING
+from support.sdk import completed, connected
 from support.service import PASSWORD, ServiceUnderTest, wait_for
 
 pytestmark = pytest.mark.clients
@@ -37,15 +37,6 @@ def rows(instance: m.InstanceResponse, table: str) -> int:
 def shown(client: RdsClient, instance_id: str) -> m.InstanceResponse:
     (instance,) = client.list_instances(m.ListInstancesRequest(id=instance_id)).instances
     return instance
-
-
-def completed(client: RdsClient, job_id: str) -> None:
-    def job() -> m.GetJobInfoResponseBodyJob | None:
-        found = client.list_job_info(m.ListJobInfoRequest(id=job_id)).job
-        return found if found.status != "Running" else None
-
-    ended = wait_for(job, 120, f"the end of {job_id}")
-    assert ended.status == "Completed", ended.fail_reason
 
 
 def listed(client: RdsClient, instance_id: str, backup_id: str) -> list[m.BackupForList]:
@@ -113,7 +104,7 @@ def test_what_is_backed_up_is_restored(client: RdsClient, service: ServiceUnderT
         )
     ).restore_result
     assert [one.instance_id for one in result] == [source["id"]]
-    completed(client, result[0].job_id)
+    completed(client, result[0].job_id, 120)
     assert rows(shown(client, source["id"]), "orders_old") == 10
 
     # Onto another instance
@@ -127,7 +118,7 @@ def test_what_is_backed_up_is_restored(client: RdsClient, service: ServiceUnderT
             )
         )
     )
-    completed(client, recovery.job_id)
+    completed(client, recovery.job_id, 120)
     assert rows(shown(client, target["id"]), "orders") == 10
 
     # To a new one, which has a standby where there can be one
@@ -150,7 +141,7 @@ def test_what_is_backed_up_is_restored(client: RdsClient, service: ServiceUnderT
             )
         )
     )
-    completed(client, created.job_id)
+    completed(client, created.job_id, 120)
     restored = shown(client, created.instance.id)
     assert (restored.status, len(restored.nodes)) == ("ACTIVE", 2 if ha else 1)
 

@@ -1,7 +1,6 @@
 """The cloud's own Python SDK, `huaweicloudsdkrds`, unmodified: the life of an instance, and what goes wrong."""
 
 import datetime as dt
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,8 @@ from huaweicloudsdkcore.region.region import Region
 from huaweicloudsdkrds.v3 import RdsClient
 from huaweicloudsdkrds.v3 import model as m
 
-from support.service import PASSWORD, ServiceUnderTest, wait_for
+from support.sdk import completed, connected, creation, job_of, listed, next_second
+from support.service import PASSWORD, ServiceUnderTest
 
 pytestmark = pytest.mark.clients
 
@@ -22,67 +22,15 @@ CREATED = "CreatePostgresqlSingleHAInstance"
 RESTARTED = "RestartPostgresqlInstance"
 
 
-@contextmanager
-def connected(service: ServiceUnderTest, **changed: Any) -> Iterator[RdsClient]:
-    """A client of the service's default account; `changed` are other keys or another project id."""
-    keys = {
-        "ak": service.credentials["access_key"],
-        "sk": service.credentials["secret_key"],
-        "project_id": service.project_id,
-        **changed,
-    }
-    builder = RdsClient.new_builder().with_credentials(BasicCredentials(**keys))
-    client = builder.with_endpoint(service.endpoint).build()
-    try:
-        yield client
-    finally:
-        client.get_http_client().close()
-
-
 def create(
     client: RdsClient, service: ServiceUnderTest, name: str, token: str | None = None
 ) -> m.CreateInstanceResponse:
-    given = service.create_body(name=name)
-    body = m.CustomerCreateInstanceReq(
-        **{
-            **given,
-            "datastore": m.Datastore(**given["datastore"]),
-            "volume": m.Volume(**given["volume"]),
-            "backup_strategy": m.BackupStrategy(start_time="03:00-04:00", keep_days=5),
-            "tags": [m.TagWithKeyValue("team", "orders")],
-        }
+    body = creation(
+        service.create_body(name=name),
+        backup_strategy=m.BackupStrategy(start_time="03:00-04:00", keep_days=5),
+        tags=[m.TagWithKeyValue("team", "orders")],
     )
     return client.create_instance(m.CreateInstanceRequest(x_client_token=token, body=body))
-
-
-def job_of(client: RdsClient, job_id: str) -> m.GetJobInfoResponseBodyJob:
-    return client.list_job_info(m.ListJobInfoRequest(id=job_id)).job
-
-
-def ended(client: RdsClient, job_id: str) -> m.GetJobInfoResponseBodyJob:
-    """The job once it has ended, polled as users of the SDK do; it is readable from the first poll."""
-
-    def look() -> m.GetJobInfoResponseBodyJob | None:
-        job = job_of(client, job_id)
-        if job.status == "Running":
-            assert job.process.endswith("%") and 0 <= int(job.process[:-1]) <= 100
-            assert job.ended is None and job.fail_reason is None
-        else:
-            assert job.process == "" and job.ended
-        return job if job.status != "Running" else None
-
-    return wait_for(look, 60, f"the end of {job_id}")
-
-
-def completed(client: RdsClient, job_id: str) -> m.GetJobInfoResponseBodyJob:
-    job = ended(client, job_id)
-    assert job.status == "Completed", job
-    return job
-
-
-def next_second() -> None:
-    """Of two equal calls in one second, which have the same signature, the second does nothing."""
-    time.sleep(1.0 - time.time() % 1.0)
 
 
 def restarted(client: RdsClient, instance_id: str) -> m.GetJobInfoResponseBodyJob:
@@ -119,10 +67,6 @@ def created(client: RdsClient, service: ServiceUnderTest) -> Iterator[m.CreateIn
 @pytest.fixture
 def instance_id(created: m.CreateInstanceResponse) -> str:
     return created.instance.id
-
-
-def listed(client: RdsClient, **filters: Any) -> list[m.InstanceResponse]:
-    return client.list_instances(m.ListInstancesRequest(**filters)).instances
 
 
 def tasks(client: RdsClient, **filters: Any) -> m.ListTasksResponse:

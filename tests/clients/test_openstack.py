@@ -1,16 +1,12 @@
 """`openstack rds …`: python-openstackclient with otcextensions, unmodified, as a user types it."""
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from support.openstack import OpenStack, openstack_of, told
 from support.service import PASSWORD, ServiceUnderTest
 
 # Each command takes seconds of CPU to load its plug-ins, and `--wait` sleeps 10 s before it looks.
@@ -19,56 +15,10 @@ pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 NAME = "openstack-db"
 FLAVOR = "rds.pg.n1.medium.2"
 
-OpenStack = Callable[..., subprocess.CompletedProcess[str]]
-
 
 @pytest.fixture(scope="module")
 def openstack(service: ServiceUnderTest, tmp_path_factory: pytest.TempPathFactory) -> OpenStack:
-    """Run a command as the service's default user, who is named in a `clouds.yaml`."""
-    home = tmp_path_factory.mktemp("home")
-    keys = service.credentials
-    cloud = {
-        "auth": {
-            "auth_url": f"{keys['endpoint']}/v3",
-            "username": keys["user"],
-            "password": keys["password"],
-            "user_domain_name": keys["domain"],
-            "project_name": keys["project_name"],
-            "project_domain_name": keys["domain"],
-        },
-        "region_name": keys["region"],
-        "identity_api_version": "3",
-    }
-    clouds = home / "clouds.yaml"
-    clouds.write_text(json.dumps({"clouds": {"openrds": cloud}}))  # JSON is YAML
-    return lambda *arguments, **options: _run(clouds, *arguments, **options)
-
-
-def _run(clouds: Path, *arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
-    kept = {
-        name: value for name, value in os.environ.items() if not name.startswith(("OS_", "PYTHONWARNINGS"))
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "openstackclient.shell", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        cwd=clouds.parent,
-        env={
-            **kept,
-            "HOME": str(clouds.parent),
-            "OS_CLOUD": "openrds",
-            "OS_CLIENT_CONFIG_FILE": str(clouds),
-            **options,
-        },
-    )
-
-
-def told(done: subprocess.CompletedProcess[str]) -> Any:
-    """What a command that must succeed printed as JSON."""
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return openstack_of(service, tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from openrds.engines.binlog.sessions import scalar, session
-from openrds.engines.protocol import EngineError, RestorePoint
+from openrds.engines.binlog.sessions import rows, scalar, session
+from openrds.engines.protocol import EngineError, RestorePoint, TableCopy
 from openrds.hosts.folders import make_home
 from support.restored import backed_up, moment, restored, scratch_of
 
@@ -105,6 +105,63 @@ def test_a_server_keeps_its_log_for_so_many_hours_and_until_it_is_archived(trial
 
     assert not local.exists()
     backups.archive_log(server.node)
+
+
+@pytest.mark.of_engines("MariaDB")
+def test_followers_have_what_was_copied(trial, eventually):
+    primary = trial.started()
+    trial.query(primary, "CREATE TABLE kept (x INT PRIMARY KEY)")
+    trial.query(primary, "INSERT INTO kept VALUES (1), (2)")
+    folder, _ = backed_up(trial, primary)
+    standby = standby_of(trial, primary)
+    then = _now(trial, primary)
+    trial.query(primary, "DELETE FROM kept")
+    scratch = restored(trial, primary, folder, then)
+    copies = [TableCopy("app", "", "kept", "kept_old")]
+
+    trial.engine.copying.copy(scratch, primary.node, copies, "a" * 32)
+    trial.engine.copying.publish(primary.node, copies, "a" * 32)
+
+    eventually(lambda: "kept_old" in tables_of(standby.node))
+    assert values(standby.node, "app.kept_old") == "1,2"
+    assert standby.replication.state().streaming
+    assert standby.replication.rejoin() == "attached"
+
+
+def tables_of(node):
+    with session(node) as connection:
+        return scalar(connection, "SELECT GROUP_CONCAT(table_name) FROM information_schema.tables")
+
+
+@pytest.mark.of_engines("MariaDB")
+def test_a_table_that_is_a_file_is_found_by_who_restores_until_a_backup_has_it(trial):
+    server = trial.started()
+    trial.query(server, "CREATE TABLE kept (x INT PRIMARY KEY)")
+    trial.query(server, "INSERT INTO kept VALUES (1), (2)")
+    folder, backup = backed_up(trial, server)
+    then = _now(trial, server)
+    scratch = restored(trial, server, folder, then)
+    copies = [TableCopy("app", "", "kept", "kept_old")]
+    backups, copying = trial.engine.backups, trial.engine.copying
+    copying.copy(scratch, server.node, copies, "a" * 32)
+    copying.publish(server.node, copies, "a" * 32)
+    trial.query(server, "INSERT INTO kept_old VALUES (3)")
+    files = server.node.archive / ".imports" / ("a" * 32)
+    backups.prune_archive(server.node.archive, backup.log_position)
+    assert files.exists()
+
+    later = restored(trial, server, folder, _now(trial, server), "later")
+
+    assert values(later, "app.kept_old") == "1,2,3"
+    before = restored(trial, server, folder, then, "before")
+    assert "kept_old" not in tables_of(before)
+    with session(before) as connection:
+        assert not rows(connection, "SHOW DATABASES LIKE 'openrds%'")
+    _, newer = backed_up(trial, server, "newer")
+    backups.prune_archive(server.node.archive, newer.log_position)
+    assert not files.exists()
+    with session(server.node) as connection:
+        assert not server.flavour.has_whole_log(connection), "nobody makes a follower of its log alone"
 
 
 def test_a_restored_server_has_a_log_of_its_own(trial):

@@ -389,7 +389,7 @@ def test_what_a_standby_had_received_is_not_lost_when_both_servers_die(trial, pa
 
 
 def test_what_was_applied_and_not_noted_is_not_applied_again(trial, pair, eventually):
-    """As after a crash between both."""
+    """Where it is in what it received, MariaDB writes down now and then."""
     primary, standby = pair
     note = standby.node.data_dir / "relay-log.info"
     put(trial, primary, 1)
@@ -398,7 +398,7 @@ def test_what_was_applied_and_not_noted_is_not_applied_again(trial, pair, eventu
     put(trial, primary, 2, 3)
     standby.replication.catch_up(10)
     apply_nothing(standby)
-    put(trial, primary, 4)
+    put(trial, primary, 4, 5)
     eventually(lambda: received(standby) == position(primary))
     primary.kill()
     standby.kill()
@@ -407,7 +407,8 @@ def test_what_was_applied_and_not_noted_is_not_applied_again(trial, pair, eventu
     standby.start()
     standby.replication.promote()
 
-    assert count(trial, standby) == 4
+    assert count(trial, standby) == 5
+    assert "out-of-order" not in (standby.node.folder / "log" / "error.log").read_text()
 
 
 @pytest.mark.parametrize("ahead", [True, False])
@@ -498,6 +499,19 @@ def test_a_demoted_primary_stays_closed_until_it_resumes(trial):
     server.stop()
     server.replication.resume()
     put(trial, server, 2)
+
+
+def test_a_primary_that_crashed_is_not_waited_for(trial, pair):
+    """What it has is not known, and to start it would take as long as its recovery."""
+    primary, _ = pair
+    primary.kill()
+
+    with pytest.raises(EngineError, match="cleanly"):
+        primary.replication.demote()
+
+    assert not primary.is_running()
+    primary.start()
+    put(trial, primary, 1)
 
 
 def test_a_full_volume_stays_closed_whoever_serves(trial, pair):

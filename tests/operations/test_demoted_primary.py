@@ -1,11 +1,12 @@
 """Roles change where the demoted primary lives on: it answers, and must not be taken for one that takes writes."""
 
+import re
 from collections.abc import Iterator
-from dataclasses import replace
+from typing import Any
 
-import psycopg
 import pytest
 
+from openrds.domain.engine import EngineName
 from openrds.engines.protocol import EngineError
 from openrds.hosts.deaths import Deathwatch
 from openrds.operations.pairs import switchover
@@ -14,7 +15,8 @@ from openrds.operations.rounds.monitor import Monitor
 from openrds.operations.rounds.roster import Roster
 from openrds.operations.steps.status import settle
 from openrds.tasks.runner import Runner
-from support.living import LivingPostgreSQL, LivingReplication
+from support.dialects import DIALECTS
+from support.engines import needs_engine
 from support.means import needs_forwarding
 from support.prepared import Prepared
 from support.scenarios import (
@@ -29,40 +31,44 @@ from support.scenarios import (
 )
 from support.workbench import Workbench
 
+pytestmark = needs_engine(EngineName.MARIADB)
+
 
 @pytest.fixture(scope="module")
 def bench(workbench: Workbench) -> Iterator[Workbench]:
-    resources, settings = workbench.resources, workbench.resources.settings
-    living = LivingPostgreSQL(
-        settings.data_dir, resources.owners.users, settings.engine_dirs, 0, limits=resources.limits
-    )
-    living.installations()
-    workbench.resources = replace(resources, engines={living.name: living})
-    yield workbench
+    yield workbench.speaking(DIALECTS[EngineName.MARIADB])
     Prepared(workbench).clean_up()
 
 
 @pytest.fixture(scope="module")
 def single(bench: Workbench) -> str:
-    return active_instance(bench)
+    return with_table(bench, active_instance(bench))
 
 
 @pytest.fixture(scope="module")
 def pair(bench: Workbench) -> str:
-    instance_id = ha_instance(bench)
+    return with_table(bench, ha_instance(bench))
+
+
+def with_table(bench: Workbench, instance_id: str) -> str:
     with connected(bench, instance_id) as connection:
-        connection.execute("create table written (at timestamptz default clock_timestamp())")
+        connection.execute("create table tried (x int)")
     return instance_id
 
 
 def takes_writes(bench: Workbench, instance_id: str) -> bool:
+    """Where not, it says that it is read-only."""
     try:
         with connected(bench, instance_id) as connection:
-            connection.execute("create table if not exists tried (x int)")
             connection.execute("insert into tried values (1)")
-    except psycopg.errors.ReadOnlySqlTransaction:
+    except bench.dialect.Error as error:
+        assert re.search(bench.dialect.read_only, str(error))
         return False
     return True
+
+
+def replication_of(bench: Workbench, instance_id: str) -> type[Any]:
+    return type(bench.resources.primary_server(instance_id).replication)
 
 
 def demote(bench: Workbench, instance_id: str) -> None:
@@ -87,11 +93,11 @@ def test_roles_change_though_the_old_primary_lives_on(bench: Workbench, pair: st
 def test_one_whose_place_nobody_took_serves_again(
     bench: Workbench, pair: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def never(_replication: LivingReplication, position: str, _seconds: float) -> None:
+    def never(_replication: object, position: str, _seconds: float) -> None:
         raise EngineError(f"the standby does not reach {position}")
 
     primary = bench.resources.primary(pair)["id"]
-    monkeypatch.setattr(LivingReplication, "await_position", never)
+    monkeypatch.setattr(replication_of(bench, pair), "await_position", never)
     task = bench.run(bench.submit(lambda intake: submit_switchover(intake, pair, bench)))
     assert task["status"] == "Failed"
     assert bench.resources.primary(pair)["id"] == primary
@@ -103,12 +109,12 @@ def test_one_whose_place_nobody_took_serves_again(
 def test_one_that_cannot_be_demoted_is_ended_by_force(
     bench: Workbench, pair: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_replication: LivingReplication) -> str:
+    def refuse(_replication: object) -> str:
         raise EngineError("it does not take it")
 
     old, new = (node["id"] for node in bench.resources.nodes(pair))
     with monkeypatch.context() as patched:
-        patched.setattr(LivingReplication, "demote", refuse)
+        patched.setattr(replication_of(bench, pair), "demote", refuse)
         _, task_id = bench.submit(
             lambda intake: switchover.submit(intake, pair, switchover.Failover(force=True))
         )

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import pytest
 
+from openrds.domain.engine import EngineName
 from openrds.domain.instance import Confirmation
 from openrds.engines.postgresql import configuration
 from openrds.hosts.deaths import Deathwatch
@@ -18,6 +19,8 @@ from openrds.operations.steps import serving
 from openrds.operations.steps.serving import keeping_servers
 from openrds.store.database import Row
 from openrds.tasks.operation import StepContext
+from support.dialects import DIALECTS
+from support.engines import needs_engine
 from support.means import needs_forwarding
 from support.prepared import Prepared
 from support.scenarios import (
@@ -35,10 +38,16 @@ from support.scenarios import (
 from support.service import wait_for
 from support.workbench import Workbench
 
+#: What is brought back is so by the same means with any engine; this is tried with two.
+_ENGINES = [
+    pytest.param(name, marks=needs_engine(name)) for name in (EngineName.POSTGRESQL, EngineName.MARIADB)
+]
+postgresql = pytest.mark.parametrize("bench", [EngineName.POSTGRESQL], indirect=True)
 
-@pytest.fixture
-def bench(workbench: Workbench) -> Iterator[Workbench]:
-    yield workbench
+
+@pytest.fixture(params=_ENGINES)
+def bench(workbench: Workbench, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+    yield workbench.speaking(DIALECTS[request.param])
     Prepared(workbench).clean_up()
 
 
@@ -69,7 +78,7 @@ def kill(bench: Workbench, instance_id: str, node: Row | None = None) -> None:
 
 
 def control_file(bench: Workbench, instance_id: str) -> Path:
-    return bench.resources.primary_server(instance_id).node.data_dir / "global" / "pg_control"
+    return bench.resources.primary_server(instance_id).node.data_dir / bench.dialect.vital
 
 
 def set_revivals(bench: Workbench, node: Row, count: int) -> None:
@@ -84,7 +93,8 @@ def test_a_task_fails_whose_server_never_starts_and_the_instance_comes_back_when
     instance_id = active_instance(bench)
     control = control_file(bench, instance_id)
     kill(bench, instance_id)
-    aside = control.rename(control.parent.parent.parent / "log" / "control")
+    data_dir = bench.resources.primary_server(instance_id).node.data_dir
+    aside = control.rename(data_dir.parent / "log" / "control")
 
     task = bench.run(bench.submit(lambda intake: submit_backup(intake, instance_id, bench)))
     assert task["status"] == "Failed"
@@ -206,6 +216,7 @@ def test_a_server_that_dies_during_a_long_step_is_brought_back_meanwhile(bench: 
     )
 
 
+@postgresql
 def test_a_follower_that_went_while_its_primary_was_dead_is_forgotten(bench: Workbench) -> None:
     instance_id = active_instance(bench)
     slot = configuration.slot_name("gone")

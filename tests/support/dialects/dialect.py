@@ -1,6 +1,7 @@
 """What a test may ask of any engine, in the same words."""
 
 import datetime as dt
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
@@ -56,7 +57,8 @@ class Dialect(ABC):
     #: That takes very long.
     busy: str
 
-    #: What an error says of data that `break_data` broke.
+    #: A file in the data without which no server starts, and what an error says of one that `break_data` broke.
+    vital: str
     broken: str
     #: How far commits must be apart for a moment between them to be restored, in seconds.
     resolution: float
@@ -133,9 +135,9 @@ class Dialect(ABC):
     def hold_archiver(self, pid: int) -> None:
         """Have a server archive nothing any more by itself."""
 
-    @abstractmethod
     def break_data(self, node: NodeSpec) -> None:
         """So that a server does not start with it."""
+        os.truncate(node.data_dir / self.vital, 100)
 
     @abstractmethod
     def kept_for_followers(self, node: NodeSpec) -> int | None:

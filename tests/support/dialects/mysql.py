@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime as dt
-import os
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -57,6 +56,7 @@ class BinlogDialect(Dialect):
     server_started = "SHOW STATUS LIKE 'Uptime'"
     busy = "SELECT sleep(1000)"
 
+    vital = "ibdata1"
     broken = "ibdata1|InnoDB"
     #: Whether a password goes through TLS alone.
     encrypts = False
@@ -130,9 +130,6 @@ class BinlogDialect(Dialect):
 
     def hold_archiver(self, pid: int) -> None:
         """It has none: its log is shipped when somebody says so."""
-
-    def break_data(self, node: NodeSpec) -> None:
-        os.truncate(node.data_dir / "ibdata1", 100)
 
     def kept_for_followers(self, node: NodeSpec) -> int | None:
         return None

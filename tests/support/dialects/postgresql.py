@@ -1,7 +1,6 @@
 """PostgreSQL as a client sees it."""
 
 import datetime as dt
-import os
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -56,6 +55,7 @@ class PostgreSQLDialect(Dialect):
     server_started = "SELECT inet_server_addr() || ' since ' || pg_postmaster_start_time()"
     busy = "SELECT count(*) FROM generate_series(1, 10000000000) a"
 
+    vital = "global/pg_control"
     broken = "pg_control"
     resolution = 0.01
 
@@ -108,9 +108,6 @@ class PostgreSQLDialect(Dialect):
 
     def hold_archiver(self, pid: int) -> None:
         child_named(pid, "archiver").suspend()
-
-    def break_data(self, node: NodeSpec) -> None:
-        os.truncate(node.data_dir / "global" / "pg_control", 100)
 
     def kept_for_followers(self, node: NodeSpec) -> int | None:
         with superuser_session(node) as connection:

@@ -16,6 +16,8 @@ from openrds.engines.binlog import history, replaying, roles, sessions, shipping
 from openrds.engines.binlog.archive import Archive, LocalLog, goes_on_from
 from openrds.engines.binlog.gtids import GtidSet, parse, writers
 from openrds.engines.binlog.history import Chain, Replay
+from openrds.engines.binlog.imports import Imports, bring_in
+from openrds.engines.binlog.loading import remove_remains
 from openrds.engines.binlog.replaying import ReplayingServer
 from openrds.engines.binlog.server import Means
 from openrds.engines.binlog.tablespaces import check_whole
@@ -32,7 +34,6 @@ _RESTORE_SECONDS = 7 * 86400.0
 _MOST_POSITION_BYTES = 2**26
 _NOW = "SELECT CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS UNSIGNED)"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_ROTATE = "FLUSH NO_WRITE_TO_BINLOG BINARY LOGS"
 
 
 class BinlogBackups(ABC):
@@ -122,7 +123,7 @@ class BinlogBackups(ABC):
         """
         with sessions.session(node) as connection:
             now = int(sessions.scalar(connection, _NOW))
-            sessions.execute(connection, _ROTATE)
+            sessions.execute(connection, shipping.ROTATE)
         self.ship_log(node)
         Archive(node.archive, node.user).note_reached(now)
 
@@ -140,6 +141,8 @@ class BinlogBackups(ABC):
         """Remove the files that have nothing of what came after a position."""
         if found := Archive.at(archive):
             found.prune(log_position)
+            if log_position is not None:
+                Imports(archive, found.user).prune(parse(log_position))
 
     def restore(self, node: NodeSpec, point: RestorePoint) -> ReplayingServer:
         """
@@ -163,10 +166,13 @@ class BinlogBackups(ABC):
         server.configure()
         server.start()
         with sessions.session(node) as connection:
+            if point.moment:
+                self._bring_in_tables(node, connection, point.archive, position)
             if replay and replay.pieces:
                 self._begin_replay(connection, position)
                 server.await_replayed(self._position_of(replay))
             self._settle(connection)
+            remove_remains(connection)
         roles.write_position(node, self._fresh_position())
         return server
 
@@ -177,6 +183,13 @@ class BinlogBackups(ABC):
         self._means.limits.remove(node.node_id)
         for folder in (node.folder, node.socket_dir):
             clear(folder)
+
+    def _bring_in_tables(
+        self, node: NodeSpec, connection: sessions.Connection, folder: Path, position: str
+    ) -> None:
+        if found := Archive.at(folder):
+            for tables in Imports(folder, found.user).since(parse(position)):
+                bring_in(node, connection, self._flavour, tables, found.user)
 
     def _server(self, node: NodeSpec) -> ReplayingServer:
         return ReplayingServer(node, self._means, self.replay_settings, _RESTORE_SECONDS)

@@ -1,8 +1,9 @@
 """Tables and databases from one server into another that serves, under new names.
 
 Their rows come as files of InnoDB into a database of ours, which no log tells of, and are put from there into the
-copies by statements that are logged: so followers have them, and so does whoever restores from the log. The copies are
-in another database of ours, and appear by RENAME TABLE, all at once.
+copies by statements that are logged: so followers have them, and so does whoever restores from the log. Where nobody
+follows, a table's file is the copy itself, and is kept for who restores (`imports`). The copies are in another database
+of ours, and appear by RENAME TABLE, all at once.
 
 What evaluates anything that a tenant wrote is a session of a loader (`loading`). What we do with all rights evaluates
 nothing. Foreign keys and triggers of single tables stay behind: a copy beside its original must not act on others.
@@ -11,14 +12,17 @@ nothing. Foreign keys and triggers of single tables stay behind: a copy beside i
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 import pymysql
 
-from openrds.engines.binlog import objects, sessions, tables
+from openrds.engines.binlog import objects, sessions, shipping, tables
 from openrds.engines.binlog.flavour import Flavour
+from openrds.engines.binlog.imports import Imports, files_database
 from openrds.engines.binlog.loading import dismiss, loader
 from openrds.engines.binlog.sessions import Connection, named, rows, scalar
+from openrds.engines.binlog.shipping import FIRST_LOG, ROTATE
 from openrds.engines.binlog.tables import SYSTEM_DATABASES, Table
 from openrds.engines.binlog.transport import Transport, moving
 from openrds.engines.protocol import (
@@ -86,12 +90,16 @@ class BinlogCopying:
             EngineError: something was not there at the time, or cannot be had here; the message says what.
         """
         self.discard(target, copies, mark)
-        with _Work.begun(source, target, self.flavour, mark, _places(copies, mark)) as work:
-            if isinstance(copies[0], DatabaseCopy):
+        of_databases = isinstance(copies[0], DatabaseCopy)
+        places = _places(copies, mark)
+        with _Work.begun(source, target, self.flavour, mark, places, as_files=not of_databases) as work:
+            if of_databases:
                 for position, copy in enumerate(cast("Sequence[DatabaseCopy]", copies)):
                     work.copy_database(copy.database, _aside(mark, position))
             else:
                 work.copy_tables(cast("Sequence[TableCopy]", copies), _aside(mark))
+            if work.kept is None:
+                sessions.execute(work.unlogged, f"DROP DATABASE {named(files_database(mark))}")
 
     def publish(self, target: NodeSpec, copies: Copies, mark: str) -> None:
         """
@@ -105,21 +113,18 @@ class BinlogCopying:
                 for position, copy in enumerate(cast("Sequence[DatabaseCopy]", copies)):
                     _publish_database(connection, target, _aside(mark, position), copy.new_name)
                 return
-            place = _aside(mark)
-            there = set(_names_in(connection, place))
-            moves = [
-                (f"{place}", f"t{number}", copy.database, copy.new_name)
-                for number, copy in enumerate(cast("Sequence[TableCopy]", copies))
-                if f"t{number}" in there
-            ]
-            _rename(connection, moves)
-            sessions.execute(connection, f"DROP DATABASE IF EXISTS {named(place)}")
+            done = str(scalar(connection, self.flavour.position) or "")
+            Imports(target.archive, target.user).publish(mark, done)
+            _publish_tables(connection, cast("Sequence[TableCopy]", copies), mark)
+        with sessions.session(target) as connection:
+            sessions.execute(connection, f"DROP DATABASE IF EXISTS {named(files_database(mark))}")
 
     def discard(self, target: NodeSpec, copies: Copies, mark: str) -> None:
         """Remove the copies, also those of databases that had appeared in part; a loader that is at work is cut off."""
         dismiss(target, mark)
+        Imports(target.archive, target.user).discard(mark)
         with sessions.session(target) as connection:
-            sessions.execute(connection, f"DROP DATABASE IF EXISTS {named(_files(mark))}")
+            sessions.execute(connection, f"DROP DATABASE IF EXISTS {named(files_database(mark))}")
         with sessions.session(target, logged=True) as connection:
             for position, place in enumerate(_places(copies, mark)):
                 if isinstance(copies[0], DatabaseCopy) and scalar(connection, _HAS_TABLE, place, _MADE):
@@ -131,7 +136,10 @@ class BinlogCopying:
 
 @dataclass(frozen=True)
 class _Work:
-    """One `copy`. `unlogged` and `ours` are sessions with all rights, one in no log; `loader` is a loader's."""
+    """One `copy`. `unlogged` and `ours` are sessions with all rights, one in no log; `loader` is a loader's.
+
+    `kept` is where the files of tables are kept that are not logged, None where all is.
+    """
 
     target: NodeSpec
     flavour: Flavour
@@ -141,13 +149,21 @@ class _Work:
     loader: Connection
     transport: Transport
     mark: str
+    kept: Path | None
 
     @classmethod
     @contextmanager
     def begun(
-        cls, source: NodeSpec, target: NodeSpec, flavour: Flavour, mark: str, places: Sequence[str]
+        cls,
+        source: NodeSpec,
+        target: NodeSpec,
+        flavour: Flavour,
+        mark: str,
+        places: Sequence[str],
+        *,
+        as_files: bool,
     ) -> "Iterator[_Work]":
-        files = _files(mark)
+        files = files_database(mark)
         with (
             sessions.session(source, statement_seconds=_COPY_SECONDS) as origin,
             sessions.session(target, statement_seconds=_COPY_SECONDS) as unlogged,
@@ -159,10 +175,13 @@ class _Work:
                 sessions.execute(ours, f"CREATE DATABASE {named(place)}")
             for connection in (origin, unlogged):
                 sessions.execute(connection, f"CREATE DATABASE IF NOT EXISTS {named(files)}")
+            kept = None
+            if as_files and not _has_followers(ours, target, flavour):
+                kept = Imports(target.archive, target.user).folder(mark)
+                _forget_beginning(unlogged, target, flavour)
             with loader(target, mark, (*places, files)) as loading:
                 transport = Transport((source, origin), (target, unlogged), flavour, files)
-                yield cls(target, flavour, origin, unlogged, ours, loading, transport, mark)
-            sessions.execute(unlogged, f"DROP DATABASE IF EXISTS {named(files)}")
+                yield cls(target, flavour, origin, unlogged, ours, loading, transport, mark, kept)
 
     def copy_tables(self, copies: Sequence[TableCopy], place: str) -> None:
         by_database: dict[str, list[str]] = {}
@@ -191,23 +210,67 @@ class _Work:
         objects.keep(self.ours, self.target, others, place)
 
     def _copy(self, table: Table, place: str, name: str, number: int) -> None:
-        statement = tables.definition(self.origin, table, (_files(self.mark), name))
+        statement = tables.definition(self.origin, table, (files_database(self.mark), name))
         sessions.execute(self.loader, f"USE {named(place)}")
         sessions.execute(self.loader, statement)
         file = f"t{number}"
         try:
-            self.transport.bring(table, (place, name), file)
+            is_whole = self.transport.bring(table, (place, name), file, self.kept)
         except (pymysql.Error, OSError) as error:
             raise EngineError(f"{table.database}.{table.name} cannot be copied: {error.args[-1]}") from error
-        here = named(_files(self.mark), file)
+        if is_whole and self.kept is not None:
+            self._keep(table, (place, name), file, statement)
+        else:
+            self._log(table, (place, name), file)
+
+    def _keep(self, table: Table, made: tuple[str, str], file: str, statement: str) -> None:
+        """It is as its file is, and what the log has of it goes away."""
+        assert self.kept is not None
+        if table.next:
+            here = named(files_database(self.mark), file)
+            sessions.execute(self.unlogged, f"ALTER TABLE {here} AUTO_INCREMENT = {table.next}")
+        Imports(self.target.archive, self.target.user).note_definition(self.kept, file, statement)
+        sessions.execute(self.ours, f"DROP TABLE {named(*made)}")
+
+    def _log(self, table: Table, made: tuple[str, str], file: str) -> None:
+        here, columns = named(files_database(self.mark), file), table.column_list
         with moving(self.target, self.flavour):
             sessions.execute(
                 self.loader,
-                f"INSERT INTO {named(place, name)} ({table.column_list}) SELECT {table.column_list} FROM {here}",  # noqa: S608 - names as they are quoted
+                f"INSERT INTO {named(*made)} ({columns}) SELECT {columns} FROM {here}",  # noqa: S608 - quoted names
             )
         if table.next:
-            sessions.execute(self.loader, f"ALTER TABLE {named(place, name)} AUTO_INCREMENT = {table.next}")
+            sessions.execute(self.loader, f"ALTER TABLE {named(*made)} AUTO_INCREMENT = {table.next}")
         sessions.execute(self.unlogged, f"DROP TABLE {here}")
+
+
+def _has_followers(connection: Connection, node: NodeSpec, flavour: Flavour) -> bool:
+    """Somebody who reads the log. One who is away is copied anew when it finds that the log lacks something."""
+    if node.confirmed_by or rows(connection, flavour.followers):
+        return True
+    return any(row["Command"] in flavour.dump_commands for row in rows(connection, "SHOW PROCESSLIST"))
+
+
+def _forget_beginning(connection: Connection, node: NodeSpec, flavour: Flavour) -> None:
+    """Nobody may take the log for all that there ever was, once it is not."""
+    if scalar(connection, "SHOW BINARY LOGS") == FIRST_LOG:
+        sessions.execute(connection, ROTATE)
+        shipping.ship(node, flavour)
+        present = rows(connection, "SHOW BINARY LOGS")[-1]["Log_name"]
+        sessions.execute(connection, "PURGE BINARY LOGS TO %s", present)
+
+
+def _publish_tables(connection: Connection, copies: Sequence[TableCopy], mark: str) -> None:
+    places = _aside(mark), files_database(mark)
+    names = {(place, name) for place in places for name in _names_in(connection, place)}
+    moves = [
+        (place, f"t{number}", copy.database, copy.new_name)
+        for number, copy in enumerate(copies)
+        for place in places
+        if (place, f"t{number}") in names
+    ]
+    _rename(connection, moves)
+    sessions.execute(connection, f"DROP DATABASE IF EXISTS {named(places[0])}")
 
 
 def _publish_database(connection: Connection, node: NodeSpec, place: str, new_name: str) -> None:
@@ -290,7 +353,3 @@ def _places(copies: Copies, mark: str) -> list[str]:
 
 def _aside(mark: str, position: int | None = None) -> str:
     return f"openrds_{mark}" if position is None else f"openrds_{mark}_{position}"
-
-
-def _files(mark: str) -> str:
-    return f"openrds_{mark}_files"

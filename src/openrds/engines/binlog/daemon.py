@@ -4,16 +4,20 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from openrds.engines.binlog.configuration import pid_path
 from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.protocol import EngineError, NodeSpec
-from openrds.hosts import processes
+from openrds.hosts import folders, processes
 from openrds.hosts.processes import Process, wait_until
 
 #: Of a start, so that there is one: two servers on the same data would wait for each other's files for minutes.
 _LOCK = "starting"
 _LOCK_SECONDS = 60.0
+_LOG_INDEX = "binlog.index"
+#: Where the flags of a log's first event end, and the one that is set as long as the log is written to.
+_FLAGS_END, _IN_USE = 23, 1
 
 
 def running_on(node: NodeSpec, flavour: Flavour) -> Process | None:
@@ -34,6 +38,16 @@ def find(node: NodeSpec, flavour: Flavour) -> Process | None:
         if process is not None:
             processes.write_record(record, process)
     return process
+
+
+def ended_well(node: NodeSpec) -> bool:
+    """Whether the server that worked here last closed its log, and so had written all that was to be written."""
+    with contextlib.suppress(OSError, IndexError), node.user.acting():
+        last = folders.read(node.data_dir / _LOG_INDEX).decode().split()[-1]
+        with folders.open_file(node.data_dir / Path(last).name) as log:
+            flags = int.from_bytes(log.read(_FLAGS_END)[-2:], "little")
+        return not flags & _IN_USE
+    return False
 
 
 @contextlib.contextmanager

@@ -162,15 +162,11 @@ class Flavour(ABC):
         """How it follows; None where it follows nobody."""
 
     @abstractmethod
-    def begin_draining(self, connection: Connection) -> None:
+    def begin_draining(self, connection: Connection, node: NodeSpec) -> bool:
         """Have a server that was started anew apply what it had received before; it stops at an error.
 
-        It may have been acknowledged, and the upstream may be gone.
+        It may have been acknowledged, and the upstream may be gone. False where there is nothing of the kind.
         """
-
-    @abstractmethod
-    def skip_applied(self, connection: Connection) -> bool:
-        """Where it stopped because it had that transaction already, go on behind it; False where it did not."""
 
     @abstractmethod
     def has_whole_log(self, connection: Connection) -> bool:

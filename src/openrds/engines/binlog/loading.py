@@ -4,6 +4,7 @@ The definition of a table and rows are evaluated when they are loaded: generated
 There is no list of what would be dangerous about that: nothing of it can do more than write to the copies.
 """
 
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from openrds.engines.binlog import sessions
 from openrds.engines.protocol import EngineError, NodeSpec
 
 _MARK_LETTERS = 16
+#: What a restore calls its databases and its loader.
+_IS_OURS = re.compile(r"openrds_(?:[0-9a-z]{16}|[0-9a-z]{32}(?:_\d+|_files)?)", re.ASCII)
 _LOAD_SECONDS = 86400.0
 
 
@@ -58,6 +61,18 @@ def dismiss(node: NodeSpec, mark: str) -> None:
                         raise EngineError(
                             f"a loader on {node.node_id} does not end: {error.args[1]}"
                         ) from None
+
+
+def remove_remains(connection: sessions.Connection) -> None:
+    """Remove what restores were about to make when a backup was made, or at the moment that was restored."""
+    for row in sessions.rows(connection, "SELECT User AS user, Host AS host FROM mysql.user"):
+        if _IS_OURS.fullmatch(row["user"]):
+            account = f"{connection.escape(row['user'])}@{connection.escape(row['host'])}"
+            sessions.execute(connection, f"DROP USER {account}")
+    for row in sessions.rows(connection, "SHOW DATABASES"):
+        (name,) = row.values()
+        if _IS_OURS.fullmatch(name):
+            sessions.execute(connection, f"DROP DATABASE {sessions.named(name)}")
 
 
 def _name(mark: str) -> str:

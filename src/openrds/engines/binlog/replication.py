@@ -1,19 +1,24 @@
 """A server as one that follows another by its binary log, and as one that others follow."""
 
 import contextlib
+import logging
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openrds.engines import programs
 from openrds.engines.binlog import configuration, sessions
-from openrds.engines.binlog.datadirs import is_data_directory
+from openrds.engines.binlog.daemon import ended_well
+from openrds.engines.binlog.datadirs import identify, is_data_directory
 from openrds.engines.binlog.flavour import Channel
-from openrds.engines.binlog.roles import Role, role_of, write_role
+from openrds.engines.binlog.roles import Role, position_to_take, role_of, write_role
 from openrds.engines.protocol import EngineError, Follower, NodeSpec, StandbyState
 from openrds.hosts.errors import HostError
 from openrds.hosts.folders import clear, make_durable
 from openrds.hosts.processes import wait_until
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from openrds.engines.binlog.server import BinlogServer
@@ -57,13 +62,15 @@ class BinlogReplication:
             EngineError: it cannot be copied.
         """
         node = self._node
-        programs.end(node.folder, self._flavour.writers)
+        programs.end(node.folder, (*self._flavour.writers, "cp"))
         for remains in node.folder.glob(f"{UNFINISHED}*"):
             clear(remains)
         if is_data_directory(node.data_dir):
             return
-        if self._has_upstream_begun() and not self._has_upstream_whole_log():
-            self._copy_aside()
+        if position_to_take(self._upstream):
+            self._copy_aside(self._copy_restored)
+        elif self._has_upstream_begun() and not self._has_upstream_whole_log():
+            self._copy_aside(self._server.copy_running)
         else:
             self._server.means.directories.make(node)
         write_role(node, Role.FOLLOWER)
@@ -79,12 +86,23 @@ class BinlogReplication:
         with sessions.follower_session(self._upstream) as connection:
             return self._flavour.has_whole_log(connection)
 
-    def _copy_aside(self) -> None:
+    def _copy_restored(self, unfinished: Path) -> None:
+        """Of an upstream that was restored and has not served since: both begin at the same position."""
+        if type(self._server)(self._upstream, self._server.means).is_running():
+            raise EngineError(f"{self._upstream.node_id} is just being started.")
+        source = self._upstream.data_dir
+        command = ("cp", "--archive", "--reflink=auto", "--no-target-directory", source, unfinished)
+        programs.run(command, self._node.user, folder=self._node.folder)
+        with self._node.user.acting():
+            identify(unfinished)
+        make_durable(unfinished, tree=True)
+
+    def _copy_aside(self, copy: Callable[[Path], None]) -> None:
         node = self._node
         unfinished = node.folder / (UNFINISHED + secrets.token_hex(4))
         try:
             node.user.make_folder(unfinished)
-            self._server.copy_running(unfinished)
+            copy(unfinished)
             unfinished.rename(node.data_dir)
         except (HostError, OSError) as error:
             raise EngineError(f"{node.data_dir} could not be made: {error}") from error
@@ -109,10 +127,8 @@ class BinlogReplication:
         To turn to an upstream drops it, to be fetched again; but it may be all that is left of what was acknowledged.
         What cannot be applied, as it is not whole, is left to the upstream.
         """
-        flavour = self._flavour
-        flavour.begin_draining(connection)
-        while self._applies_rest(connection) is not None and flavour.skip_applied(connection):
-            pass
+        if self._flavour.begin_draining(connection, self._node) and self._applies_rest(connection):
+            logger.warning("%s could not apply all that it had received", self._node.node_id)
 
     def _turn(self, connection: sessions.Connection) -> None:
         """
@@ -251,12 +267,15 @@ class BinlogReplication:
         """
         End the service of a primary: nothing more is written, and clients are cut. It lives on, and can be read.
 
-        One that does not run is started for it, so that its last position is known.
+        One that was stopped is started for it: it is the one to say what it has. Of one that crashed the last position
+        is not known before it has recovered, and nobody is to wait for that.
 
         Raises:
             EngineError: it does not come to that.
         """
         server = self._server
+        if not server.is_running() and not ended_well(self._node):
+            raise EngineError(f"{self._node.node_id} was not shut down cleanly.")
         if role_of(self._node) is Role.PRIMARY:
             write_role(self._node, Role.DEMOTED)
         if not server.is_running():

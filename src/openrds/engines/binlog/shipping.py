@@ -11,6 +11,10 @@ from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts.errors import HostError
 from openrds.hosts.folders import make_home
 
+#: What a server calls the first file of its log, and how it begins another one.
+FIRST_LOG = "binlog.000001"
+ROTATE = "FLUSH NO_WRITE_TO_BINLOG BINARY LOGS"
+
 
 def ship(node: NodeSpec, flavour: Flavour) -> None:
     """
@@ -22,6 +26,7 @@ def ship(node: NodeSpec, flavour: Flavour) -> None:
     archive, local = _archive(node), local_log(node, flavour)
     if archive.before(local.identity) is None:
         archive.note_before(node.node_id, local.identity, _ask_before(node, flavour, local))
+    archive.note_primary(node.node_id, local.identity)
     archive.ship(node.node_id, local, finished(local.files))
 
 

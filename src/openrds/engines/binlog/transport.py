@@ -15,8 +15,9 @@ from openrds.engines.binlog.tables import Table
 from openrds.engines.protocol import NodeSpec
 from openrds.hosts import commands
 from openrds.hosts.folders import open_file
+from openrds.hosts.user import ServerUser
 
-_SUFFIXES = ("ibd", "cfg")
+SUFFIXES = ("ibd", "cfg")
 _PIECE = 2**24
 
 
@@ -49,26 +50,29 @@ class Transport:
         self._target_node, self._target = target
         self._flavour, self._place = flavour, place
 
-    def bring(self, table: Table, made: tuple[str, str], name: str) -> None:
+    def bring(self, table: Table, made: tuple[str, str], name: str, kept: Path | None = None) -> bool:
         """
         Bring the rows of a table to the place, under a name of ours. `made` is its like in the target, without rows.
+
+        Returns whether the table is there as a whole, and its files in the folder `kept`, as the target's user.
 
         Raises:
             pymysql.Error, OSError: they cannot be brought.
         """
         if table.is_plain and table.named.isascii():
             with contextlib.suppress(pymysql.OperationalError, pymysql.InternalError, FileNotFoundError):
-                self._bring_file(table, (table.database, table.name), f"LIKE {named(*made)}", name)
-                return
+                self._bring_file((table.database, table.name), f"LIKE {named(*made)}", name, kept)
+                return True
         # As a table of InnoDB that has its rows, and nothing else of it.
         like = f"ENGINE=InnoDB AS SELECT {table.column_list} FROM"
         here = (self._place, name)
         sessions.execute(self._source, f"DROP TABLE IF EXISTS {named(*here)}")
         with moving(self._source_node, self._flavour):
             sessions.execute(self._source, f"CREATE TABLE {named(*here)} {like} {table.named}")
-        self._bring_file(table, here, f"{like} {named(*made)}", name)
+        self._bring_file(here, f"{like} {named(*made)}", name, None)
+        return False
 
-    def _bring_file(self, table: Table, origin: tuple[str, str], like: str, name: str) -> None:
+    def _bring_file(self, origin: tuple[str, str], like: str, name: str, kept: Path | None) -> None:
         here = named(self._place, name)
         sessions.execute(self._target, f"DROP TABLE IF EXISTS {here}")
         self._clear_files(name)
@@ -76,36 +80,48 @@ class Transport:
         sessions.execute(self._target, f"ALTER TABLE {here} DISCARD TABLESPACE")
         sessions.execute(self._source, f"FLUSH TABLES {named(*origin)} FOR EXPORT")
         try:
-            for suffix in _SUFFIXES:
-                self._copy_file(
-                    self._source_node.data_dir / f"{_path(*origin)}.{suffix}",
-                    self._target_node.data_dir / f"{_path(self._place, name)}.{suffix}",
-                )
+            for suffix in SUFFIXES:
+                path = self._source_node.data_dir / f"{path_of(*origin)}.{suffix}"
+                for to in (self._target_node.data_dir / path_of(self._place, name), kept and kept / name):
+                    if to is not None:
+                        copy_file(
+                            path, self._source_node.user, Path(f"{to}.{suffix}"), self._target_node.user
+                        )
         finally:
             sessions.execute(self._source, "UNLOCK TABLES")
-        with moving(self._target_node, self._flavour):
-            sessions.execute(self._target, f"ALTER TABLE {here} IMPORT TABLESPACE")
-
-    def _copy_file(self, path: Path, to: Path) -> None:
-        with self._source_node.user.acting():
-            source = open_file(path)
-        with source:
-            with self._target_node.user.acting():
-                target = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o640)
-            try:
-                while os.sendfile(target, source.fileno(), None, _PIECE):
-                    check_deadline()
-            finally:
-                os.close(target)
+        import_files(self._target, self._target_node, self._flavour, (self._place, name))
 
     def _clear_files(self, name: str) -> None:
         """What an attempt left that failed half-way: a table whose file is out of its sight does not take it along."""
         with self._target_node.user.acting():
-            for suffix in _SUFFIXES:
-                (self._target_node.data_dir / f"{_path(self._place, name)}.{suffix}").unlink(missing_ok=True)
+            for suffix in SUFFIXES:
+                (self._target_node.data_dir / f"{path_of(self._place, name)}.{suffix}").unlink(
+                    missing_ok=True
+                )
 
 
-def _path(database: str, name: str) -> str:
+def copy_file(path: Path, reader: ServerUser, to: Path, user: ServerUser) -> None:
+    with reader.acting():
+        source = open_file(path)
+    with source:
+        with user.acting():
+            target = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o640)
+        try:
+            while os.sendfile(target, source.fileno(), None, _PIECE):
+                check_deadline()
+        finally:
+            os.close(target)
+
+
+def import_files(connection: Connection, node: NodeSpec, flavour: Flavour, table: tuple[str, str]) -> None:
+    """Have a server take the file that lies where that of its table would be."""
+    with moving(node, flavour):
+        sessions.execute(connection, f"ALTER TABLE {named(*table)} IMPORT TABLESPACE")
+    with node.user.acting():
+        (node.data_dir / f"{path_of(*table)}.cfg").unlink(missing_ok=True)
+
+
+def path_of(database: str, name: str) -> str:
     """In the data directory, without its suffix; names are of ASCII."""
     return "/".join("".join(map(_in_path, word)) for word in (database, name))
 

@@ -8,6 +8,7 @@ from typing import Any
 from openrds.domain.engine import EngineName
 from openrds.engines.binlog import configuration
 from openrds.engines.binlog.flavour import Channel, Flavour, Semisync
+from openrds.engines.binlog.gtids import parse
 from openrds.engines.binlog.installed import base_of, program
 from openrds.engines.binlog.sessions import (
     FOLLOWER,
@@ -20,6 +21,7 @@ from openrds.engines.binlog.sessions import (
     scalar,
 )
 from openrds.engines.mariadb.passwords import native_hash
+from openrds.engines.mariadb.relay_logs import first_unapplied
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
 from openrds.hosts.user import ServerUser
 
@@ -29,8 +31,6 @@ _LOG = "log"
 _FIRST_LOG = "binlog.000001"
 _SEALED = re.compile(r"\*[0-9A-F]{40}", re.ASCII)
 _HAS_PUBLIC = (10, 11)
-#: "An attempt was made to binlog GTID ... which would create an out-of-order sequence number".
-_OUT_OF_ORDER = 1950
 _DRAINED = "Slave has read all relay log"
 
 #: What a tenant may do with its own databases.
@@ -171,22 +171,20 @@ class MariaDBFlavour(Flavour):
         found = rows(connection, "SHOW SLAVE STATUS")
         return _channel(found[0]) if found else None
 
-    def begin_draining(self, connection: Connection) -> None:
-        """Going by GTID drops what was received; going by places in files does not."""
-        found = rows(connection, "SHOW SLAVE STATUS")[0]
+    def begin_draining(self, connection: Connection, node: NodeSpec) -> bool:
+        """Going by GTID drops what was received; going by places in files does not, if one says from which on."""
+        applied = parse(str(scalar(connection, self.position) or ""))
+        try:
+            place = first_unapplied(node, applied)
+        except OSError as error:
+            raise EngineError(f"the relay logs of {node.node_id} cannot be read: {error}") from error
+        if place is None:
+            return False
         execute(
             connection,
             "CHANGE MASTER TO MASTER_USE_GTID = no, RELAY_LOG_FILE = %s, RELAY_LOG_POS = %s",
-            found["Relay_Log_File"],
-            found["Relay_Log_Pos"],
+            *place,
         )
-        execute(connection, "START SLAVE SQL_THREAD")
-
-    def skip_applied(self, connection: Connection) -> bool:
-        if rows(connection, "SHOW SLAVE STATUS")[0]["Last_SQL_Errno"] != _OUT_OF_ORDER:
-            return False
-        execute(connection, "STOP SLAVE")
-        execute(connection, "SET GLOBAL sql_slave_skip_counter = 1")
         execute(connection, "START SLAVE SQL_THREAD")
         return True
 

@@ -189,12 +189,10 @@ class MySQLFlavour(Flavour):
         found = rows(connection, "SHOW REPLICA STATUS")
         return _channel(connection, found[0]) if found else None
 
-    def begin_draining(self, connection: Connection) -> None:
+    def begin_draining(self, connection: Connection, node: NodeSpec) -> bool:
+        """What it has applied before it passes over by itself."""
         execute(connection, "START REPLICA SQL_THREAD")
-
-    def skip_applied(self, connection: Connection) -> bool:
-        """It does so by itself."""
-        return False
+        return True
 
     def has_whole_log(self, connection: Connection) -> bool:
         """Its first log is there, and begins after nothing; what was copied or restored begins after something."""

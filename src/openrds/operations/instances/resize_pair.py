@@ -93,7 +93,8 @@ def restart_old_primary(context: Context) -> None:
         with_room = resources.changed(takeover.old, **resizing.both)
         build_standby(resources, instance_id, with_room)
         with_room.replication.catch_up(NEWS_SECONDS)
-        with_room.stop()
+    end_confirmation(resources, instance_id)
+    takeover.old.stop()  # where it lived on it has the settings of its old flavor
     takeover.rejoin()
     restore_confirmation(resources, instance_id)
     resizing.narrow_replicas()

@@ -70,18 +70,17 @@ class LogShipping:
         """While nobody moves the archive away: whoever does holds the instance, and waits for us."""
         resources, backups = self._resources, self._backups(node)
         with resources.backups.shipping:
-            if not resources.store.rows(_sql.free_instance, [node["id"]]):
+            found = resources.store.rows(_sql.free_instance, [node["id"]])
+            if not found:
                 return
-            spec = resources.node_server(node["id"], node["node_id"]).node
-            serves = node["role"] == NodeRole.MASTER
-            archived = serves and node["backup_keep_days"] > 0
+            # The roster may not have heard yet that roles changed.
+            instance, present = found[0], resources.node(node["id"], node["node_id"])
+            spec = resources.server(instance, present).node
+            serves, hours = present["role"] == NodeRole.MASTER, instance["log_retention_hours"]
+            archived = serves and instance["backup_keep_days"] > 0
             if archived:
                 backups.ship_log(spec)
-            hours = (
-                node["log_retention_hours"]
-                if serves
-                else max(node["log_retention_hours"], _LEAST_OF_FOLLOWERS)
-            )
+            hours = hours if serves else max(hours, _LEAST_OF_FOLLOWERS)
             backups.clear_log(spec, hours, archived=archived)
         # What it has written for our sake is nothing new.
         written = written_by(resources.record(node["node_id"]))
