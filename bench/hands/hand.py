@@ -23,7 +23,7 @@ _START_SECONDS = 120.0
 @dataclass(frozen=True)
 class Bounds:
     """What openrds may take. Those of creations, of `switchover` and of `restore` are multiples of what it takes by
-    hand, None where that is not compared; the others are seconds, MB of memory, and percent of a core.
+    hand, None where that is not compared; the others are seconds, and MB of memory.
 
     `create` is by how many spare data directories of each version the service keeps.
     """
@@ -89,7 +89,7 @@ class BarePair(ABC):
 
 
 class Hand(ABC):
-    """`rows` is how many the table has that is restored, `batches` in how many statements each half is written."""
+    """`rows` is how many the table `orders` has, which `make_orders` makes and `restore` restores."""
 
     dialect: ClassVar[Dialect]
     bounds: ClassVar[Bounds]
@@ -99,8 +99,9 @@ class Hand(ABC):
 
     @property
     def options(self) -> dict[str, str]:
-        """Of a service that has the engine."""
-        return {"engine_dirs": ",".join(map(str, ENGINE_DIRS))}
+        """Of a service that has the engine, and of what was fetched no other: each keeps spares."""
+        trees = [tree for place in ENGINE_DIRS for tree in place.glob(f"{self.dialect.engine.lower()}-*/")]
+        return {"engine_dirs": ",".join(map(str, trees or ENGINE_DIRS))}
 
     @abstractmethod
     def serve(self, installation: Installation, root: Path, address: str) -> processes.Process:
