@@ -4,15 +4,15 @@ Both begin without a reserve, and take turns.
 """
 
 import contextlib
-import signal
 import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from bench.create import first_query, installation_of, serve_by_hand
+from bench.create import installation_of
 from bench.figures import Figure, spread
-from bench.hand import folder_of
+from bench.hands import POSTGRESQL
+from bench.hands.folder import folder_of
 from openrds.engines.protocol import Installation
 from openrds.hosts.user import ServerUser
 from support.service import PASSWORD, ServiceUnderTest, fresh, running_service
@@ -43,8 +43,8 @@ def _by_hand(installation: Installation) -> float:
         places = [stack.enter_context(folder_of(user)) for _ in range(CREATIONS)]
 
         def serve(number: int) -> None:
-            server = serve_by_hand(installation, places[number - 1], f"127.126.1.{number}")
-            stack.callback(server.stop, (signal.SIGINT,))
+            server = POSTGRESQL.serve(installation, places[number - 1], f"127.126.1.{number}")
+            stack.callback(POSTGRESQL.stop, server)
 
         begun = time.perf_counter()
         with ThreadPoolExecutor(AT_A_TIME) as threads:
@@ -58,7 +58,7 @@ def _by_service(service: ServiceUnderTest) -> float:
     answers = [service.call("POST", "instances", body, headers=fresh()).json() for body in bodies]
     for answer in answers:
         job = service.completed(answer["job_id"], 600)
-        first_query(job["entities"]["instance"]["endpoint"].partition(":")[0], "root", PASSWORD)
+        POSTGRESQL.first_query(job["entities"]["instance"]["endpoint"].partition(":")[0], "root", PASSWORD)
     took = time.perf_counter() - begun
     for answer in answers:
         service.delete(answer["instance"]["id"])

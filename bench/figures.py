@@ -1,5 +1,6 @@
 """A measured figure beside what it must reach."""
 
+import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,3 +36,8 @@ def spread(values: Sequence[float], unit: str = "s", scale: float = 1.0) -> str:
 def percentile(values: Sequence[float], percent: float) -> float:
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+
+
+def rounds(usual: int) -> int:
+    """As many as usual, or as are asked for: fewer show that a measurement works, and say less."""
+    return min(usual, int(os.environ.get("OPENRDS_BENCH_ROUNDS", usual)))

@@ -8,7 +8,7 @@ import re
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,6 +19,7 @@ import psutil
 from bench.figures import Figure
 from bench.pool import await_full_pool
 from openrds.hosts.processes import RECORD, find, records_below
+from support.dialects import POSTGRESQL, Dialect
 from support.service import ServiceUnderTest, fresh, running_service
 
 #: Instances, and the most that may be used then, in percent of a core.
@@ -30,7 +31,7 @@ SETTLE_SECONDS = 45.0
 WINDOW_SECONDS = 30.0
 WINDOWS = 5
 _AT_ONCE = 4
-_SERVERS = "servers of instances"
+SERVERS = "servers of instances"
 _SECONDS_FOR_ALL = 3600.0
 
 
@@ -38,19 +39,18 @@ def measure() -> Iterator[Figure]:
     # No first backups: they are work, and come once.
     options = {"heartbeat_interval": "2", "worker_timeout": "6", "instance_quota": str(max(BOUNDS))}
     with running_service(**options) as service:
-        versions = len(service.get("datastores/PostgreSQL")["dataStores"])
         there = 0
         for instances, bound in BOUNDS.items():
-            _create(service, range(there, instances))
+            create_many(service, range(there, instances))
             there = instances
-            await_full_pool(service.data_dir, versions)
+            await_full_pool(service)
             yield _cpu(service, f"idle CPU of one core, {instances} instances", bound)
             if not instances:
                 yield _memory(service)
 
 
-def _create(service: ServiceUnderTest, numbers: range) -> None:
-    body = service.create_body()
+def create_many(service: ServiceUnderTest, numbers: range, dialect: Dialect = POSTGRESQL) -> None:
+    body = service.create_body(dialect)
 
     def create(number: int) -> None:
         answer = service.call("POST", "instances", {**body, "name": f"idle-{number}"}, headers=fresh())
@@ -63,10 +63,10 @@ def _create(service: ServiceUnderTest, numbers: range) -> None:
 
 def _cpu(service: ServiceUnderTest, name: str, bound: float) -> Figure:
     time.sleep(SETTLE_SECONDS)
-    windows = [_window(service) for _ in range(WINDOWS)]
-    servers = statistics.median(window.pop(_SERVERS, 0.0) for window in windows)
-    totals = [window.total() for window in windows]
-    shares = {who: statistics.median(window[who] for window in windows) for who in set().union(*windows)}
+    windows = [window([service])[0] for _ in range(WINDOWS)]
+    servers = statistics.median(found.pop(SERVERS, 0.0) for found in windows)
+    totals = [found.total() for found in windows]
+    shares = {who: statistics.median(found[who] for found in windows) for who in set().union(*windows)}
     listed = ", ".join(
         f"{who} {share:.2f}" for who, share in sorted(shares.items(), key=lambda item: -item[1]) if share
     )
@@ -133,13 +133,16 @@ class _Used:
     of_ended: float
 
 
-def _window(service: ServiceUnderTest) -> Counter[str]:
-    """Who used how much of a core, in percent."""
-    before, begun = _used(service), time.monotonic()
-    servers = _used_by_servers(service)
+def window(services: Sequence[ServiceUnderTest]) -> list[Counter[str]]:
+    """Who used how much of a core, in percent, of each service in the same time."""
+    before = [(time.monotonic(), _used(service), _used_by_servers(service)) for service in services]
     time.sleep(WINDOW_SECONDS)
+    return [_since(*then, service) for then, service in zip(before, services, strict=True)]
+
+
+def _since(begun: float, before: dict[int, _Used], servers: float, service: ServiceUnderTest) -> Counter[str]:
     after, took = _used(service), time.monotonic() - begun
-    used = Counter({_SERVERS: _used_by_servers(service) - servers})
+    used = Counter({SERVERS: _used_by_servers(service) - servers})
     for pid, now in after.items():
         then = before.get(pid) or _Used(now.who, now.parent, 0, 0)
         used[now.who] += now.own - then.own
@@ -161,14 +164,18 @@ def _used(service: ServiceUnderTest) -> dict[int, _Used]:
 
 def _used_by_servers(service: ServiceUnderTest) -> float:
     """Seconds of CPU that the servers of all instances have used, with their processes that have ended."""
-    postmasters = {
-        found.pid for record in records_below(service.data_dir / "nodes") if (found := find(record))
-    }
+    mains = {process.pid for process in servers_of(service)}
     used = 0.0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.pid in postmasters:
+            if process.pid in mains:
                 used += sum(process.cpu_times()[:4])
-            elif process.ppid() in postmasters:
+            elif process.ppid() in mains:
                 used += sum(process.cpu_times()[:2])
     return used
+
+
+def servers_of(service: ServiceUnderTest) -> list[psutil.Process]:
+    """The first process of the server of each node."""
+    found = (find(record) for record in records_below(service.data_dir / "nodes"))
+    return [psutil.Process(process.pid) for process in found if process is not None]

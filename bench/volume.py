@@ -31,17 +31,16 @@ def measure() -> Iterator[Figure]:
         print(f"  left out: {WHY_NO_IMAGES}")
         return
     with running_service(volumes="xfs", spare_data_dirs="1") as service:
-        versions = len(service.get("datastores/PostgreSQL")["dataStores"])
-        yield _creation(service, versions)
-        await_full_pool(service.data_dir, versions)
+        yield _creation(service)
+        await_full_pool(service)
         yield from _growth(service)
 
 
-def _creation(service: ServiceUnderTest, versions: int) -> Figure:
+def _creation(service: ServiceUnderTest) -> Figure:
     installation = installation_of(service)
     bare, ours = [], []
     for round_ in range(ROUNDS + 1):
-        await_full_pool(service.data_dir, versions)
+        await_full_pool(service)
         pair = by_hand(installation), by_service(service, round_)
         if round_ > 0:  # the first round warms the page cache
             bare.append(pair[0])

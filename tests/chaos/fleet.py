@@ -114,7 +114,15 @@ class Fleet:
         return f"chaos-{self.created}"
 
     def call(self, method: str, path: str, body: Any = None, *, status: int) -> dict[str, Any]:
-        answer = self.service.call(method, path, body, headers=fresh())
+        """Ask, and again where a standby has just then begun to be brought back, which may be at any time."""
+        answers = []
+
+        def ask() -> bool:
+            answers.append(self.service.call(method, path, body, headers=fresh()))
+            return answers[-1].status_code != 409 or "Rebuild" not in answers[-1].text
+
+        wait_for(ask, TASK_SECONDS, "the end of what is brought back by itself")
+        answer = answers[-1]
         assert answer.status_code == status, f"{method} {path} {body}: {answer.status_code} {answer.text}"
         return dict(answer.json())
 

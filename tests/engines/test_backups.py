@@ -2,47 +2,18 @@
 
 import datetime as dt
 import shutil
-import time
 from dataclasses import replace
 
 import pytest
 
 from openrds.engines.protocol import DatabaseCopy, EngineError, RestorePoint, TableCopy
 from openrds.hosts.folders import make_home
+from support.restored import backed_up, moment, scratch_of
 
 pytestmark = [pytest.mark.grouped_by("installed")]
 
 #: A scratch server serves one restore: tests that share one take a mark each, and each other tables.
 MARK, OTHER_MARK, THIRD_MARK = (digit * 32 for digit in "012")
-
-
-def backed_up(trial, server, name="backup"):
-    folder = trial.folder / name
-    make_home(folder)
-    return folder, trial.engine.backups.back_up(server.node, folder)
-
-
-def scratch_of(trial, server):
-    """A node beside all, as a restore uses one."""
-    folder = trial.folder / "scratch"
-    name = f"s{server.node.node_id}"
-    return replace(
-        server.node,
-        node_id=name,
-        folder=folder,
-        socket_dir=trial.folder / "s" / name,
-        archive=folder / "archive",
-        address="",
-    )
-
-
-def moment(trial, server):
-    """A time between the commits before and those after."""
-    time.sleep(trial.dialect.resolution)
-    with trial.client(server) as client:
-        now = trial.dialect.now(client)
-    time.sleep(trial.dialect.resolution)
-    return now
 
 
 def serve(trial, server, scratch):
@@ -128,6 +99,7 @@ def test_a_moment_that_the_archive_does_not_reach_is_refused(trial):
     assert not trial.engine.server(scratch).is_running()
 
 
+@pytest.mark.of_engines("PostgreSQL")
 def test_a_damaged_copy_is_no_backup(trial, monkeypatch):
     server = trial.started()
     run = type(trial.engine.backups.programs).run
@@ -205,6 +177,7 @@ def accident(module_trial):
     return trial, server, scratch
 
 
+@pytest.mark.of_engines("PostgreSQL")
 def test_a_database_comes_back_under_a_new_name(accident):
     trial, server, scratch = accident
     copying = trial.engine.copying
@@ -224,6 +197,7 @@ def test_a_database_comes_back_under_a_new_name(accident):
     assert trial.query(server, "SELECT count(*) FROM pg_database WHERE datname LIKE 'before%'") == 0
 
 
+@pytest.mark.of_engines("PostgreSQL")
 def test_a_table_that_was_not_there_is_an_error_and_leaves_nothing(accident):
     trial, server, scratch = accident
     copying = trial.engine.copying
@@ -240,6 +214,7 @@ def test_a_table_that_was_not_there_is_an_error_and_leaves_nothing(accident):
     assert trial.query(server, "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'openrds%'") == 0
 
 
+@pytest.mark.of_engines("PostgreSQL")
 def test_a_name_that_is_taken_meanwhile_leaves_nothing(accident):
     trial, server, scratch = accident
     copying = trial.engine.copying
@@ -254,6 +229,7 @@ def test_a_name_that_is_taken_meanwhile_leaves_nothing(accident):
     assert trial.query(server, "SELECT count(*) FROM pg_class WHERE relname LIKE 'parts_met%'") == 1
 
 
+@pytest.mark.of_engines("PostgreSQL")
 def test_a_table_comes_back_under_a_new_name_with_all_that_is_its_own(accident):
     trial, server, scratch = accident
     copying = trial.engine.copying
@@ -282,6 +258,7 @@ def test_a_table_comes_back_under_a_new_name_with_all_that_is_its_own(accident):
         copying.check_names(server.node, copies)
 
 
+@pytest.mark.of_engines("PostgreSQL")
 def test_names_that_have_no_place_are_refused(shared):
     trial, server = shared
     for database, schema, problem in (

@@ -34,6 +34,7 @@ def ship(archive, folder, node, *numbers, identity="log", before=""):
     files = [path for path in local.files if not numbers or int(path.name[-6:]) in numbers]
     if before:
         archive.note_before(node, identity, parse(before))
+    archive.note_primary(node, identity)
     archive.ship(node, local, files)
     return local
 
@@ -147,7 +148,7 @@ def test_a_finished_file_that_is_damaged_is_not_archived(archive, tmp_path):
     write(tmp_path / "a", 1, bytes(log))
     with pytest.raises(EngineError, match="damaged at byte"):
         ship(archive, tmp_path / "a", "na")
-    assert not [path for path in archive.folder.rglob("*") if path.is_file()]
+    assert not list(archive.folder.rglob("*binlog*"))
 
 
 # MariaDB: B took over at 4, and numbers go on. A wrote a 5 of its own.
@@ -170,6 +171,17 @@ def test_of_two_with_one_number_the_later_primarys_counts(mariadb_pair):
     assert done(archive, "")[0] == "a1 a2 a3 a4 b5 b6"
     assert done(archive, "0-1-3")[0] == "a4 b5 b6"
     assert done(archive, "0-2-5")[0] == "b6"
+
+
+def test_what_a_dead_primary_left_is_archived_late(archive, tmp_path):
+    """In the same second, and with as many transactions, as its successor wrote."""
+    a, b = tmp_path / "a", tmp_path / "b"
+    write(a, 1, mariadb_log(100, [("a", 1, 101), ("a", 2, 102)]))
+    write(b, 1, rotated(mariadb_log(100, [("a", 1, 101), ("b", 2, 102)])))
+    ship(archive, b, "nb")
+    left = LocalLog.of(a, archive.user, "log")
+    archive.ship("na", left, left.files, torn=True)
+    assert done(archive, "")[0] == "a1 b2"
 
 
 def test_a_backup_with_what_was_lost_is_on_no_history(mariadb_pair):

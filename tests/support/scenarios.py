@@ -15,6 +15,7 @@ import pytest
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.network import public_addresses
 from openrds.hosts.addresses import is_answering
+from openrds.hosts.processes import wait_until
 from openrds.operations.backups import (
     back_up,
     restore_databases,
@@ -377,6 +378,9 @@ def write_down(bench: Workbench, instance_id: str) -> None:
     with connected(bench, instance_id) as connection:
         connection.execute("create table written_down (id serial primary key, answer int)")
         connection.execute("insert into written_down (answer) values (42)")
+    # Moments are whole milliseconds: what is called now is not to be before this.
+    written = now()
+    wait_until(lambda: now() > written, 1.0, every=0.0005)
 
 
 def read_back(bench: Workbench, instance_id: str, table: str, database: str | None = None) -> None:

@@ -14,8 +14,10 @@ import secrets
 import shutil
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +25,11 @@ from openrds.hosts.errors import HostError
 
 #: What openrds reads whole is small, but for lists of files.
 MOST_BYTES = 2**20
+
+#: Files that are synchronised at the same time share the commits of a file system's journal, each of which is a wait
+#: for the disk; one after the other, two hundred small files took five times as long.
+_SYNCED_AT_ONCE = 8
+_OPENED_AT_ONCE = 64
 
 _REMOVED = ".removed-"
 #: A data directory is called so in whatever home it is.
@@ -114,10 +121,16 @@ def regular_files(folder: Path) -> list[Path]:
 
 def make_durable(folder: Path, *, tree: bool = True) -> None:
     """Return once a folder, or with `tree` everything in it, is on disk."""
-    for descriptor, files in _walk(folder) if tree else _top(folder):
-        for name in files:
-            _sync_file(name, descriptor)
-        os.fsync(descriptor)
+    if not tree:
+        for descriptor, _ in _top(folder):
+            os.fsync(descriptor)
+        return
+    with ThreadPoolExecutor(_SYNCED_AT_ONCE) as threads:
+        for descriptor, files in _walk(folder):
+            left = iter(files)
+            while names := list(islice(left, _OPENED_AT_ONCE)):
+                _sync_files(names, descriptor, threads)
+            os.fsync(descriptor)
 
 
 def used_bytes(folder: Path) -> int:
@@ -200,19 +213,31 @@ def _unless_gone(error: OSError) -> None:
         raise error
 
 
-def _sync_file(name: str, folder: int) -> None:
-    """Of what is no regular file there is nothing to wait for."""
+def _sync_files(names: Sequence[str], folder: int, threads: ThreadPoolExecutor) -> None:
+    """They are opened here: who we act as is a matter of the thread."""
+    descriptors: list[int] = []
+    try:
+        for name in names:
+            if (descriptor := _open_file(name, folder)) is not None:
+                descriptors.append(descriptor)
+        list(threads.map(os.fsync, descriptors))
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _open_file(name: str, folder: int) -> int | None:
+    """None for what is no regular file: there is nothing to wait for."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.ENOENT):
-            return
+            return None
         raise
-    try:
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 def _hand_over_file(name: str, folder: int, old_uid: int, uid: int, gid: int) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 
 from openrds.domain.deadline import check_deadline
@@ -28,6 +28,8 @@ _ARCHIVED = re.compile(r"(\d{10})-binlog\.(\d{6,10})", re.ASCII)
 #: What the data had before the log of its server began; where that was pruned up to; and up to when, in microseconds,
 #: all that was committed is in the archive.
 _BEFORE, _PRUNED, _REACHED = "before", "pruned", "reached"
+#: Whose log it was that was shipped, one after another: of those who shipped as primaries.
+_PRIMARIES = "primaries"
 _PIECE = 2**20
 #: Where nothing has to be reached again, only what was just archived is spared.
 _SPARED_SECONDS = 3600.0
@@ -68,7 +70,21 @@ class Archive:
         return None
 
     def history(self, latest: Chain | None = None) -> tuple[Stretch, ...]:
-        return history.stretches([chain for place in self._places() for chain in self._chains(place)], latest)
+        turns = self._primaries()
+        chains = [chain for place in self._places() for chain in self._chains(place, turns)]
+        return history.stretches(chains, latest)
+
+    def note_primary(self, node_id: str, identity: str) -> None:
+        """It is its log that is shipped now."""
+        known, place = self._primaries(), f"{node_id}/{identity}"
+        if not known or known[-1] != place:
+            with _put(self.folder):
+                logs.write(self.folder / _PRIMARIES, "\n".join((*known, place)).encode(), self.user)
+
+    def _primaries(self) -> list[str]:
+        with suppress(OSError), self.user.acting():
+            return read(self.folder / _PRIMARIES).decode(errors="replace").split("\n")
+        return []
 
     def reached(self) -> int:
         """Up to when, in microseconds, all that was committed is here; 0 where that was never noted."""
@@ -129,13 +145,16 @@ class Archive:
         with self.user.acting():
             return iter([place for node in _folders(self.folder) for place in _folders(node)])
 
-    def _chains(self, place: Path) -> Iterator[Chain]:
-        """Of files whose numbers follow each other."""
+    def _chains(self, place: Path, primaries: Sequence[str]) -> Iterator[Chain]:
+        """Of files whose numbers follow each other. The last was a primary's when the place was that last."""
         found = [logs.noted(place / name, self.user) for name in sorted(self._names(place))]
         before = self._read_set(place) or GtidSet()
         holes = [at for at, (one, next_) in enumerate(pairwise(found), 1) if not _follows(one, next_)]
-        begins = [0, *holes, len(found)]
-        return (Chain(tuple(found[begin:end]), before) for begin, end in pairwise(begins) if begin < end)
+        parts = [tuple(found[begin:end]) for begin, end in pairwise((0, *holes, len(found))) if begin < end]
+        name = str(place.relative_to(self.folder))
+        turns = [number for number, one in enumerate(primaries) if one == name]
+        pairs = zip_longest(reversed(parts), reversed(turns[-len(parts) :] if parts else ()), fillvalue=-1)
+        return (Chain(part, before, turn) for part, turn in pairs if isinstance(part, tuple))
 
     def _names(self, place: Path) -> set[str]:
         with suppress(FileNotFoundError), self.user.acting():

@@ -18,10 +18,14 @@ from openrds.hosts.user import ServerUser
 
 @dataclass(frozen=True)
 class Chain:
-    """Files of one server that follow each other. `before` is what its data had before it began to log at all."""
+    """Files of one server that follow each other. `before` is what its data had before it began to log at all.
+
+    `turn` is the how-manieth primary of its instance it was last, as far as that is known.
+    """
 
     logs: tuple[Log, ...]
     before: GtidSet = field(default_factory=GtidSet)
+    turn: int = -1
 
     @property
     def needs(self) -> GtidSet:
@@ -29,9 +33,9 @@ class Chain:
         return self.before | self._first.needs
 
     @property
-    def age(self) -> tuple[int, int]:
+    def age(self) -> tuple[int, int, int]:
         """The latest is that of the last primary."""
-        return max((log.last, log.runs[-1].last) for log in self.logs if log.runs)
+        return self.turn, *max((log.last, log.runs[-1].last) for log in self.logs if log.runs)
 
     @property
     def _first(self) -> Log:

@@ -26,6 +26,7 @@ def ship(node: NodeSpec, flavour: Flavour) -> None:
     archive, local = _archive(node), local_log(node, flavour)
     if archive.before(local.identity) is None:
         archive.note_before(node.node_id, local.identity, _ask_before(node, flavour, local))
+    archive.note_primary(node.node_id, local.identity)
     archive.ship(node.node_id, local, finished(local.files))
 
 
