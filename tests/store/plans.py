@@ -159,6 +159,8 @@ HOT: dict[str, Hot] = {
     "instances.set_node_address": Hot(),
     "instances.set_endpoint": Hot(),
     "instances.set_port": Hot(),
+    "instances.set_remote_access": Hot({"allowed": True}),
+    "instances.set_log_retention": Hot({"hours": 1}),
     "instances.set_stopped": of("i7"),
     "instances.set_wanted": Hot({"wanted": "serving"}),
     "instances.set_storage_full": Hot(),

@@ -268,7 +268,7 @@ def _draft(folder: Path) -> Iterator[Path]:
 def distribution(file: Path = Path("/etc/os-release")) -> str:
     """`debian`, `ubuntu`, or what else the machine says it is."""
     try:
-        found = re.search(r'^ID="?([\w.-]+)', file.read_text(), re.MULTILINE)
+        found = re.search(r'^ID="?([\w.-]+)', file.read_text(), re.ASCII | re.MULTILINE)
     except OSError:
         return ""
     return found[1] if found else ""

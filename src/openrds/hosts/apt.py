@@ -49,7 +49,7 @@ Acquire::https::Timeout "30";
 _ENVIRONMENT = ("PATH", "HOME", "http_proxy", "https_proxy", "no_proxy", "all_proxy")
 #: Seconds for whatever apt does; it ends by itself where nothing arrives.
 _PATIENCE = 3600
-_PLANNED = re.compile(r"^Inst (\S+) \((\S+) ", re.MULTILINE)
+_PLANNED = re.compile(r"^Inst (\S+) \((\S+) ", re.ASCII | re.MULTILINE)
 _COMPLAINT = re.compile(r"^[EW]: ?(.*)$", re.MULTILINE)
 _LIBRARY = re.compile(r"\.so(\.|$)")
 

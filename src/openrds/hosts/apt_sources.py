@@ -73,7 +73,7 @@ def _parted(rest: str) -> tuple[dict[str, str], str]:
 
 
 def _of_stanzas(text: str) -> Iterator[Source]:
-    for block in re.split(r"\n\s*\n", _without_comments(text)):
+    for block in re.split(r"\n\s*\n", _without_comments(text), flags=re.ASCII):
         fields = _fields(block)
         if fields.get("enabled", "yes").lower() in ("no", "false", "0"):
             continue

@@ -1,6 +1,7 @@
 """The configuration of a node, derived from its flavor, address and port: one file, which is ours."""
 
 import hashlib
+import re
 from pathlib import Path
 
 from openrds.engines.binlog.flavour import Flavour
@@ -9,6 +10,7 @@ from openrds.engines.binlog.roles import Role, role_of
 from openrds.engines.binlog.sessions import socket_path
 from openrds.engines.protocol import NodeSpec
 
+_PLAIN = re.compile(r"[A-Za-z0-9_.]+", re.ASCII)
 _HEADER = "# Written by openrds; changes made here are lost.\n[mysqld]\n"
 _LOG_NAME = "binlog"
 _RELAY_NAME = "relay"
@@ -186,6 +188,6 @@ def _isolation(node: NodeSpec) -> dict[str, str]:
 
 
 def _quoted(value: str) -> str:
-    if value and value.replace("_", "").replace(".", "").isalnum():
+    if _PLAIN.fullmatch(value):
         return value
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'

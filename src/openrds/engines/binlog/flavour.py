@@ -36,7 +36,8 @@ class Channel:
 
     @property
     def is_well(self) -> bool:
-        return self.receives and self.applies
+        """An upstream that does not have what it would need says so before it names its log."""
+        return self.receives and self.applies and bool(self.received[0])
 
     @property
     def lag_bytes(self) -> int:

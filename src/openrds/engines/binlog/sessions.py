@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import hmac
 import os
+import re
 import socket
 import ssl
 import struct
@@ -21,6 +22,7 @@ from openrds.domain.deadline import check_deadline, ended_with_step
 from openrds.domain.engine import EngineName
 from openrds.engines.protocol import EngineError, LockedError, NodeSpec
 
+_PLAIN = re.compile(r"[A-Za-z0-9]+", re.ASCII)
 #: Of the service: it may do all, and is reached over the Unix socket alone.
 SUPERUSER = "rdsAdmin"
 #: With this account servers of a family follow each other, over TCP.
@@ -201,7 +203,10 @@ def _end(connection: Connection, question: str) -> None:
 def set_globals(connection: Connection, settings: Mapping[str, str]) -> None:
     """Have settings, as they stand in a configuration file, in force at once."""
     for name, value in settings.items():
-        execute(connection, f"SET GLOBAL {name} = {value if value.isalnum() else escaped(connection, value)}")
+        execute(
+            connection,
+            f"SET GLOBAL {name} = {value if _PLAIN.fullmatch(value) else escaped(connection, value)}",
+        )
 
 
 def escaped(connection: Connection, text: str) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from openrds.hosts.folders import open_file
 from openrds.hosts.user import ServerUser
 
 SUFFIXES = ("ibd", "cfg")
+_PLAIN = re.compile(r"[A-Za-z0-9_]", re.ASCII)
 _PIECE = 2**24
 
 
@@ -127,4 +129,4 @@ def path_of(database: str, name: str) -> str:
 
 
 def _in_path(letter: str) -> str:
-    return letter if letter.isalnum() or letter == "_" else f"@{ord(letter):04x}"
+    return letter if _PLAIN.fullmatch(letter) else f"@{ord(letter):04x}"

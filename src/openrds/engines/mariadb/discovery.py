@@ -18,5 +18,8 @@ KIND = Kind(
 
 #: The server's package needs those of the programs; the one for backups is apart.
 RECIPE = Recipe(
-    KIND, prefix="mariadb-server", server=re.compile(r"mariadb-server()"), beside=("mariadb-backup",)
+    KIND,
+    prefix="mariadb-server",
+    server=re.compile(r"mariadb-server()", re.ASCII),
+    beside=("mariadb-backup",),
 )

@@ -21,6 +21,6 @@ KIND = Kind(
 RECIPE = Recipe(
     KIND,
     prefix="mysql-server-core",
-    server=re.compile(r"mysql-server-core(-\d+\.\d+)?"),
+    server=re.compile(r"mysql-server-core(-\d+\.\d+)?", re.ASCII),
     beside=("mysql-client-core{}",),
 )

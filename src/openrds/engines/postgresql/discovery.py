@@ -36,4 +36,4 @@ KIND = Kind(
 )
 
 #: The contrib modules are in the server's package; the client's programs in one that it needs.
-RECIPE = Recipe(KIND, prefix="postgresql-", server=re.compile(r"postgresql-(\d+)"))
+RECIPE = Recipe(KIND, prefix="postgresql-", server=re.compile(r"postgresql-(\d+)", re.ASCII))
