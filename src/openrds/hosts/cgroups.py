@@ -233,7 +233,10 @@ def _folder_of(data_dir: Path) -> str:
 
 
 def _folders_in(parent: Path) -> list[Path]:
-    return [path for path in parent.iterdir() if path.is_dir()]
+    """None where the folder is gone: whoever removes the last of its groups removes it too."""
+    with contextlib.suppress(FileNotFoundError):
+        return [path for path in parent.iterdir() if path.is_dir()]
+    return []
 
 
 def _own_groups() -> dict[str, str]:
