@@ -244,7 +244,7 @@ class ServiceUnderTest:
 
     def completed(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
         job = self.ended(job_id, seconds)
-        assert job["status"] == "Completed", job
+        assert job["status"] == "Completed", f"{job['name']}: {job.get('fail_reason', job)}"
         return job
 
     def create(self, dialect: Dialect = POSTGRESQL, **changes: Any) -> dict[str, Any]:

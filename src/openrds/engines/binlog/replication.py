@@ -159,6 +159,20 @@ class BinlogReplication:
             Diverged: it can only be copied anew.
             EngineError: it runs as a primary, or does not come to stream.
         """
+        try:
+            self._follow()
+        except Diverged:
+            if not self._is_blank():
+                raise
+            # It was to get all from the upstream's log, of which the beginning was cleared away meanwhile.
+            self._copy_anew()
+            self._follow()
+
+    def _is_blank(self) -> bool:
+        with sessions.session(self._node) as connection:
+            return not sessions.scalar(connection, self._flavour.position)
+
+    def _follow(self) -> None:
         server = self._server
         running, has_begun = server.is_running(), _has_begun(self._node)
         if running and role_of(self._node) is Role.PRIMARY:
