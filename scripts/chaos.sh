@@ -6,6 +6,7 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 . scripts/memory.sh
 seed=${SEED:-$RANDOM}
 export OPENRDS_CHAOS_RUNS=1 OPENRDS_CHAOS_OPERATIONS=${OPERATIONS:-100} OPENRDS_CHAOS_EVERYTHING=${EVERYTHING:-}
+export OPENRDS_CHAOS_ENGINES=${ENGINES:-PostgreSQL,MariaDB,MySQL}
 trap 'echo "chaos: stopped in the run of SEED=$seed"; exit 130' INT TERM
 while true; do
     echo "chaos: a run of $OPENRDS_CHAOS_OPERATIONS operations, SEED=$seed"
