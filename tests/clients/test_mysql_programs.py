@@ -18,7 +18,7 @@ CONTENTS = (
     "CREATE VIEW totals AS SELECT customer, sum(gross) AS total FROM orders GROUP BY customer",
     "CREATE PROCEDURE ordered(who INT) INSERT INTO orders (customer, price) VALUES (who, 10)",
     "CREATE FUNCTION twice(x INT) RETURNS INT DETERMINISTIC RETURN 2 * x",
-    "CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DO DELETE FROM seen",
+    "CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS CURRENT_TIMESTAMP + INTERVAL 1 DAY DO DELETE FROM seen",
     "INSERT INTO customers VALUES (1, 'naïve 数据库 🐬')",
     "CALL ordered(1)",
 )
