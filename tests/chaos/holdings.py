@@ -18,10 +18,19 @@ from openrds.service import places
 from support.means import WHY_NO_CGROUPS
 from support.service import ServiceUnderTest
 
-#: All that may be in the folder of a node; `.reserve` is on an image only.
-_IN_A_NODE = {"data", "log", "process", ".reserve"}
-#: Of a node of MySQL or MariaDB, too.
-_IN_A_NODE |= {"confirming", "init.sql", "none", "server.cnf", "starting", "tmp"}
+#: All that may be in the folder of a node; `.reserve` is on an image only, and what is after it with MySQL and MariaDB.
+_IN_A_NODE = {
+    "data",
+    "log",
+    "process",
+    ".reserve",
+    "confirming",
+    "init.sql",
+    "none",
+    "server.cnf",
+    "starting",
+    "tmp",
+}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from openrds.engines.protocol import DatabaseCopy, EngineError, RestorePoint, Ta
 from openrds.hosts.folders import make_home
 from support.restored import backed_up, moment, scratch_of
 
-pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.of_engines("PostgreSQL")]
+pytestmark = [pytest.mark.grouped_by("installed")]
 
 #: A scratch server serves one restore: tests that share one take a mark each, and each other tables.
 MARK, OTHER_MARK, THIRD_MARK = (digit * 32 for digit in "012")
