@@ -10,7 +10,7 @@ import psutil
 import pymysql
 import pytest
 
-from openrds.engines.binlog import sessions
+from openrds.engines.binlog import replication, sessions
 from openrds.engines.protocol import EngineError
 from openrds.hosts.processes import wait_until
 from support.dialects.dialect import PASSWORD
@@ -386,6 +386,24 @@ def test_what_a_standby_had_received_is_not_lost_when_both_servers_die(trial, pa
 
     assert count(trial, standby) == 3
     put(trial, standby, 4)
+
+
+def test_what_a_standby_had_received_is_not_lost_when_it_is_attached_anew(
+    trial, pair, eventually, monkeypatch
+):
+    """To a primary that died meanwhile: it streams from nobody, and still is the one to take over."""
+    monkeypatch.setattr(replication, "_STREAMING_SECONDS", 0.2)
+    primary, standby = pair
+    apply_nothing(standby)
+    put(trial, primary, 1, 2, 3)
+    eventually(lambda: received(standby) == position(primary))
+    primary.kill()
+
+    with pytest.raises(EngineError):
+        standby.replication.rejoin()
+    standby.replication.promote()
+
+    assert count(trial, standby) == 3
 
 
 def test_what_was_applied_and_not_noted_is_not_applied_again(trial, pair, eventually):

@@ -10,9 +10,10 @@ import psutil
 import pymysql
 import pytest
 
-from openrds.engines.binlog import sessions
+from openrds.engines.binlog import replication, sessions
 from openrds.engines.mysql import cloning
 from openrds.engines.mysql.passwords import sha2_hash
+from openrds.engines.protocol import EngineError
 from openrds.hosts.processes import RECORD, find, wait_until
 from support.dialects.dialect import PASSWORD
 
@@ -366,8 +367,9 @@ def test_who_has_what_its_upstream_lacks_is_copied_anew(cloned):
     assert standby.replication.rejoin() == "attached"
 
 
-def test_what_a_standby_had_received_is_not_lost_when_both_servers_die(trial, eventually):
-    """It was acknowledged, and may be nowhere else."""
+@pytest.fixture
+def unapplied(trial, eventually):
+    """A standby that has received three rows that it has not applied, and its primary, which has died."""
     primary = trial.started()
     trial.query(primary, "CREATE TABLE kept (x INT PRIMARY KEY)")
     standby = standby_of(trial, primary)
@@ -384,13 +386,29 @@ def test_what_a_standby_had_received_is_not_lost_when_both_servers_die(trial, ev
 
     eventually(received)
     primary.kill()
-    standby.kill()
+    return standby
 
-    standby.start()
-    standby.replication.promote()
 
-    assert trial.query(standby, "SELECT count(*) FROM kept") == 3
-    trial.query(standby, "INSERT INTO kept VALUES (4)")
+def test_what_a_standby_had_received_is_not_lost_when_both_servers_die(trial, unapplied):
+    """It was acknowledged, and may be nowhere else."""
+    unapplied.kill()
+
+    unapplied.start()
+    unapplied.replication.promote()
+
+    assert trial.query(unapplied, "SELECT count(*) FROM kept") == 3
+    trial.query(unapplied, "INSERT INTO kept VALUES (4)")
+
+
+def test_what_a_standby_had_received_is_not_lost_when_it_is_attached_anew(trial, unapplied, monkeypatch):
+    """To a primary that died meanwhile: it streams from nobody, and still is the one to take over."""
+    monkeypatch.setattr(replication, "_STREAMING_SECONDS", 0.2)
+
+    with pytest.raises(EngineError):
+        unapplied.replication.rejoin()
+    unapplied.replication.promote()
+
+    assert trial.query(unapplied, "SELECT count(*) FROM kept") == 3
 
 
 def position(server):

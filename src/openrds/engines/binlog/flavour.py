@@ -165,7 +165,7 @@ class Flavour(ABC):
 
     @abstractmethod
     def begin_draining(self, connection: Connection, node: NodeSpec) -> bool:
-        """Have a server that was started anew apply what it had received before; it stops at an error.
+        """Have a server that does not apply go on with what it had received; it stops at an error.
 
         It may have been acknowledged, and the upstream may be gone. False where there is nothing of the kind.
         """

@@ -113,29 +113,38 @@ class BinlogReplication:
         with sessions.session(self._node) as connection:
             channel = self._flavour.channel(connection)
             if channel is None or not channel.is_well:
-                if channel is not None and not (channel.receives or channel.applies):
-                    self._drain(connection)
                 self._turn(connection)
 
     def _drain(self, connection: sessions.Connection) -> None:
         """
-        Apply what was received before the server was started anew.
+        Apply what was received, by a server that runs or before it was started anew.
 
         To turn to an upstream drops it, to be fetched again; but it may be all that is left of what was acknowledged.
         What cannot be applied, as it is not whole, is left to the upstream.
         """
-        if self._flavour.begin_draining(connection, self._node) and self._applies_rest(connection):
+        flavour = self._flavour
+        channel = flavour.channel(connection)
+        if channel is None:
+            return
+        if channel.applies:
+            sessions.execute(connection, flavour.stop_receiving)
+        else:
+            sessions.execute(connection, flavour.stop_following)
+            if not flavour.begin_draining(connection, self._node):
+                return
+        if self._applies_rest(connection):
             logger.warning("%s could not apply all that it had received", self._node.node_id)
 
     def _turn(self, connection: sessions.Connection) -> None:
         """
-        To the upstream, from where it is: that is all its own log has.
+        To the upstream, from where it is, which is all that its own log has: first it applies what it has received.
 
         Raises:
             Diverged: it has what the upstream lacks.
             EngineError: it does not leave the one before.
         """
         flavour, upstream = self._flavour, self._upstream
+        self._drain(connection)
         sessions.execute(connection, flavour.stop_following)
         self._require_kin(connection)
         flavour.adopt_own_position(connection)

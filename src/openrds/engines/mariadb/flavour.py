@@ -171,7 +171,7 @@ class MariaDBFlavour(Flavour):
 
     def channel(self, connection: Connection) -> Channel | None:
         found = rows(connection, "SHOW SLAVE STATUS")
-        return _channel(found[0]) if found else None
+        return _channel(connection, found[0]) if found else None
 
     def begin_draining(self, connection: Connection, node: NodeSpec) -> bool:
         """Going by GTID drops what was received; going by places in files does not, if one says from which on."""
@@ -201,7 +201,7 @@ class MariaDBFlavour(Flavour):
         return any(event["Event_type"] == "Gtid_list" and event["Info"] == "[]" for event in events)
 
 
-def _channel(row: Mapping[str, Any]) -> Channel:
+def _channel(connection: Connection, row: Mapping[str, Any]) -> Channel:
     receives, applies = row["Slave_IO_Running"], row["Slave_SQL_Running"]
     return Channel(
         upstream=(row["Master_Host"], row["Master_Port"]),
@@ -216,8 +216,19 @@ def _channel(row: Mapping[str, Any]) -> Channel:
         lag_seconds=float(row["Seconds_Behind_Master"] or 0),
         io_error=row["Last_IO_Errno"],
         error=row["Last_SQL_Error"] or row["Last_IO_Error"],
-        is_drained=str(row["Slave_SQL_Running_State"] or "").startswith(_DRAINED),
+        is_drained=_is_drained(connection, row),
     )
+
+
+def _is_drained(connection: Connection, row: Mapping[str, Any]) -> bool:
+    """Who applies says so before it has woken for what came last; who receives says what came, where it goes by GTID.
+
+    The order counts: it is drained of what had come when the row was made.
+    """
+    if not str(row["Slave_SQL_Running_State"] or "").startswith(_DRAINED):
+        return False
+    applied = scalar(connection, "SELECT @@GLOBAL.gtid_slave_pos")
+    return parse(row["Gtid_IO_Pos"] or "") <= parse(str(applied or ""))
 
 
 def version_of(node: NodeSpec) -> tuple[int, ...]:

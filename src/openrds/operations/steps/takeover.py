@@ -43,6 +43,19 @@ def what_hinders(standby: Server) -> str:
     return ""
 
 
+def _meet(standby: Server) -> str:
+    """What hinders a standby still, after a while: it or its primary may have come back just now."""
+    problem = ""
+
+    def can_take_over() -> bool:
+        nonlocal problem
+        problem = what_hinders(standby)  # takes long where it hangs
+        return not problem
+
+    wait_until(can_take_over, _MEETING_SECONDS, every=0.1)
+    return problem
+
+
 def is_promoted(server: Server) -> bool:
     """One that died since has served nobody, and counts for nothing."""
     return server.is_running() and server.replication.is_primary()
@@ -98,11 +111,8 @@ class Takeover:
         old, new = self.old, self.new
         if not new.is_running() or not (old.is_running() or ended_well(old)):
             self._bring_both_back()
-        if old.is_running():
-            # One of them may have come back just now.
-            wait_until(lambda: not what_hinders(new), _MEETING_SECONDS, every=0.1)
-            if problem := what_hinders(new):
-                raise StepFailed(problem + otherwise)
+        if old.is_running() and (problem := _meet(new)):
+            raise StepFailed(problem + otherwise)
         try:
             position = old.replication.demote()
             new.replication.await_position(position, _CATCH_UP_SECONDS)
