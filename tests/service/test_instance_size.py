@@ -308,7 +308,7 @@ def test_a_full_image_is_read_only_until_it_is_enlarged(on_images: ServiceUnderT
     with connect(created) as client:
         client.autocommit = True
         take(folder / "filler", free(folder) - GB // 2)
-        wait_for(lambda: on_images.instance(created["id"])["status"] == "STORAGE FULL", 60)
+        wait_for(lambda: on_images.instance(created["id"])["status"] == "STORAGE FULL", 45)
         assert float(on_images.get(f"instances/{created['id']}/storage-used-space")["used"]) > 38
         with pytest.raises(READ_ONLY):
             client.execute("create table refused (x int)")

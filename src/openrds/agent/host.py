@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import logging
+from dataclasses import dataclass, field
 
 from openrds.control.changes import Changes, Subject
 from openrds.control.rounds import Bell, Round, soon_if
@@ -38,14 +39,14 @@ _LOOKS_BEFORE_KILL = 4
 
 def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list[Round]:
     """To be called on the event loop, which is to tell of deaths."""
-    roster, interval = Roster(resources), resources.settings.monitor_interval
+    roster, readers = _roster(resources)
     return [
         _monitor(resources, queue, roster, changes.bell(Subject.INSTANCE)),
         *_hang_watch(resources, roster),
         Round(
             VolumeWatch(resources, roster).look_after_volumes,
-            changes.bell(Subject.INSTANCE),
-            pause=interval,
+            readers.volumes,
+            pause=resources.settings.monitor_interval,
         ),
         Round(
             soon_if(_ROUTES_INTERVAL, lambda: _keep_routes(resources)),
@@ -64,7 +65,7 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
         ),
         Round(
             soon_if(_SHIPPING_INTERVAL, LogShipping(resources, roster).ship),
-            changes.bell(Subject.INSTANCE),
+            readers.logs,
             pause=_SHIPPING_INTERVAL,
         ),
         Round(
@@ -75,6 +76,24 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
         Round(lambda: _keep_pools_full(resources), pause=_POOL_DELAY),
         Round(lambda: _tidy(resources), at_least=_TIDYING_INTERVAL),
     ]
+
+
+@dataclass(frozen=True)
+class _Readers:
+    """The bells of those who read the roster: what they hear of before the monitor does is not yet in it."""
+
+    volumes: Bell = field(default_factory=Bell)
+    logs: Bell = field(default_factory=Bell)
+
+    def ring(self) -> None:
+        self.volumes.ring_for_all()
+        self.logs.ring_for_all()
+
+
+def _roster(resources: Resources) -> tuple[Roster, _Readers]:
+    """The monitor renews it, in a thread; bells are rung on the event loop."""
+    loop, readers = asyncio.get_running_loop(), _Readers()
+    return Roster(resources, lambda: loop.call_soon_threadsafe(readers.ring)), readers
 
 
 def _monitor(resources: Resources, queue: Queue, roster: Roster, bell: Bell) -> Round:

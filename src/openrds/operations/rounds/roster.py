@@ -1,7 +1,7 @@
 """Which nodes this host has, kept in mind so that the store need not be asked each time."""
 
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import chain, groupby
 
 from openrds.operations.steps.resources import Resources
@@ -14,11 +14,13 @@ _sql = Queries("instances")
 class Roster:
     """The instances of this host, as the store last said: rows of `nodes_of_host`.
 
-    Whoever acts on one asks the store again. Used from several threads.
+    Whoever acts on one asks the store again. `when_changed` is called, in any thread, once there is something else.
+    Used from several threads.
     """
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, when_changed: Callable[[], None] = lambda: None) -> None:
         self._resources = resources
+        self._when_changed = when_changed
         self._lock = threading.Lock()
         self._known: dict[str, Sequence[Row]] | None = None
 
@@ -38,9 +40,13 @@ class Roster:
             found: dict[str, Sequence[Row]] = {
                 id_: list(nodes) for id_, nodes in groupby(rows, lambda row: row["id"])
             }
-            kept = self._known if ids is not None and self._known is not None else {}
+            before = self._known or {}
+            kept = before if ids is not None else {}
             self._known = {id_: nodes for id_, nodes in kept.items() if id_ not in (ids or ())} | found
-            return _free(found)
+            has_changed = self._known != before
+        if has_changed:
+            self._when_changed()
+        return _free(found)
 
     def _all(self) -> dict[str, Sequence[Row]]:
         if self._known is None:

@@ -1,6 +1,7 @@
 """How a standby takes its primary's place, and the primary the standby's."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 _MOST_LAG_BYTES = 64 * 2**20
 #: Seconds in which a standby that runs finds its primary; one of MySQL takes seconds to start, on a busy machine many.
 _MEETING_SECONDS = 30.0
+#: Who says nothing for so many seconds is not one that comes back.
+_HANGING_SECONDS = 8.0
 #: Seconds that clients wait at most for the standby to catch up, before the old primary serves again.
 _CATCH_UP_SECONDS = 10.0
 
@@ -47,12 +50,13 @@ def _meet(standby: Server) -> str:
     """What hinders a standby still, after a while: it or its primary may have come back just now."""
     problem = ""
 
-    def can_take_over() -> bool:
+    def is_settled() -> bool:
         nonlocal problem
-        problem = what_hinders(standby)  # takes long where it hangs
-        return not problem
+        begun = time.monotonic()
+        problem = what_hinders(standby)
+        return not problem or time.monotonic() - begun > _HANGING_SECONDS
 
-    wait_until(can_take_over, _MEETING_SECONDS, every=0.1)
+    wait_until(is_settled, _MEETING_SECONDS, every=0.1)
     return problem
 
 
