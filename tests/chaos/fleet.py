@@ -261,6 +261,9 @@ class Fleet:
                 answer = _answer(one, address)
                 assert "refused" in answer, f"{one.name} is stopped, and {address}:{one.port} says {answer}"
             return
+        if self.back_since is not None:
+            # Its status is what it was until the monitor has looked at its server, and that is being started again.
+            wait_for(lambda: all(self._answers(one, each) for each in addresses), SETTLE_SECONDS, one.name)
         for address in addresses:
             if one.primary is not None:
                 wanted = one.primary.rows
@@ -280,6 +283,13 @@ class Fleet:
             assert numbers == list(range(one.rows)), f"{one.name} has {numbers[-3:]}, and not {one.rows} rows"
             connection.execute("insert into ledger values (%s)", [one.rows])
             one.rows += 1
+
+    def _answers(self, one: Expected, address: str) -> bool:
+        try:
+            with one.connect(address):
+                return True
+        except one.dialect.Error:
+            return False
 
     def _count(self, one: Expected, address: str) -> int:
         try:

@@ -93,7 +93,11 @@ class _Readers:
 def _roster(resources: Resources) -> tuple[Roster, _Readers]:
     """The monitor renews it, in a thread; bells are rung on the event loop."""
     loop, readers = asyncio.get_running_loop(), _Readers()
-    return Roster(resources, lambda: loop.call_soon_threadsafe(readers.ring)), readers
+
+    def ring() -> None:
+        loop.call_soon_threadsafe(readers.ring)
+
+    return Roster(resources, ring), readers
 
 
 def _monitor(resources: Resources, queue: Queue, roster: Roster, bell: Bell) -> Round:
