@@ -11,6 +11,7 @@ from openrds.engines.protocol import EngineError
 from openrds.hosts.deaths import Deathwatch
 from openrds.hosts.errors import HostError
 from openrds.operations.rounds.backup_schedule import look_after_backups, stop_unwanted, tidy_backups
+from openrds.operations.rounds.certificates import CertificateWatch
 from openrds.operations.rounds.hang_watch import HangWatch
 from openrds.operations.rounds.log_shipping import LogShipping
 from openrds.operations.rounds.monitor import Monitor, tidy_servers
@@ -33,6 +34,8 @@ _SHIPPING_INTERVAL = 5.0
 _POOL_INTERVAL = 60.0
 _POOL_DELAY = 2.0
 _TIDYING_INTERVAL = dt.timedelta(hours=1).total_seconds()
+#: A certificate has months left when it is renewed.
+_CERTIFICATE_INTERVAL = dt.timedelta(hours=1).total_seconds()
 #: Looks in a `hang_timeout`, for one that fails to mean little.
 _LOOKS_BEFORE_KILL = 4
 
@@ -40,6 +43,7 @@ _LOOKS_BEFORE_KILL = 4
 def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list[Round]:
     """To be called on the event loop, which is to tell of deaths."""
     roster, readers = _roster(resources)
+    certificates = CertificateWatch(resources, roster)
     return [
         _monitor(resources, queue, roster, changes.bell(Subject.INSTANCE)),
         *_hang_watch(resources, roster),
@@ -75,6 +79,7 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
         ),
         Round(lambda: _keep_pools_full(resources), pause=_POOL_DELAY),
         Round(lambda: _tidy(resources), at_least=_TIDYING_INTERVAL),
+        Round(certificates.look_after_certificates, at_least=_CERTIFICATE_INTERVAL),
     ]
 
 

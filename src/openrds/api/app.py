@@ -22,6 +22,7 @@ from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.api.rds import (
     backups,
     catalogue,
+    certificates,
     instance_actions,
     instance_changes,
     instance_ha,
@@ -99,6 +100,7 @@ def _rds_router() -> Router:
         *restores.HANDLERS,
         *instance_ha.HANDLERS,
         *instance_network.HANDLERS,
+        *certificates.HANDLERS,
         *public_ips.HANDLERS,
         *catalogue.HANDLERS,
     ]

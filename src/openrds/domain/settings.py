@@ -22,6 +22,8 @@ class Settings:
     private_cidr: str = "127.64.0.0/16"
     public_cidr: str = "127.200.0.0/16"
     forwarding: str = "auto"
+    tls_ca_cert: Path | None = None
+    tls_ca_key: Path | None = None
     engine_dirs: tuple[Path, ...] = ()
     os_user: str = ""
     os_uids: str = ""
@@ -63,6 +65,16 @@ class Settings:
     @property
     def public_network(self) -> ipaddress.IPv4Network:
         return ipaddress.IPv4Network(self.public_cidr)
+
+    @property
+    def authority_file(self) -> Path:
+        """The key and certificate of the service's own CA."""
+        return self.data_dir / "authority.pem"
+
+    @property
+    def ca_file(self) -> Path:
+        """What clients are to trust."""
+        return self.data_dir / "ca.crt"
 
     @property
     def nodes_dir(self) -> Path:

@@ -23,6 +23,7 @@ class Action(StrEnum):
     CHANGE_REPLICATION_MODE = "change replication mode"
     CREATE_REPLICA = "create replica"
     CHANGE_PORT = "change port"
+    SWITCH_SSL = "switch SSL"
     CHANGE_PUBLIC_ADDRESS = "change public address"
     CHANGE_REMOTE_CONNECTION = "change remote connection"
     BACK_UP = "back up"
@@ -55,6 +56,7 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.CHANGE_REPLICATION_MODE: _AT_REST,
     Action.CREATE_REPLICA: _AT_REST,
     Action.CHANGE_PORT: _AT_REST,
+    Action.SWITCH_SSL: _AT_REST,
     Action.CHANGE_PUBLIC_ADDRESS: frozenset({Status.ACTIVE, Status.BACKING_UP}),
     Action.CHANGE_REMOTE_CONNECTION: frozenset({Status.ACTIVE, Status.BACKING_UP}),
     Action.BACK_UP: _AT_REST,

@@ -45,6 +45,7 @@ class TaskName(StrEnum):
     OPEN_REMOTE_CONNECTION = "{}OpenRemoteConnection"
     CLOSE_REMOTE_CONNECTION = "{}CloseRemoteConnection"
     CHANGE_PORT = "Modify{}Port"
+    SWITCH_SSL = "{}SwitchSSL"
     STOP = "Stop{}Instance"
     START = "Start{}Instance"
     BACK_UP = "Backup{}InInstance"

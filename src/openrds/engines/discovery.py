@@ -34,7 +34,8 @@ class Kind:
     `programs` are the names that the server itself may have, `companions` what must be beside it. `places` are where
     distributions have it, as patterns below `/` or below any folder that holds a tree of such a form. `release` finds
     the numbers of a version in what the server says to `ask`; a request names the first `named_by` of them. Versions
-    before `oldest` are not offered. `last_resorts` are folders that any other of the same version is better than.
+    before `oldest` are not offered. `speaks_tls` tells of a server whether it was built with that. `last_resorts` are
+    folders that any other of the same version is better than.
     """
 
     engine: EngineName
@@ -45,6 +46,7 @@ class Kind:
     oldest: tuple[int, ...]
     companions: tuple[str, ...] = ()
     ask: tuple[str, ...] = ("--version",)
+    speaks_tls: Callable[[Path], bool] = lambda _program: True
     last_resorts: Callable[[], Iterable[Path]] = tuple
 
     def program(self, folder: Path) -> Path | None:
@@ -123,7 +125,9 @@ def find(kind: Kind, folders: Iterable[Path] = ()) -> tuple[Installation, ...]:
 
 def _installation(kind: Kind, found: _Found) -> Installation:
     complete = ".".join(map(str, found.numbers))
-    return Installation(kind.engine, kind.named(found.numbers), complete, found.bin_dir)
+    program = kind.program(found.bin_dir)
+    speaks_tls = program is not None and kind.speaks_tls(program)
+    return Installation(kind.engine, kind.named(found.numbers), complete, found.bin_dir, speaks_tls)
 
 
 def _found(kind: Kind, folders: Iterable[Path]) -> Iterator[_Found]:

@@ -27,6 +27,7 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.scheduling import Submit
 from openrds.operations.network.bind_public_address import BIND_PUBLIC_ADDRESS
 from openrds.operations.network.change_port import CHANGE_PORT
+from openrds.operations.network.switch_ssl import SWITCH_SSL
 from openrds.operations.network.unbind_public_address import UNBIND_PUBLIC_ADDRESS
 from openrds.operations.pairs.create_replica import CREATE_REPLICA
 from openrds.operations.pairs.rebuild_standby import REBUILD_STANDBY
@@ -57,6 +58,7 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     STOP_INSTANCE,
     START_INSTANCE,
     CHANGE_PORT,
+    SWITCH_SSL,
     BIND_PUBLIC_ADDRESS,
     UNBIND_PUBLIC_ADDRESS,
     SET_REMOTE_CONNECTION,

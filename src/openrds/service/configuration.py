@@ -43,7 +43,7 @@ _NOT_NEGATIVE = (
     "hang_timeout",
     "first_backup_after",
 )
-_PATHS = {"data_dir", "log_file"}
+_PATHS = {"data_dir", "log_file", "tls_ca_cert", "tls_ca_key"}
 #: Of the keys of the default project, where settings fix them: what each must look like, and in words.
 _KEY_FORMS = {
     "project_id": (re.compile(r"[0-9a-f]{32}"), "32 lower-case hexadecimal digits"),

@@ -25,6 +25,7 @@ from openrds.hosts.addresses import claim_listening, port_is_free
 from openrds.hosts.errors import HostError, in_words
 from openrds.hosts.users import ServerUsers
 from openrds.service import child, places
+from openrds.service.authority import AuthorityError, open_authority
 from openrds.service.identities import KeysError, ensure_accounts
 from openrds.service.logs import set_up_logging
 from openrds.service.means import check_means, choose_users
@@ -66,7 +67,7 @@ class Child:
 
 
 #: Why a service does not start.
-Refused = (ServeError, places.DataDirectoryError, KeysError, HostError, EngineError, OSError)
+Refused = (ServeError, AuthorityError, places.DataDirectoryError, KeysError, HostError, EngineError, OSError)
 
 
 def serve(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> int:
@@ -145,6 +146,7 @@ class Supervisor:
             self._claim_address()
             # The worker chooses for itself; a setting that cannot be kept is better said here than by its log.
             check_means(settings, users)
+            open_authority(settings)
             socket_root = places.socket_root(settings.data_dir)
             dsn = settings.store or self._start_private_store(users)
             if settings.store:

@@ -24,6 +24,7 @@ from openrds.operations.steps.handing_over import take_back_folders
 from openrds.operations.steps.owners import Owners
 from openrds.operations.steps.resources import Resources
 from openrds.service import child
+from openrds.service.authority import open_authority
 from openrds.service.means import choose_limits, choose_users, choose_volumes
 from openrds.store.database import Store
 from openrds.store.queries import Queries
@@ -38,7 +39,7 @@ _sql = Queries("instances")
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and some for what comes up.
-_SPARE_THREADS = 19
+_SPARE_THREADS = 20
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
@@ -50,6 +51,7 @@ def build_resources(store: Store, settings: Settings, socket_root: Path) -> Reso
     return Resources(
         store=store,
         settings=settings,
+        issuer=open_authority(settings),
         owners=Owners(store, settings.host, users),
         engines=engines_of_host(
             settings.data_dir, users, settings.engine_dirs, settings.spare_data_dirs, limits
@@ -71,12 +73,16 @@ def register_host(resources: Resources) -> None:
             "engine": installation.engine.value,
             "version": installation.version,
             "complete_version": installation.complete_version,
+            "tls": installation.speaks_tls,
         }
         for engine in resources.engines.values()
         for installation in _installations(engine)
     ]
     settings = resources.settings
     with resources.store.transaction() as connection:
+        for one in found:
+            if not one["tls"]:
+                connection.execute(_sql.forgo_ssl, {"host": settings.host, **one})
         connection.execute(
             _sql.set_host,
             {

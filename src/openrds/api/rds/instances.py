@@ -202,7 +202,7 @@ def _listed(row: Row, region: str) -> bodies.ListedInstance:
         private_dns_names=[],
         public_dns_names=[],
         db_user_name=RULES[engine].administrator,
-        enable_ssl=False,
+        enable_ssl=row["ssl"],
         vpc_id=row["vpc_id"],
         subnet_id=row["subnet_id"],
         security_group_id=row["security_group_id"],

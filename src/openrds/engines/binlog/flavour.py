@@ -130,6 +130,14 @@ class Flavour(ABC):
         return self.administrator_rights(account, node)
 
     @abstractmethod
+    def tls(self, identity: str | None) -> Mapping[str, str]:
+        """The settings with which a server shows a key and certificate, both in one file; None: it speaks no TLS."""
+
+    @abstractmethod
+    def load_certificate(self, connection: Connection) -> None:
+        """Have a running server read them again, if it was started with any."""
+
+    @abstractmethod
     def turn_to(self, upstream: NodeSpec, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
         """The statements, with their parameters, that have a server follow another from where it is."""
 

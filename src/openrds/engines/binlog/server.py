@@ -16,6 +16,7 @@ from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.replication import BinlogReplication
 from openrds.engines.binlog.roles import Role, forget_position, position_to_take, role_of, write_role
 from openrds.engines.binlog.shipping import ship_remains
+from openrds.engines.certificates import keep_identity
 from openrds.engines.logs import LogTail, remove_older
 from openrds.engines.pool import DataDirectories
 from openrds.engines.protocol import EngineError, NodeSpec
@@ -92,6 +93,18 @@ class BinlogServer:
         self.configure()
         with sessions.session(self.node) as connection:
             sessions.set_globals(connection, configuration.semisync(self.node, self.flavour))
+            self.flavour.load_certificate(connection)
+
+    def keep_certificate(self) -> str:
+        return keep_identity(self.node)
+
+    def load_certificate(self) -> None:
+        """
+        Raises:
+            EngineError: it does not run.
+        """
+        with sessions.session(self.node) as connection:
+            self.flavour.load_certificate(connection)
 
     def _settings(self) -> dict[str, str]:
         return configuration.settings(self.node, self.flavour)
@@ -99,6 +112,7 @@ class BinlogServer:
     def write_configuration(self) -> None:
         """The files alone, whatever the node's role is to become."""
         node = self.node
+        self.keep_certificate()
         for path, text in (
             (configuration.config_path(node), configuration.as_file(self._settings())),
             (configuration.init_path(node), accounts.init_sql(node, self.flavour)),

@@ -53,8 +53,7 @@ _BOUND = {
     EngineName.MYSQL: "max_execution_time={milliseconds}",
 }
 
-#: MySQL takes no scramble alone from who does not encrypt; it always has keys, which MariaDB has not. One context for
-#: all: PyMySQL would read the machine's certificates for each session.
+#: One context for all: PyMySQL would read the machine's certificates for each session.
 _TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _TLS.check_hostname = False
 _TLS.verify_mode = ssl.CERT_NONE  # it is the family's secret that says who it is
@@ -150,8 +149,8 @@ def follower_session(upstream: NodeSpec) -> Iterator[Connection]:
             autocommit=True,
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_CONNECT_SECONDS,
-            ssl=_TLS if upstream.installation.engine == EngineName.MYSQL else None,
-            ssl_disabled=upstream.installation.engine != EngineName.MYSQL,
+            ssl=_TLS if upstream.tls else None,
+            ssl_disabled=upstream.tls is None,
         )
         with contextlib.closing(connection), ended_with_step(lambda: _break(connection)):
             yield connection

@@ -94,6 +94,16 @@ class MariaDBFlavour(Flavour):
     def read_only(self, wanted: bool) -> Mapping[str, str]:
         return {"read_only": "ON" if wanted else "OFF"}
 
+    def tls(self, identity: str | None) -> Mapping[str, str]:
+        """Since 11.4 it would make a certificate of its own."""
+        if identity is None:
+            return {"ssl": "OFF"}
+        return {"ssl_cert": identity, "ssl_key": identity, "tls_version": "TLSv1.2,TLSv1.3"}
+
+    def load_certificate(self, connection: Connection) -> None:
+        if scalar(connection, "SELECT @@GLOBAL.have_ssl") == "YES":
+            execute(connection, "FLUSH SSL")
+
     def make_command(
         self, installation: Installation, folder: Path, options: Mapping[str, str]
     ) -> Sequence[str]:

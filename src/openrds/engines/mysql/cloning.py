@@ -36,11 +36,12 @@ def clone(helper: BinlogServer, source: NodeSpec, folder: Path) -> None:
     """
     with _running(helper), sessions.session(helper.node, statement_seconds=_COPY_SECONDS) as connection:
         donor = f"{source.address}:{source.port}"
+        ssl = "SSL" if source.tls else "NO SSL"
         sessions.execute(connection, "SET GLOBAL clone_valid_donor_list = %s", donor)
         with ended_with_step(lambda: None, lambda: commands.bytes_moved(helper.pid())):
             sessions.execute(
                 connection,
-                f"CLONE INSTANCE FROM %s@%s:{source.port} IDENTIFIED BY %s DATA DIRECTORY = %s REQUIRE SSL",
+                f"CLONE INSTANCE FROM %s@%s:{source.port} IDENTIFIED BY %s DATA DIRECTORY = %s REQUIRE {ssl}",
                 sessions.FOLLOWER,
                 source.address,
                 sessions.password_of(source.secret, sessions.FOLLOWER),
@@ -74,7 +75,7 @@ def _running(helper: BinlogServer) -> Iterator[None]:
 
 
 def _unwrap(helper: BinlogServer, folder: Path) -> None:
-    """The data has the helper's keys for TLS: to make others takes as long as all the rest."""
+    """The data has the helper's keys for passwords that come without TLS: to make others takes long."""
     node = helper.node
     with node.user.acting():
         for path in (*(folder / _CLONE).iterdir(), *node.data_dir.glob("*.pem")):

@@ -95,6 +95,19 @@ class MySQLFlavour(Flavour):
         """Nobody but the service has the right to write all the same, so the stricter one would bind it alone."""
         return {"read_only": "ON" if wanted else "OFF"}
 
+    def tls(self, identity: str | None) -> Mapping[str, str]:
+        """It would make what it does not have, and take what an older openrds had it make."""
+        shown = {"ssl_cert": identity, "ssl_key": identity} if identity else {}
+        return {
+            **shown,
+            "auto_generate_certs": "OFF",
+            "tls_version": "TLSv1.2,TLSv1.3" if identity else "",
+        }
+
+    def load_certificate(self, connection: Connection) -> None:
+        if scalar(connection, "SELECT @@GLOBAL.tls_version"):
+            execute(connection, "ALTER INSTANCE RELOAD TLS")
+
     def make_command(
         self, installation: Installation, folder: Path, options: Mapping[str, str]
     ) -> Sequence[str]:
@@ -150,13 +163,19 @@ class MySQLFlavour(Flavour):
         return ()
 
     def turn_to(self, upstream: NodeSpec, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
-        """The password is not written down, where clients of a follower could read it."""
+        """The password is not written down, where clients of a follower could read it. Without TLS it is encrypted with
+        a key of the upstream's.
+        """
         turn = (
             "CHANGE REPLICATION SOURCE TO SOURCE_HOST = %s, SOURCE_PORT = %s, SOURCE_AUTO_POSITION = 1, "
-            "SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 0, SOURCE_HEARTBEAT_PERIOD = 1, SOURCE_SSL = 1"
+            "SOURCE_CONNECT_RETRY = 1, SOURCE_RETRY_COUNT = 0, SOURCE_HEARTBEAT_PERIOD = 1, "
+            "GET_SOURCE_PUBLIC_KEY = 1, SOURCE_SSL = %s"
         )
         start = "START REPLICA USER = %s PASSWORD = %s"
-        return (turn, (upstream.address, upstream.port)), (start, (user, password))
+        return (turn, (upstream.address, upstream.port, int(upstream.tls is not None))), (
+            start,
+            (user, password),
+        )
 
     def lacking(self, connection: Connection, upstream: NodeSpec) -> str:
         """

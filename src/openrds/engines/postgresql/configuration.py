@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from openrds.engines.certificates import identity_path, serves_tls
 from openrds.engines.protocol import NodeSpec, Size
 
 #: openrds' own superuser. It has no password: it is reached by whom the file system lets to the Unix socket, and by
@@ -44,6 +45,7 @@ def posix_zone(time_zone: str) -> str:
 def postgresql_conf(node: NodeSpec) -> str:
     settings = (
         _network(node)
+        | _tls(node)
         | _resources(node)
         | _write_ahead_log(node)
         | _replication(node)
@@ -90,6 +92,19 @@ def _network(node: NodeSpec) -> dict[str, str]:
         "unix_socket_permissions": "0700",
         "password_encryption": "scram-sha-256",
         "timezone": posix_zone(node.time_zone),
+    }
+
+
+def _tls(node: NodeSpec) -> dict[str, str]:
+    """Each can be changed while the server runs."""
+    if not serves_tls(node):
+        return {}
+    identity = str(identity_path(node))
+    return {
+        "ssl": "on",
+        "ssl_cert_file": identity,
+        "ssl_key_file": identity,
+        "ssl_min_protocol_version": "TLSv1.2",
     }
 
 

@@ -1,6 +1,7 @@
 """What a PostgreSQL on this host looks like."""
 
 import importlib.util
+import mmap
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,19 @@ def _wheel_folders() -> Iterator[Path]:
             yield from (Path(location) / tree / "bin" for tree in trees)
 
 
+#: Of OpenSSL: what who is linked with it asks for, and what is in who has it built in.
+_TLS_MARKS = (b"SSL_CTX_new", b"ssl/ssl_lib.c")
+
+
+def _speaks_tls(program: Path) -> bool:
+    """The server itself says so only where it has data."""
+    try:
+        with program.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return any(content.find(mark) >= 0 for mark in _TLS_MARKS)
+    except (OSError, ValueError):
+        return False
+
+
 #: A beta has no minor version, and is not offered. Those of wheels are renewed later than others, and one of
 #: them has no SSL and no contrib modules: so any other is better.
 KIND = Kind(
@@ -32,6 +46,7 @@ KIND = Kind(
     release=re.compile(r"\(PostgreSQL\) (\d+)\.(\d+)", re.ASCII),
     named_by=1,
     oldest=(12,),
+    speaks_tls=_speaks_tls,
     last_resorts=_wheel_folders,
 )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from openrds.domain.deadline import ended_with_step
+from openrds.engines.certificates import keep_identity
 from openrds.engines.logs import LogTail, remove_older
 from openrds.engines.postgresql import configuration, postmaster, sessions
 from openrds.engines.postgresql.datadirs import is_data_directory
@@ -73,6 +74,7 @@ class PostgreSQLServer:
         """
         self._require_data()
         self._make_folders()
+        self.keep_certificate()
         for name, text in (
             ("postgresql.conf", self._settings()),
             ("pg_hba.conf", configuration.pg_hba_conf()),
@@ -91,6 +93,14 @@ class PostgreSQLServer:
         self.configure()
         with sessions.superuser_session(self.node) as connection:
             connection.execute("SELECT pg_reload_conf()")
+
+    def keep_certificate(self) -> str:
+        return keep_identity(self.node)
+
+    def load_certificate(self) -> None:
+        """By a signal, as one that lets nobody in takes no session. It does so in its own time, a few milliseconds."""
+        if process := self._process():
+            process.send(signal.SIGHUP)
 
     @property
     def replication(self) -> PostgreSQLReplication:

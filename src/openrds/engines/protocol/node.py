@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from openrds.domain.engine import EngineName
+from openrds.hosts.certificates import Issuer
 from openrds.hosts.user import ServerUser
 
 
@@ -20,13 +21,26 @@ class Size(TypedDict):
 class Installation:
     """The server binaries of one version, as found on this host.
 
-    `version` is what a request names (`16`), `complete_version` what the binaries report (`16.14`).
+    `version` is what a request names (`16`), `complete_version` what the binaries report (`16.14`). `speaks_tls` is
+    whether they were built with it.
     """
 
     engine: EngineName
     version: str
     complete_version: str
     bin_dir: Path
+    speaks_tls: bool = True
+
+
+@dataclass(frozen=True)
+class Tls:
+    """That a server speaks TLS: `names` are the addresses at which clients come to it, the one they are told first.
+
+    Its certificate is for them, and by `issuer`.
+    """
+
+    names: tuple[str, ...]
+    issuer: Issuer = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,8 @@ class NodeSpec:
     `secret` is the family's, an instance and its read replicas, and with it servers of the family let each other, and
     us, in where the engine has no better way. `options` are what the creation fixed, by neutral names:
     `lower_case_table_names` (`0` or `1`), `character_set` and `collation`; one that is not there is the engine's own.
+    Without `tls` the server offers none to clients that ask for it; with it, those who do not ask are let in all the
+    same.
     """
 
     node_id: str
@@ -64,6 +80,7 @@ class NodeSpec:
     takes_over: bool = False
     secret: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
+    tls: Tls | None = None
 
     @property
     def data_dir(self) -> Path:

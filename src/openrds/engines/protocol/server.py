@@ -20,6 +20,20 @@ class Server(Protocol):
     def reload(self) -> None:
         """Write the configuration files, and have the running server take what it can without a restart."""
 
+    def keep_certificate(self) -> str:
+        """See that it has a certificate that is good for the names of its node, for a while.
+
+        Returns what tells it from others, "" where none is needed. A server that runs has a new one after
+        `load_certificate`, or when it is started. Cheap where there is nothing to do.
+        """
+
+    def load_certificate(self) -> None:
+        """Have a running server show the certificate that there is now to clients that come. Who is there stays.
+
+        Raises:
+            EngineError: it does not take it.
+        """
+
     def start(self) -> None:
         """Start the server unless it runs, and return once it answers.
 

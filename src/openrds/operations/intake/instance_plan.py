@@ -100,7 +100,11 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
     if request.ha:
         check_forwarding(intake, host)
     check_room(intake, host, places=3 if request.ha else 1)
-    columns |= {"version": installation["version"], "complete_version": installation["complete_version"]}
+    columns |= {
+        "version": installation["version"],
+        "complete_version": installation["complete_version"],
+        "ssl": installation.get("tls", True),
+    }
     return NewInstance(engine, RULES[engine].administrator, host, columns)
 
 
@@ -309,7 +313,7 @@ def _backup(request: CreateInstance) -> dict[str, Any]:
     return {"backup_start_time": strategy.start_time, "backup_keep_days": keep_days}
 
 
-def _find_host(intake: Intake, engine: EngineName, version: str) -> tuple[str, Mapping[str, str]]:
+def _find_host(intake: Intake, engine: EngineName, version: str) -> tuple[str, Mapping[str, Any]]:
     """A host that has the version asked for, and what it has of it."""
     offered = []
     for host in intake.connection.execute(_sql.hosts):

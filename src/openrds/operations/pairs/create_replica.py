@@ -50,6 +50,7 @@ _OF_PRIMARY = (
     "backup_start_time",
     "secret",
     "options",
+    "ssl",
 )
 
 Context = StepContext[Resources, NoParameters]

@@ -11,10 +11,11 @@ from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
 from openrds.domain.instance import Confirmation, NodeRole
 from openrds.domain.settings import Settings
-from openrds.engines.protocol import Engine, Installation, NodeSpec, Server, Size
+from openrds.engines.protocol import Engine, Installation, NodeSpec, Server, Size, Tls
 from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
+from openrds.hosts.certificates import Issuer
 from openrds.hosts.errors import HostError
 from openrds.hosts.folders import clear
 from openrds.hosts.forwarding import Forwarder, Route
@@ -35,12 +36,13 @@ _sql = Queries("instances")
 class Resources:
     """The means of one host's worker.
 
-    `owners` are whom the servers run as, `memory_mb` is what this host has for all of them. `socket_root` is a short
-    folder for their sockets; `spare_taken` tells that the pools may want refilling.
+    `issuer` signs the certificates of servers, `owners` are whom they run as, `memory_mb` is what this host has for all
+    of them. `socket_root` is a short folder for their sockets; `spare_taken` tells that the pools may want refilling.
     """
 
     store: Store
     settings: Settings
+    issuer: Issuer
     owners: Owners
     engines: Mapping[EngineName, Engine]
     volumes: Volumes
@@ -122,10 +124,11 @@ class Resources:
         return self.changed(server, address="")
 
     def _spec(self, instance: Row, node: Row) -> NodeSpec:
+        installation = self.installation(EngineName(instance["engine"]), instance["version"])
         return NodeSpec(
             node_id=node["id"],
             user=self._user(instance),
-            installation=self.installation(EngineName(instance["engine"]), instance["version"]),
+            installation=installation,
             folder=self.volumes.path(node["id"]),
             socket_dir=self.socket_dir(node["id"]),
             archive=self.backups.archive(instance["id"]),
@@ -136,7 +139,14 @@ class Resources:
             read_only=instance["storage_full"],
             secret=instance["secret"],
             options=instance["options"],
+            tls=self._tls(instance, node) if instance["ssl"] and installation.speaks_tls else None,
         )
+
+    def _tls(self, instance: Row, node: Row) -> Tls | None:
+        """Whoever may come to serve has the addresses of the instance in its certificate too."""
+        found = (instance["address"], node.get("public_address"), node["address"])
+        names = tuple(dict.fromkeys(str(address) for address in found if address))
+        return Tls(names, self.issuer) if names else None
 
     def _user(self, instance: Row) -> ServerUser:
         """Whom the servers of an instance run as: the owner of a spare data directory, if it has nobody yet."""

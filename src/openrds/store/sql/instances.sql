@@ -2,12 +2,12 @@
 insert into instance (id, project_id, name, engine, version, complete_version, type, status, flavor_ref, volume_type,
                       volume_size, port, availability_zone, vpc_id, subnet_id, security_group_id, replication_mode,
                       switch_strategy, configuration_id, enterprise_project_id, disk_encryption_id, time_zone,
-                      backup_start_time, backup_keep_days, tags, replica_of, secret, options)
+                      backup_start_time, backup_keep_days, tags, replica_of, secret, options, ssl)
 values (%(id)s, %(project_id)s, %(name)s, %(engine)s, %(version)s, %(complete_version)s, %(type)s, 'BUILD',
         %(flavor_ref)s, %(volume_type)s, %(volume_size)s, %(port)s, %(availability_zone)s, %(vpc_id)s, %(subnet_id)s,
         %(security_group_id)s, %(replication_mode)s, %(switch_strategy)s, %(configuration_id)s,
         %(enterprise_project_id)s, %(disk_encryption_id)s, %(time_zone)s, %(backup_start_time)s,
-        %(backup_keep_days)s, %(tags)s, %(replica_of)s, %(secret)s, %(options)s)
+        %(backup_keep_days)s, %(tags)s, %(replica_of)s, %(secret)s, %(options)s, %(ssl)s)
 
 -- name: insert_node
 insert into node (id, instance_id, name, role, host, availability_zone)
@@ -31,7 +31,10 @@ select * from instance where id = %(id)s and project_id = %(project_id)s for upd
 select * from instance where id = %s
 
 -- name: nodes_of_instance
-select * from node where instance_id = %s order by role = 'slave', id
+-- With the public address at which clients come to their instance.
+select node.*, host(public_address.address) as public_address
+from node left join public_address on public_address.instance_id = node.instance_id and public_address.bound
+where node.instance_id = %s order by node.role = 'slave', node.id
 
 -- name: set_status
 -- An instance at rest whose volume is full is never ACTIVE.
@@ -180,6 +183,15 @@ select host.forwarding from node join host on host.name = node.host where node.i
 
 -- name: set_port
 update instance set port = %(port)s, updated_at = now() where id = %(instance_id)s
+
+-- name: set_ssl
+update instance set ssl = %(ssl)s, updated_at = now() where id = %(id)s
+
+-- name: forgo_ssl
+-- Of a version that a host has without TLS.
+update instance set ssl = false
+where ssl and engine = %(engine)s and version = %(version)s
+  and exists (select from node where node.instance_id = instance.id and node.host = %(host)s)
 
 -- name: set_remote_access
 update instance set remote_access = %(allowed)s, updated_at = now() where id = %(id)s

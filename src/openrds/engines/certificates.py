@@ -1,0 +1,49 @@
+"""The certificate of a node's server, in a file of the node's user that is in no copy or backup of its data."""
+
+import hashlib
+from pathlib import Path
+
+from openrds.engines.protocol import EngineError, NodeSpec
+from openrds.hosts.certificates import is_good, make_identity
+
+_FILE = "tls.pem"
+
+
+def serves_tls(node: NodeSpec) -> bool:
+    """A node that listens on its Unix socket alone needs none."""
+    return node.tls is not None and bool(node.address)
+
+
+def identity_path(node: NodeSpec) -> Path:
+    """The key with its certificate, and what leads to the one that clients trust."""
+    return node.folder / _FILE
+
+
+def keep_identity(node: NodeSpec) -> str:
+    """
+    See that a node has a certificate that is good for its names and for a while, and return what tells it from others.
+
+    It is not waited for the disk: what is broken after a power cut is made anew before the server starts.
+
+    Raises:
+        EngineError: it cannot be written.
+    """
+    if node.tls is None or not serves_tls(node):
+        return ""
+    path = identity_path(node)
+    try:
+        identity = _read(node, path)
+        if not is_good(identity, node.tls.names, node.tls.issuer):
+            text = make_identity(node.tls.names, node.tls.issuer)
+            node.user.write(path, text, durable=False)
+            identity = text.encode()
+    except OSError as error:
+        raise EngineError(f"the certificate of {node.node_id} cannot be written: {error}") from error
+    return hashlib.sha256(identity).hexdigest()
+
+
+def _read(node: NodeSpec, path: Path) -> bytes:
+    try:
+        return node.user.read(path)
+    except OSError:
+        return b""
