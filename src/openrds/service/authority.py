@@ -56,7 +56,7 @@ class Authority:
         return "".join(map(_as_pem, self.chain))
 
     def issue(self, names: Collection[str], key: ec.EllipticCurvePublicKey) -> str:
-        """A certificate for addresses, and all of the chain that clients may not have, as PEM."""
+        """A certificate for addresses, and all of the chain, as PEM: MySQL looks whether they fit."""
         first = next(iter(names))
         certificate = (
             _begun(_named(first), self.certificate.subject, key, self._end())
@@ -67,8 +67,7 @@ class Authority:
             .add_extension(_key_of(self.certificate), critical=False)
             .sign(self.key, _digest(self.key))
         )
-        between = (one for one in self.chain if one.subject != one.issuer)
-        return "".join(map(_as_pem, (certificate, *between)))
+        return "".join(map(_as_pem, (certificate, *self.chain)))
 
     def _end(self) -> dt.datetime:
         return min(_now() + _SERVER_LIFE, *(one.not_valid_after_utc for one in self.chain))

@@ -96,8 +96,11 @@ class MySQLFlavour(Flavour):
         return {"read_only": "ON" if wanted else "OFF"}
 
     def tls(self, identity: str | None) -> Mapping[str, str]:
-        """It would make what it does not have, and take what an older openrds had it make."""
-        shown = {"ssl_cert": identity, "ssl_key": identity} if identity else {}
+        """It would make what it does not have, and take what an older openrds had it make.
+
+        Where it cannot verify its own certificate it takes no other while it runs.
+        """
+        shown = dict.fromkeys(("ssl_ca", "ssl_cert", "ssl_key"), identity) if identity else {}
         return {
             **shown,
             "auto_generate_certs": "OFF",
