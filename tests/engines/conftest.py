@@ -16,13 +16,15 @@ import psutil
 import pytest
 
 from openrds.domain.engine import RULES, EngineName
-from openrds.engines.protocol import Engine, Installation, NodeSpec, Server
+from openrds.domain.settings import Settings
+from openrds.engines.protocol import Engine, Installation, NodeSpec, Server, Tls
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.folders import make_home
 from openrds.hosts.processes import RECORD, find, records_below, stop_recorded, wait_until
 from openrds.hosts.user import ServerUser
 from openrds.hosts.users import ServerUsers
 from openrds.hosts.volumes import FolderVolumes
+from openrds.service.authority import Authority, open_authority
 from support.dialects import DIALECTS, Dialect, Session
 from support.dialects.dialect import PASSWORD
 from support.engines import build
@@ -41,6 +43,16 @@ def home() -> Path:
     """A short path, for Unix sockets, that the server user can pass through."""
     path = short_folder()
     return path
+
+
+def settings() -> Settings:
+    return Settings(data_dir=home())
+
+
+@cache
+def authority() -> Authority:
+    """Who signs the certificates of all servers of the tests."""
+    return open_authority(settings())
 
 
 @cache
@@ -136,6 +148,11 @@ class Trial:
     user: ServerUser
     copies: bool = True
 
+    @property
+    def settings(self) -> Settings:
+        """Of the CA that signs the certificates of the tests' servers."""
+        return settings()
+
     def node(self, **changes: Any) -> NodeSpec:
         name = f"n{secrets.token_hex(3)}"
         make_home(self.folder / "s")
@@ -147,7 +164,10 @@ class Trial:
             address=free_address(self.dialect.port),
             port=self.dialect.port,
         )
-        return replace(node, **changes)
+        node = replace(node, **changes)
+        if node.address and self.installation.speaks_tls and "tls" not in changes:
+            node = replace(node, tls=Tls((node.address,), authority()))
+        return node
 
     def initialised(self, **changes: Any) -> Server:
         node = self.node(**changes)

@@ -49,6 +49,7 @@ OWN = {
     "restore_tables",
     "set_remote_connection",
     "single_to_ha",
+    "switch_ssl",
     "switchover",
 }
 #: Of them those that are proved in each way with an engine whose servers take seconds to start.

@@ -34,10 +34,10 @@ from openrds.operations.instances import (
     start_instance,
     stop_instance,
 )
-from openrds.operations.intake.create_request import CreateInstance, Ha
+from openrds.operations.intake.create_request import CreateInstance, Datastore, Ha
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.restore_source import RestoreSource, milliseconds
-from openrds.operations.network import bind_public_address, change_port, unbind_public_address
+from openrds.operations.network import bind_public_address, change_port, switch_ssl, unbind_public_address
 from openrds.operations.pairs import (
     create_replica,
     rebuild_standby,
@@ -74,6 +74,16 @@ class Scenario:
 def active_instance(bench: Workbench) -> str:
     _, task_id = bench.submit(lambda intake: create_instance.submit(intake, bench.create_request()))
     assert task_id is not None
+    return done(bench, str(bench.task(task_id)["instance_id"]), task_id)
+
+
+def encrypting_instance(bench: Workbench) -> str:
+    """Of the newest version that was built with TLS."""
+    found = [one for one in bench.engine.installations() if one.speaks_tls]
+    if not found:
+        pytest.skip(f"no {bench.dialect.engine} of this host was built with TLS")
+    request = bench.create_request(datastore=Datastore(bench.dialect.engine, found[-1].version))
+    _, task_id = bench.submit(lambda intake: create_instance.submit(intake, request))
     return done(bench, str(bench.task(task_id)["instance_id"]), task_id)
 
 
@@ -188,6 +198,28 @@ def check_port(bench: Workbench, instance_id: str) -> None:
     instance = bench.resources.instance(instance_id)
     assert instance["port"] == new_port(bench)
     assert not is_answering(str(instance["address"]), bench.dialect.port)
+
+
+def submit_ssl_off(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return switch_ssl.submit(intake, instance_id, switch_ssl.SwitchSsl(ssl_option=False))
+
+
+def check_plain(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    with pytest.raises(bench.dialect.Error, match=r"(?i)ssl"):
+        verified(bench, instance_id).close()
+
+
+def check_encrypted(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    verified(bench, instance_id).close()
+
+
+def verified(bench: Workbench, instance_id: str) -> Session:
+    """Of a client that wants to know with whom it speaks."""
+    instance, ca = bench.resources.instance(instance_id), bench.resources.settings.ca_file
+    return bench.dialect.connect(str(instance["address"]), instance["port"], password=PASSWORD, ca=ca)
 
 
 def check_bound(bench: Workbench, instance_id: str) -> None:
@@ -545,6 +577,9 @@ SCENARIOS = {
         stopped_instance, submit_with(start_instance), check_active, InstanceStatus.SHUTDOWN
     ),
     "change_port": Scenario(active_instance, submit_port, check_port, InstanceStatus.ACTIVE),
+    "switch_ssl": Scenario(
+        encrypting_instance, submit_ssl_off, check_plain, InstanceStatus.ACTIVE, check_failed=check_encrypted
+    ),
     "bind_public_address": Scenario(reachable_instance, submit_bind, check_bound, InstanceStatus.ACTIVE),
     "create_ha_instance": Scenario(nothing, submit_create_ha, check_ha, InstanceStatus.CREATE_FAIL),
     "single_to_ha": Scenario(reachable_instance, submit_single_to_ha, check_ha, InstanceStatus.ACTIVE),

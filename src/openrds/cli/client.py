@@ -46,6 +46,16 @@ class Client:
     def delete(self, path: str, query: Mapping[str, object] | None = None) -> Json:
         return self._call("DELETE", path, query or {}, None)
 
+    def ca(self) -> str:
+        """The CA certificate of the instances, as PEM."""
+        status, request_id, text = self._exchange("GET", "/ca.crt", b"")
+        if status != HTTPStatus.OK or b"BEGIN CERTIFICATE" not in text:
+            _answer(self.credentials.endpoint, status, request_id, text)
+            raise Unreachable(
+                f"{self.credentials.endpoint} does not answer as openrds does: {_excerpt(text)}."
+            )
+        return text.decode()
+
     def save(self, path: str, query: Mapping[str, object], sink: BinaryIO) -> None:
         """Write the body of an answer of any length to a file, as it comes."""
         from http.client import HTTPException  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`openrds instance bind|unbind|port|remote-connection|stop|start`, and `openrds public-ip list`."""
+"""`openrds instance bind|unbind|port|ssl|remote-connection|stop|start`, and `openrds public-ip list`."""
 
 from typing import Annotated
 
@@ -48,6 +48,19 @@ def port(
     """Change the port of an instance; its server is restarted."""
     id_ = lookups.find_instance_id(session.client, instance)
     session.finish(session.client.put(f"instances/{id_}/port", {"port": port}), wait=wait)
+
+
+@client_command(app, "ssl")
+def ssl(
+    session: Session,
+    instance: IdOrName,
+    *,
+    on: Annotated[bool, typer.Option("--on/--off", help="For clients that ask for it, or for nobody.")],
+    wait: Wait = True,
+) -> None:
+    """Offer TLS to the clients of an instance, or none; its servers are restarted where that changes something."""
+    id_ = lookups.find_instance_id(session.client, instance)
+    session.finish(session.client.put(f"instances/{id_}/ssl", {"ssl_option": on}), wait=wait)
 
 
 @client_command(app, "remote-connection")

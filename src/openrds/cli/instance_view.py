@@ -20,6 +20,7 @@ def facts(client: Client, instance: Json) -> dict[str, object]:
         "address": ", ".join(instance["private_ips"]),
         "public address": ", ".join(instance["public_ips"]),
         "port": instance["port"],
+        "TLS": "for those who ask for it" if instance["enable_ssl"] else "off",
         "administrator": instance["db_user_name"],
         "url": url_of(instance),
         "flavor": f"{instance['flavor_ref']} ({instance['cpu']} vCPU, {instance['mem']} GB)",

@@ -11,6 +11,7 @@ from openrds import __version__
 from openrds.cli import (
     backups,
     bench,
+    ca,
     catalogue,
     check,
     connect,
@@ -48,6 +49,7 @@ for part in (instance_ha, instance_network, instance_replicas, instance_settings
 app.add_typer(instances.app, name="instance")
 app.add_typer(instance_network.public_ips, name="public-ip")
 app.add_typer(connect.app)
+app.add_typer(ca.app)
 app.add_typer(backups.app, name="backup")
 app.add_typer(engines.app, name="engine")
 app.add_typer(catalogue.flavors, name="flavor")

@@ -4,6 +4,7 @@ import datetime as dt
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 from openrds.domain.engine import RULES, EngineName, EngineRules
@@ -94,9 +95,11 @@ class Dialect(ABC):
         password: str = PASSWORD,
         database: str | None = None,
         seconds: int = 10,
+        ca: Path | None = None,
     ) -> Session:
         """
-        A session over TCP; whatever it waits for takes `seconds` at most while it connects.
+        A session over TCP; whatever it waits for takes `seconds` at most while it connects. With `ca` over TLS, with a
+        server that proves by a certificate of this CA's that it is the one of the address.
 
         Raises:
             Refused: it is not let in.

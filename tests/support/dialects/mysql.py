@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import pymysql
@@ -73,7 +74,11 @@ class BinlogDialect(Dialect):
         password: str = PASSWORD,
         database: str | None = None,
         seconds: int = 10,
+        ca: Path | None = None,
     ) -> Session:
+        verifying: dict[str, Any] = {"ssl_disabled": not self.encrypts}
+        if ca:
+            verifying = {"ssl_ca": str(ca), "ssl_verify_cert": True, "ssl_verify_identity": True}
         connection = pymysql.connect(
             host=address,
             port=port or self.port,
@@ -81,7 +86,7 @@ class BinlogDialect(Dialect):
             password=password,
             autocommit=True,
             connect_timeout=seconds,
-            ssl_disabled=not self.encrypts,
+            **verifying,
         )
         try:
             _use(connection, database or self.database)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import psycopg
@@ -68,7 +69,9 @@ class PostgreSQLDialect(Dialect):
         password: str = PASSWORD,
         database: str | None = None,
         seconds: int = 10,
+        ca: Path | None = None,
     ) -> Session:
+        verifying: dict[str, Any] = {"sslmode": "verify-full", "sslrootcert": str(ca)} if ca else {}
         return PostgreSQLSession(
             psycopg.connect(
                 host=address,
@@ -78,6 +81,7 @@ class PostgreSQLDialect(Dialect):
                 dbname=database or self.database,
                 autocommit=True,
                 connect_timeout=seconds,
+                **verifying,
             )
         )
 
