@@ -8,7 +8,6 @@ from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.installed import tree_settings
 from openrds.engines.binlog.roles import Role, role_of
 from openrds.engines.binlog.sessions import socket_path
-from openrds.engines.certificates import identity_path, serves_tls
 from openrds.engines.protocol import NodeSpec
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.]+", re.ASCII)
@@ -90,7 +89,7 @@ def settings(node: NodeSpec, flavour: Flavour) -> dict[str, str]:
         tree_settings(node.installation)
         | _places(node)
         | _network(node)
-        | tls(node, flavour)
+        | dict(flavour.tls(node))
         | _words(node)
         | _resources(node)
         | _log(node)
@@ -142,10 +141,6 @@ def _network(node: NodeSpec) -> dict[str, str]:
     """A node without an address listens on its Unix socket alone."""
     common = {"port": str(node.port), "skip_name_resolve": "ON", "back_log": "128"}
     return common | ({"bind_address": node.address} if node.address else {"skip_networking": "ON"})
-
-
-def tls(node: NodeSpec, flavour: Flavour) -> dict[str, str]:
-    return dict(flavour.tls(str(identity_path(node)) if serves_tls(node) else None))
 
 
 def _words(node: NodeSpec) -> dict[str, str]:

@@ -130,12 +130,12 @@ class Flavour(ABC):
         return self.administrator_rights(account, node)
 
     @abstractmethod
-    def tls(self, identity: str | None) -> Mapping[str, str]:
-        """The settings with which a server shows a key and certificate, both in one file; None: it speaks no TLS."""
+    def tls(self, node: NodeSpec) -> Mapping[str, str]:
+        """The settings with which a server speaks TLS with clients, or does not."""
 
     @abstractmethod
     def load_certificate(self, connection: Connection) -> None:
-        """Have a running server read them again, if it was started with any."""
+        """Have a running server read its certificate again, if it was started with one."""
 
     @abstractmethod
     def turn_to(self, upstream: NodeSpec, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:

@@ -20,6 +20,7 @@ from openrds.engines.binlog.sessions import (
     rows,
     scalar,
 )
+from openrds.engines.certificates import identity_path, serves_tls
 from openrds.engines.mariadb.passwords import native_hash
 from openrds.engines.mariadb.relay_logs import first_unapplied
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
@@ -94,10 +95,11 @@ class MariaDBFlavour(Flavour):
     def read_only(self, wanted: bool) -> Mapping[str, str]:
         return {"read_only": "ON" if wanted else "OFF"}
 
-    def tls(self, identity: str | None) -> Mapping[str, str]:
+    def tls(self, node: NodeSpec) -> Mapping[str, str]:
         """Since 11.4 it would make a certificate of its own."""
-        if identity is None:
+        if not serves_tls(node):
             return {"ssl": "OFF"}
+        identity = str(identity_path(node))
         return {"ssl_cert": identity, "ssl_key": identity, "tls_version": "TLSv1.2,TLSv1.3"}
 
     def load_certificate(self, connection: Connection) -> None:

@@ -22,6 +22,7 @@ from openrds.engines.binlog.sessions import (
     rows,
     scalar,
 )
+from openrds.engines.certificates import identity_path, serves_tls
 from openrds.engines.mysql import rights
 from openrds.engines.mysql.passwords import sha2_hash
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
@@ -95,17 +96,17 @@ class MySQLFlavour(Flavour):
         """Nobody but the service has the right to write all the same, so the stricter one would bind it alone."""
         return {"read_only": "ON" if wanted else "OFF"}
 
-    def tls(self, identity: str | None) -> Mapping[str, str]:
-        """It would make what it does not have, and take what an older openrds had it make.
+    def tls(self, node: NodeSpec) -> Mapping[str, str]:
+        """It would make what it does not have, and show what an older openrds had it make.
 
-        Where it cannot verify its own certificate it takes no other while it runs.
+        Where it cannot verify its own certificate it takes no other while it runs. One without an address shows none,
+        and copies from others over TLS, which it could not without a version.
         """
-        shown = dict.fromkeys(("ssl_ca", "ssl_cert", "ssl_key"), identity) if identity else {}
-        return {
-            **shown,
-            "auto_generate_certs": "OFF",
-            "tls_version": "TLSv1.2,TLSv1.3" if identity else "",
-        }
+        own = {"auto_generate_certs": "OFF"}
+        if serves_tls(node):
+            shown = dict.fromkeys(("ssl_ca", "ssl_cert", "ssl_key"), str(identity_path(node)))
+            return {**own, **shown, "tls_version": "TLSv1.2,TLSv1.3"}
+        return {**own, "tls_version": ""} if node.address else own
 
     def load_certificate(self, connection: Connection) -> None:
         if scalar(connection, "SELECT @@GLOBAL.tls_version"):
