@@ -73,6 +73,7 @@ def listed(**changes: object) -> dict[str, object]:
         "private_ips": ["127.64.0.2"],
         "public_ips": [],
         "db_user_name": "root",
+        "enable_ssl": True,
         "flavor_ref": "rds.pg.n1.medium.2",
         "cpu": "1",
         "mem": "2",

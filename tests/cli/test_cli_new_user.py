@@ -191,6 +191,63 @@ def test_connect_becomes_psql(call: Caller, psql: Path) -> None:
     assert done.stdout == f"secret {place} -c select 1\n"
 
 
+PEM = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
+
+
+def test_connect_verifies_the_server_where_it_is_told_to(
+    call: Caller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    call.api.answer("/ca.crt", PEM.encode())
+    (tmp_path / "bin").mkdir()
+    place = "--host=127.64.0.2 --port=5432 --"
+    for engine, version, before, after in (
+        ("PostgreSQL", "", "PGSSLMODE=verify-full PGSSLROOTCERT={ca} psql {place}username=root", ""),
+        ("MySQL", "mysql  Ver 8.4.3", "mysql {place}user=root", " --ssl-ca={ca} --ssl-mode=VERIFY_IDENTITY"),
+        (
+            "MySQL",
+            "Ver 15.1 Distrib 10.11-MariaDB",
+            "mysql {place}user=root",
+            " --ssl-ca={ca} --ssl-verify-server-cert",
+        ),
+    ):
+        program = tmp_path / "bin" / "mysql"
+        program.write_text(f"#!/bin/sh\necho '{version}'\n")
+        program.chmod(0o755)
+        one = listed(datastore={"type": engine, "version": "8.0", "complete_version": "8.0.36"})
+        call.api.answers["instances"] = []
+        call.api.answer("instances", {"instances": [one], "total_count": 1})
+        result = call("connect", "orders", "--verify", "--print")
+        (ca,) = (tmp_path / "openrds").iterdir()
+        assert ca.read_text() == PEM
+        assert result.out.startswith(before.format(ca=ca, place=place)), result
+        assert result.out.rstrip().endswith(after.format(ca=ca))
+    call.api.answers["instances"] = []
+    call.api.answer("instances", {"instances": [listed(enable_ssl=False)], "total_count": 1})
+    refused = call("connect", "orders", "--verify", "--print")
+    assert refused.code == 1 and "offers no TLS" in refused.err
+
+
+def test_the_ca_is_printed_or_written(call: Caller, tmp_path: Path) -> None:
+    call.api.answer("/ca.crt", PEM.encode())
+    assert call("ca").out == PEM
+    assert call("ca", "-o", "json").json == {"ca": PEM}
+    file = tmp_path / "ca.crt"
+    assert call("ca", "--file", str(file)).code == 0
+    assert file.read_text() == PEM
+    assert "cannot be written" in call("ca", "--file", str(tmp_path)).err
+    call.api.answers["/ca.crt"] = [(200, b"<html>")]
+    assert "does not answer as openrds does" in call("ca").err
+
+
+def test_tls_is_switched(call: Caller) -> None:
+    call.api.answer(f"instances/{INSTANCE_ID}/ssl", {"job_id": "task-1"})
+    for option in ("--off", "--on"):
+        assert call("instance", "ssl", INSTANCE_ID, option, "--no-wait").code == 0
+    assert [body for _, body in call.sent("PUT")] == [{"ssl_option": False}, {"ssl_option": True}]
+
+
 def test_connect_says_what_to_type_where_there_is_no_psql(
     call: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
