@@ -80,7 +80,7 @@ def test_a_certificate_is_replaced_while_the_server_serves(shared: Shared, other
         assert wait_until(lambda: is_let_in(trial, server, others.ca_file), 10.0)
         assert not is_let_in(trial, server, trial.settings.ca_file)
         server.keep_certificate()
-        server.reload()
+        server.load_certificate()
         assert wait_until(lambda: is_let_in(trial, server, trial.settings.ca_file), 10.0)
         assert client.execute("SELECT 1") == [(1,)]
     assert trial.pid(server) == pid

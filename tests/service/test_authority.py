@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from openrds.domain.settings import Settings
 from openrds.hosts.certificates import is_good, make_identity
 from openrds.service import authority
-from openrds.service.authority import AuthorityError, open_authority
+from openrds.service.authority import Authority, AuthorityError, open_authority
 from support.folders import short_folder
 from support.service import free_port
 
@@ -100,11 +100,22 @@ def test_it_is_renewed_with_the_same_key(tmp_path: Path, monkeypatch: pytest.Mon
     assert open_authority(settings).certificate == new.certificate
 
 
-def test_a_server_is_not_vouched_for_longer_than_its_ca_is(tmp_path: Path) -> None:
+def test_a_server_is_not_vouched_for_longer_than_its_ca_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     own = Own.made("short", days=20)
+    caplog.set_level("WARNING")
     given = open_authority(with_files(tmp_path, own.pem, own.key_pem()))
     server = x509.load_pem_x509_certificate(make_identity(NAMES, given).encode())
     assert server.not_valid_after_utc == own.certificate.not_valid_after_utc
+    assert "given.crt ends on" in caplog.text
+
+
+def test_a_ca_that_ends_while_the_service_runs_keeps_no_server_from_starting(tmp_path: Path) -> None:
+    ended = Own.made("ended", days=-1)
+    identity = make_identity(NAMES, Authority((ended.certificate,), ended.key)).encode()
+    server = x509.load_pem_x509_certificate(identity)
+    assert server.not_valid_after_utc > dt.datetime.now(dt.UTC)
 
 
 @pytest.mark.parametrize("kind", ["ec", "rsa"])

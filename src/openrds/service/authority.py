@@ -5,6 +5,7 @@ It belongs to the control side. A host that runs servers gets certificates, and 
 
 import contextlib
 import datetime as dt
+import logging
 import os
 import secrets
 import stat
@@ -24,11 +25,17 @@ from openrds.domain.settings import Settings
 from openrds.hosts.certificates import alternative_names
 from openrds.hosts.folders import make_durable, read
 
+logger = logging.getLogger(__name__)
+
 _LIFE = dt.timedelta(days=3650)
 #: With less than this left, the service's own CA gets a certificate with the same name and key: servers then show what
 #: both the old one and the new one vouch for.
 _RENEWED_BEFORE = dt.timedelta(days=1825)
 _SERVER_LIFE = dt.timedelta(days=365)
+#: Of a certificate by a CA that has ended: a server must be able to start, whatever clients think of it.
+_LEAST_LIFE = dt.timedelta(days=1)
+#: An operator's CA that has less left is told of at each start.
+_WARNED_BEFORE = dt.timedelta(days=60)
 #: Clocks of clients may be behind.
 _LEEWAY = dt.timedelta(hours=1)
 
@@ -51,6 +58,11 @@ class Authority:
         return self.chain[0]
 
     @property
+    def end(self) -> dt.datetime:
+        """When clients cease to trust what it signs."""
+        return min(one.not_valid_after_utc for one in self.chain)
+
+    @property
     def pem(self) -> str:
         """What clients are to trust."""
         return "".join(map(_as_pem, self.chain))
@@ -70,7 +82,7 @@ class Authority:
         return "".join(map(_as_pem, (certificate, *self.chain)))
 
     def _end(self) -> dt.datetime:
-        return min(_now() + _SERVER_LIFE, *(one.not_valid_after_utc for one in self.chain))
+        return max(_now() + _LEAST_LIFE, min(_now() + _SERVER_LIFE, self.end))
 
 
 def open_authority(settings: Settings) -> Authority:
@@ -94,6 +106,10 @@ def _given(settings: Settings) -> Authority:
         raise AuthorityError("tls_ca_cert and tls_ca_key go together: give both, or none.")
     authority = Authority(_read_chain(certificate), _read_key(key))
     _check_usable(authority, certificate, key)
+    if authority.end - _now() < _WARNED_BEFORE:
+        logger.warning(
+            "the CA in %s ends on %s: clients then trust no instance", certificate, authority.end.date()
+        )
     return authority
 
 

@@ -93,7 +93,6 @@ class BinlogServer:
         self.configure()
         with sessions.session(self.node) as connection:
             sessions.set_globals(connection, configuration.semisync(self.node, self.flavour))
-            self.flavour.load_certificate(connection)
 
     def keep_certificate(self) -> str:
         return keep_identity(self.node)

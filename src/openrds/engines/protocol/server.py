@@ -18,7 +18,10 @@ class Server(Protocol):
         """Write the configuration files that the node's flavor, address, port and upstream ask for."""
 
     def reload(self) -> None:
-        """Write the configuration files, and have the running server take what it can without a restart."""
+        """Write the configuration files, and have the running server take what it can without a restart.
+
+        Quick, as clients may be waiting for it: a new certificate is for `load_certificate`.
+        """
 
     def keep_certificate(self) -> str:
         """See that it has a certificate that is good for the names of its node, for a while.
