@@ -21,8 +21,8 @@ NAMES = ("127.64.0.1", "10.0.0.7")
 class Dated(Authority):
     """Its certificates begin and end so many days from now."""
 
-    begin: int = 0
-    end: int = 1
+    first_day: int = 0
+    last_day: int = 1
 
     def issue(self, names: "tuple[str, ...] | object", key: ec.EllipticCurvePublicKey) -> str:
         now = dt.datetime.now(dt.UTC)
@@ -33,8 +33,8 @@ class Dated(Authority):
             .issuer_name(self.certificate.subject)
             .public_key(key)
             .serial_number(1)
-            .not_valid_before(now + dt.timedelta(days=self.begin))
-            .not_valid_after(now + dt.timedelta(days=self.end))
+            .not_valid_before(now + dt.timedelta(days=self.first_day))
+            .not_valid_after(now + dt.timedelta(days=self.last_day))
             .add_extension(alternative_names(NAMES), critical=False)
             .sign(self.key, hashes.SHA256())
         )
