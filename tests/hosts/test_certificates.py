@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from openrds.domain.settings import Settings
 from openrds.hosts.certificates import alternative_names, is_good, make_identity
@@ -72,6 +72,17 @@ def test_what_another_has_signed_is_not_good(authority: Authority, tmp_path: Pat
     # Also where it says that it is the same.
     forged = replace(other, chain=authority.chain)
     assert not is_good(make_identity(NAMES, forged).encode(), NAMES, authority)
+
+
+def test_a_key_of_another_kind_is_not_even_looked_at(authority: Authority) -> None:
+    """Its owner may have put it there for us to spend our time on."""
+    one = make_identity(NAMES, authority)
+    key = rsa.generate_private_key(65537, 2048).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    mark = "-----BEGIN CERTIFICATE-----"
+    assert not is_good(key + one[one.index(mark) :].encode(), NAMES, authority)
+    assert not is_good((one[one.index(mark) :] + one[: one.index(mark)]).encode(), NAMES, authority)
 
 
 def test_a_key_with_anothers_certificate_is_not_good(authority: Authority) -> None:

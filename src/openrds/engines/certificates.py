@@ -7,6 +7,8 @@ from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts.certificates import is_good, make_identity
 
 _FILE = "tls.pem"
+#: With a long chain.
+_MOST_BYTES = 2**16
 
 
 def serves_tls(node: NodeSpec) -> bool:
@@ -44,6 +46,6 @@ def keep_identity(node: NodeSpec) -> str:
 
 def _read(node: NodeSpec, path: Path) -> bytes:
     try:
-        return node.user.read(path)
+        return node.user.read(path, _MOST_BYTES)
     except OSError:
         return b""

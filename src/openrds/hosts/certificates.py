@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 #: A certificate that has no more than this part of its life left is renewed.
 _RENEWED_IN_LAST = 1 / 3
+#: Of a key as it is made here. Whoever the file belongs to could put one there whose check takes minutes.
+_MOST_KEY_BYTES = 512
+_BEGIN_CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 
 
 class Issuer(Protocol):
@@ -41,9 +44,12 @@ def make_identity(names: Collection[str], issuer: Issuer) -> str:
 
 def is_good(identity: bytes, names: Collection[str], issuer: Issuer) -> bool:
     """Whether a key and certificate are by this issuer and for these addresses, belong together, and have time left."""
+    private, begin, certificates = identity.partition(_BEGIN_CERTIFICATE)
+    if len(private) > _MOST_KEY_BYTES:
+        return False
     try:
-        certificate = x509.load_pem_x509_certificate(identity)
-        key = serialization.load_pem_private_key(identity, None)
+        certificate = x509.load_pem_x509_certificate(begin + certificates)
+        key = serialization.load_pem_private_key(private, None)
     except (ValueError, TypeError):
         return False
     return (
