@@ -64,6 +64,8 @@ class Expected:
     size: int = 40
     deaths: int = 0
     public_ip: str | None = None
+    #: None as long as nobody has switched it.
+    ssl: bool | None = None
     primary: "Expected | None" = None
     moments: dict[int, int] = field(default_factory=dict)
 
@@ -356,4 +358,6 @@ def _is_as_expected(one: Expected, listed: dict[str, Any]) -> bool:
         len(listed["nodes"]),
     )
     public_ips = [one.public_ip] if one.public_ip else []
+    if one.ssl not in {None, listed["enable_ssl"]}:
+        return False
     return seen == (one.status, one.type, one.port, one.flavor, one.size, public_ips, one.nodes)

@@ -266,6 +266,14 @@ class Chaos(RuleBasedStateMachine):
         self.put(one, "port", {"port": port}, kill)
         one.port = port
 
+    @operation(lambda self: self.matching(status="ACTIVE"), pick=picks, kill=kills)
+    def switch_ssl(self, pick: int, kill: Kill | None) -> None:
+        """On again where the server can."""
+        one = self.some(pick, status="ACTIVE")
+        on = one.ssl is False and found(one.dialect.engine)[-1].speaks_tls
+        self.put(one, "ssl", {"ssl_option": on}, kill)
+        one.ssl = on
+
     @operation(lambda self: self.matching(status="ACTIVE", public_ip=None), pick=picks, kill=kills)
     def bind(self, pick: int, kill: Kill | None) -> None:
         fleet, one = self.service_fleet(), self.some(pick, status="ACTIVE", public_ip=None)
