@@ -28,6 +28,7 @@ _IN_A_NODE = {
     "init.sql",
     "none",
     "server.cnf",
+    "tls.pem",
     "starting",
     "tmp",
 }

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from openrds.engines.protocol import EngineError, NodeSpec
+from openrds.engines.protocol import EngineError, NodeSpec, Tls
 from openrds.hosts.certificates import is_good, make_identity
 
 _FILE = "tls.pem"
@@ -36,12 +36,19 @@ def keep_identity(node: NodeSpec) -> str:
     try:
         identity = _read(node, path)
         if not is_good(identity, node.tls.names, node.tls.issuer):
-            text = make_identity(node.tls.names, node.tls.issuer)
-            node.user.write(path, text, durable=False)
-            identity = text.encode()
+            identity = _write_new(node, node.tls, path)
     except OSError as error:
         raise EngineError(f"the certificate of {node.node_id} cannot be written: {error}") from error
     return hashlib.sha256(identity).hexdigest()
+
+
+def _write_new(node: NodeSpec, tls: Tls, path: Path) -> bytes:
+    """What else was drafted is of a worker that died, and has a key in it."""
+    for remains in node.folder.glob(f".{path.name}.*"):
+        remains.unlink(missing_ok=True)
+    text = make_identity(tls.names, tls.issuer)
+    node.user.write(path, text, durable=False)
+    return text.encode()
 
 
 def _read(node: NodeSpec, path: Path) -> bytes:
