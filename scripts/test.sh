@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The tests, in parallel: they wait for servers as much as they compute, so there is one more worker than cores.
+# The tests, in parallel: they wait for servers as much as they compute, so there are twice as many workers as cores.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 . scripts/memory.sh
-exec scripts/run.sh pytest -n "${WORKERS:-$(($(nproc) + 1))}" --dist loadgroup --no-loadscope-reorder
+exec scripts/run.sh pytest -n "${WORKERS:-$((2 * $(nproc)))}" --dist loadgroup --no-loadscope-reorder

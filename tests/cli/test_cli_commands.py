@@ -234,7 +234,7 @@ def test_create_says_when_the_service_has_no_such_engine(call: Caller) -> None:
     call.api.answer("datastores/MySQL", {"dataStores": []})
     result = call("instance", "create", "orders", "--engine", "mysql")
     assert result.code == 1
-    assert "has no MySQL server" in result.err
+    assert "has no MySQL server" in result.err and "openrds engine list" in result.err
 
 
 def offer_details(api: FakeApi) -> None:

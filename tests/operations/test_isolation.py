@@ -179,6 +179,7 @@ def test_what_a_server_leaves_in_its_folders_harms_nobody_else(
     """It may keep itself from being started; the reason does not tell what it links to, and nobody waits for it."""
     one, _ = places
     monkeypatch.setattr(postgresql_server, "_CHECK_SECONDS", 2.0)
+    monkeypatch.setattr(postgresql_server, "_STOP_SECONDS", 3.0)
     one.server.start()
     uid, said = one.uid, list[str]()
     for targets in TARGETS:

@@ -52,7 +52,10 @@ def newest_version(client: Client, engine: EngineName) -> str:
     """
     versions = client.get(f"datastores/{engine}")["dataStores"]
     if not versions:
-        raise CommandError(f"This service has no {engine} server, so it cannot create {engine} instances.")
+        raise CommandError(
+            f"This service has no {engine} server, so it cannot create {engine} instances; "
+            "`openrds engine list` says how its host gets one."
+        )
     return str(versions[-1]["name"])
 
 

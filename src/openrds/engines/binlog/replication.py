@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openrds.engines import programs
-from openrds.engines.binlog import configuration, sessions
+from openrds.engines.binlog import configuration, scheduled, sessions
 from openrds.engines.binlog.daemon import ended_well
 from openrds.engines.binlog.datadirs import identify, is_data_directory
 from openrds.engines.binlog.flavour import Channel
@@ -51,6 +51,10 @@ class BinlogReplication:
     def _upstream(self) -> NodeSpec:
         assert self._node.upstream is not None, "only a node with an upstream follows"
         return self._node.upstream
+
+    @property
+    def _upstream_place(self) -> tuple[str, int]:
+        return self._upstream.address, self._upstream.port
 
     def copy_upstream(self) -> None:
         """
@@ -112,7 +116,7 @@ class BinlogReplication:
             return
         with sessions.session(self._node) as connection:
             channel = self._flavour.channel(connection)
-            if channel is None or not channel.is_well:
+            if channel is None or not channel.is_well or channel.upstream != self._upstream_place:
                 self._turn(connection)
 
     def _drain(self, connection: sessions.Connection) -> None:
@@ -181,22 +185,31 @@ class BinlogReplication:
         with sessions.session(self._node) as connection:
             return not sessions.scalar(connection, self._flavour.position)
 
+    def launch(self) -> None:
+        """
+        Begin to start the server; nobody is followed yet.
+
+        Raises:
+            EngineError: it cannot be started.
+        """
+        self._server.configure()
+        self._server.launch()
+
     def _follow(self) -> None:
         server = self._server
-        running, has_begun = server.is_running(), _has_begun(self._node)
+        running = server.is_running()
         if running and role_of(self._node) is Role.PRIMARY:
             raise EngineError(f"{self._node.node_id} runs as a primary, and cannot follow another server.")
         server.configure()
+        server.come_up()
+        is_blank = self._is_blank()
         if running:
             server.reload()
-            with sessions.session(self._node) as connection:
-                self._turn(connection)
-        else:
-            server.start()
+        self.go_on()
         self._await_streaming()
         with sessions.session(self._node) as connection:
             self._require_kin(connection)  # the upstream may not have answered before
-        if not has_begun:
+        if is_blank:
             # It is no copy before it has what the upstream had when it was made, the accounts of clients too.
             self.catch_up(_APPLYING_SECONDS)
 
@@ -249,7 +262,7 @@ class BinlogReplication:
             return (
                 channel is not None
                 and channel.is_well
-                and channel.upstream == (self._upstream.address, self._upstream.port)
+                and channel.upstream == self._upstream_place
                 and not self._flavour.lacking(connection, self._upstream)
             )
 
@@ -285,6 +298,15 @@ class BinlogReplication:
         """
         if is_data_directory(self._node.data_dir) and self.is_primary() and not self._server.is_running():
             self._server.archive_remains()
+
+    def prepare_successor(self) -> None:
+        """
+        Note which scheduled events rest.
+
+        Raises:
+            EngineError: it does not answer, or takes no writes.
+        """
+        scheduled.note(self._node)
 
     def demote(self) -> str:
         """
@@ -365,6 +387,16 @@ class BinlogReplication:
             # Clients need not wait for this.
             if follows:
                 sessions.execute(connection, self._flavour.forget_upstream)
+        self._wake_events()
+
+    def _wake_events(self) -> None:
+        """They are not worth that nobody serves."""
+        if self._node.read_only:
+            return
+        try:
+            scheduled.wake(self._node)
+        except EngineError:
+            logger.warning("not all events of %s run", self._node.node_id, exc_info=True)
 
     def _apply_rest(self, connection: sessions.Connection) -> None:
         sessions.execute(connection, self._flavour.stop_receiving)

@@ -127,6 +127,27 @@ class BinlogServer:
             EngineError: it did not come up. One that is still recovering when the time is up is left to go
                 on, so that starting it again later is of use.
         """
+        self.come_up()
+        self.replication.go_on()
+
+    def launch(self) -> None:
+        """
+        Begin to start the server unless it runs.
+
+        Raises:
+            EngineError: it cannot be started.
+        """
+        self._require_data()
+        self._make_folders()
+        self._found_or_spawned()
+
+    def come_up(self) -> None:
+        """
+        The same as `start`, but that nobody is followed yet.
+
+        Raises:
+            EngineError: it did not come up.
+        """
         self._require_data()
         self._make_folders()
         log = LogTail(configuration.log_folder(self.node), self.node.user)
@@ -135,7 +156,6 @@ class BinlogServer:
         ):
             raise self._error(f"it did not start.\n{log.last_lines()}")
         self._take_position()
-        self.replication.go_on()
 
     def stop(self) -> None:
         """

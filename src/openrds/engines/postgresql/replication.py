@@ -135,6 +135,9 @@ class PostgreSQLReplication:
         initdb = node.installation.bin_dir / "initdb"
         run((initdb, "--sync-only", f"--pgdata={unfinished}"), node.user, folder=node.folder)
 
+    def launch(self) -> None:
+        """Not before its upstream serves: it would look for it again only seconds later."""
+
     def follow(self) -> None:
         """
         Start as a standby of the upstream, or turn to it from another, and return once it streams.
@@ -268,6 +271,9 @@ class PostgreSQLReplication:
             return False
         mark.unlink()
         return True
+
+    def prepare_successor(self) -> None:
+        """A copy has everything."""
 
     def demote(self) -> str:
         """

@@ -44,6 +44,9 @@ class Replication(Protocol):
         It appears whole or not at all; one that is there already is kept.
         """
 
+    def launch(self) -> None:
+        """Begin to start a standby while its upstream is being started, where it can wait for it; `follow` goes on."""
+
     def follow(self) -> None:
         """Start as a standby of the upstream, or turn to it from another; the standby hears of each change then."""
 
@@ -59,6 +62,12 @@ class Replication(Protocol):
 
         Raises:
             EngineError: it cannot be archived.
+        """
+
+    def prepare_successor(self) -> None:
+        """Have followers of a primary get what they would need in its place and the log does not say.
+
+        Costs little where nothing of the kind has changed.
         """
 
     def demote(self) -> str:

@@ -1,4 +1,5 @@
-"""The host agent's eye on the log of servers that do not archive it by themselves: it is shipped, and cleared.
+"""The host agent's eye on the log of servers that do not archive it by themselves: it is shipped, and cleared, and
+primaries are asked for what their standbys need beyond it.
 
 A server that has written nothing since is not asked, and one whose engine archives by itself is never.
 """
@@ -55,7 +56,7 @@ class LogShipping:
             if find(self._resources.record(node["node_id"])) is None or self._has_nothing_new(node):
                 continue
             try:
-                self._ship(node)
+                self._ship(node, has_standby=len(nodes) > 1)
             except (EngineError, HostError, StepFailed, OSError):
                 logger.warning("the log of instance %s could not be shipped", node["id"], exc_info=True)
 
@@ -66,7 +67,7 @@ class LogShipping:
             return False
         return asked[0] == written_by(self._resources.record(node["node_id"]))
 
-    def _ship(self, node: Row) -> None:
+    def _ship(self, node: Row, *, has_standby: bool) -> None:
         """While nobody moves the archive away: whoever does holds the instance, and waits for us."""
         resources, backups = self._resources, self._backups(node)
         with resources.backups.shipping:
@@ -75,13 +76,16 @@ class LogShipping:
                 return
             # The roster may not have heard yet that roles changed.
             instance, present = found[0], resources.node(node["id"], node["node_id"])
-            spec = resources.server(instance, present).node
+            server = resources.server(instance, present)
+            spec = server.node
             serves, hours = present["role"] == NodeRole.MASTER, instance["log_retention_hours"]
             archived = serves and instance["backup_keep_days"] > 0
             if archived:
                 backups.ship_log(spec)
             hours = hours if serves else max(hours, _LEAST_OF_FOLLOWERS)
             backups.clear_log(spec, hours, archived=archived)
+        if serves and has_standby:
+            server.replication.prepare_successor()
         # What it has written for our sake is nothing new.
         written = written_by(resources.record(node["node_id"]))
         if written is not None:

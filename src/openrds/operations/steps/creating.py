@@ -49,6 +49,8 @@ def remove_volumes(context: StepContext[Resources, P]) -> None:
 
 def start_servers(context: StepContext[Resources, P]) -> None:
     primary, *standbys = servers_of(context)
+    for standby in standbys:
+        standby.replication.launch()
     context.resources.start(primary)
     for standby in standbys:
         standby.replication.follow()
