@@ -212,6 +212,8 @@ def test_it_goes_with_the_port_the_stop_and_the_service(
     assert not is_answering(address, 5444)
     service.start()
     wait_for(lambda: can_connect(moved, address), 30, "the address answers again")
+    running = f"tasklist?instance_id={moved['id']}&status=Running"
+    wait_for(lambda: not service.get(running)["total_count"], 30, "the end of who has brought it back")
     unbind(service, moved)
 
 
