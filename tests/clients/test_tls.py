@@ -139,6 +139,19 @@ def test_who_does_not_ask_is_let_in(pair: Pair) -> None:
         assert cursor.fetchall()[0][1] == ""
 
 
+@each_engine(EngineName.MYSQL)
+def test_an_account_may_be_held_to_tls(pair: Pair, ca: Path) -> None:
+    host, port = pair.endpoint
+    with pair.session() as client:
+        client.execute(f"CREATE USER careful IDENTIFIED BY '{PASSWORD}'")
+        client.execute("ALTER USER careful REQUIRE SSL")
+    with pytest.raises(pymysql.OperationalError, match="Access denied"):
+        pymysql.connect(host=host, port=port, user="careful", password=PASSWORD, ssl_disabled=True)
+    pymysql.connect(host=host, port=port, user="careful", password=PASSWORD, ssl={"ca": str(ca)}).close()
+    with pair.session() as client:
+        client.execute("DROP USER careful")
+
+
 @each_engine(*BINLOG_ENGINES)
 def test_tls_is_switched_off_and_on(sdk: RdsClient, pair: Pair, ca: Path) -> None:
     assert switch_ssl(sdk, pair.id, on=True).name == pair.dialect.task_name("{}SwitchSSL")  # it is on
