@@ -240,10 +240,12 @@ def test_a_volume_is_measured_again_only_when_its_server_has_written(
         # Its own beginning may still be written down.
         wait_for(lambda: look(30) == 0, what="a server that writes nothing")
         assert 15 < watch.look_after_volumes() <= 30
-        client.execute("create table written as select 1 as x")
+        client.execute("create table little as select 1 as x")
+        assert look(30) == 0
+        client.execute("create table written as select generate_series(1, 100000) as x")
         assert look(1) == 0
         assert look(30) == 1
-        client.execute("create temporary table aside as select generate_series(1, 100000) as x")
+        client.execute("create temporary table aside as select generate_series(1, 1000000) as x")
         assert look(30) == 1
         wait_for(lambda: look(30) == 0, what="a server that writes nothing")
     # What others may have put there is found too, later.

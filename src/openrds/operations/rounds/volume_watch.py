@@ -34,8 +34,8 @@ _FASTEST_WRITER = 2 * GB
 _LONGEST_PAUSE = 30.0
 #: ... and not before so many times what the look took: a folder of very many files takes long.
 _PAUSE_PER_LOOK = 50
-#: A folder is not measured again before its server has written something, but after so long, in seconds: others may
-#: have put something there, who have no business to.
+#: A folder is not measured again before its server has written as much as is noted, but after so long, in seconds:
+#: others may have put something there, who have no business to.
 _LONGEST_TRUST = 1800.0
 #: What has changed by less than this is not written down.
 _NOTED_BYTES = 2**20
@@ -57,8 +57,9 @@ class _Look:
 
     def still_holds(self, size: int, written: int | None, now: float) -> bool:
         """Whether to measure again would bring nothing new."""
-        is_known = written is not None and now < self.at + _LONGEST_TRUST
-        return is_known and (written, size) == (self.written, self.size)
+        if written is None or self.written is None or now >= self.at + _LONGEST_TRUST or size != self.size:
+            return False
+        return 0 <= written - self.written < _NOTED_BYTES
 
 
 class VolumeWatch:
