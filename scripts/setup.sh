@@ -198,7 +198,11 @@ provide_engine() { # ENGINE[=VERSION]
     if [[ $profile != dev || ! -e $missing ]]; then
         mkdir -p .engines
         say "fetching $1"
-        "$venv/bin/openrds" engine install "$1" --into .engines >"$log" 2>&1 && rm -f "$missing" && return
+        for _ in {1..60}; do
+            "$venv/bin/openrds" engine install "$1" --into .engines >"$log" 2>&1 && rm -f "$missing" && return
+            grep -q "another openrds fetches" "$log" || break
+            sleep 5
+        done
         [[ $profile == dev ]] || fail "$(tail -n 1 "$log")"
         tail -n 1 "$log" >"$missing"
     fi
