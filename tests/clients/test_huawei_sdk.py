@@ -155,8 +155,7 @@ def test_a_flavor_is_changed(client: RdsClient, instance_id: str) -> None:
 
 
 def test_a_restart_waits_for_the_maintenance_window(client: RdsClient, instance_id: str) -> None:
-    hour = dt.datetime.now(dt.UTC) + dt.timedelta(hours=5)
-    window = m.OpsWindowRequest(f"{hour:%H}:00", f"{hour + dt.timedelta(hours=4):%H}:00")
+    window = maintenance_window(5)
     client.change_ops_window(m.ChangeOpsWindowRequest(instance_id=instance_id, body=window))
     body = m.InstanceRestartRequsetBody(restart=m.RestartConfiguration(delay=True))
     action = m.StartInstanceRestartActionRequest(instance_id=instance_id, body=body)
@@ -399,14 +398,20 @@ def test_names_are_changed(client: RdsClient, instance_id: str) -> None:
         assert listed(client, id=instance_id)[0].alias == alias
 
 
+def maintenance_window(begins_in_hours: int) -> m.OpsWindowRequest:
+    """What waits for it does not begin while other tests use the instance, whatever time it is."""
+    begin = dt.datetime.now(dt.UTC) + dt.timedelta(hours=begins_in_hours)
+    return m.OpsWindowRequest(f"{begin:%H}:00", f"{begin + dt.timedelta(hours=4):%H}:00")
+
+
 def test_windows_are_changed(client: RdsClient, instance_id: str) -> None:
-    body = m.OpsWindowRequest(start_time="22:00", end_time="02:00")
-    client.change_ops_window(m.ChangeOpsWindowRequest(instance_id=instance_id, body=body))
+    window = maintenance_window(6)
+    client.change_ops_window(m.ChangeOpsWindowRequest(instance_id=instance_id, body=window))
     policy = m.BackupPolicy(keep_days=9, start_time="19:00-20:00", period="1,3")
     change = m.SetBackupPolicyRequestBody(backup_policy=policy)
     client.set_backup_policy(m.SetBackupPolicyRequest(instance_id=instance_id, body=change))
     (one,) = listed(client, id=instance_id)
-    assert one.maintenance_window == "22:00-02:00"
+    assert one.maintenance_window == f"{window.start_time}-{window.end_time}"
     assert (one.backup_strategy.start_time, one.backup_strategy.keep_days) == ("19:00-20:00", 9)
     kept = client.show_backup_policy(m.ShowBackupPolicyRequest(instance_id=instance_id)).backup_policy
     assert (kept.keep_days, kept.start_time, kept.period) == (9, "19:00-20:00", "1,3")
