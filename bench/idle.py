@@ -24,8 +24,8 @@ from support.service import ServiceUnderTest, fresh, running_service
 
 #: Instances, and the most that may be used then, in percent of a core.
 BOUNDS = {0: 0.5, 100: 1.5, 300: 3.5}
-#: The last creations are over by then, with all that follows them.
-SETTLE_SECONDS = 45.0
+#: The last creations are over by then, with all that follows them: the first checkpoint of a server comes after 5 min.
+SETTLE_SECONDS = 345.0
 #: Long enough for the ticks of 10 ms that the kernel counts in, and for each kind of round to come; the median leaves
 #: out what disturbs one window.
 WINDOW_SECONDS = 30.0
