@@ -43,7 +43,7 @@ class Roster:
             before = self._known or {}
             kept = before if ids is not None else {}
             self._known = {id_: nodes for id_, nodes in kept.items() if id_ not in (ids or ())} | found
-            has_changed = self._known != before
+            has_changed = _timeless(self._known) != _timeless(before)
         if has_changed:
             self._when_changed()
         return _free(found)
@@ -61,6 +61,11 @@ def free_nodes(resources: Resources) -> list[Row]:
 
 def _read(resources: Resources, instance_ids: list[str] | None) -> list[Row]:
     return resources.store.rows(_sql.nodes_of_host, {"host": resources.settings.host, "ids": instance_ids})
+
+
+def _timeless(instances: dict[str, Sequence[Row]]) -> dict[str, list[Row]]:
+    """Without when the store was asked."""
+    return {id_: [{**row, "now": None} for row in nodes] for id_, nodes in instances.items()}
 
 
 def _free(instances: dict[str, Sequence[Row]]) -> list[Sequence[Row]]:
