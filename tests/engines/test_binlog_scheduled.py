@@ -46,6 +46,7 @@ def test_events_run_where_the_primary_is_and_those_that_rested_rest(trial, event
     for old, new in ((one, two), (two, one)):
         new.replication.await_position(old.replication.demote(), 30)
         new.replication.promote()
+        new.replication.take_up()
         old.node, new.node = replace(old.node, upstream=new.node), replace(new.node, upstream=None)
         trial.engine.server(old.node).replication.rejoin()
 

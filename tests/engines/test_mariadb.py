@@ -388,6 +388,18 @@ def test_what_a_standby_had_received_is_not_lost_when_both_servers_die(trial, pa
     put(trial, standby, 4)
 
 
+def test_what_a_standby_had_received_is_not_lost_when_it_had_stopped_to_apply(trial, pair, eventually):
+    primary, standby = pair
+    apply_nothing(standby)
+    put(trial, primary, 1, 2, 3)
+    eventually(lambda: received(standby) == position(primary))
+    primary.kill()
+
+    standby.replication.promote()
+
+    assert count(trial, standby) == 3
+
+
 def test_what_a_standby_had_received_is_not_lost_when_it_is_attached_anew(
     trial, pair, eventually, monkeypatch
 ):

@@ -400,6 +400,12 @@ def test_what_a_standby_had_received_is_not_lost_when_both_servers_die(trial, un
     trial.query(unapplied, "INSERT INTO kept VALUES (4)")
 
 
+def test_what_a_standby_had_received_is_not_lost_when_it_had_stopped_to_apply(trial, unapplied):
+    unapplied.replication.promote()
+
+    assert trial.query(unapplied, "SELECT count(*) FROM kept") == 3
+
+
 def test_what_a_standby_had_received_is_not_lost_when_it_is_attached_anew(trial, unapplied, monkeypatch):
     """To a primary that died meanwhile: it streams from nobody, and still is the one to take over."""
     monkeypatch.setattr(replication, "_STREAMING_SECONDS", 0.2)

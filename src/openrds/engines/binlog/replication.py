@@ -119,25 +119,23 @@ class BinlogReplication:
             if channel is None or not channel.is_well or channel.upstream != self._upstream_place:
                 self._turn(connection)
 
-    def _drain(self, connection: sessions.Connection) -> None:
+    def _drain(self, connection: sessions.Connection) -> Channel | None:
         """
-        Apply what was received, by a server that runs or before it was started anew.
+        Receive nothing more, and apply what was received, by a server that runs or before it was started anew.
 
-        To turn to an upstream drops it, to be fetched again; but it may be all that is left of what was acknowledged.
-        What cannot be applied, as it is not whole, is left to the upstream.
+        It may be all that is left of what was acknowledged. Returns what stands where not all can be applied.
         """
         flavour = self._flavour
         channel = flavour.channel(connection)
         if channel is None:
-            return
+            return None
         if channel.applies:
             sessions.execute(connection, flavour.stop_receiving)
         else:
             sessions.execute(connection, flavour.stop_following)
             if not flavour.begin_draining(connection, self._node):
-                return
-        if self._applies_rest(connection):
-            logger.warning("%s could not apply all that it had received", self._node.node_id)
+                return None
+        return self._applies_rest(connection)
 
     def _turn(self, connection: sessions.Connection) -> None:
         """
@@ -148,7 +146,9 @@ class BinlogReplication:
             EngineError: it does not leave the one before.
         """
         flavour, upstream = self._flavour, self._upstream
-        self._drain(connection)
+        # To turn drops the rest, to be fetched again; what cannot be applied, as it is not whole, is left to that.
+        if self._drain(connection):
+            logger.warning("%s could not apply all that it had received", self._node.node_id)
         sessions.execute(connection, flavour.stop_following)
         self._require_kin(connection)
         flavour.adopt_own_position(connection)
@@ -387,10 +387,9 @@ class BinlogReplication:
             # Clients need not wait for this.
             if follows:
                 sessions.execute(connection, self._flavour.forget_upstream)
-        self._wake_events()
 
-    def _wake_events(self) -> None:
-        """They are not worth that nobody serves."""
+    def take_up(self) -> None:
+        """Scheduled events run, but those that rested on the primary before."""
         if self._node.read_only:
             return
         try:
@@ -399,8 +398,7 @@ class BinlogReplication:
             logger.warning("not all events of %s run", self._node.node_id, exc_info=True)
 
     def _apply_rest(self, connection: sessions.Connection) -> None:
-        sessions.execute(connection, self._flavour.stop_receiving)
-        if channel := self._applies_rest(connection):
+        if channel := self._drain(connection):
             raise EngineError(
                 f"{self._node.node_id} has not applied all that it has received: {channel.error}"
             )

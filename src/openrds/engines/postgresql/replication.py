@@ -275,6 +275,9 @@ class PostgreSQLReplication:
     def prepare_successor(self) -> None:
         """A copy has everything."""
 
+    def take_up(self) -> None:
+        """Nothing rests on a standby."""
+
     def demote(self) -> str:
         """
         Stop a primary, which hands all that it wrote to the standbys that are connected.

@@ -95,7 +95,13 @@ class Replication(Protocol):
         """Wait until a standby that can be asked has applied all that its upstream had on disk by now."""
 
     def promote(self) -> None:
-        """Make a standby a primary."""
+        """Make a standby a primary, for which clients wait."""
+
+    def take_up(self) -> None:
+        """Have a primary do what only a primary does, and did nothing of as a standby; clients do not wait for it.
+
+        Nothing raises: it is not worth that nobody serves.
+        """
 
     def is_primary(self) -> bool:
         """Whether the data is a primary's: one that was promoted, or never followed, though it be demoted since.

@@ -87,7 +87,8 @@ def change_roles_back(context: Context) -> None:
 
 def _take_over(context: Context, old: Server, new: Server) -> None:
     """The old primary, dead or alive, takes no more writes before there is another one: by itself, or it is ended."""
-    new.start()
+    if not new.answers():
+        new.start()  # one that runs would look for its primary first, which may be dead
     if context.parameters.rescue:
         _rescue(context.resources.out_of_reach(old), new)
     try:

@@ -132,6 +132,7 @@ class Takeover:
             new.replication.promote()
             self._note_roles()
         self._lead_clients()
+        self.new.replication.take_up()
 
     def change_roles_back(self) -> None:
         """Once the new primary is one it stays: the old one serves again only where it came not so far."""
@@ -139,6 +140,7 @@ class Takeover:
             self._note_roles()
         self.keep_serving()
         self._lead_clients()
+        self.resources.primary_server(self.instance_id).replication.take_up()
 
     def keep_serving(self) -> None:
         """Whoever is the primary now: nobody else revives one that dies while the task runs."""
