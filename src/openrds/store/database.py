@@ -20,6 +20,8 @@ CONNECTION_TIMEOUT = 5.0
 #: hangs counts as unavailable too.
 ANSWER_TIMEOUT = 10.0
 CHANGE_TIMEOUT = 25.0
+#: After so many seconds a connection is replaced: its server process keeps all that it ever looked up and planned.
+_LIFETIME = 300.0
 
 
 @asynccontextmanager
@@ -69,6 +71,7 @@ class Store:
             kwargs={"row_factory": dict_row},
             connection_class=Connection[DictRow],
             timeout=CONNECTION_TIMEOUT,
+            max_lifetime=_LIFETIME,
             # A connection that died with a restart of the store is replaced, never handed out.
             check=ConnectionPool.check_connection,
             open=False,
@@ -111,6 +114,7 @@ class Reads:
             kwargs={"row_factory": dict_row, "autocommit": True, "prepare_threshold": 1},
             connection_class=psycopg.AsyncConnection[DictRow],
             timeout=CONNECTION_TIMEOUT,
+            max_lifetime=_LIFETIME,
             open=False,
         )
 
