@@ -52,3 +52,40 @@ def test_events_run_where_the_primary_is_and_those_that_rested_rest(trial, event
 
         assert events(new) == before
         eventually(lambda old=old: "ENABLED" not in statuses(old).values())
+
+
+def follower_of(trial, primary):
+    server = trial.engine.server(trial.node(upstream=primary.node, archive=primary.node.archive))
+    server.replication.copy_upstream()
+    server.replication.follow()
+    return server
+
+
+@pytest.mark.of_engines("MariaDB")
+def test_events_of_a_primary_without_room_run_once_there_is_some(trial):
+    """What has to wait until then is not taken for what rests."""
+    one = trial.started()
+    two = follower_of(trial, one)
+    with trial.client(one) as client:
+        for statement in EVENTS.strip().split(";\n"):
+            client.execute(statement.replace("'a' || 'b'", "1"))
+    one.replication.prepare_successor()
+    expected = statuses(one)
+    two.node = replace(two.node, read_only=True)
+    two.replication.await_position(one.replication.demote(), 30)
+    two.replication.promote()
+    two.replication.take_up()
+    two.node = replace(two.node, upstream=None)
+    for _ in range(2):
+        two.replication.prepare_successor()
+    assert "ENABLED" not in statuses(two).values()
+
+    two.set_read_only(False)
+
+    assert statuses(two) == expected
+    two.replication.prepare_successor()
+    three = follower_of(trial, two)
+    three.replication.await_position(two.replication.demote(), 30)
+    three.replication.promote()
+    three.replication.take_up()
+    assert statuses(three) == expected

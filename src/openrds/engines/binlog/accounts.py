@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.sessions import Connection, execute, rows
-from openrds.engines.protocol import EngineError, NodeSpec
+from openrds.engines.protocol import NodeSpec
 
 _EVERYWHERE = "%"
 _LOOPBACK = "127.0.0.0/255.0.0.0"
@@ -20,15 +20,12 @@ def init_sql(node: NodeSpec, flavour: Flavour) -> str:
 def set_administrator(
     connection: Connection, node: NodeSpec, flavour: Flavour, name: str, sealed_password: str
 ) -> None:
-    """Make the administrator, or give it another password, wherever it logs in from; it gets exactly its rights."""
-    _set(
-        connection,
-        node,
-        flavour,
-        name,
-        _hosts(connection, name) or [_EVERYWHERE],
-        flavour.identified(sealed_password),
-    )
+    """Make the administrator, or give it another password, wherever it logs in from; it gets exactly its rights.
+
+    It may have dropped an account of its own.
+    """
+    hosts = sorted({*_hosts(connection, name), _EVERYWHERE})
+    _set(connection, node, flavour, name, hosts, flavour.identified(sealed_password))
 
 
 def set_remote_access(
@@ -38,20 +35,24 @@ def set_remote_access(
     Let the administrator in from everywhere, or only from the service's own network.
 
     What it has made names it as it was, and so the account for everywhere stays, and is locked. Who comes from nearby
-    has an account of the same rights, which the server takes first, and which stays too.
-
-    Raises:
-        EngineError: there is no such administrator.
+    has an account of the same rights, which the server takes first, and which stays too. One that dropped itself is
+    made anew: nobody knows its password, until it is given one.
     """
-    if _EVERYWHERE not in _hosts(connection, name):
-        raise EngineError(f"{node.node_id} has no administrator {name}.")
-    everywhere = _account(connection, name, _EVERYWHERE)
+    nearby, present = nearby_hosts(node), _hosts(connection, name)
+    if _EVERYWHERE not in present:
+        known = _identified(connection, name, nearby) if nearby in present else flavour.identified("")
+        _set(connection, node, flavour, name, [_EVERYWHERE], known)
     if not allowed:
-        (shown,) = rows(connection, f"SHOW CREATE USER {everywhere}")
-        identified = str(next(iter(shown.values()))).split(everywhere_as_shown(name), 1)[1].strip()
-        identified = identified.replace(" ACCOUNT LOCK", "").replace(" ACCOUNT UNLOCK", "")
-        _set(connection, node, flavour, name, [nearby_hosts(node)], identified)
+        _set(connection, node, flavour, name, [nearby], _identified(connection, name, _EVERYWHERE))
+    everywhere = _account(connection, name, _EVERYWHERE)
     _say(connection, (f"ALTER USER {everywhere} ACCOUNT {'UNLOCK' if allowed else 'LOCK'}",))
+
+
+def _identified(connection: Connection, name: str, host: str) -> str:
+    """The clauses of an account that say how it logs in, without whether it may."""
+    (shown,) = rows(connection, f"SHOW CREATE USER {_account(connection, name, host)}")
+    identified = str(next(iter(shown.values()))).split(f"`{name}`@`{host}`", 1)[1].strip()
+    return identified.replace(" ACCOUNT LOCK", "").replace(" ACCOUNT UNLOCK", "")
 
 
 def _set(
@@ -65,10 +66,6 @@ def _set(
             _say(connection, (f"ALTER USER {account} {identified}", *flavour.renewed_rights(account, node)))
         else:
             _say(connection, flavour.new_account(account, identified, node))
-
-
-def everywhere_as_shown(name: str) -> str:
-    return f"`{name}`@`{_EVERYWHERE}`"
 
 
 def nearby_hosts(node: NodeSpec) -> str:

@@ -301,12 +301,13 @@ class BinlogReplication:
 
     def prepare_successor(self) -> None:
         """
-        Note which scheduled events rest.
+        Note which scheduled events rest; where they still do since it was promoted, have them run first.
 
         Raises:
             EngineError: it does not answer, or takes no writes.
         """
-        scheduled.note(self._node)
+        if not self.take_up_rest():
+            scheduled.note(self._node)
 
     def demote(self) -> str:
         """
@@ -389,13 +390,22 @@ class BinlogReplication:
                 sessions.execute(connection, self._flavour.forget_upstream)
 
     def take_up(self) -> None:
-        """Scheduled events run, but those that rested on the primary before."""
+        """Scheduled events run, but those that rested on the primary before; with a full volume once there is room."""
         if self._node.read_only:
+            scheduled.put_off(self._node)
             return
         try:
             scheduled.wake(self._node)
         except EngineError:
+            scheduled.put_off(self._node)
             logger.warning("not all events of %s run", self._node.node_id, exc_info=True)
+
+    def take_up_rest(self) -> bool:
+        """Whether there was something that had been put off when it was promoted; it is tried again."""
+        if not self.is_primary() or not scheduled.is_put_off(self._node):
+            return False
+        self.take_up()
+        return True
 
     def _apply_rest(self, connection: sessions.Connection) -> None:
         if channel := self._drain(connection):

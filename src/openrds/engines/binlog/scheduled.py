@@ -1,9 +1,13 @@
 """Scheduled events, over a change of roles: a follower runs none, and what it gets from its upstream says no more
 whether they were to run there. So a primary notes which were not, in a table that its followers get too.
+
+One that was promoted and could not have them run says so in a file, until it has: what rests on it meanwhile is not
+what its clients let rest.
 """
 
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 from openrds.engines.binlog.sessions import (
@@ -34,6 +38,8 @@ _EVENTS = (
     "SELECT event_schema AS place, event_name AS name, definer AS definer, status AS status "
     "FROM information_schema.events WHERE status <> 'ENABLED' ORDER BY 1, 2"
 )
+#: In the data directory, as what is said of its role.
+_PUT_OFF = "openrds.events-put-off"
 #: Seconds, as a commit may wait for a standby that is away.
 _NOTING_SECONDS = 5.0
 #: `SLAVESIDE_DISABLED`, in newer versions `REPLICA_SIDE_DISABLED`: those that a follower got from its upstream.
@@ -80,6 +86,22 @@ def wake(node: NodeSpec) -> None:
             user, _, host = row["definer"].rpartition("@")
             definer = f"{escaped(connection, user)}@{escaped(connection, host)}"
             execute(connection, f"ALTER DEFINER = {definer} EVENT {named(row['place'], row['name'])} {word}")
+    with node.user.acting():
+        _mark(node).unlink(missing_ok=True)
+
+
+def put_off(node: NodeSpec) -> None:
+    """Say that the events of a new primary do not run yet."""
+    node.user.write(_mark(node), "", drafts=node.folder)
+
+
+def is_put_off(node: NodeSpec) -> bool:
+    with node.user.acting():
+        return _mark(node).is_file()
+
+
+def _mark(node: NodeSpec) -> Path:
+    return node.data_dir / _PUT_OFF
 
 
 def _noted(connection: Connection) -> set[_Resting]:

@@ -222,8 +222,13 @@ class BinlogServer:
     def set_read_only(self, read_only: bool) -> None:
         self.node = replace(self.node, read_only=read_only)
         self.configure()
-        if self.is_running():
-            self.close_to_clients() if read_only else self.open_to_clients()
+        if not self.is_running():
+            return
+        if read_only:
+            self.close_to_clients()
+        else:
+            self.open_to_clients()
+            self.replication.take_up_rest()
 
     def close_to_clients(self, *, cut: bool = False) -> str:
         """

@@ -16,6 +16,7 @@ from openrds.engines.protocol import LockedError
 from openrds.engines.registry import seal_password
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.restoring import set_remote_access
 from openrds.operations.steps.serving import with_primary
 from openrds.store.database import Writer
 from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
@@ -53,6 +54,7 @@ def set_password(context: Context) -> None:
     server = resources.primary_server(context.instance_id)
     try:
         server.set_administrator(parameters.administrator, parameters.sealed_password)
+        set_remote_access(resources, context.instance_id)
     except LockedError as error:
         # The caller waits, and whoever holds the lock may hold it for as long as it likes.
         raise StepFailed(str(error)) from None

@@ -80,7 +80,7 @@ def restore_and_run(resources: Resources, source: Source, scratch: NodeSpec) -> 
 
 
 def set_remote_access(resources: Resources, instance_id: str) -> None:
-    """As the instance has it: with the data came the accounts of the source."""
+    """As the instance has it: with the data came the accounts of the source, or an account was made anew."""
     instance = resources.instance(instance_id)
     rules = RULES[EngineName(instance["engine"])]
     if rules.accounts_have_hosts:
