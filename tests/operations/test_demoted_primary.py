@@ -105,6 +105,43 @@ def test_one_whose_place_nobody_took_serves_again(
     check_ha(bench, pair)
 
 
+class Death(BaseException):
+    """Of a worker: nothing of it is recorded."""
+
+
+@needs_forwarding
+@pytest.mark.parametrize("who", ["worker", "servers"])
+def test_a_death_between_demote_and_promote_loses_nothing(
+    bench: Workbench, pair: str, monkeypatch: pytest.MonkeyPatch, who: str
+) -> None:
+    with connected(bench, pair) as connection:
+        connection.execute("insert into tried values (4711)")
+        ((count,),) = connection.execute("select count(*) from tried")
+    replication = replication_of(bench, pair)
+    promote = replication.promote
+
+    def die(_replication: object) -> None:
+        monkeypatch.setattr(replication, "promote", promote)
+        if who == "worker":
+            raise Death
+        for node in bench.resources.nodes(pair):
+            bench.resources.node_server(pair, node["id"]).kill()
+        raise EngineError("the server has gone")
+
+    task_id = bench.submit(lambda intake: submit_switchover(intake, pair, bench))
+    monkeypatch.setattr(replication, "promote", die)
+    if who == "worker":
+        with pytest.raises(Death):
+            Runner(bench.store, bench.queue, OPERATIONS, bench.resources).run_step(task_id)
+        assert not takes_writes(bench, pair)
+    task = bench.run(task_id)
+    assert task["status"] == "Completed", task["fail_reason"]
+    assert takes_writes(bench, pair)
+    check_ha(bench, pair)
+    with connected(bench, pair) as connection:
+        assert connection.execute("select count(*) from tried") == [(count + 1,)]
+
+
 @needs_forwarding
 def test_one_that_cannot_be_demoted_is_ended_by_force(
     bench: Workbench, pair: str, monkeypatch: pytest.MonkeyPatch
