@@ -1,9 +1,12 @@
 """Faults of servers that follow by their binary logs, as a user of MariaDB meets them; MySQL has the same in common."""
 
 import contextlib
+import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,7 +19,7 @@ from openrds.hosts.processes import RECORD, Process, find
 from openrds.service import places
 from support.dialects import DIALECTS
 from support.engines import needs_engine
-from support.means import WHY_NO_FORWARDING
+from support.means import WHY_NO_FORWARDING, needs_images
 from support.service import ALL_ENGINES, ServiceUnderTest, fresh, running_service, session, wait_for
 from support.writer import Writer
 
@@ -136,6 +139,58 @@ def test_a_replica_whose_log_is_gone_or_that_has_what_nobody_has_is_copied_anew(
     wait_for(lambda: service.instance(replica["id"])["status"] == "ACTIVE", 60)
     assert has(replica, "kept")
     service.delete(replica["id"])
+
+
+@needs_images
+def test_a_volume_that_is_full_in_the_middle_of_a_commit_loses_nothing() -> None:
+    """The server waits or dies, as it likes; nobody makes it read-only before."""
+    with running_service(**ALL_ENGINES, volumes="xfs", monitor_interval="0.2") as service:
+        instance = service.create(MARIADB)
+        folder = service.data_dir / "nodes" / instance["nodes"][0]["id"]
+        with session(instance) as client:
+            client.execute("create table kept (id int auto_increment primary key, x longblob)")
+        worker = service.child("worker_process")
+        worker.suspend()
+        take(folder / "filler", free(folder) - 4 * 2**20)
+        acknowledged = 0
+
+        def insert() -> None:
+            nonlocal acknowledged
+            with contextlib.suppress(MARIADB.Error), session(instance, seconds=5) as client:
+                for _ in range(40):
+                    client.execute("insert into kept (x) values (repeat('x', 500000))")
+                    acknowledged += 1
+
+        inserting = threading.Thread(target=insert)
+        inserting.start()
+        wait_for(lambda: free(folder) < 2**20 or not inserting.is_alive(), 30)
+        worker.resume()
+
+        wait_for(lambda: service.instance(instance["id"])["status"] == "STORAGE FULL", 60)
+        inserting.join(60)
+        assert not inserting.is_alive() and acknowledged < 40
+        wait_for(lambda: has(instance, "kept"), 30)
+        with session(instance) as client, pytest.raises(MARIADB.Error, match=MARIADB.read_only):
+            client.execute("create table refused (x int)")
+        body = {"enlarge_volume": {"size": 60}}
+        answer = service.call("POST", f"instances/{instance['id']}/action", body, headers=fresh())
+        service.completed(answer.json()["job_id"])
+
+        assert service.instance(instance["id"])["status"] == "ACTIVE"
+        with session(instance) as client:
+            client.execute("create table accepted (x int)")
+            # What was not acknowledged may be there all the same.
+            assert client.execute("select count(*) from kept") in ([(acknowledged,)], [(acknowledged + 1,)])
+
+
+def free(folder: Path) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def take(path: Path, size: int) -> None:
+    with path.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, size)
 
 
 def replica_of(service: ServiceUnderTest, primary: dict[str, Any]) -> dict[str, Any]:
