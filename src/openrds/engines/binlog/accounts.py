@@ -41,7 +41,7 @@ def set_remote_access(
     nearby, present = nearby_hosts(node), _hosts(connection, name)
     if _EVERYWHERE not in present:
         known = _identified(connection, name, nearby) if nearby in present else flavour.identified("")
-        _set(connection, node, flavour, name, [_EVERYWHERE], known)
+        _set(connection, node, flavour, name, [_EVERYWHERE], f"{known} ACCOUNT LOCK")
     if not allowed:
         _set(connection, node, flavour, name, [nearby], _identified(connection, name, _EVERYWHERE))
     everywhere = _account(connection, name, _EVERYWHERE)

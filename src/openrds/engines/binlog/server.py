@@ -286,7 +286,7 @@ class BinlogServer:
         Let the administrator log in from everywhere, or only from where the service itself is.
 
         Raises:
-            EngineError: the server refused, or has no such administrator.
+            EngineError: the server refused.
         """
         with sessions.session(self.node, logged=True) as connection:
             accounts.set_remote_access(connection, self.node, self.flavour, name, allowed)

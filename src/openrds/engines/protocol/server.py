@@ -89,8 +89,8 @@ class Server(Protocol):
     def set_remote_access(self, name: str, allowed: bool) -> None:
         """Let the administrator log in from everywhere, or only from where the service itself is.
 
-        Its password and rights stay as they are; one that clients have dropped stays away. Only for an engine whose
-        accounts have hosts.
+        Its password and rights stay as they are; one that clients have dropped is made anew, and nobody can log in to
+        it until it is given a password. Only for an engine whose accounts have hosts.
 
         Raises:
             EngineError: the server refused, or has no such thing.
