@@ -13,17 +13,17 @@ from openrds.hosts import processes
 from openrds.operations.backups import back_up
 from openrds.operations.instances import delete_instance
 from openrds.operations.rounds.backup_schedule import (
+    Candidate,
     backup_is_due,
     look_after_backups,
     stop_unwanted,
     tidy_backups,
 )
 from openrds.store.database import Row
+from support.instances import NOW, an_instance
 from support.scenarios import active_instance, run_backup
 from support.service import wait_for
 from support.workbench import Workbench
-
-NOW = dt.datetime(2026, 2, 3, 12, 0, tzinfo=dt.UTC)
 
 
 @pytest.fixture
@@ -82,16 +82,9 @@ def folder(bench: Workbench, instance_id: str, backup_id: str) -> Path:
     return bench.resources.backups.backup(instance_id, backup_id)
 
 
-def row(**changes: Any) -> Row:
-    values = {
-        "backup_start_time": "02:00-03:00",
-        "backup_period": "1,2,3,4,5,6,7",
-        "created_at": NOW - dt.timedelta(days=9),
-        "updated_at": NOW - dt.timedelta(seconds=301),
-        "last_automatic": None,
-        "has_base": False,
-    }
-    return values | changes
+def candidate(last_automatic: dt.datetime | None = None, has_base: bool = False, **changes: Any) -> Candidate:
+    instance = an_instance(**{"updated_at": NOW - dt.timedelta(seconds=301), **changes})
+    return Candidate(instance, last_automatic, has_base, NOW)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +112,7 @@ def row(**changes: Any) -> Row:
 def test_the_first_backup_waits_for_rest_and_the_others_for_their_window(
     changes: dict[str, Any], due: bool
 ) -> None:
-    assert backup_is_due(row(**changes), NOW, first_after=300.0) is due
+    assert backup_is_due(candidate(**changes), first_after=300.0) is due
 
 
 def test_one_automatic_backup_is_begun_and_no_second(workbench: Workbench, instance_id: str) -> None:

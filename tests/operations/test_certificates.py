@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from openrds.domain.engine import EngineName
+from openrds.domain.instance import Node
 from openrds.engines.protocol import Server, Tls
 from openrds.hosts.processes import RECORD, find, wait_until
 from openrds.operations.instances import restart_instance
@@ -17,7 +18,6 @@ from openrds.operations.pairs import single_to_ha
 from openrds.operations.rounds.certificates import CertificateWatch
 from openrds.operations.rounds.roster import Roster
 from openrds.service.authority import open_authority
-from openrds.store.database import Row
 from support import scenarios
 from support.dialects import DIALECTS
 from support.engines import needs_engine
@@ -42,9 +42,9 @@ def is_verified(
     bench: Workbench, instance_id: str, address: str | None = None, ca: Path | None = None
 ) -> bool:
     instance = bench.resources.instance(instance_id)
-    where, ca = address or str(instance["address"]), ca or bench.resources.settings.ca_file
+    where, ca = address or str(instance.address), ca or bench.resources.settings.ca_file
     try:
-        bench.dialect.connect(where, instance["port"], password=PASSWORD, ca=ca, seconds=5).close()
+        bench.dialect.connect(where, instance.port, password=PASSWORD, ca=ca, seconds=5).close()
     except bench.dialect.Error:
         return False
     return True
@@ -55,8 +55,8 @@ def pid(server: Server) -> int:
     return process.pid if process else 0
 
 
-def streams(bench: Workbench, node: Row) -> bool:
-    return bench.resources.node_server(node["instance_id"], node["id"]).replication.state().streaming
+def streams(bench: Workbench, node: Node) -> bool:
+    return bench.resources.node_server(node.instance_id, node.id).replication.state().streaming
 
 
 def submit_ssl(instance_id: str, wanted: switch_ssl.SwitchSsl, intake: Intake) -> UUID:
@@ -145,9 +145,9 @@ def test_both_of_a_pair_vouch_for_its_endpoint(bench: Workbench, instance_id: st
     for _ in range(2):
         assert is_verified(bench, instance_id)
         for node in bench.resources.nodes(instance_id):
-            assert is_verified(bench, instance_id, str(node["address"]))
+            assert is_verified(bench, instance_id, node.address)
         run(bench, instance_id, lambda intake: scenarios.submit_switchover(intake, instance_id, bench))
-    (replica,) = (row["id"] for row in bench.instances() if row["replica_of"] == instance_id)
+    (replica,) = (one.id for one in bench.instances() if one.replica_of == instance_id)
     for on in (False, True):
         wanted = switch_ssl.SwitchSsl(ssl_option=on)
         run(bench, instance_id, functools.partial(submit_ssl, instance_id, wanted))

@@ -275,7 +275,7 @@ def test_a_folder_of_a_thousand_folders_can_be_removed(workbench: Workbench) -> 
     assert run_as(deep.uid, 'cd "$1" && mkdir -p "$2"', deep.log, "d/" * 1500).returncode == 0
     deep.server.stop()
 
-    workbench.resources.remove_folders(deep.node["id"])
+    workbench.resources.remove_folders(deep.node.id)
 
     assert not deep.folder.exists()
     workbench.store.rows(b"delete from instance where id = %s", [deep.instance_id])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from openrds.domain.instance import Instance
 from openrds.domain.network import default_network
 from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
@@ -28,6 +29,7 @@ from openrds.service.means import choose_users
 from openrds.service.private_store import private_store, start_private_store
 from openrds.service.worker_process import build_resources, register_host
 from openrds.store.database import Row, Store
+from openrds.store.instances import instance_of
 from openrds.store.migrate import migrate
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation
@@ -108,12 +110,11 @@ class Workbench:
             for statement in statements:
                 connection.execute(statement.encode())
 
-    def instance(self, instance_id: str) -> Row | None:
-        rows = self.store.rows(b"select * from instance where id = %s", [instance_id])
-        return rows[0] if rows else None
+    def instance(self, instance_id: str) -> Instance | None:
+        return self.resources.find_instance(instance_id)
 
-    def instances(self) -> list[Row]:
-        return self.store.rows(b"select * from instance order by created_at")
+    def instances(self) -> list[Instance]:
+        return [instance_of(row) for row in self.store.rows(b"select * from instance order by created_at")]
 
     def footprint(self) -> Footprint:
         settings = self.resources.settings

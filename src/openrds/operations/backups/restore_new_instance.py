@@ -45,7 +45,7 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
     parameters = Parameters(
         **msgspec.structs.asdict(source),
         administrator=planned.administrator,
-        sealed_password=seal_password(planned.engine, request.password or ""),
+        sealed_password=seal_password(instance.engine, request.password or ""),
     )
     entities = {"instance": creating.aim_of(instance)}
     return planned, intake.accept(
@@ -84,14 +84,14 @@ def _fixed(request: CreateInstance, of_source: Mapping[str, str]) -> dict[str, A
 
 
 def _check_fits(planned: NewInstance, backup: Row) -> None:
-    columns = planned.columns
-    if (columns["engine"], columns["version"]) != (backup["engine"], backup["version"]):
+    spec = planned.spec
+    if (spec.engine, spec.version) != (backup["engine"], backup["version"]):
         raise Refusal(
             ErrorCode.PARAMETER,
             f"datastore must be the source's, {backup['engine']} {backup['version']}; or leave it out.",
         )
-    check_same_names(columns["options"], backup["options"])
-    if columns["volume_size"] < backup["volume_size"]:
+    check_same_names(spec.options, backup["options"])
+    if spec.volume_size < backup["volume_size"]:
         raise Refusal(
             ErrorCode.RESTORE_VOLUME,
             f"volume.size must be at least the source's, {backup['volume_size']} GB.",

@@ -4,9 +4,8 @@ from uuid import UUID
 
 import msgspec
 
-from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import Instance, InstanceStatus
 from openrds.domain.rules import check_port
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
@@ -18,7 +17,6 @@ from openrds.operations.steps.replication import turn_replicas
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import start_servers, stop_servers
 from openrds.operations.steps.status import become_active, settle_by_looking
-from openrds.store.database import Row
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Step, StepContext
 
@@ -40,20 +38,20 @@ Context = StepContext[Resources, Parameters]
 def submit(intake: Intake, instance_id: str, request: ChangePort) -> UUID:
     instance = intake.instance(instance_id)
     intake.check(instance, Action.CHANGE_PORT)
-    check_port(request.port, EngineName(instance["engine"]))
-    if request.port == instance["port"]:
+    check_port(request.port, instance.engine)
+    if request.port == instance.port:
         raise Refusal(ErrorCode.PARAMETER, f"The instance has the port {request.port} already.")
     _check_free(intake, instance, request.port)
     task_id = intake.accept(
-        instance, CHANGE_PORT, TaskName.CHANGE_PORT, Parameters(instance["port"], request.port)
+        instance, CHANGE_PORT, TaskName.CHANGE_PORT, Parameters(instance.port, request.port)
     )
     intake.set_status(instance, InstanceStatus.MODIFYING_DATABASE_PORT)
     return task_id
 
 
-def _check_free(intake: Intake, instance: Row, port: int) -> None:
+def _check_free(intake: Intake, instance: Instance, port: int) -> None:
     """At each address that clients come to, or that a server of the instance listens on."""
-    for row in intake.connection.execute(_sql.addresses_of_instance, {"id": instance["id"]}):
+    for row in intake.connection.execute(_sql.addresses_of_instance, {"id": instance.id}):
         address = row["address"]
         try:
             free = port_is_free(address, port)

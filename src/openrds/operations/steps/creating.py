@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.instance import Instance, InstanceSpec, InstanceStatus, Wanted
 from openrds.engines.protocol import Server
 from openrds.operations.steps import servers
 from openrds.operations.steps.addresses import (
@@ -16,7 +16,7 @@ from openrds.operations.steps.replication import restore_confirmation
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary, with_standby
 from openrds.operations.steps.status import set_status, set_wanted
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
 from openrds.tasks.operation import Output, P, Step, StepContext
 
 
@@ -37,14 +37,14 @@ def release_all_addresses(context: StepContext[Resources, P]) -> None:
 
 
 def create_volumes(context: StepContext[Resources, P]) -> None:
-    resources, size = context.resources, instance_of(context)["volume_size"]
+    resources, size = context.resources, instance_of(context).volume_size
     for node in resources.nodes(context.instance_id):
-        resources.volumes.create(node["id"], size)
+        resources.volumes.create(node.id, size)
 
 
 def remove_volumes(context: StepContext[Resources, P]) -> None:
     for node in context.resources.nodes(context.instance_id):
-        context.resources.remove_folders(node["id"])
+        context.resources.remove_folders(node.id)
 
 
 def start_servers(context: StepContext[Resources, P]) -> None:
@@ -80,7 +80,7 @@ def check_endpoint(context: StepContext[Resources, P]) -> None:
 def completed(context: StepContext[Resources, P], connection: Writer) -> Output:
     instance = instance_of(context)
     set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    endpoint = f"{context.outputs['allocate address']['address']}:{instance['port']}"
+    endpoint = f"{context.outputs['allocate address']['address']}:{instance.port}"
     return {
         "instance": {"endpoint": endpoint, **aim_of(instance)},
         "resource_ids": resource_ids(context.instance_id),
@@ -92,18 +92,18 @@ def failed(context: StepContext[Resources, P], connection: Writer) -> None:
     set_wanted(connection, context.instance_id, Wanted.GONE)
 
 
-def aim_of(instance: Row) -> dict[str, object]:
+def aim_of(instance: InstanceSpec) -> dict[str, object]:
     """What the task is to make, as `entities.instance` says it (jobs seeds, table 6)."""
-    datastore = {"type": str(instance["engine"]).lower(), "version": instance["version"]}
-    aim = {"type": instance["type"], "datastore": datastore}
-    return aim | ({"replica_of": instance["replica_of"]} if instance["replica_of"] else {})
+    datastore = {"type": instance.engine.lower(), "version": instance.version}
+    aim: dict[str, object] = {"type": instance.type, "datastore": datastore}
+    return aim | ({"replica_of": instance.replica_of} if instance.replica_of else {})
 
 
 def resource_ids(instance_id: str) -> list[str]:
     return [f"{instance_id}.vm", f"{instance_id}.volume"]
 
 
-def instance_of(context: StepContext[Resources, P]) -> Row:
+def instance_of(context: StepContext[Resources, P]) -> Instance:
     return context.resources.instance(context.instance_id)
 
 

@@ -9,6 +9,7 @@ from openrds.hosts.user import ServerUser
 from openrds.operations.steps.owners import family_of
 from openrds.operations.steps.resources import Resources
 from openrds.store.database import Writer
+from openrds.store.instances import replicas_of
 from openrds.store.queries import Queries
 
 logger = logging.getLogger(__name__)
@@ -38,9 +39,8 @@ def hand_over(resources: Resources, instance_id: str) -> None:
         return
     with resources.store.transaction() as connection:
         row = connection.execute(_sql.lock_os_user, [family]).fetchone()
-        replicas = connection.execute(_sql.replicas_of_instance, [family]).fetchall()
-        members = [family, *(replica["id"] for replica in replicas)]
-        nodes = [node["id"] for member in members for node in resources.nodes(member)]
+        members = [family, *(replica.id for replica in replicas_of(connection, family))]
+        nodes = [node.id for member in members for node in resources.nodes(member)]
         if row is None or row["handed_over"] or _are_in_use(resources, connection, members, nodes):
             return
         user = resources.owners.users.user(row["uid"])

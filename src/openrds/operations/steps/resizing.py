@@ -8,12 +8,11 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import Instance, InstanceStatus
 from openrds.engines.protocol import Engine, EngineError, Server, Size
 from openrds.operations.steps.resources import Resources, flavor_of
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
 from openrds.store.queries import Queries
 
 logger = logging.getLogger(__name__)
@@ -93,16 +92,16 @@ class Resizing:
     def _concerned_replicas(self) -> Iterator[Server]:
         """Those that serve; one that is larger than its primary was and will be stays as it is."""
         resources = self.resources
-        for row in resources.store.rows(_sql.replicas_of_instance, [self.instance_id]):
-            if row["status"] == InstanceStatus.ACTIVE and not self._is_larger(row):
-                yield resources.primary_server(row["id"])
+        for replica in resources.replicas(self.instance_id):
+            if replica.status is InstanceStatus.ACTIVE and not self._is_larger(replica):
+                yield resources.primary_server(replica.id)
 
-    def _is_larger(self, replica: Row) -> bool:
+    def _is_larger(self, replica: Instance) -> bool:
         own, both = self.resources.size_of(flavor_of(replica)), self.both
         return own["memory_mb"] >= both["memory_mb"] and own["vcpus"] >= both["vcpus"]
 
     def _flavor(self, spec_code: str) -> Flavor:
-        engine = EngineName(self.resources.instance(self.instance_id)["engine"])
+        engine = self.resources.instance(self.instance_id).engine
         flavor = find_flavor(engine, spec_code)
         assert flavor is not None, "an instance was accepted with a flavor that does not exist"
         return flavor

@@ -9,7 +9,7 @@ from typing import Any
 
 from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import Confirmation, NodeRole
+from openrds.domain.instance import Confirmation, Instance, Node, NodeRole
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation, NodeSpec, Server, Size, Tls
 from openrds.hosts import processes
@@ -23,7 +23,8 @@ from openrds.hosts.limits import Limits, NoLimits
 from openrds.hosts.user import ServerUser
 from openrds.hosts.volumes import Volumes
 from openrds.operations.steps.owners import Owners, family_of
-from openrds.store.database import Row, Store
+from openrds.store.database import Store
+from openrds.store.instances import find_instance, nodes_of, replicas_of
 from openrds.store.queries import Queries
 from openrds.tasks.operation import StepFailed
 
@@ -56,47 +57,68 @@ class Resources:
     _routing: threading.Lock = field(default_factory=threading.Lock)
     _is_idle: threading.Event = field(default_factory=threading.Event)
 
-    def instance(self, instance_id: str) -> Row:
-        (instance,) = self.store.rows(_sql.instance_by_id, [instance_id])
-        return instance
+    def instance(self, instance_id: str) -> Instance:
+        """
+        Raises:
+            StepFailed: it is gone, which none is that the task holds.
+        """
+        found = self.find_instance(instance_id)
+        if found is None:
+            raise StepFailed(f"instance {instance_id} is gone")
+        return found
 
-    def nodes(self, instance_id: str) -> list[Row]:
+    def find_instance(self, instance_id: str) -> Instance | None:
+        with self.store.transaction() as connection:
+            return find_instance(connection, instance_id)
+
+    def replicas(self, instance_id: str) -> list[Instance]:
+        """The read replicas of an instance."""
+        with self.store.transaction() as connection:
+            return replicas_of(connection, instance_id)
+
+    def nodes(self, instance_id: str) -> list[Node]:
         """The nodes of an instance, its standby last."""
-        return self.store.rows(_sql.nodes_of_instance, [instance_id])
+        with self.store.transaction() as connection:
+            return nodes_of(connection, instance_id)
 
-    def node(self, instance_id: str, node_id: str) -> Row:
-        (node,) = (node for node in self.nodes(instance_id) if node["id"] == node_id)
-        return node
+    def node(self, instance_id: str, node_id: str) -> Node:
+        """
+        Raises:
+            StepFailed: it is gone.
+        """
+        for node in self.nodes(instance_id):
+            if node.id == node_id:
+                return node
+        raise StepFailed(f"node {node_id} of instance {instance_id} is gone")
 
-    def primary(self, instance_id: str) -> Row:
+    def primary(self, instance_id: str) -> Node:
         """The node that serves the instance's clients."""
         return self.nodes(instance_id)[0]
 
     def engine(self, instance_id: str) -> Engine:
-        return self.engines[EngineName(self.instance(instance_id)["engine"])]
+        return self.engines[self.instance(instance_id).engine]
 
-    def standbys(self, instance_id: str) -> list[Row]:
+    def standbys(self, instance_id: str) -> list[Node]:
         """The nodes that wait to take the primary's place."""
-        return [node for node in self.nodes(instance_id) if node["role"] == NodeRole.SLAVE]
+        return [node for node in self.nodes(instance_id) if node.role is NodeRole.SLAVE]
 
-    def server(self, instance: Row, node: Row) -> Server:
+    def server(self, instance: Instance, node: Node) -> Server:
         """The server of a node, running or not, as its role in the store wants it.
 
         Raises:
             StepFailed: the host no longer has the binaries of the instance's version.
         """
         spec = self._spec(instance, node)
-        nodes = self.nodes(instance["id"])
-        if node["role"] == NodeRole.SLAVE:
+        nodes = self.nodes(instance.id)
+        if node.role is NodeRole.SLAVE:
             upstream = self._spec(instance, nodes[0])
-        elif node["role"] == NodeRole.READ_REPLICA:
-            source = self.instance(instance["replica_of"])
-            upstream = self._spec(source, self.primary(source["id"]))
+        elif instance.replica_of is not None:
+            upstream = self._spec(self.instance(instance.replica_of), self.primary(instance.replica_of))
         else:
             upstream = None
-        confirming = [one["id"] for one in nodes if one["confirmation"] != Confirmation.NO]
+        confirming = [one.id for one in nodes if one.confirmation is not Confirmation.NO]
         spec = replace(spec, upstream=upstream, confirmed_by=tuple(confirming) if upstream is None else ())
-        return self.engines[EngineName(instance["engine"])].server(spec)
+        return self.engines[instance.engine].server(spec)
 
     def primary_server(self, instance_id: str) -> Server:
         """The server that serves the instance's clients."""
@@ -106,14 +128,13 @@ class Resources:
         """The server of one node of an instance."""
         return self.server(self.instance(instance_id), self.node(instance_id, node_id))
 
-    def server_by_itself(self, row: Row) -> Server:
-        """The server of a row of `nodes_of_host`, whoever it follows: to look at, and not to be started.
+    def server_by_itself(self, instance: Instance, node: Node) -> Server:
+        """The server of a node, whoever it follows: to look at, and not to be started.
 
         Raises:
             StepFailed: the host no longer has the binaries of the instance's version.
         """
-        node = {"id": row["node_id"], "address": row["node_address"]}
-        return self.engines[EngineName(row["engine"])].server(self._spec(row, node))
+        return self.engines[instance.engine].server(self._spec(instance, node))
 
     def changed(self, server: Server, **changes: Any) -> Server:
         """The same server as it would be if its node were otherwise."""
@@ -123,37 +144,37 @@ class Resources:
         """The same server where clients cannot connect: it listens on no address."""
         return self.changed(server, address="")
 
-    def _spec(self, instance: Row, node: Row) -> NodeSpec:
-        installation = self.installation(EngineName(instance["engine"]), instance["version"])
+    def _spec(self, instance: Instance, node: Node) -> NodeSpec:
+        installation = self.installation(instance.engine, instance.version)
         return NodeSpec(
-            node_id=node["id"],
+            node_id=node.id,
             user=self._user(instance),
             installation=installation,
-            folder=self.volumes.path(node["id"]),
-            socket_dir=self.socket_dir(node["id"]),
-            archive=self.backups.archive(instance["id"]),
-            address=str(node["address"]) if node["address"] else "",
-            port=instance["port"],
+            folder=self.volumes.path(node.id),
+            socket_dir=self.socket_dir(node.id),
+            archive=self.backups.archive(instance.id),
+            address=node.address or "",
+            port=instance.port,
             **self.size_of(flavor_of(instance)),
-            time_zone=instance["time_zone"],
-            read_only=instance["storage_full"],
-            secret=instance["secret"],
-            options=instance["options"],
-            tls=self._tls(instance, node) if instance["ssl"] and installation.speaks_tls else None,
+            time_zone=instance.time_zone,
+            read_only=instance.storage_full,
+            secret=instance.secret,
+            options=instance.options,
+            tls=self._tls(instance, node) if instance.ssl and installation.speaks_tls else None,
         )
 
-    def _tls(self, instance: Row, node: Row) -> Tls | None:
+    def _tls(self, instance: Instance, node: Node) -> Tls | None:
         """Whoever may come to serve has the addresses of the instance in its certificate too."""
-        found = (instance["address"], node.get("public_address"), node["address"])
-        names = tuple(dict.fromkeys(str(address) for address in found if address))
+        found = (instance.address, node.public_address, node.address)
+        names = tuple(dict.fromkeys(address for address in found if address))
         return Tls(names, self.issuer) if names else None
 
-    def _user(self, instance: Row) -> ServerUser:
+    def _user(self, instance: Instance) -> ServerUser:
         """Whom the servers of an instance run as: the owner of a spare data directory, if it has nobody yet."""
 
         def spares() -> list[int]:
-            engine = self.engines[EngineName(instance["engine"])]
-            return engine.spare_owners(self.installation(engine.name, instance["version"]))
+            engine = self.engines[instance.engine]
+            return engine.spare_owners(self.installation(engine.name, instance.version))
 
         return self.owners.of(family_of(instance), spares)
 
@@ -234,12 +255,12 @@ class Resources:
     def socket_dir(self, node_id: str) -> Path:
         return self.socket_root / node_id
 
-    def stop(self, instance: Row, node: Row) -> None:
+    def stop(self, instance: Instance, node: Node) -> None:
         """Stop the server of a node, also one whose binaries the host no longer has."""
         try:
             server = self.server(instance, node)
         except StepFailed:
-            processes.stop_recorded(self.record(node["id"]))
+            processes.stop_recorded(self.record(node.id))
         else:
             server.stop()
 
@@ -251,7 +272,7 @@ class Resources:
         raise StepFailed(f"host {self.settings.host} no longer has the binaries of {engine} {version}")
 
 
-def flavor_of(instance: Row) -> Flavor:
-    flavor = find_flavor(EngineName(instance["engine"]), instance["flavor_ref"])
+def flavor_of(instance: Instance) -> Flavor:
+    flavor = find_flavor(instance.engine, instance.flavor_ref)
     assert flavor is not None, "an instance was accepted with a flavor that does not exist"
     return flavor

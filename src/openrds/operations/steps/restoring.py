@@ -8,18 +8,16 @@ import contextlib
 from dataclasses import replace
 from pathlib import Path
 
-from openrds.domain.engine import RULES, EngineName
+from openrds.domain.engine import RULES
 from openrds.engines.protocol import NodeSpec, RestorePoint, Server
 from openrds.hosts.folders import clear, make_durable, make_root
 from openrds.hosts.user import ServerUser
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import await_serving
 from openrds.operations.steps.source import Source
-from openrds.store.database import Row
 from openrds.store.queries import Queries
 from openrds.tasks.operation import StepFailed
 
-_instances = Queries("instances")
 _backups = Queries("backups")
 
 #: Folders of a node while data is made for it, and when it is whole.
@@ -82,10 +80,10 @@ def restore_and_run(resources: Resources, source: Source, scratch: NodeSpec) -> 
 def set_remote_access(resources: Resources, instance_id: str) -> None:
     """As the instance has it: with the data came the accounts of the source."""
     instance = resources.instance(instance_id)
-    rules = RULES[EngineName(instance["engine"])]
+    rules = RULES[instance.engine]
     if rules.accounts_have_hosts:
         server = resources.primary_server(instance_id)
-        server.set_remote_access(rules.administrator, instance["remote_access"])
+        server.set_remote_access(rules.administrator, instance.remote_access)
 
 
 def scratch_node(resources: Resources, node: NodeSpec, name: str) -> NodeSpec:
@@ -138,7 +136,7 @@ def _restore_point(resources: Resources, source: Source) -> RestorePoint:
 
 def _source_server(resources: Resources, source: Source) -> Server | None:
     """The server that has the source's latest data; none when the instance is gone."""
-    found: list[Row] = resources.store.rows(_instances.instance_by_id, [source.source_id])
-    if not found or source.moment is None:
+    found = resources.find_instance(source.source_id)
+    if found is None or source.moment is None:
         return None
-    return resources.server(found[0], resources.primary(source.source_id))
+    return resources.server(found, resources.primary(source.source_id))

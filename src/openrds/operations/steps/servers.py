@@ -2,18 +2,15 @@
 
 import logging
 
+from openrds.domain.instance import Instance
 from openrds.engines.protocol import EngineError, Server
 from openrds.hosts import processes
 from openrds.hosts.errors import HostError
 from openrds.operations.steps.handing_over import hand_over
 from openrds.operations.steps.replication import build_standby, end_confirmation, restore_confirmation
 from openrds.operations.steps.resources import Resources
-from openrds.store.database import Row
-from openrds.store.queries import Queries
 
 logger = logging.getLogger(__name__)
-
-_sql = Queries("instances")
 
 
 def stop_servers(resources: Resources, instance_id: str) -> None:
@@ -34,10 +31,8 @@ def start_servers(resources: Resources, instance_id: str) -> None:
 
 def _forget_strangers(resources: Resources, instance_id: str, primary: Server) -> None:
     """A follower may have gone for good while its primary was dead, and could not be told."""
-    replicas = resources.store.rows(_sql.replicas_of_instance, [instance_id])
-    followers = [
-        node["id"] for one in (instance_id, *(row["id"] for row in replicas)) for node in resources.nodes(one)
-    ]
+    family = [instance_id, *(replica.id for replica in resources.replicas(instance_id))]
+    followers = [node.id for member in family for node in resources.nodes(member)]
     try:
         primary.replication.forget_others(followers)
     except EngineError:
@@ -49,7 +44,7 @@ def start_missing_standbys(resources: Resources, instance_id: str) -> None:
     standbys = resources.standbys(instance_id)
     try:
         for node in standbys:
-            build_standby(resources, instance_id, resources.node_server(instance_id, node["id"]))
+            build_standby(resources, instance_id, resources.node_server(instance_id, node.id))
         if standbys:
             restore_confirmation(resources, instance_id)
     except (EngineError, HostError):
@@ -69,17 +64,17 @@ def check_endpoint(resources: Resources, instance_id: str) -> None:
 
 def any_server_runs(resources: Resources, instance_id: str) -> bool:
     """Also one whose binaries the host no longer has."""
-    folders = [resources.volumes.path(node["id"]) for node in resources.nodes(instance_id)]
+    folders = [resources.volumes.path(node.id) for node in resources.nodes(instance_id)]
     return any(processes.find(folder / processes.RECORD) for folder in folders)
 
 
-def hold_writes(resources: Resources, instance: Row, *, full: bool) -> None:
+def hold_writes(resources: Resources, instance: Instance, *, full: bool) -> None:
     """Let every server of an instance know whether it may be written.
 
     Raises:
         EngineError: one did not take it.
         HostError: a volume is not there.
     """
-    for node in resources.nodes(instance["id"]):
-        resources.volumes.make_ready(node["id"])
+    for node in resources.nodes(instance.id):
+        resources.volumes.make_ready(node.id)
         resources.server(instance, node).set_read_only(full)

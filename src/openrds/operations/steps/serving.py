@@ -94,10 +94,8 @@ def bring_back(resources: Resources, instance_id: str) -> None:
         StepFailed: it does not come up in time; the message says what its server reports.
     """
     start_primary(resources, instance_id)
-    missing = [
-        node for node in resources.standbys(instance_id) if not _runs(resources, instance_id, node["id"])
-    ]
-    if any(node["confirmation"] != Confirmation.NO for node in missing):
+    missing = [node for node in resources.standbys(instance_id) if not _runs(resources, instance_id, node.id)]
+    if any(node.confirmation is not Confirmation.NO for node in missing):
         start_missing_standbys(resources, instance_id)
 
 
@@ -109,8 +107,8 @@ def bring_all_back(resources: Resources, instance_id: str) -> None:
     """
     start_primary(resources, instance_id)
     for node in resources.standbys(instance_id):
-        if not _runs(resources, instance_id, node["id"]):
-            build_standby(resources, instance_id, resources.node_server(instance_id, node["id"]))
+        if not _runs(resources, instance_id, node.id):
+            build_standby(resources, instance_id, resources.node_server(instance_id, node.id))
 
 
 def start_primary(resources: Resources, instance_id: str) -> None:
@@ -145,14 +143,14 @@ def await_serving(resources: Resources, instance_id: str) -> bool:
 
     def answers_if_it_is_to() -> bool:
         instance, primary = resources.instance(instance_id), resources.primary(instance_id)
-        return instance["wanted"] != Wanted.SERVING or answers(resources, instance, primary)
+        return instance.wanted is not Wanted.SERVING or answers(resources, instance, primary)
 
     wait_until(answers_if_it_is_to, _LONGEST, every=0.2)
     return answers(resources, resources.instance(instance_id), resources.primary(instance_id))
 
 
 def _bring_upstream_back(resources: Resources, instance_id: str) -> None:
-    primary_id = resources.instance(instance_id)["replica_of"]
+    primary_id = resources.instance(instance_id).replica_of
     if primary_id is None:
         start_primary(resources, instance_id)
     elif not await_serving(resources, primary_id):

@@ -102,7 +102,7 @@ class Takeover:
 
     @property
     def is_done(self) -> bool:
-        return bool(self.resources.primary(self.instance_id)["id"] == self.new_node_id)
+        return self.resources.primary(self.instance_id).id == self.new_node_id
 
     def hand_over(self, otherwise: str = "") -> None:
         """The old primary takes no more writes, and the standby gets the last of what it wrote.
@@ -177,10 +177,10 @@ class Takeover:
 
     def _leave_endpoint(self) -> None:
         """One that was single listens on the endpoint itself, and clients would reach it there as long as it lives."""
-        resources, endpoint = self.resources, self.resources.instance(self.instance_id)["address"]
+        resources, endpoint = self.resources, self.resources.instance(self.instance_id).address
         for node in resources.standbys(self.instance_id):
-            server = resources.node_server(self.instance_id, node["id"])
-            if node["address"] == endpoint and server.is_running():
+            server = resources.node_server(self.instance_id, node.id)
+            if node.address == endpoint and server.is_running():
                 server.stop()
 
     def prepare_rejoin(self) -> None:
