@@ -75,11 +75,11 @@ def run_automatic(bench: Workbench, instance_id: str) -> str:
 
 
 def archived(bench: Workbench, instance_id: str) -> set[str]:
-    return {path.name for path in bench.resources.backups.archive(instance_id).iterdir()}
+    return {path.name for path in bench.resources.host.backups.archive(instance_id).iterdir()}
 
 
 def folder(bench: Workbench, instance_id: str, backup_id: str) -> Path:
-    return bench.resources.backups.backup(instance_id, backup_id)
+    return bench.resources.host.backups.backup(instance_id, backup_id)
 
 
 def candidate(last_automatic: dt.datetime | None = None, has_base: bool = False, **changes: Any) -> Candidate:
@@ -128,12 +128,12 @@ def test_a_backup_that_is_stopped_breaks_off(workbench: Workbench, instance_id: 
     backup, task_id = workbench.submit(lambda intake: back_up.submit(intake, request))
     with ThreadPoolExecutor(1) as threads:
         task = threads.submit(workbench.run, task_id)
-        hold(lambda: workbench.resources.backups.unfinished(instance_id, backup["id"]))
+        hold(lambda: workbench.resources.host.backups.unfinished(instance_id, backup["id"]))
         assert workbench.submit(lambda intake: back_up.stop(intake, instance_id)) == task_id
         stop_unwanted(workbench.resources)
         assert (task.result(30)["status"], "was stopped" in task.result()["fail_reason"]) == ("Failed", True)
     assert backups(workbench, instance_id)[0]["status"] == "FAILED"
-    assert workbench.resources.backups.unfinished(instance_id, backup["id"]) == []
+    assert workbench.resources.host.backups.unfinished(instance_id, backup["id"]) == []
     change(workbench, "delete from backup where id = %s", backup["id"])
 
 
@@ -163,7 +163,7 @@ def test_what_is_older_than_it_is_kept_goes_once_there_is_a_newer(
     (position,) = (one["log_position"] for one in backups(workbench, instance_id))
     assert all(name[8:24] >= position[8:] for name in archived(workbench, instance_id) if len(name) == 24)
     change(workbench, "delete from backup where id = %s", new)
-    workbench.resources.backups.remove(instance_id, new)
+    workbench.resources.host.backups.remove(instance_id, new)
 
 
 def test_an_old_manual_backup_stays_and_holds_no_log(workbench: Workbench, instance_id: str) -> None:

@@ -41,7 +41,7 @@ def instance_id(bench: Workbench) -> str:
 def is_verified(
     bench: Workbench, instance_id: str, address: str | None = None, ca: Path | None = None
 ) -> bool:
-    instance = bench.resources.instance(instance_id)
+    instance = bench.resources.view.instance(instance_id)
     where, ca = address or str(instance.address), ca or bench.resources.settings.ca_file
     try:
         bench.dialect.connect(where, instance.port, password=PASSWORD, ca=ca, seconds=5).close()
@@ -68,8 +68,8 @@ def run(bench: Workbench, instance_id: str, submit: object) -> None:
 
 
 def test_a_public_address_is_vouched_for_while_it_is_bound(bench: Workbench, instance_id: str) -> None:
-    if not bench.resources.forwarder.name:
-        pytest.skip(bench.resources.forwarder.refusal)
+    if not bench.resources.host.forwarder.name:
+        pytest.skip(bench.resources.host.forwarder.refusal)
     node = bench.resources.primary_server(instance_id).node
     assert node.tls is not None and node.tls.names == (node.address,)
     run(bench, instance_id, lambda intake: scenarios.submit_bind(intake, instance_id, bench))
@@ -89,7 +89,7 @@ def test_a_round_renews_what_is_not_good_any_more(bench: Workbench, instance_id:
     before = pid(server)
     stranger = replace(resources.settings, data_dir=tmp_path)
     assert server.node.tls is not None
-    other = resources.changed(server, tls=Tls(server.node.tls.names, open_authority(stranger)))
+    other = resources.host.changed(server, tls=Tls(server.node.tls.names, open_authority(stranger)))
     other.keep_certificate()
     other.load_certificate()
     assert wait_until(lambda: not is_verified(bench, instance_id), 10.0)
@@ -116,7 +116,7 @@ def test_an_instance_from_before_has_it_from_its_next_start_on(bench: Workbench,
     """As an older openrds has made it: without a certificate, and configured without."""
     resources = bench.resources
     server = resources.primary_server(instance_id)
-    older = resources.changed(server, tls=None)
+    older = resources.host.changed(server, tls=None)
     older.stop()
     older.configure()
     older.start()
@@ -134,8 +134,8 @@ def test_an_instance_from_before_has_it_from_its_next_start_on(bench: Workbench,
 
 def test_both_of_a_pair_vouch_for_its_endpoint(bench: Workbench, instance_id: str) -> None:
     """One that was single, and has a read replica that is told to come in another way when that changes."""
-    if not bench.resources.forwarder.name:
-        pytest.skip(bench.resources.forwarder.refusal)
+    if not bench.resources.host.forwarder.name:
+        pytest.skip(bench.resources.host.forwarder.refusal)
     run(
         bench,
         instance_id,
@@ -144,7 +144,7 @@ def test_both_of_a_pair_vouch_for_its_endpoint(bench: Workbench, instance_id: st
     run(bench, instance_id, lambda intake: scenarios.submit_replica(intake, instance_id, bench))
     for _ in range(2):
         assert is_verified(bench, instance_id)
-        for node in bench.resources.nodes(instance_id):
+        for node in bench.resources.view.nodes(instance_id):
             assert is_verified(bench, instance_id, node.address)
         run(bench, instance_id, lambda intake: scenarios.submit_switchover(intake, instance_id, bench))
     (replica,) = (one.id for one in bench.instances() if one.replica_of == instance_id)
@@ -152,6 +152,6 @@ def test_both_of_a_pair_vouch_for_its_endpoint(bench: Workbench, instance_id: st
         wanted = switch_ssl.SwitchSsl(ssl_option=on)
         run(bench, instance_id, functools.partial(submit_ssl, instance_id, wanted))
         assert is_verified(bench, instance_id) is on
-        for followers in (bench.resources.standbys(instance_id), bench.resources.nodes(replica)):
+        for followers in (bench.resources.view.standbys(instance_id), bench.resources.view.nodes(replica)):
             assert all(streams(bench, node) for node in followers)
     assert is_verified(bench, replica)

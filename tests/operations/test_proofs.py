@@ -182,14 +182,14 @@ def down(bench: Workbench) -> list[str]:
         and (
             one.status is not InstanceStatus.ACTIVE
             or bench.footprint().locks
-            or not all(serves(resources, one.id, node) for node in resources.nodes(one.id))
+            or not all(serves(resources, one.id, node) for node in resources.view.nodes(one.id))
         )
     ]
 
 
 def serves(resources: Resources, instance_id: str, node: Node) -> bool:
     """A standby of an instance that replicates synchronously confirms too."""
-    synchronous = replicates_synchronously(resources.instance(instance_id))
+    synchronous = replicates_synchronously(resources.view.instance(instance_id))
     confirms = node.role != NodeRole.SLAVE or not synchronous or node.confirmation == Confirmation.YES
     return confirms and resources.node_server(instance_id, node.id).answers()
 

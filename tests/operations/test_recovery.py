@@ -72,7 +72,7 @@ def look(bench: Workbench, monitor: Monitor) -> list[str]:
 
 
 def kill(bench: Workbench, instance_id: str, node: Node | None = None) -> None:
-    node = node or bench.resources.primary(instance_id)
+    node = node or bench.resources.view.primary(instance_id)
     bench.resources.node_server(instance_id, node.id).kill()
 
 
@@ -98,9 +98,9 @@ def test_a_task_fails_whose_server_never_starts_and_the_instance_comes_back_when
     task = bench.run(bench.submit(lambda intake: submit_backup(intake, instance_id, bench)))
     assert task["status"] == "Failed"
     assert "copy data failed: the server of the instance does not come up" in task["fail_reason"]
-    assert bench.resources.instance(instance_id).status == "FAILED"
+    assert bench.resources.view.instance(instance_id).status == "FAILED"
     assert look(bench, monitor) == ["restart_instance"]
-    assert bench.resources.instance(instance_id).status == "FAILED"
+    assert bench.resources.view.instance(instance_id).status == "FAILED"
 
     aside.rename(control)
     assert look(bench, monitor) == ["restart_instance"]
@@ -111,10 +111,10 @@ def test_who_keeps_dying_is_failed_until_it_is_due_and_a_restart_by_hand_forgive
     bench: Workbench, monitor: Monitor
 ) -> None:
     instance_id = active_instance(bench)
-    set_revivals(bench, bench.resources.primary(instance_id), 9)
+    set_revivals(bench, bench.resources.view.primary(instance_id), 9)
     kill(bench, instance_id)
     assert look(bench, monitor) == []
-    assert bench.resources.instance(instance_id).status == "FAILED"
+    assert bench.resources.view.instance(instance_id).status == "FAILED"
     # Another one comes: it may be that the machine died.
     assert look(bench, monitor_of(bench)) == ["restart_instance"]
     check_active(bench, instance_id)
@@ -143,19 +143,19 @@ def test_a_standby_that_keeps_dying_and_one_that_may_not_take_over(
     bench: Workbench, monitor: Monitor
 ) -> None:
     instance_id = ha_instance(bench)
-    primary, standby = bench.resources.nodes(instance_id)
+    primary, standby = bench.resources.view.nodes(instance_id)
     set_revivals(bench, standby, 9)
     kill(bench, instance_id, standby)
     assert look(bench, monitor) == []
     # No commit waits for it.
     with connected(bench, instance_id) as connection:
         connection.execute("create table written_without (x int)")
-    assert bench.resources.standbys(instance_id)[0].confirmation == Confirmation.NO
+    assert bench.resources.view.standbys(instance_id)[0].confirmation == Confirmation.NO
 
     kill(bench, instance_id)
     assert look(bench, monitor) == ["restart_instance"]
     check_ha(bench, instance_id)
-    assert bench.resources.primary(instance_id).id == primary.id
+    assert bench.resources.view.primary(instance_id).id == primary.id
 
     # With both dead there is nobody to take over either.
     for node in (primary, standby):
@@ -171,7 +171,7 @@ def test_a_primary_that_no_longer_waits_for_its_standby_is_made_to_wait_again(
     instance_id = ha_instance(bench)
     assert look(bench, monitor) == []
     primary = bench.resources.primary_server(instance_id)
-    bench.resources.changed(primary, confirmed_by=()).reload()
+    bench.resources.host.changed(primary, confirmed_by=()).reload()
     wait_for(lambda: not primary.replication.followers()[0].confirms, 10, "the primary to wait for nobody")
     assert look(bench, monitor) == ["rebuild_standby"]
     check_ha(bench, instance_id)
@@ -181,7 +181,7 @@ def test_a_read_replica_that_cannot_start_is_copied_anew(bench: Workbench, monit
     primary_id = active_instance(bench)
     done(bench, primary_id, bench.submit(lambda intake: submit_replica(intake, primary_id, bench)))
     (replica_id,) = (one.id for one in bench.instances() if one.replica_of)
-    set_revivals(bench, bench.resources.primary(replica_id), 2)
+    set_revivals(bench, bench.resources.view.primary(replica_id), 2)
     kill(bench, replica_id)
     control_file(bench, replica_id).unlink()
     assert look(bench, monitor) == ["rebuild_standby"]

@@ -27,7 +27,7 @@ def instance_id(workbench: Workbench) -> str:
 
 
 def used_bytes(bench: Workbench, instance_id: str) -> int:
-    return bench.resources.primary(instance_id).used_bytes or 0
+    return bench.resources.view.primary(instance_id).used_bytes or 0
 
 
 def submit(bench: Workbench, work: Callable[[Intake], Any], **changes: Any) -> Any:
@@ -57,14 +57,14 @@ def test_a_disk_without_room_is_found_before_the_backup(workbench: Workbench, in
     for work in (
         request(instance_id, "no-room"),
         lambda intake: back_up.submit_automatic(
-            intake, instance_id, workbench.resources.instance(instance_id).created_at
+            intake, instance_id, workbench.resources.view.instance(instance_id).created_at
         ),
     ):
         with pytest.raises(Refusal, match="MB left, and the backup needs") as caught:
             submit(workbench, work, min_free_mb=free_mb)
         assert caught.value.error is ErrorCode.STORAGE_SOLD_OUT
     assert workbench.store.rows(b"select from backup") == []
-    assert workbench.resources.instance(instance_id).status == "ACTIVE"
+    assert workbench.resources.view.instance(instance_id).status == "ACTIVE"
 
 
 def test_of_two_calls_at_once_one_takes_the_last_place(workbench: Workbench, instance_id: str) -> None:

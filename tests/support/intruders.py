@@ -48,12 +48,12 @@ class Place:
         self._bench = bench
         self.instance_id = instance_id
         resources = bench.resources
-        self.node = resources.primary(instance_id)
-        self.folder = resources.volumes.path(self.node.id)
+        self.node = resources.view.primary(instance_id)
+        self.folder = resources.host.volumes.path(self.node.id)
         self.data = self.folder / "data"
         self.log = self.folder / "log"
         self.backups = resources.settings.backups_dir / instance_id
-        self.sockets = resources.socket_root / self.node.id
+        self.sockets = resources.host.socket_root / self.node.id
 
     @property
     def process(self) -> Process:

@@ -79,7 +79,7 @@ class Workbench:
 
     @property
     def engine(self) -> Engine:
-        return self.resources.engines[self.dialect.engine]
+        return self.resources.host.engines[self.dialect.engine]
 
     def speaking(self, dialect: Dialect) -> "Workbench":
         """The same, for instances of another engine."""
@@ -111,7 +111,7 @@ class Workbench:
                 connection.execute(statement.encode())
 
     def instance(self, instance_id: str) -> Instance | None:
-        return self.resources.find_instance(instance_id)
+        return self.resources.view.find_instance(instance_id)
 
     def instances(self) -> list[Instance]:
         return [instance_of(row) for row in self.store.rows(b"select * from instance order by created_at")]
@@ -125,7 +125,7 @@ class Workbench:
             folders=frozenset(path.name for path in nodes.glob("*")) if nodes.exists() else frozenset(),
             sockets=frozenset(
                 path.parent.name
-                for path in self.resources.socket_root.glob("*/*")
+                for path in self.resources.host.socket_root.glob("*/*")
                 if path.is_socket() and path.parent.name != "store"
             ),
             addresses=frozenset(
@@ -135,8 +135,8 @@ class Workbench:
                 mount.point.name for mount in mounts() if nodes.resolve() in mount.point.parents
             ),
             images=frozenset(path.name for path in self.resources.settings.images_dir.glob("*")),
-            limited=frozenset(getattr(self.resources.limits, "names", list)()),
-            routes=self.resources.forwarder.routes(),
+            limited=frozenset(getattr(self.resources.host.limits, "names", list)()),
+            routes=self.resources.host.forwarder.routes(),
             locks=self.store.rows(b"select count(*) as locks from instance_lock")[0]["locks"],
             # All but the log, to which any server may add at any time.
             backups=frozenset(

@@ -139,12 +139,12 @@ def _write(intake: Intake, instance: Instance, type_: BackupType, name: str, des
 def copy_data(context: Context) -> Output:
     """The backup has its name only when it is whole and on disk."""
     resources, backup_id = context.resources, context.parameters.backup_id
-    finished = resources.backups.backup(context.instance_id, backup_id) / _FACTS
+    finished = resources.host.backups.backup(context.instance_id, backup_id) / _FACTS
     if not finished.exists():
-        unfinished = resources.backups.begin(context.instance_id, backup_id)
+        unfinished = resources.host.backups.begin(context.instance_id, backup_id)
         made = _back_up(context, unfinished)
         (unfinished / _FACTS).write_bytes(_facts(made))
-        resources.backups.finish(context.instance_id, backup_id, unfinished)
+        resources.host.backups.finish(context.instance_id, backup_id, unfinished)
     return {"facts": msgspec.json.decode(read(finished))}
 
 
@@ -168,7 +168,7 @@ def _check_wanted(context: Context) -> None:
 
 
 def remove_copy(context: Context) -> None:
-    context.resources.backups.remove(context.instance_id, context.parameters.backup_id)
+    context.resources.host.backups.remove(context.instance_id, context.parameters.backup_id)
 
 
 def completed(context: Context, connection: Writer) -> Output:
@@ -190,9 +190,7 @@ def _facts(made: BaseBackup) -> bytes:
 
 
 def _primary(context: Context) -> NodeSpec:
-    resources = context.resources
-    instance = resources.instance(context.instance_id)
-    return resources.server(instance, resources.primary(context.instance_id)).node
+    return context.resources.primary_server(context.instance_id).node
 
 
 BACK_UP: Operation[Resources, Parameters] = Operation(

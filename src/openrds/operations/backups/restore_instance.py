@@ -125,7 +125,7 @@ def restore_data(context: Context) -> None:
 
 
 def remove_restored(context: Context) -> None:
-    restoring.remove_apart(context.resources, _primary(context), str(context.task_id))
+    restoring.remove_apart(context.resources.host, _primary(context), str(context.task_id))
 
 
 def swap_data(context: Context) -> None:
@@ -141,8 +141,8 @@ def swap_data(context: Context) -> None:
         if not old.exists():
             _set_aside(node, old)
         restored.rename(node.data_dir)
-    resources.backups.set_archive_aside(context.instance_id, _mark(context))
-    resources.start(_primary(context))
+    resources.host.backups.set_archive_aside(context.instance_id, _mark(context))
+    resources.host.start(_primary(context))
     restoring.set_remote_access(resources, context.instance_id)
     check_endpoint(resources, context.instance_id)
 
@@ -165,7 +165,7 @@ def swap_back(context: Context) -> None:
             data = _primary(context).node.data_dir
             clear(data)
             old.rename(data)
-        resources.backups.bring_archive_back(context.instance_id, _mark(context))
+        resources.host.backups.bring_archive_back(context.instance_id, _mark(context))
         old.parent.rmdir()
     try:
         _start_all(context)
@@ -182,8 +182,8 @@ def replace_old_data(context: Context) -> None:
         for follower in _followers(context):
             _remove(follower.node.data_dir)
     _remove(before)
-    restoring.remove_apart(resources, _primary(context), str(context.task_id))
-    resources.backups.forget_aside(context.instance_id)
+    restoring.remove_apart(resources.host, _primary(context), str(context.task_id))
+    resources.host.backups.forget_aside(context.instance_id)
     try:
         _start_all(context)
     except EngineError as error:
@@ -235,14 +235,16 @@ def _start_all(context: Context) -> None:
 
 def _held(context: Context) -> list[str]:
     """The instance, and its read replicas that are restored with it."""
-    replicas = context.resources.replicas(context.instance_id)
+    replicas = context.resources.view.replicas(context.instance_id)
     restored = [replica.id for replica in replicas if replica.status is InstanceStatus.RESTORING]
     return [context.instance_id, *restored]
 
 
 def _followers(context: Context) -> list[Server]:
     resources = context.resources
-    pairs = [(resources.instance(id_), node) for id_ in _held(context) for node in resources.nodes(id_)]
+    pairs = [
+        (resources.view.instance(id_), node) for id_ in _held(context) for node in resources.view.nodes(id_)
+    ]
     return [resources.server(instance, node) for instance, node in pairs[1:]]
 
 

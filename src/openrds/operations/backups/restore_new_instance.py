@@ -105,14 +105,14 @@ def restore_data(context: Context) -> None:
         restoring.archive_source_log(resources, context.parameters)
         data = restoring.restore_apart(resources, context.parameters, server.node, str(context.task_id))
         data.rename(server.node.data_dir)
-    restoring.remove_apart(resources, server, str(context.task_id))
+    restoring.remove_apart(resources.host, server, str(context.task_id))
     for standby in standbys:
         standby.replication.copy_upstream()
 
 
 def remove_data(context: Context) -> None:
     server = context.resources.primary_server(context.instance_id)
-    restoring.remove_apart(context.resources, server, str(context.task_id))
+    restoring.remove_apart(context.resources.host, server, str(context.task_id))
 
 
 def start_servers(context: Context) -> None:
@@ -133,7 +133,7 @@ def _set_administrator(context: Context) -> None:
 
 def stop_servers(context: Context) -> None:
     creating.stop_servers(context)
-    context.resources.backups.remove_archive(context.instance_id)
+    context.resources.host.backups.remove_archive(context.instance_id)
 
 
 RESTORE_NEW_INSTANCE: Operation[Resources, Parameters] = Operation(

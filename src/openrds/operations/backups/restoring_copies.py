@@ -142,12 +142,12 @@ def restore_scratch(context: Context) -> None:
         with _once():
             _copying(context).check_names(_target(context), context.parameters.copies)
         restoring.archive_source_log(resources, source)
-        restoring.make_scratch_root(resources)
+        restoring.make_scratch_root(resources.host)
         restoring.restore_and_run(resources, source, scratch)
 
 
 def remove_scratch(context: Context) -> None:
-    restoring.remove_scratch(context.resources, _scratch(context))
+    restoring.remove_scratch(context.resources.host, _scratch(context))
 
 
 @with_primary
@@ -185,13 +185,11 @@ def _copying(context: Context) -> Copying:
 
 
 def _target(context: Context) -> NodeSpec:
-    resources = context.resources
-    instance = resources.instance(context.instance_id)
-    return resources.server(instance, resources.primary(context.instance_id)).node
+    return context.resources.primary_server(context.instance_id).node
 
 
 def _scratch(context: Context) -> NodeSpec:
-    return restoring.scratch_node(context.resources, _target(context), str(context.task_id))
+    return restoring.scratch_node(context.resources.host, _target(context), str(context.task_id))
 
 
 def _mark(context: Context) -> str:

@@ -45,7 +45,7 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
 def initialise_data(context: Context) -> None:
     """A standby is a copy of the primary, which is taken fastest before that has ever run."""
     primary, *standbys = creating.servers_of(context)
-    context.resources.initialise(primary)
+    context.resources.host.initialise(primary)
     for standby in standbys:
         standby.replication.copy_upstream()
 

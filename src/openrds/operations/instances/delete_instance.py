@@ -42,7 +42,7 @@ def submit(intake: Intake, instance_id: str) -> UUID:
 def stop_servers(context: Context) -> None:
     resources = context.resources
     for instance in reversed(_all(context)):
-        for node in resources.nodes(instance.id):
+        for node in resources.view.nodes(instance.id):
             resources.stop(instance, node)
 
 
@@ -51,7 +51,7 @@ def start_servers_again(context: Context) -> None:
     for instance in _all(context):
         if instance.status is InstanceStatus.SHUTDOWN:
             continue
-        for node in resources.nodes(instance.id):
+        for node in resources.view.nodes(instance.id):
             server = resources.server(instance, node)
             # An instance that was never whole, or whose data is gone, has nothing to go back to.
             if server.node.data_dir.exists():
@@ -62,25 +62,25 @@ def start_servers_again(context: Context) -> None:
 def remove_volumes(context: Context) -> None:
     resources = context.resources
     for instance in _all(context):
-        for node in resources.nodes(instance.id):
-            resources.remove_folders(node.id)
+        for node in resources.view.nodes(instance.id):
+            resources.host.remove_folders(node.id)
 
 
 def leave_primary(context: Context) -> None:
     """A primary shall keep nothing back for a replica that is gone."""
-    resources, instance = context.resources, context.resources.instance(context.instance_id)
+    resources, instance = context.resources, context.resources.view.instance(context.instance_id)
     if instance.replica_of is not None:
         await_serving(resources, instance.replica_of)
-        for node in resources.nodes(instance.id):
+        for node in resources.view.nodes(instance.id):
             forget_follower(resources, instance.replica_of, node.id)
 
 
 def remove_backups(context: Context) -> None:
     resources = context.resources
     for backup in resources.store.rows(_backups.automatic_backups, [context.instance_id]):
-        resources.backups.remove(context.instance_id, backup["id"])
+        resources.host.backups.remove(context.instance_id, backup["id"])
     for instance in _all(context):
-        resources.backups.remove_archive(instance.id)
+        resources.host.backups.remove_archive(instance.id)
 
 
 def release_address(context: Context) -> None:
@@ -117,13 +117,13 @@ def failed(context: Context, connection: Writer) -> None:
 
 
 def _is_whole(resources: Resources, instance: Instance) -> bool:
-    return all(resources.volumes.path(node.id).exists() for node in resources.nodes(instance.id))
+    return all(resources.host.volumes.path(node.id).exists() for node in resources.view.nodes(instance.id))
 
 
 def _all(context: Context) -> list[Instance]:
     """The instance, and the read replicas that go with it."""
     resources = context.resources
-    return [resources.instance(context.instance_id), *resources.replicas(context.instance_id)]
+    return [resources.view.instance(context.instance_id), *resources.view.replicas(context.instance_id)]
 
 
 DELETE_INSTANCE: Operation[Resources, NoParameters] = Operation(

@@ -55,15 +55,15 @@ def submit(intake: Intake, instance_id: str, request: EnlargeVolume) -> UUID:
 
 def grow_volumes(context: Context) -> None:
     """Nothing is undone: a volume that is larger than its instance says does no harm, and none can shrink."""
-    for node in context.resources.nodes(context.instance_id):
-        context.resources.volumes.grow(node.id, context.parameters.size)
+    for node in context.resources.view.nodes(context.instance_id):
+        context.resources.host.volumes.grow(node.id, context.parameters.size)
 
 
 @with_primary
 def allow_writes(context: Context) -> Output:
     """Where there is room now. `full` is what the instance is from then on."""
     resources = context.resources
-    instance = resources.instance(context.instance_id)
+    instance = resources.view.instance(context.instance_id)
     full = instance.storage_full and _is_still_full(context)
     if instance.storage_full and not full:
         hold_writes(resources, instance, full=False)
@@ -72,7 +72,7 @@ def allow_writes(context: Context) -> Output:
 
 @with_primary
 def hold_writes_again(context: Context) -> None:
-    instance = context.resources.instance(context.instance_id)
+    instance = context.resources.view.instance(context.instance_id)
     if instance.storage_full:
         hold_writes(context.resources, instance, full=True)
 
@@ -99,7 +99,9 @@ def _check_primary(intake: Intake, instance: Instance, size: int) -> None:
 
 def _is_still_full(context: Context) -> bool:
     resources, size = context.resources, context.parameters.size
-    usages = (resources.volumes.usage(node.id, size) for node in resources.nodes(context.instance_id))
+    usages = (
+        resources.host.volumes.usage(node.id, size) for node in resources.view.nodes(context.instance_id)
+    )
     return any(is_full(size, usage.free, was_full=True) for usage in usages)
 
 

@@ -92,7 +92,7 @@ def _restart(resizing: Resizing) -> None:
     resizing.widen_replicas()
     with resources.store.transaction() as connection:
         resizing.note(connection)
-    restart(resources, resources.primary_server(resizing.instance_id))
+    restart(resources.host, resources.primary_server(resizing.instance_id))
     resizing.narrow_replicas()
 
 

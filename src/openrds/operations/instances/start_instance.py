@@ -10,7 +10,6 @@ from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.instances.stop_instance import check_is_primary
 from openrds.operations.intake.intake import Intake, NoParameters
-from openrds.operations.steps.addresses import where_clients_come
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import any_server_runs, start_servers, stop_servers
 from openrds.operations.steps.status import become_active, set_status, set_wanted, settle_by_looking
@@ -64,7 +63,7 @@ def stop_server(context: Context) -> None:
 
 
 def pass_connections_on(context: Context) -> None:
-    context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
+    context.resources.apply_routes(*context.resources.view.where_clients_come(context.instance_id))
 
 
 def failed(context: Context, connection: Writer) -> None:

@@ -12,7 +12,6 @@ from openrds.domain.task import TaskName
 from openrds.hosts.addresses import is_answering, port_is_free
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.quotas import check_public_addresses
-from openrds.operations.steps.addresses import public_address
 from openrds.operations.steps.certificates import renew_certificates
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary
@@ -86,7 +85,7 @@ def _take(intake: Intake, instance: Instance, address: str) -> None:
 
 def check_address(context: Context) -> None:
     """Nobody else may answer there, and it must be this host's."""
-    address, port = context.parameters.address, context.resources.instance(context.instance_id).port
+    address, port = context.parameters.address, context.resources.view.instance(context.instance_id).port
     if not port_is_free(address, port) or is_answering(address, port):
         raise StepFailed(f"another program answers on {address}:{port}")
 
@@ -101,7 +100,7 @@ def stop_passing_on(context: Context) -> None:
 
 @with_primary
 def check_public_address(context: Context) -> None:
-    address, port = context.parameters.address, context.resources.instance(context.instance_id).port
+    address, port = context.parameters.address, context.resources.view.instance(context.instance_id).port
     if not is_answering(address, port):
         raise RuntimeError(f"{address}:{port} does not answer")
 
@@ -116,7 +115,7 @@ def failed(context: Context, connection: Writer) -> None:
 
 def set_bound(resources: Resources, instance_id: str, *, bound: bool) -> None:
     """Whether connections to the public address of an instance are passed on, and its servers vouch for it."""
-    address = public_address(resources, instance_id)
+    address = resources.view.public_address(instance_id)
     with resources.store.transaction() as connection:
         connection.execute(_sql.set_bound, {"instance_id": instance_id, "bound": bound})
     resources.apply_routes(*([address] if address else []))

@@ -12,7 +12,6 @@ from openrds.domain.task import TaskName
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
 from openrds.operations.intake.intake import Intake
-from openrds.operations.steps.addresses import where_clients_come
 from openrds.operations.steps.replication import turn_replicas
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import start_servers, stop_servers
@@ -83,7 +82,7 @@ def _set_port(resources: Resources, instance_id: str, port: int) -> None:
     """Nothing is passed on to the port before any more."""
     with resources.store.transaction() as connection:
         connection.execute(_sql.set_port, {"instance_id": instance_id, "port": port})
-    resources.apply_routes(*where_clients_come(resources, instance_id))
+    resources.apply_routes(*resources.view.where_clients_come(instance_id))
 
 
 CHANGE_PORT: Operation[Resources, Parameters] = Operation(

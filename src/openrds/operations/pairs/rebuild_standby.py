@@ -46,8 +46,8 @@ def release_writes(context: Context) -> None:
 @with_upstream
 def bring_back(context: Context) -> None:
     resources, standby_id = context.resources, context.parameters.standby_id
-    instance = resources.instance(context.instance_id)
-    node = resources.node(context.instance_id, standby_id)
+    instance = resources.view.instance(context.instance_id)
+    node = resources.view.node(context.instance_id, standby_id)
     if node.role is NodeRole.SLAVE:
         give_own_address(resources, instance, node)
     build_standby(resources, context.instance_id, resources.node_server(context.instance_id, standby_id))
@@ -59,7 +59,7 @@ def confirm_writes(context: Context) -> None:
 
 
 def completed(context: Context, connection: Writer) -> Output:
-    if context.resources.instance(context.instance_id).type is InstanceType.REPLICA:
+    if context.resources.view.instance(context.instance_id).type is InstanceType.REPLICA:
         set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
     return {}
 

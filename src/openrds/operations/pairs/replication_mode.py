@@ -80,7 +80,7 @@ def change_mode_back(context: Context) -> None:
 
 
 def _waits(context: Context) -> bool:
-    engine = context.resources.instance(context.instance_id).engine
+    engine = context.resources.view.instance(context.instance_id).engine
     return RULES[engine].waits_in(context.parameters.mode)
 
 

@@ -74,7 +74,7 @@ def submit(intake: Intake, instance_id: str, request: SingleToHa) -> UUID:
 
 
 def allocate_address(context: Context) -> None:
-    resources, instance = context.resources, context.resources.instance(context.instance_id)
+    resources, instance = context.resources, context.resources.view.instance(context.instance_id)
     give_own_address(resources, instance, _standby(context))
 
 
@@ -93,15 +93,15 @@ def build(context: Context) -> None:
 
 def remove_standby(context: Context) -> None:
     resources, standby_id = context.resources, context.parameters.standby_id
-    resources.stop(resources.instance(context.instance_id), _standby(context))
-    resources.remove_folders(standby_id)
+    resources.stop(resources.view.instance(context.instance_id), _standby(context))
+    resources.host.remove_folders(standby_id)
     forget_follower(resources, context.instance_id, standby_id)
 
 
 @with_standby
 def confirm_writes(context: Context) -> None:
     """In the replication mode that it will have, commits may wait for the standby: from now on then."""
-    rules = RULES[context.resources.instance(context.instance_id).engine]
+    rules = RULES[context.resources.view.instance(context.instance_id).engine]
     if rules.waits_in(rules.default_replication_mode):
         start_confirmation(context.resources, context.instance_id)
 
@@ -111,11 +111,11 @@ def release_writes(context: Context) -> None:
 
 
 def completed(context: Context, connection: Writer) -> Output:
-    instance = context.resources.instance(context.instance_id)
+    instance = context.resources.view.instance(context.instance_id)
     engine = instance.engine
     flavor = counterpart(engine, instance.flavor_ref, InstanceType.HA)
     assert flavor is not None, "every flavor has a counterpart for HA"
-    zones = [node.availability_zone for node in context.resources.nodes(context.instance_id)]
+    zones = [node.availability_zone for node in context.resources.view.nodes(context.instance_id)]
     connection.execute(
         _sql.set_ha,
         {
@@ -141,7 +141,7 @@ def failed(context: Context, connection: Writer) -> None:
 
 
 def _standby(context: Context) -> Node:
-    return context.resources.node(context.instance_id, context.parameters.standby_id)
+    return context.resources.view.node(context.instance_id, context.parameters.standby_id)
 
 
 SINGLE_TO_HA: Operation[Resources, Parameters] = Operation(

@@ -85,7 +85,7 @@ def _take_over(context: Context, old: Server, new: Server) -> None:
     if not new.answers():
         new.start()  # one that runs would look for its primary first, which may be dead
     if context.parameters.rescue:
-        _rescue(context.resources.out_of_reach(old), new)
+        _rescue(context.resources.host.out_of_reach(old), new)
     try:
         position = old.replication.demote()
         new.replication.await_position(position, _CATCH_UP_SECONDS_FORCED)

@@ -50,7 +50,7 @@ def look_after_backups(resources: Resources, queue: Queue) -> float:
     """
     first_after = resources.settings.first_backup_after
     waits = [math.inf]
-    for one in map(_candidate, resources.store.rows(_sql.backup_candidates, [resources.settings.host])):
+    for one in map(_candidate, resources.store.rows(_sql.backup_candidates, [resources.host.name])):
         if backup_is_due(one, first_after):
             _begin(resources, queue, one)
             waits.append(_TRY_AGAIN)
@@ -97,11 +97,11 @@ def stop_unwanted(resources: Resources) -> bool:
 
     The step that makes one notices by itself why it fails.
     """
-    unwanted = resources.store.rows(_sql.backups_to_stop, [resources.settings.host])
+    unwanted = resources.store.rows(_sql.backups_to_stop, [resources.host.name])
     for row in unwanted:
-        for folder in resources.backups.unfinished(row["instance_id"], row["id"]):
+        for folder in resources.host.backups.unfinished(row["instance_id"], row["id"]):
             try:
-                resources.engines[EngineName(row["engine"])].backups.break_off(folder)
+                resources.host.engines[EngineName(row["engine"])].backups.break_off(folder)
             except EngineError:
                 logger.warning("backup %s could not be stopped", row["id"], exc_info=True)
     return bool(unwanted)
@@ -110,9 +110,9 @@ def stop_unwanted(resources: Resources) -> bool:
 def remove_deleted(resources: Resources) -> bool:
     """Remove the files of backups that were deleted; False if some are still there."""
     all_gone = True
-    for row in resources.store.rows(_sql.backups_to_remove, [resources.settings.host]):
+    for row in resources.store.rows(_sql.backups_to_remove, [resources.host.name]):
         try:
-            resources.backups.remove(row["instance_id"], row["id"])
+            resources.host.backups.remove(row["instance_id"], row["id"])
         except (HostError, OSError):
             logger.warning("backup %s could not be removed", row["id"], exc_info=True)
             all_gone = False
@@ -124,7 +124,7 @@ def remove_deleted(resources: Resources) -> bool:
 
 def tidy_backups(resources: Resources) -> None:
     """Let go of automatic backups that are older than their instance keeps them, and of log that no backup leads to."""
-    for row in resources.store.rows(_sql.instances_of_host, [resources.settings.host]):
+    for row in resources.store.rows(_sql.instances_of_host, [resources.host.name]):
         try:
             _tidy(resources, row["id"], EngineName(row["engine"]))
         except (EngineError, HostError, OSError):
@@ -141,7 +141,9 @@ def _tidy(resources: Resources, instance_id: str, engine: EngineName) -> None:
         oldest = connection.execute(_sql.oldest_base, [instance_id]).fetchone()
     # Nothing relies on the log before the oldest base any more, once that is committed.
     position = oldest["log_position"] if oldest else None
-    resources.engines[engine].backups.prune_archive(resources.backups.archive(instance_id), position)
+    resources.host.engines[engine].backups.prune_archive(
+        resources.host.backups.archive(instance_id), position
+    )
 
 
 def _begin(resources: Resources, queue: Queue, one: Candidate) -> None:

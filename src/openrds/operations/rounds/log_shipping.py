@@ -49,7 +49,7 @@ class LogShipping:
     def _look_after(self, nodes: Sequence[Node]) -> None:
         """Each by itself: one that is down keeps no other's log back."""
         for node in nodes:
-            if find(self._resources.record(node.id)) is None or self._has_nothing_new(node):
+            if find(self._resources.host.record(node.id)) is None or self._has_nothing_new(node):
                 continue
             try:
                 self._ship(node, has_standby=len(nodes) > 1)
@@ -61,18 +61,18 @@ class LogShipping:
         asked = self._asked.get(node.id)
         if asked is None or self._clock() >= asked[1]:
             return False
-        return asked[0] == written_by(self._resources.record(node.id))
+        return asked[0] == written_by(self._resources.host.record(node.id))
 
     def _ship(self, node: Node, *, has_standby: bool) -> None:
         """While nobody moves the archive away: whoever does holds the instance, and waits for us."""
         resources = self._resources
-        with resources.backups.shipping:
+        with resources.host.backups.shipping:
             with resources.store.transaction() as connection:
                 instance = lock_free_instance(connection, node.instance_id)
             if instance is None:
                 return
             # The roster may not have heard yet that roles changed.
-            present, backups = resources.node(instance.id, node.id), self._backups(instance)
+            present, backups = resources.view.node(instance.id, node.id), self._backups(instance)
             server = resources.server(instance, present)
             spec = server.node
             serves, hours = present.role is NodeRole.MASTER, instance.log_retention_hours
@@ -84,9 +84,9 @@ class LogShipping:
         if serves and has_standby:
             server.replication.prepare_successor()
         # What it has written for our sake is nothing new.
-        written = written_by(resources.record(node.id))
+        written = written_by(resources.host.record(node.id))
         if written is not None:
             self._asked[node.id] = written, self._clock() + _LONGEST_PAUSE
 
     def _backups(self, instance: Instance) -> Backups:
-        return self._resources.engines[instance.engine].backups
+        return self._resources.host.engines[instance.engine].backups

@@ -110,7 +110,7 @@ class Monitor:
             self._replace(one, node)
             return True
         if one.instance.status not in _AT_REST:
-            if answers(self._resources, one.instance, self._resources.node(one.instance.id, node.id)):
+            if answers(self._resources, one.instance, self._resources.view.node(one.instance.id, node.id)):
                 self._revival.note_serving(one.instance.id)
             return True
         return self._mend_replica(one, node)
@@ -144,7 +144,7 @@ class Monitor:
         if (now - node.replication_seen_at).total_seconds() < _LOST_SECONDS:
             return False
         resources = self._resources
-        if resources.instance(primary_id).status is not InstanceStatus.ACTIVE:
+        if resources.view.instance(primary_id).status is not InstanceStatus.ACTIVE:
             return False
         if not resources.primary_server(primary_id).is_running():
             return False
@@ -191,7 +191,7 @@ class Monitor:
 
     def _is_running(self, node: Node) -> bool:
         """Its record says so in most rounds; only where it does not is the server asked, which costs more."""
-        record = self._resources.record(node.id)
+        record = self._resources.host.record(node.id)
         process = processes.find(record)
         if process is None and self._resources.node_server(node.instance_id, node.id).is_running():
             process = processes.find(record)  # which was wrong, and has been put right

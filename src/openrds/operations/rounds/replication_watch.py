@@ -18,7 +18,7 @@ _sql = Queries("instances")
 
 def watch_replication(resources: Resources) -> bool:
     """Note what each follower of this host says of itself, and say whether there are any."""
-    followers = resources.store.rows(_sql.followers_to_watch, [resources.settings.host])
+    followers = resources.store.rows(_sql.followers_to_watch, [resources.host.name])
     for row in followers:
         try:
             state = resources.node_server(row["id"], row["node_id"]).replication.state()

@@ -62,7 +62,7 @@ class Revival:
         """A read replica whose own data does not start any more, while its primary serves."""
         if instance.replica_of is None:
             return False
-        return self.resources.instance(instance.replica_of).status is InstanceStatus.ACTIVE
+        return self.resources.view.instance(instance.replica_of).status is InstanceStatus.ACTIVE
 
     def let_take_over(self, seen: Instance, node: Node, standby: Node) -> None:
         """Replace a dead primary by its standby."""

@@ -55,7 +55,7 @@ def free_nodes(resources: Resources) -> list[tuple[Instance, Node]]:
 
 def _read(resources: Resources, instance_ids: list[str] | None) -> list[Rostered]:
     with resources.store.transaction() as connection:
-        return roster_of(connection, resources.settings.host, instance_ids)
+        return roster_of(connection, resources.host.name, instance_ids)
 
 
 def _timeless(instances: Mapping[str, Rostered]) -> dict[str, tuple[object, ...]]:

@@ -105,8 +105,8 @@ class VolumeWatch:
 
     def _look(self, instance: Instance, node: Node) -> _Look:
         """A new one, unless nothing was written since the last; a full volume may be emptied without writing."""
-        id_, size, volumes = node.id, instance.volume_size, self._resources.volumes
-        written = written_by(self._resources.record(id_)) if volumes.is_walked(id_) else None
+        id_, size, volumes = node.id, instance.volume_size, self._resources.host.volumes
+        written = written_by(self._resources.host.record(id_)) if volumes.is_walked(id_) else None
         begun, last = self._clock(), self._looks.get(id_)
         if last is not None and not instance.storage_full and last.still_holds(size, written, begun):
             return last

@@ -10,7 +10,6 @@ from openrds.operations.steps.addresses import (
     release_addresses,
     take_endpoint,
     take_node_address,
-    where_clients_come,
 )
 from openrds.operations.steps.replication import restore_confirmation
 from openrds.operations.steps.resources import Resources
@@ -24,7 +23,7 @@ def allocate_addresses(context: StepContext[Resources, P]) -> Output:
     """A single server listens on the instance's endpoint itself; several have an address each beside it."""
     resources, instance = context.resources, instance_of(context)
     address = take_endpoint(resources, instance)
-    nodes = resources.nodes(context.instance_id)
+    nodes = resources.view.nodes(context.instance_id)
     for node in nodes:
         listen_on(
             resources, node, address if len(nodes) == 1 else take_node_address(resources, instance, node)
@@ -38,20 +37,20 @@ def release_all_addresses(context: StepContext[Resources, P]) -> None:
 
 def create_volumes(context: StepContext[Resources, P]) -> None:
     resources, size = context.resources, instance_of(context).volume_size
-    for node in resources.nodes(context.instance_id):
-        resources.volumes.create(node.id, size)
+    for node in resources.view.nodes(context.instance_id):
+        resources.host.volumes.create(node.id, size)
 
 
 def remove_volumes(context: StepContext[Resources, P]) -> None:
-    for node in context.resources.nodes(context.instance_id):
-        context.resources.remove_folders(node.id)
+    for node in context.resources.view.nodes(context.instance_id):
+        context.resources.host.remove_folders(node.id)
 
 
 def start_servers(context: StepContext[Resources, P]) -> None:
     primary, *standbys = servers_of(context)
     for standby in standbys:
         standby.replication.launch()
-    context.resources.start(primary)
+    context.resources.host.start(primary)
     for standby in standbys:
         standby.replication.follow()
 
@@ -68,8 +67,8 @@ def confirm_writes(context: StepContext[Resources, P]) -> None:
 
 def pass_on_endpoint(context: StepContext[Resources, P]) -> None:
     """To the primary of several; a single server listens on it itself."""
-    if context.resources.standbys(context.instance_id):
-        context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
+    if context.resources.view.standbys(context.instance_id):
+        context.resources.apply_routes(*context.resources.view.where_clients_come(context.instance_id))
 
 
 @with_primary
@@ -104,13 +103,13 @@ def resource_ids(instance_id: str) -> list[str]:
 
 
 def instance_of(context: StepContext[Resources, P]) -> Instance:
-    return context.resources.instance(context.instance_id)
+    return context.resources.view.instance(context.instance_id)
 
 
 def servers_of(context: StepContext[Resources, P]) -> list[Server]:
     """The primary's first."""
     instance, resources = instance_of(context), context.resources
-    return [resources.server(instance, node) for node in resources.nodes(context.instance_id)]
+    return [resources.server(instance, node) for node in resources.view.nodes(context.instance_id)]
 
 
 #: With these each way begins.

@@ -32,7 +32,7 @@ def build_standby(resources: Resources, instance_id: str, standby: Server) -> No
     Raises:
         EngineError: it does not come to stream.
     """
-    resources.volumes.create(standby.node.node_id, resources.instance(instance_id).volume_size)
+    resources.host.volumes.create(standby.node.node_id, resources.view.instance(instance_id).volume_size)
     means = standby.replication.rejoin()
     logger.info("instance %s: its standby %s was %s", instance_id, standby.node.node_id, means)
     _note_lost_log(resources, instance_id)
@@ -60,7 +60,7 @@ def _sort_out_bases(resources: Resources, instance_id: str) -> list[str]:
     bases = resources.store.rows(_backups.bases, [instance_id])
     if not bases:
         return []
-    archive, backups = resources.backups.archive(instance_id), resources.engine(instance_id).backups
+    archive, backups = resources.host.backups.archive(instance_id), resources.engine(instance_id).backups
     primary = resources.primary_server(instance_id).node
     doubtful = []
     for row in bases:
@@ -77,7 +77,7 @@ def start_confirmation(resources: Resources, instance_id: str) -> None:
     Raises:
         EngineError: the standby does not confirm; commits wait all the same until `end_confirmation`.
     """
-    standbys = resources.standbys(instance_id)
+    standbys = resources.view.standbys(instance_id)
     if all(node.confirmation is Confirmation.YES for node in standbys):
         return
     _note(resources, instance_id, Confirmation.ASKED)
@@ -90,7 +90,7 @@ def end_confirmation(resources: Resources, instance_id: str) -> None:
 
     That the standby may lack something is noted first: it must not be promoted from then on.
     """
-    if all(node.confirmation is Confirmation.NO for node in resources.standbys(instance_id)):
+    if all(node.confirmation is Confirmation.NO for node in resources.view.standbys(instance_id)):
         return
     _note(resources, instance_id, Confirmation.NO)
     with suppress(EngineError):  # one that does not run takes the setting when it is started
@@ -105,7 +105,7 @@ def replicates_synchronously(instance: Instance) -> bool:
 
 def restore_confirmation(resources: Resources, instance_id: str) -> None:
     """Have commits wait for the standby where the instance's replication mode says so."""
-    if replicates_synchronously(resources.instance(instance_id)):
+    if replicates_synchronously(resources.view.instance(instance_id)):
         start_confirmation(resources, instance_id)
 
 
@@ -116,8 +116,8 @@ def note_new_primary(connection: Writer, old_id: str, new_id: str) -> None:
 
 def turn_replicas(resources: Resources, instance_id: str) -> None:
     """Have the read replicas of an instance follow its primary as it is now; the monitor mends one that cannot."""
-    for replica in resources.replicas(instance_id):
-        for node in resources.nodes(replica.id):
+    for replica in resources.view.replicas(instance_id):
+        for node in resources.view.nodes(replica.id):
             try:
                 server = resources.server(replica, node)
                 if server.is_running():

@@ -49,7 +49,7 @@ def serves(resources: Resources, instance_id: str) -> bool:
         server = resources.primary_server(instance_id)
         if not server.answers():
             return False
-        resources.serve(server)
+        resources.host.serve(server)
     except (StepFailed, EngineError):
         return False
     return True
