@@ -50,9 +50,10 @@ class Resources:
         spec, view = self._spec(instance, node), self.view
         nodes = view.nodes(instance.id)
         if node.role is NodeRole.SLAVE:
-            upstream = self._spec(instance, nodes[0])
+            upstream = self._spec(instance, nodes[0]).as_upstream(is_equal=True)
         elif instance.replica_of is not None:
-            upstream = self._spec(view.instance(instance.replica_of), view.primary(instance.replica_of))
+            primary = view.instance(instance.replica_of)
+            upstream = self._spec(primary, view.primary(primary.id)).as_upstream(is_equal=False)
         else:
             upstream = None
         confirming = [one.id for one in nodes if one.confirmation is not Confirmation.NO]
