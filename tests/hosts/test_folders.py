@@ -62,6 +62,20 @@ def test_links_count_for_themselves(folder: Path, own: Path) -> None:
     assert folders.used_bytes(own) - before < 2**16
 
 
+def test_room_that_a_file_says_it_has_is_reserved(own: Path) -> None:
+    with (own / "log").open("wb") as file:
+        file.write(b"begin")
+        file.truncate(2**20)
+    (own / "empty").touch()
+    (own / "link").symlink_to(own / "log")
+    assert folders.used_bytes(own) < 2**20
+
+    folders.reserve(own)
+
+    assert folders.used_bytes(own) >= 2**20
+    assert (own / "log").read_bytes() == b"begin".ljust(2**20, b"\0")
+
+
 def test_a_folder_that_is_not_there_has_no_size(folder: Path) -> None:
     with pytest.raises(OSError, match="nothing"):
         folders.used_bytes(folder / "nothing")

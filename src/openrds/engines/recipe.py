@@ -21,7 +21,8 @@ class Recipe:
 
     `program` is for messages. `sync_command` puts one on disk; without it each file is put there. `fixed` are the
     options that are fixed when a directory is made, as they are in a spare: for a node that wants one otherwise there
-    is no spare.
+    is no spare. `is_mostly_zeros`: the room that the program reserved is larger than what it wrote, and is reserved
+    in a copy instead of being written.
     """
 
     engine: EngineName
@@ -31,6 +32,7 @@ class Recipe:
     identify: Callable[[Path], None]
     sync_command: Callable[[Installation, Path], Sequence[str | Path]] | None = None
     fixed: Mapping[str, str] = field(default_factory=dict)
+    is_mostly_zeros: bool = False
 
     def is_spare_fit(self, node: NodeSpec) -> bool:
         return all(node.options.get(name, value) == value for name, value in self.fixed.items())

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from openrds.engines.protocol import Installation
 from openrds.engines.recipe import UNFINISHED, Recipe, run
-from openrds.hosts.folders import clear, make_durable, make_home
+from openrds.hosts.folders import clear, make_durable, make_home, reserve
 from openrds.hosts.user import ServerUser
 
 #: Of the program, and of a copy.
 _SECONDS = 600
 #: The number changes with how it is made.
-_NAME = ".template-1"
+_NAME = ".template-2"
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,8 @@ class Template:
             self._run(copy, "cp", pass_fds)
         with self.service.acting():
             self.recipe.identify(target)
+            if self.recipe.is_mostly_zeros:
+                reserve(target)
         self._put_on_disk(target)
 
     def _put_on_disk(self, target: Path) -> None:
@@ -86,10 +88,23 @@ class Template:
             self.service.make_folder(unfinished)
             command = self.recipe.command(self.installation, unfinished, self.options)
             self._run(command, self.recipe.program, pass_fds)
+            if self.recipe.is_mostly_zeros:
+                unfinished = self._with_holes(unfinished, pass_fds)
             self._put_on_disk(unfinished)
             unfinished.rename(self.path)
         finally:
             clear(unfinished)
+
+    def _with_holes(self, made: Path, pass_fds: Sequence[int]) -> Path:
+        """The same without the zeros, which each copy would have to write."""
+        target = self.place / (UNFINISHED + secrets.token_hex(8))
+        try:
+            self.service.make_folder(target)
+            copy = ("cp", "--archive", "--sparse=always", "--no-target-directory", made, target)
+            self._run(copy, "cp", pass_fds)
+        finally:
+            clear(made)
+        return target
 
     def _run(self, command: Sequence[str | Path], program: str, pass_fds: Sequence[int] = ()) -> None:
         run(command, self.service, f"a data directory of {self.recipe.engine}: {program}", _SECONDS, pass_fds)

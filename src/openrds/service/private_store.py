@@ -10,21 +10,25 @@ from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import Installation, NodeSpec
 from openrds.hosts.errors import HostError
-from openrds.hosts.folders import make_home, read
+from openrds.hosts.folders import make_home, read, used_bytes
 from openrds.hosts.users import ServerUsers
 from openrds.service import places
 
 logger = logging.getLogger(__name__)
 
-#: Small: the store holds rows about tasks and instances, and the machine is for the instances. The buffers hold the
-#: index entries of the dozen busiest instances that ten million tasks can have; what is not used costs nothing.
+#: MB of buffers at least and at most. The most holds the index entries of the dozen busiest instances that ten million
+#: tasks can have; a store that is small when it is started leaves the memory to the instances.
+_BUFFERS_MB = (16, 128)
+#: Of what the store has on disk, in its buffers.
+_BUFFERED_SHARE = 1 / 8
+
+#: Small: the store holds rows about tasks and instances, and the machine is for the instances.
 _SETTINGS = """
 listen_addresses = ''
 archive_mode = off
 wal_level = minimal
 max_wal_senders = 0
 max_connections = 60
-shared_buffers = 128MB
 max_wal_size = 256MB
 max_worker_processes = 2
 max_parallel_workers_per_gather = 0
@@ -42,7 +46,11 @@ class PrivateStore(PostgreSQLServer):
     _hangs_since: float | None = None
 
     def _settings(self) -> str:
-        return super()._settings() + _SETTINGS
+        return f"{super()._settings()}{_SETTINGS}shared_buffers = {self._buffers_mb()}MB\n"
+
+    def _buffers_mb(self) -> int:
+        least, most = _BUFFERS_MB
+        return min(max(least, int(used_bytes(self.node.data_dir) * _BUFFERED_SHARE / 2**20)), most)
 
     @property
     def dsn(self) -> str:

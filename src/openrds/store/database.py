@@ -21,6 +21,8 @@ CONNECTION_TIMEOUT = 5.0
 #: hangs counts as unavailable too.
 ANSWER_TIMEOUT = 10.0
 CHANGE_TIMEOUT = 25.0
+#: After so many seconds a connection is replaced: its server process keeps all that it ever looked up and planned.
+_LIFETIME = 300.0
 
 
 @asynccontextmanager
@@ -80,6 +82,7 @@ class Store:
             connection_class=Connection[DictRow],
             timeout=CONNECTION_TIMEOUT,
             configure=_configure,
+            max_lifetime=_LIFETIME,
             # A connection that died with a restart of the store is replaced, never handed out.
             check=ConnectionPool.check_connection,
             open=False,
@@ -123,6 +126,7 @@ class Reads:
             connection_class=psycopg.AsyncConnection[DictRow],
             timeout=CONNECTION_TIMEOUT,
             configure=_configure_async,
+            max_lifetime=_LIFETIME,
             open=False,
         )
 

@@ -24,4 +24,5 @@ def recipe_of(flavour: Flavour) -> Recipe:
         is_data_directory,
         identify,
         fixed=flavour.fixed_options,
+        is_mostly_zeros=True,
     )
