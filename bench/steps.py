@@ -84,7 +84,7 @@ def _run(bench: Workbench, tasks: int) -> tuple[list[float], list[float], list[f
             project_id=bench.project_id,
             instance_id=f"{uuid_utils.uuid4().hex}in03",
             instance_name=f"noop-{number}",
-            host=bench.resources.settings.host,
+            host=bench.resources.host.name,
             parameters=NoParameters(),
         )
         with bench.store.transaction() as connection:

@@ -14,7 +14,9 @@ pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.of_engines("Maria
 
 
 def standby_of(trial, primary):
-    server = trial.engine.server(trial.node(upstream=primary.node, archive=primary.node.archive))
+    server = trial.engine.server(
+        trial.node(upstream=primary.node.as_upstream(is_equal=True), archive=primary.node.archive)
+    )
     server.replication.copy_upstream()
     server.replication.follow()
     return server
@@ -45,7 +47,7 @@ def test_each_commit_is_restored_once_over_a_failover(trial, eventually):
     new.configure()
     assert backups.is_archived_since(new.node.archive, backup.log_position, new.node)
     trial.query(new, "INSERT INTO kept VALUES (3)")
-    old = trial.engine.server(replace(old.node, upstream=new.node))
+    old = trial.engine.server(replace(old.node, upstream=new.node.as_upstream(is_equal=True)))
     old.replication.archive_remains()
     old.replication.archive_remains()
     backups.archive_log(new.node)

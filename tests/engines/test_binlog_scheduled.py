@@ -31,7 +31,9 @@ def statuses(server):
 
 def test_events_run_where_the_primary_is_and_those_that_rested_rest(trial, eventually):
     one = trial.started()
-    two = trial.engine.server(trial.node(upstream=one.node, archive=one.node.archive))
+    two = trial.engine.server(
+        trial.node(upstream=one.node.as_upstream(is_equal=True), archive=one.node.archive)
+    )
     two.replication.copy_upstream()
     two.replication.follow()
     with trial.client(one) as client:
@@ -47,7 +49,10 @@ def test_events_run_where_the_primary_is_and_those_that_rested_rest(trial, event
         new.replication.await_position(old.replication.demote(), 30)
         new.replication.promote()
         new.replication.take_up()
-        old.node, new.node = replace(old.node, upstream=new.node), replace(new.node, upstream=None)
+        old.node, new.node = (
+            replace(old.node, upstream=new.node.as_upstream(is_equal=True)),
+            replace(new.node, upstream=None),
+        )
         trial.engine.server(old.node).replication.rejoin()
 
         assert events(new) == before
@@ -55,7 +60,8 @@ def test_events_run_where_the_primary_is_and_those_that_rested_rest(trial, event
 
 
 def follower_of(trial, primary):
-    server = trial.engine.server(trial.node(upstream=primary.node, archive=primary.node.archive))
+    upstream = primary.node.as_upstream(is_equal=True)
+    server = trial.engine.server(trial.node(upstream=upstream, archive=primary.node.archive))
     server.replication.copy_upstream()
     server.replication.follow()
     return server

@@ -328,7 +328,9 @@ def test_the_administrator_is_let_in_from_everywhere_or_from_nearby_alone(trial)
 
 
 def standby_of(trial, primary):
-    server = trial.engine.server(trial.node(upstream=primary.node, archive=primary.node.archive))
+    server = trial.engine.server(
+        trial.node(upstream=primary.node.as_upstream(is_equal=True), archive=primary.node.archive)
+    )
     server.replication.copy_upstream()
     server.replication.follow()
     return server
@@ -476,7 +478,7 @@ def test_a_copy_of_data_that_the_log_no_longer_has_follows_and_is_followed(trial
     for server in (standby, third):
         server.replication.await_position(end, 10)
     third.replication.promote()
-    upstream = replace(third.node, upstream=None)
+    upstream = third.node.as_upstream(is_equal=True)
     changed(trial, standby, upstream=upstream).replication.follow()
     assert changed(trial, primary, upstream=upstream).replication.rejoin() == "attached"
 
@@ -571,7 +573,7 @@ def test_a_server_that_lapsed_says_that_nobody_confirms(trial, pair):
 def test_read_replicas_confirm_nothing(trial, pair):
     """A commit that only one of them had would be lost when the standby takes over."""
     primary, standby = pair
-    replica = trial.engine.server(trial.node(upstream=primary.node))
+    replica = trial.engine.server(trial.node(upstream=primary.node.as_upstream(is_equal=False)))
     replica.replication.copy_upstream()
     replica.replication.follow()
     waiting = changed(trial, primary, confirmed_by=(standby.node.node_id,))

@@ -292,7 +292,9 @@ def test_a_stale_lock_of_the_socket_does_not_stop_a_start_nor_idle_sessions_a_st
 
 
 def standby_of(trial, primary):
-    server = trial.engine.server(trial.node(upstream=primary.node, archive=primary.node.archive))
+    server = trial.engine.server(
+        trial.node(upstream=primary.node.as_upstream(is_equal=True), archive=primary.node.archive)
+    )
     server.replication.copy_upstream()
     server.replication.follow()
     return server
@@ -341,7 +343,9 @@ def test_followers_are_served_over_encrypted_connections(cloned):
 def test_a_copier_that_was_left_is_ended_when_its_node_is_stopped(cloned):
     """As after the death of who copied."""
     trial, primary, _ = cloned
-    server = trial.engine.server(trial.node(upstream=primary.node, archive=primary.node.archive))
+    server = trial.engine.server(
+        trial.node(upstream=primary.node.as_upstream(is_equal=True), archive=primary.node.archive)
+    )
     helper = server._helper()
     with pytest.raises(KeyboardInterrupt), cloning._running(helper):
         process = find(helper.node.folder / RECORD)

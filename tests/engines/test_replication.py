@@ -11,7 +11,9 @@ pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.every_engine]
 
 def beside(trial, primary):
     """A standby to be: it has its instance's archive."""
-    return trial.engine.server(trial.node(upstream=primary.node, archive=primary.node.archive))
+    return trial.engine.server(
+        trial.node(upstream=primary.node.as_upstream(is_equal=True), archive=primary.node.archive)
+    )
 
 
 def standby_of(trial, primary):
@@ -104,7 +106,7 @@ def test_roles_change_without_loss_and_back(trial, pair, eventually):
         position = upstream.replication.demote()
         standby.replication.await_position(position, 10)
         standby.replication.promote()
-        follower = changed(trial, upstream, upstream=replace(standby.node, upstream=None))
+        follower = changed(trial, upstream, upstream=standby.node.as_upstream(is_equal=True))
         assert follower.replication.rejoin() == "attached"
         trial.query(standby, "INSERT INTO kept VALUES (3)")
     eventually(lambda: count(trial, two) == 5)
@@ -146,7 +148,7 @@ def test_a_standby_takes_over_with_room_for_less_and_the_others_follow_it(trial)
 
     assert heir.replication.is_primary()
     assert trial.query(heir, trial.dialect.connections) == trial.dialect.connections_of(2048)
-    follower = changed(trial, one, upstream=replace(heir.node, upstream=None, takes_over=False))
+    follower = changed(trial, one, upstream=heir.node.as_upstream(is_equal=True))
     assert follower.replication.rejoin() == "attached"
     trial.query(heir, "INSERT INTO kept VALUES (3)")
     follower.replication.catch_up(10)
@@ -192,7 +194,7 @@ def test_a_killed_primary_comes_back_as_standby_of_its_successor(trial, pair, ev
     standby.replication.promote()
     trial.query(standby, "CREATE TABLE after_all AS SELECT 1 AS x")
 
-    follower = changed(trial, primary, upstream=replace(standby.node, upstream=None))
+    follower = changed(trial, primary, upstream=standby.node.as_upstream(is_equal=True))
     assert not (archive / second).exists()
     assert follower.replication.rejoin() in ("rewound", "copied")
 
@@ -223,7 +225,7 @@ def test_a_third_server_turns_to_the_new_primary(trial, pair, eventually):
         server.replication.await_position(position, 10)
     standby.replication.promote()
 
-    changed(trial, third, upstream=replace(standby.node, upstream=None)).replication.follow()
+    changed(trial, third, upstream=standby.node.as_upstream(is_equal=True)).replication.follow()
     trial.query(standby, "INSERT INTO kept VALUES (2)")
 
     eventually(lambda: count(trial, third) == 2)
@@ -233,7 +235,7 @@ def test_a_running_primary_does_not_follow(trial, pair):
     primary, standby = pair
 
     with pytest.raises(EngineError, match="runs as a primary"):
-        changed(trial, primary, upstream=standby.node).replication.follow()
+        changed(trial, primary, upstream=standby.node.as_upstream(is_equal=True)).replication.follow()
 
     assert trial.query(primary, "INSERT INTO kept VALUES (2)") is None
     primary.stop()

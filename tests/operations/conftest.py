@@ -10,6 +10,6 @@ from support.workbench import Workbench, running_workbench
 @pytest.fixture(scope="module")
 def workbench() -> Iterator[Workbench]:
     with running_workbench() as bench:
-        for engine in bench.resources.engines.values():
+        for engine in bench.resources.host.engines.values():
             engine.installations()
         yield bench

@@ -13,17 +13,17 @@ from openrds.hosts import processes
 from openrds.operations.backups import back_up
 from openrds.operations.instances import delete_instance
 from openrds.operations.rounds.backup_schedule import (
+    Candidate,
     backup_is_due,
     look_after_backups,
     stop_unwanted,
     tidy_backups,
 )
 from openrds.store.database import Row
+from support.instances import NOW, an_instance
 from support.scenarios import active_instance, run_backup
 from support.service import wait_for
 from support.workbench import Workbench
-
-NOW = dt.datetime(2026, 2, 3, 12, 0, tzinfo=dt.UTC)
 
 
 @pytest.fixture
@@ -75,23 +75,16 @@ def run_automatic(bench: Workbench, instance_id: str) -> str:
 
 
 def archived(bench: Workbench, instance_id: str) -> set[str]:
-    return {path.name for path in bench.resources.backups.archive(instance_id).iterdir()}
+    return {path.name for path in bench.resources.host.backups.archive(instance_id).iterdir()}
 
 
 def folder(bench: Workbench, instance_id: str, backup_id: str) -> Path:
-    return bench.resources.backups.backup(instance_id, backup_id)
+    return bench.resources.host.backups.backup(instance_id, backup_id)
 
 
-def row(**changes: Any) -> Row:
-    values = {
-        "backup_start_time": "02:00-03:00",
-        "backup_period": "1,2,3,4,5,6,7",
-        "created_at": NOW - dt.timedelta(days=9),
-        "updated_at": NOW - dt.timedelta(seconds=301),
-        "last_automatic": None,
-        "has_base": False,
-    }
-    return values | changes
+def candidate(last_automatic: dt.datetime | None = None, has_base: bool = False, **changes: Any) -> Candidate:
+    instance = an_instance(**{"updated_at": NOW - dt.timedelta(seconds=301), **changes})
+    return Candidate(instance, last_automatic, has_base, NOW)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +112,7 @@ def row(**changes: Any) -> Row:
 def test_the_first_backup_waits_for_rest_and_the_others_for_their_window(
     changes: dict[str, Any], due: bool
 ) -> None:
-    assert backup_is_due(row(**changes), NOW, first_after=300.0) is due
+    assert backup_is_due(candidate(**changes), first_after=300.0) is due
 
 
 def test_one_automatic_backup_is_begun_and_no_second(workbench: Workbench, instance_id: str) -> None:
@@ -135,12 +128,12 @@ def test_a_backup_that_is_stopped_breaks_off(workbench: Workbench, instance_id: 
     backup, task_id = workbench.submit(lambda intake: back_up.submit(intake, request))
     with ThreadPoolExecutor(1) as threads:
         task = threads.submit(workbench.run, task_id)
-        hold(lambda: workbench.resources.backups.unfinished(instance_id, backup["id"]))
+        hold(lambda: workbench.resources.host.backups.unfinished(instance_id, backup["id"]))
         assert workbench.submit(lambda intake: back_up.stop(intake, instance_id)) == task_id
         stop_unwanted(workbench.resources)
         assert (task.result(30)["status"], "was stopped" in task.result()["fail_reason"]) == ("Failed", True)
     assert backups(workbench, instance_id)[0]["status"] == "FAILED"
-    assert workbench.resources.backups.unfinished(instance_id, backup["id"]) == []
+    assert workbench.resources.host.backups.unfinished(instance_id, backup["id"]) == []
     change(workbench, "delete from backup where id = %s", backup["id"])
 
 
@@ -170,7 +163,7 @@ def test_what_is_older_than_it_is_kept_goes_once_there_is_a_newer(
     (position,) = (one["log_position"] for one in backups(workbench, instance_id))
     assert all(name[8:24] >= position[8:] for name in archived(workbench, instance_id) if len(name) == 24)
     change(workbench, "delete from backup where id = %s", new)
-    workbench.resources.backups.remove(instance_id, new)
+    workbench.resources.host.backups.remove(instance_id, new)
 
 
 def test_an_old_manual_backup_stays_and_holds_no_log(workbench: Workbench, instance_id: str) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from openrds.domain.engine import EngineName
+from openrds.domain.instance import Node
 from openrds.engines.protocol import Server, Tls
 from openrds.hosts.processes import RECORD, find, wait_until
 from openrds.operations.instances import restart_instance
@@ -17,7 +18,6 @@ from openrds.operations.pairs import single_to_ha
 from openrds.operations.rounds.certificates import CertificateWatch
 from openrds.operations.rounds.roster import Roster
 from openrds.service.authority import open_authority
-from openrds.store.database import Row
 from support import scenarios
 from support.dialects import DIALECTS
 from support.engines import needs_engine
@@ -41,10 +41,10 @@ def instance_id(bench: Workbench) -> str:
 def is_verified(
     bench: Workbench, instance_id: str, address: str | None = None, ca: Path | None = None
 ) -> bool:
-    instance = bench.resources.instance(instance_id)
-    where, ca = address or str(instance["address"]), ca or bench.resources.settings.ca_file
+    instance = bench.resources.view.instance(instance_id)
+    where, ca = address or str(instance.address), ca or bench.resources.settings.ca_file
     try:
-        bench.dialect.connect(where, instance["port"], password=PASSWORD, ca=ca, seconds=5).close()
+        bench.dialect.connect(where, instance.port, password=PASSWORD, ca=ca, seconds=5).close()
     except bench.dialect.Error:
         return False
     return True
@@ -55,8 +55,8 @@ def pid(server: Server) -> int:
     return process.pid if process else 0
 
 
-def streams(bench: Workbench, node: Row) -> bool:
-    return bench.resources.node_server(node["instance_id"], node["id"]).replication.state().streaming
+def streams(bench: Workbench, node: Node) -> bool:
+    return bench.resources.node_server(node.instance_id, node.id).replication.state().streaming
 
 
 def submit_ssl(instance_id: str, wanted: switch_ssl.SwitchSsl, intake: Intake) -> UUID:
@@ -68,14 +68,14 @@ def run(bench: Workbench, instance_id: str, submit: object) -> None:
 
 
 def test_a_public_address_is_vouched_for_while_it_is_bound(bench: Workbench, instance_id: str) -> None:
-    if not bench.resources.forwarder.name:
-        pytest.skip(bench.resources.forwarder.refusal)
+    if not bench.resources.host.forwarder.name:
+        pytest.skip(bench.resources.host.forwarder.refusal)
     node = bench.resources.primary_server(instance_id).node
     assert node.tls is not None and node.tls.names == (node.address,)
     run(bench, instance_id, lambda intake: scenarios.submit_bind(intake, instance_id, bench))
     public = scenarios.the_public_address(bench)
-    assert wait_until(lambda: is_verified(bench, instance_id, public), 10.0)
-    assert is_verified(bench, instance_id)
+    for address in (public, None):
+        assert wait_until(lambda where=address: is_verified(bench, instance_id, where), 10.0)
     run(bench, instance_id, lambda intake: scenarios.submit_unbind(intake, instance_id, bench))
     after = bench.resources.primary_server(instance_id)
     assert after.node.tls is not None and after.node.tls.names == (node.address,)
@@ -89,7 +89,7 @@ def test_a_round_renews_what_is_not_good_any_more(bench: Workbench, instance_id:
     before = pid(server)
     stranger = replace(resources.settings, data_dir=tmp_path)
     assert server.node.tls is not None
-    other = resources.changed(server, tls=Tls(server.node.tls.names, open_authority(stranger)))
+    other = resources.host.changed(server, tls=Tls(server.node.tls.names, open_authority(stranger)))
     other.keep_certificate()
     other.load_certificate()
     assert wait_until(lambda: not is_verified(bench, instance_id), 10.0)
@@ -116,7 +116,7 @@ def test_an_instance_from_before_has_it_from_its_next_start_on(bench: Workbench,
     """As an older openrds has made it: without a certificate, and configured without."""
     resources = bench.resources
     server = resources.primary_server(instance_id)
-    older = resources.changed(server, tls=None)
+    older = resources.host.changed(server, tls=None)
     older.stop()
     older.configure()
     older.start()
@@ -134,8 +134,8 @@ def test_an_instance_from_before_has_it_from_its_next_start_on(bench: Workbench,
 
 def test_both_of_a_pair_vouch_for_its_endpoint(bench: Workbench, instance_id: str) -> None:
     """One that was single, and has a read replica that is told to come in another way when that changes."""
-    if not bench.resources.forwarder.name:
-        pytest.skip(bench.resources.forwarder.refusal)
+    if not bench.resources.host.forwarder.name:
+        pytest.skip(bench.resources.host.forwarder.refusal)
     run(
         bench,
         instance_id,
@@ -144,14 +144,14 @@ def test_both_of_a_pair_vouch_for_its_endpoint(bench: Workbench, instance_id: st
     run(bench, instance_id, lambda intake: scenarios.submit_replica(intake, instance_id, bench))
     for _ in range(2):
         assert is_verified(bench, instance_id)
-        for node in bench.resources.nodes(instance_id):
-            assert is_verified(bench, instance_id, str(node["address"]))
+        for node in bench.resources.view.nodes(instance_id):
+            assert is_verified(bench, instance_id, node.address)
         run(bench, instance_id, lambda intake: scenarios.submit_switchover(intake, instance_id, bench))
-    (replica,) = (row["id"] for row in bench.instances() if row["replica_of"] == instance_id)
+    (replica,) = (one.id for one in bench.instances() if one.replica_of == instance_id)
     for on in (False, True):
         wanted = switch_ssl.SwitchSsl(ssl_option=on)
         run(bench, instance_id, functools.partial(submit_ssl, instance_id, wanted))
         assert is_verified(bench, instance_id) is on
-        for followers in (bench.resources.standbys(instance_id), bench.resources.nodes(replica)):
+        for followers in (bench.resources.view.standbys(instance_id), bench.resources.view.nodes(replica)):
             assert all(streams(bench, node) for node in followers)
     assert is_verified(bench, replica)

@@ -79,10 +79,10 @@ def demote(bench: Workbench, instance_id: str) -> None:
 
 @needs_forwarding
 def test_roles_change_though_the_old_primary_lives_on(bench: Workbench, pair: str) -> None:
-    old, new = (node["id"] for node in bench.resources.nodes(pair))
+    old, new = (node.id for node in bench.resources.view.nodes(pair))
     task_id = bench.submit(lambda intake: submit_switchover(intake, pair, bench))
     Runner(bench.store, bench.queue, OPERATIONS, bench.resources).run_step(task_id)
-    assert bench.resources.primary(pair)["id"] == new
+    assert bench.resources.view.primary(pair).id == new
     assert bench.resources.node_server(pair, old).is_running()
     assert takes_writes(bench, pair)
     done(bench, pair, task_id)
@@ -96,11 +96,11 @@ def test_one_whose_place_nobody_took_serves_again(
     def never(_replication: object, position: str, _seconds: float) -> None:
         raise EngineError(f"the standby does not reach {position}")
 
-    primary = bench.resources.primary(pair)["id"]
+    primary = bench.resources.view.primary(pair).id
     monkeypatch.setattr(replication_of(bench, pair), "await_position", never)
     task = bench.run(bench.submit(lambda intake: submit_switchover(intake, pair, bench)))
     assert task["status"] == "Failed"
-    assert bench.resources.primary(pair)["id"] == primary
+    assert bench.resources.view.primary(pair).id == primary
     assert takes_writes(bench, pair)
     check_ha(bench, pair)
 
@@ -124,8 +124,8 @@ def test_a_death_between_demote_and_promote_loses_nothing(
         monkeypatch.setattr(replication, "promote", promote)
         if who == "worker":
             raise Death
-        for node in bench.resources.nodes(pair):
-            bench.resources.node_server(pair, node["id"]).kill()
+        for node in bench.resources.view.nodes(pair):
+            bench.resources.node_server(pair, node.id).kill()
         raise EngineError("the server has gone")
 
     task_id = bench.submit(lambda intake: submit_switchover(intake, pair, bench))
@@ -149,14 +149,14 @@ def test_one_that_cannot_be_demoted_is_ended_by_force(
     def refuse(_replication: object) -> str:
         raise EngineError("it does not take it")
 
-    old, new = (node["id"] for node in bench.resources.nodes(pair))
+    old, new = (node.id for node in bench.resources.view.nodes(pair))
     with monkeypatch.context() as patched:
         patched.setattr(replication_of(bench, pair), "demote", refuse)
         _, task_id = bench.submit(
             lambda intake: switchover.submit(intake, pair, switchover.Failover(force=True))
         )
         Runner(bench.store, bench.queue, OPERATIONS, bench.resources).run_step(task_id)
-        assert bench.resources.primary(pair)["id"] == new
+        assert bench.resources.view.primary(pair).id == new
         assert not bench.resources.node_server(pair, old).is_running()
     done(bench, pair, task_id)
     check_ha(bench, pair)
@@ -182,11 +182,11 @@ def test_the_monitor_resumes_what_a_failed_task_left(bench: Workbench, single: s
 def test_one_that_was_single_leaves_the_endpoint(bench: Workbench, single: str) -> None:
     """It listens there itself, and would be what clients reach as long as it lives."""
     done(bench, single, bench.submit(lambda intake: submit_single_to_ha(intake, single, bench)))
-    old = bench.resources.primary(single)
-    assert old["address"] == bench.resources.instance(single)["address"]
+    old = bench.resources.view.primary(single)
+    assert old.address == bench.resources.view.instance(single).address
     task_id = bench.submit(lambda intake: submit_switchover(intake, single, bench))
     Runner(bench.store, bench.queue, OPERATIONS, bench.resources).run_step(task_id)
-    assert not bench.resources.node_server(single, old["id"]).is_running()
+    assert not bench.resources.node_server(single, old.id).is_running()
     assert takes_writes(bench, single)
     done(bench, single, task_id)
     assert takes_writes(bench, single)

@@ -67,9 +67,9 @@ def test_each_step_may_run_twice(workbench: Workbench, prepared: Prepared, key: 
 def test_an_instance_is_on_a_mount_of_its_own(workbench: Workbench, prepared: Prepared) -> None:
     prepared.clean_up()
     instance_id = active_instance(workbench)
-    node = workbench.resources.primary(instance_id)["id"]
+    node = workbench.resources.view.primary(instance_id).id
 
-    assert mounted_at(workbench.resources.volumes.path(node)) is not None
+    assert mounted_at(workbench.resources.host.volumes.path(node)) is not None
     footprint = workbench.footprint()
     assert (footprint.mounts, footprint.images) == ({node}, {f"{node}.xfs"})
     prepared.clean_up()

@@ -121,7 +121,7 @@ def test_a_server_gets_at_nothing_of_the_service(workbench: Workbench, places: t
             for name in ("", "nodes", "backups", "store", "store/data", "store/log", "run")
         ),
         (READ, data_dir / "store" / "data" / "PG_VERSION"),
-        (CONNECT, workbench.resources.socket_root / "store"),
+        (CONNECT, workbench.resources.host.socket_root / "store"),
         (CONNECT, "127.0.0.1"),
         *((SIGNAL, pid) for pid in (store.pid, os.getpid())),
         *((READ, f"/proc/{pid}/environ") for pid in (store.pid, os.getpid())),
@@ -275,7 +275,7 @@ def test_a_folder_of_a_thousand_folders_can_be_removed(workbench: Workbench) -> 
     assert run_as(deep.uid, 'cd "$1" && mkdir -p "$2"', deep.log, "d/" * 1500).returncode == 0
     deep.server.stop()
 
-    workbench.resources.remove_folders(deep.node["id"])
+    workbench.resources.host.remove_folders(deep.node.id)
 
     assert not deep.folder.exists()
     workbench.store.rows(b"delete from instance where id = %s", [deep.instance_id])
@@ -297,7 +297,7 @@ def test_a_replica_is_of_the_user_of_its_primary(workbench: Workbench, places: t
 def make_legacy(workbench: Workbench, place: Place) -> int:
     """As an earlier openrds would have it: all is of the one user for all servers. Returns that user's id."""
     resources = workbench.resources
-    service = resources.owners.users.service
+    service = resources.host.owners.users.service
     place.server.stop()
     for folder in (place.folder, place.backups, place.sockets):
         for path in (folder, *folder.rglob("*")):
@@ -305,7 +305,7 @@ def make_legacy(workbench: Workbench, place: Place) -> int:
         folder.chmod(0o700)
     statement = b"update os_user set uid = null, handed_over = false where instance_id = %s"
     workbench.store.rows(statement, [place.instance_id])
-    resources.owners._known.clear()
+    resources.host.owners._known.clear()
     return service.uid
 
 
@@ -332,7 +332,7 @@ def test_an_instance_of_an_earlier_openrds_gets_a_user_of_its_own(
 ) -> None:
     place, old = legacy
     run_as(old, 'ln -s "$2" "$1/restored" && ln "$1/process" "$1/log/process"', place.folder, treasure)
-    take_back_folders(workbench.resources)
+    take_back_folders(workbench.resources.host)
     assert not (place.folder / "restored").is_symlink()
     assert (place.folder.stat().st_uid, place.folder.stat().st_mode & 0o777) == (0, 0o711)
 
@@ -350,7 +350,7 @@ def test_a_running_server_of_an_earlier_openrds_goes_on(
     workbench: Workbench, legacy: tuple[Place, int]
 ) -> None:
     place, old = legacy
-    take_back_folders(workbench.resources)
+    take_back_folders(workbench.resources.host)
     place.server.configure()
     place.server.start()
     assert place.uid == old
@@ -367,7 +367,7 @@ def test_a_hand_over_that_was_cut_off_is_finished(
     workbench: Workbench, legacy: tuple[Place, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, old = legacy
-    take_back_folders(workbench.resources)
+    take_back_folders(workbench.resources.host)
     give, count = folders._hand_over_file, iter(range(10**6))
 
     def give_some(*arguments: Any) -> None:
@@ -390,7 +390,7 @@ def test_a_hand_over_that_was_cut_off_is_finished(
 def test_down_stops_what_an_earlier_openrds_started(workbench: Workbench, legacy: tuple[Place, int]) -> None:
     """Also where it has not been served since."""
     place, old = legacy
-    take_back_folders(workbench.resources)
+    take_back_folders(workbench.resources.host)
     place.server.configure()
     place.server.start()
     for path in (place.folder, place.folder / processes.RECORD):

@@ -40,17 +40,17 @@ def test_a_moment_in_log_that_only_a_dead_primary_has_is_not_promised(
     fill_segments(workbench, pair)
     assert is_promised(workbench, pair, moment)
 
-    old, new = workbench.resources.nodes(pair)
-    workbench.resources.node_server(pair, old["id"]).kill()
-    take_over_without_the_old(workbench, pair, old["id"], new["id"])
-    assert workbench.resources.primary(pair)["id"] == new["id"]
+    old, new = workbench.resources.view.nodes(pair)
+    workbench.resources.node_server(pair, old.id).kill()
+    take_over_without_the_old(workbench, pair, old.id, new.id)
+    assert workbench.resources.view.primary(pair).id == new.id
     assert not is_promised(workbench, pair, moment)
     # What comes after the next backup can be restored, whatever becomes of the log before.
     run_backup(workbench, pair)
     assert not is_promised(workbench, pair, moment)
     assert is_promised(workbench, pair, milliseconds(dt.datetime.now(dt.UTC)))
 
-    task_id = workbench.submit(lambda intake: rebuild_standby.begin(intake, intake.instance(pair), old["id"]))
+    task_id = workbench.submit(lambda intake: rebuild_standby.begin(intake, intake.instance(pair), old.id))
     assert workbench.run(task_id)["status"] == "Completed"
     check_ha(workbench, pair)
     assert is_promised(workbench, pair, moment)
@@ -93,7 +93,7 @@ def take_over_without_the_old(bench: Workbench, instance_id: str, old: str, new:
 
 def restored(bench: Workbench, instance_id: str, moment: int) -> str:
     point = {"instance_id": instance_id, "type": "timestamp", "restore_time": moment}
-    version = bench.resources.instance(instance_id)["version"]
+    version = bench.resources.view.instance(instance_id).version
     request = bench.create_request(restore_point=point, datastore=Datastore("PostgreSQL", version))
     _, task_id = bench.submit(lambda intake: submit_restore(intake, request))
     task = bench.run(task_id)

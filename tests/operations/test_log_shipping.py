@@ -70,10 +70,10 @@ def instance(bench: Workbench) -> str:
 
 @pytest.fixture
 def round_(bench: Workbench, instance: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Round]:
-    before, settings = bench.resources, bench.resources.settings
-    engine = PostgreSQL(settings.data_dir, before.owners.users, settings.engine_dirs, 0, before.limits)
-    engine.backups = Shipping(before.engines[engine.name].backups.programs)  # type: ignore[attr-defined]
-    bench.resources = replace(before, engines={engine.name: engine})
+    before, host, settings = bench.resources, bench.resources.host, bench.resources.settings
+    engine = PostgreSQL(settings.data_dir, host.owners.users, settings.engine_dirs, 0, host.limits)
+    engine.backups = Shipping(host.engines[engine.name].backups.programs)  # type: ignore[attr-defined]
+    bench.resources = replace(before, host=replace(host, engines={engine.name: engine}))
     found = Round(bench, engine.backups)
     monkeypatch.setattr(log_shipping, "written_by", lambda _record: found.written)
     yield found
@@ -84,7 +84,7 @@ def round_(bench: Workbench, instance: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def node_of(bench: Workbench, instance_id: str) -> str:
-    return str(bench.resources.primary(instance_id)["id"])
+    return str(bench.resources.view.primary(instance_id).id)
 
 
 def test_it_is_asked_when_it_has_written_something_and_now_and_then(round_: Round, instance: str) -> None:
@@ -128,7 +128,7 @@ def test_one_that_a_task_holds_is_left_to_it(round_: Round, instance: str) -> No
 def test_one_that_follows_keeps_its_log_for_a_while_and_ships_none(round_: Round, instance: str) -> None:
     bench = round_.bench
     done(bench, instance, bench.submit(lambda intake: submit_replica(intake, instance, bench)))
-    (replica,) = (row["id"] for row in bench.instances() if row["replica_of"])
+    (replica,) = (one.id for one in bench.instances() if one.replica_of)
     assert ("clear", node_of(bench, replica), "1", "as it is") in round_.asked()
     assert ("ship", node_of(bench, replica)) not in round_.backups.asked
 
@@ -142,11 +142,11 @@ def test_an_engine_that_archives_by_itself_is_never_asked(
     for name in ("find", "written_by"):
         monkeypatch.setattr(log_shipping, name, no_question)
     assert not LogShipping(bench.resources, Roster(bench.resources)).ship()
-    assert bench.resources.instance(instance)["status"] == "ACTIVE"
+    assert bench.resources.view.instance(instance).status == "ACTIVE"
 
 
 def test_no_archive_is_moved_away_while_log_is_put_there(bench: Workbench, instance: str) -> None:
-    folders = bench.resources.backups
+    folders = bench.resources.host.backups
     moved = threading.Thread(target=folders.set_archive_aside, args=(instance, "mark"))
     with folders.shipping:
         moved.start()

@@ -69,7 +69,7 @@ def running_task(bench: Workbench, instance_id: str) -> Row:
 
 
 def process_of(bench: Workbench, instance_id: str) -> Process:
-    process = processes.find(bench.resources.record(bench.resources.primary(instance_id)["id"]))
+    process = processes.find(bench.resources.host.record(bench.resources.view.primary(instance_id).id))
     assert process is not None
     return process
 
@@ -127,7 +127,7 @@ def test_one_that_is_not_well_is_looked_at_until_it_is(
     workbench.store.rows(b"update instance set status = 'FAILED' where id = %s", [instances[1]])
     interval = workbench.resources.settings.monitor_interval
     assert watched.look(instances[1]) == interval
-    assert workbench.resources.instance(instances[1])["status"] == "ACTIVE"
+    assert workbench.resources.view.instance(instances[1]).status == "ACTIVE"
     assert watched.look() == pytest.approx(ALL)
     assert watched.asked[-1] == [instances[1]]
     assert watched.look() == pytest.approx(ALL)

@@ -14,11 +14,10 @@ from uuid import UUID
 import pytest
 
 from openrds.domain.engine import EngineName
-from openrds.domain.instance import Confirmation, InstanceStatus, NodeRole, Wanted
+from openrds.domain.instance import Confirmation, InstanceStatus, Node, NodeRole, Wanted
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.steps.replication import replicates_synchronously
 from openrds.operations.steps.resources import Resources
-from openrds.store.database import Row
 from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
 from support.dialects import DIALECTS
 from support.engines import needs_engine
@@ -177,22 +176,22 @@ def down(bench: Workbench) -> list[str]:
     """The instances that are to serve and do not, or whose servers are just being brought back."""
     resources = bench.resources
     return [
-        row["id"]
-        for row in bench.instances()
-        if row["wanted"] == Wanted.SERVING
+        one.id
+        for one in bench.instances()
+        if one.wanted is Wanted.SERVING
         and (
-            row["status"] != InstanceStatus.ACTIVE
+            one.status is not InstanceStatus.ACTIVE
             or bench.footprint().locks
-            or not all(serves(resources, row["id"], node) for node in resources.nodes(row["id"]))
+            or not all(serves(resources, one.id, node) for node in resources.view.nodes(one.id))
         )
     ]
 
 
-def serves(resources: Resources, instance_id: str, node: Row) -> bool:
+def serves(resources: Resources, instance_id: str, node: Node) -> bool:
     """A standby of an instance that replicates synchronously confirms too."""
-    synchronous = replicates_synchronously(resources.instance(instance_id))
-    confirms = node["role"] != NodeRole.SLAVE or not synchronous or node["confirmation"] == Confirmation.YES
-    return confirms and resources.node_server(instance_id, node["id"]).answers()
+    synchronous = replicates_synchronously(resources.view.instance(instance_id))
+    confirms = node.role != NodeRole.SLAVE or not synchronous or node.confirmation == Confirmation.YES
+    return confirms and resources.node_server(instance_id, node.id).answers()
 
 
 def prove_unwinding(
@@ -236,8 +235,8 @@ def check_unwound(bench: Workbench, scenario: Scenario, instance_id: str, before
     assert instance is not None
     assert bench.footprint() == before
     assert before.locks == 0
-    assert instance["status"] == scenario.failed_status
-    assert not instance["deleting"]
+    assert instance.status == scenario.failed_status
+    assert not instance.deleting
     scenario.check_failed(bench, instance_id)
 
 
@@ -246,8 +245,8 @@ def check_halted(bench: Workbench, scenario: Scenario, instance_id: str) -> None
     instance = bench.instance(instance_id)
     assert instance is not None
     assert bench.footprint().locks == 0
-    assert instance["status"] in (InstanceStatus.ACTIVE, InstanceStatus.FAILED)
-    if instance["status"] == InstanceStatus.ACTIVE:
+    assert instance.status in (InstanceStatus.ACTIVE, InstanceStatus.FAILED)
+    if instance.status == InstanceStatus.ACTIVE:
         scenario.check_failed(bench, instance_id)
 
 

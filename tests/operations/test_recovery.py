@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from openrds.domain.engine import EngineName
-from openrds.domain.instance import Confirmation
+from openrds.domain.instance import Confirmation, Node
 from openrds.engines.postgresql import configuration
 from openrds.hosts.deaths import Deathwatch
 from openrds.operations.instances import stop_instance
@@ -17,7 +17,6 @@ from openrds.operations.rounds.monitor import Monitor
 from openrds.operations.rounds.roster import Roster
 from openrds.operations.steps import serving
 from openrds.operations.steps.serving import keeping_servers
-from openrds.store.database import Row
 from openrds.tasks.operation import StepContext
 from support.dialects import DIALECTS
 from support.engines import needs_engine
@@ -72,18 +71,18 @@ def look(bench: Workbench, monitor: Monitor) -> list[str]:
     return [task["operation"] for task in begun]
 
 
-def kill(bench: Workbench, instance_id: str, node: Row | None = None) -> None:
-    node = node or bench.resources.primary(instance_id)
-    bench.resources.node_server(instance_id, node["id"]).kill()
+def kill(bench: Workbench, instance_id: str, node: Node | None = None) -> None:
+    node = node or bench.resources.view.primary(instance_id)
+    bench.resources.node_server(instance_id, node.id).kill()
 
 
 def control_file(bench: Workbench, instance_id: str) -> Path:
     return bench.resources.primary_server(instance_id).node.data_dir / bench.dialect.vital
 
 
-def set_revivals(bench: Workbench, node: Row, count: int) -> None:
+def set_revivals(bench: Workbench, node: Node, count: int) -> None:
     statement = b"update node set revivals = %s, revived_at = now() where id = %s"
-    bench.store.rows(statement, [count, node["id"]])
+    bench.store.rows(statement, [count, node.id])
 
 
 def test_a_task_fails_whose_server_never_starts_and_the_instance_comes_back_when_it_can(
@@ -99,9 +98,9 @@ def test_a_task_fails_whose_server_never_starts_and_the_instance_comes_back_when
     task = bench.run(bench.submit(lambda intake: submit_backup(intake, instance_id, bench)))
     assert task["status"] == "Failed"
     assert "copy data failed: the server of the instance does not come up" in task["fail_reason"]
-    assert bench.resources.instance(instance_id)["status"] == "FAILED"
+    assert bench.resources.view.instance(instance_id).status == "FAILED"
     assert look(bench, monitor) == ["restart_instance"]
-    assert bench.resources.instance(instance_id)["status"] == "FAILED"
+    assert bench.resources.view.instance(instance_id).status == "FAILED"
 
     aside.rename(control)
     assert look(bench, monitor) == ["restart_instance"]
@@ -112,10 +111,10 @@ def test_who_keeps_dying_is_failed_until_it_is_due_and_a_restart_by_hand_forgive
     bench: Workbench, monitor: Monitor
 ) -> None:
     instance_id = active_instance(bench)
-    set_revivals(bench, bench.resources.primary(instance_id), 9)
+    set_revivals(bench, bench.resources.view.primary(instance_id), 9)
     kill(bench, instance_id)
     assert look(bench, monitor) == []
-    assert bench.resources.instance(instance_id)["status"] == "FAILED"
+    assert bench.resources.view.instance(instance_id).status == "FAILED"
     # Another one comes: it may be that the machine died.
     assert look(bench, monitor_of(bench)) == ["restart_instance"]
     check_active(bench, instance_id)
@@ -144,19 +143,19 @@ def test_a_standby_that_keeps_dying_and_one_that_may_not_take_over(
     bench: Workbench, monitor: Monitor
 ) -> None:
     instance_id = ha_instance(bench)
-    primary, standby = bench.resources.nodes(instance_id)
+    primary, standby = bench.resources.view.nodes(instance_id)
     set_revivals(bench, standby, 9)
     kill(bench, instance_id, standby)
     assert look(bench, monitor) == []
     # No commit waits for it.
     with connected(bench, instance_id) as connection:
         connection.execute("create table written_without (x int)")
-    assert bench.resources.standbys(instance_id)[0]["confirmation"] == Confirmation.NO
+    assert bench.resources.view.standbys(instance_id)[0].confirmation == Confirmation.NO
 
     kill(bench, instance_id)
     assert look(bench, monitor) == ["restart_instance"]
     check_ha(bench, instance_id)
-    assert bench.resources.primary(instance_id)["id"] == primary["id"]
+    assert bench.resources.view.primary(instance_id).id == primary.id
 
     # With both dead there is nobody to take over either.
     for node in (primary, standby):
@@ -172,7 +171,7 @@ def test_a_primary_that_no_longer_waits_for_its_standby_is_made_to_wait_again(
     instance_id = ha_instance(bench)
     assert look(bench, monitor) == []
     primary = bench.resources.primary_server(instance_id)
-    bench.resources.changed(primary, confirmed_by=()).reload()
+    bench.resources.host.changed(primary, confirmed_by=()).reload()
     wait_for(lambda: not primary.replication.followers()[0].confirms, 10, "the primary to wait for nobody")
     assert look(bench, monitor) == ["rebuild_standby"]
     check_ha(bench, instance_id)
@@ -181,8 +180,8 @@ def test_a_primary_that_no_longer_waits_for_its_standby_is_made_to_wait_again(
 def test_a_read_replica_that_cannot_start_is_copied_anew(bench: Workbench, monitor: Monitor) -> None:
     primary_id = active_instance(bench)
     done(bench, primary_id, bench.submit(lambda intake: submit_replica(intake, primary_id, bench)))
-    (replica_id,) = (row["id"] for row in bench.instances() if row["replica_of"])
-    set_revivals(bench, bench.resources.primary(replica_id), 2)
+    (replica_id,) = (one.id for one in bench.instances() if one.replica_of)
+    set_revivals(bench, bench.resources.view.primary(replica_id), 2)
     kill(bench, replica_id)
     control_file(bench, replica_id).unlink()
     assert look(bench, monitor) == ["rebuild_standby"]
@@ -193,13 +192,13 @@ def test_a_failed_read_replica_is_stopped_with_its_primary(bench: Workbench) -> 
     """Else it would be brought back while its primary is stopped."""
     primary_id = active_instance(bench)
     done(bench, primary_id, bench.submit(lambda intake: submit_replica(intake, primary_id, bench)))
-    (replica_id,) = (row["id"] for row in bench.instances() if row["replica_of"])
+    (replica_id,) = (one.id for one in bench.instances() if one.replica_of)
     kill(bench, replica_id)
     bench.store.rows(b"update instance set status = 'FAILED' where id = %s", [replica_id])
     bench.submit(lambda intake: stop_instance.submit(intake, primary_id))
     assert look(bench, monitor_of(bench)) == ["stop_instance", "stop_instance"]
     assert look(bench, monitor_of(bench)) == []
-    assert {(row["status"], row["wanted"]) for row in bench.instances()} == {("SHUTDOWN", "stopped")}
+    assert {(one.status, one.wanted) for one in bench.instances()} == {("SHUTDOWN", "stopped")}
 
 
 def test_a_server_that_dies_during_a_long_step_is_brought_back_meanwhile(bench: Workbench) -> None:

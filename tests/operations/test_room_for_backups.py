@@ -22,8 +22,12 @@ def instance_id(workbench: Workbench) -> str:
     """An instance whose volume was measured."""
     id_ = active_instance(workbench)
     VolumeWatch(workbench.resources, Roster(workbench.resources)).look_after_volumes()
-    assert workbench.resources.primary(id_)["used_bytes"] > 2**20
+    assert used_bytes(workbench, id_) > 2**20
     return id_
+
+
+def used_bytes(bench: Workbench, instance_id: str) -> int:
+    return bench.resources.view.primary(instance_id).used_bytes or 0
 
 
 def submit(bench: Workbench, work: Callable[[Intake], Any], **changes: Any) -> Any:
@@ -46,21 +50,21 @@ def test_the_bytes_of_manual_backups_are_bounded(workbench: Workbench, instance_
 
 def test_a_disk_without_room_is_found_before_the_backup(workbench: Workbench, instance_id: str) -> None:
     """Also before one that comes by itself."""
-    used = workbench.resources.primary(instance_id)["used_bytes"]
+    used = used_bytes(workbench, instance_id)
     free_mb = shutil.disk_usage(workbench.resources.settings.data_dir).free // 2**20
     # Not without the data: others use the disk too.
     assert used // 2**20 > 20
     for work in (
         request(instance_id, "no-room"),
         lambda intake: back_up.submit_automatic(
-            intake, instance_id, workbench.resources.instance(instance_id)["created_at"]
+            intake, instance_id, workbench.resources.view.instance(instance_id).created_at
         ),
     ):
         with pytest.raises(Refusal, match="MB left, and the backup needs") as caught:
             submit(workbench, work, min_free_mb=free_mb)
         assert caught.value.error is ErrorCode.STORAGE_SOLD_OUT
     assert workbench.store.rows(b"select from backup") == []
-    assert workbench.resources.instance(instance_id)["status"] == "ACTIVE"
+    assert workbench.resources.view.instance(instance_id).status == "ACTIVE"
 
 
 def test_of_two_calls_at_once_one_takes_the_last_place(workbench: Workbench, instance_id: str) -> None:

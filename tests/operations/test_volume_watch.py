@@ -34,19 +34,19 @@ def set_size(bench: Workbench, instance_id: str, size: int) -> None:
 
 
 def connect(bench: Workbench, instance_id: str) -> psycopg.Connection[tuple[object, ...]]:
-    instance = bench.resources.instance(instance_id)
+    instance = bench.resources.view.instance(instance_id)
     return psycopg.connect(
-        host=str(instance["address"]), user="root", password=PASSWORD, dbname="postgres", autocommit=True
+        host=instance.address, user="root", password=PASSWORD, dbname="postgres", autocommit=True
     )
 
 
 def filler(bench: Workbench, instance_id: str) -> Path:
-    return bench.resources.volumes.path(bench.resources.primary(instance_id)["id"]) / "filler"
+    return bench.resources.host.volumes.path(bench.resources.view.primary(instance_id).id) / "filler"
 
 
 def fill(bench: Workbench, instance_id: str, leave: int) -> None:
     path = filler(bench, instance_id)
-    used = bench.resources.volumes.usage(path.parent.name, 1).used
+    used = bench.resources.host.volumes.usage(path.parent.name, 1).used
     with path.open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, GB - used - leave)
 
@@ -60,7 +60,12 @@ def make_ballast(connection: psycopg.Connection[tuple[object, ...]]) -> None:
 
 def look(bench: Workbench, instance_id: str) -> str:
     VolumeWatch(bench.resources, Roster(bench.resources)).look_after_volumes()
-    return str(bench.resources.instance(instance_id)["status"])
+    return str(bench.resources.view.instance(instance_id).status)
+
+
+def used_bytes(bench: Workbench, instance_id: str) -> int:
+    """Of its primary's volume, which was measured."""
+    return bench.resources.view.primary(instance_id).used_bytes or 0
 
 
 def run(bench: Workbench, module: Any, instance_id: str, request: object) -> None:
@@ -89,7 +94,7 @@ def test_a_full_volume_makes_the_instance_read_only_until_data_is_deleted(
             fresh.execute("create table more (x int)")
 
         run(workbench, restart_instance, instance_id, restart_instance.Restart())
-        assert workbench.resources.instance(instance_id)["status"] == "STORAGE FULL"
+        assert workbench.resources.view.instance(instance_id).status == "STORAGE FULL"
 
     with connect(workbench, instance_id) as cleaner:
         with pytest.raises(READ_ONLY):
@@ -109,7 +114,7 @@ def test_a_larger_volume_makes_it_writable_again(workbench: Workbench, instance_
     with connect(workbench, instance_id) as client:
         run(workbench, enlarge_volume, instance_id, enlarge_volume.EnlargeVolume(40))
 
-        assert workbench.resources.instance(instance_id)["status"] == "ACTIVE"
+        assert workbench.resources.view.instance(instance_id).status == "ACTIVE"
         client.execute("create table more (x int)")
 
 
@@ -117,22 +122,22 @@ def test_one_that_is_enlarged_too_little_stays_full(workbench: Workbench, instan
     """A volume that was outgrown long before anybody looked."""
     fill(workbench, instance_id, leave=20 * 2**20)
     assert look(workbench, instance_id) == "STORAGE FULL"
-    node = workbench.resources.primary(instance_id)["id"]
-    usage = workbench.resources.volumes.usage
+    node = workbench.resources.view.primary(instance_id).id
+    usage = workbench.resources.host.volumes.usage
 
-    class Outgrown(type(workbench.resources.volumes)):
+    class Outgrown(type(workbench.resources.host.volumes)):
         def usage(self, name, size):
             found = usage(name, size)
             return type(found)(found.used + 40 * GB, found.free - 40 * GB) if name == node else found
 
-    volumes: Any = workbench.resources.volumes
-    object.__setattr__(workbench.resources, "volumes", Outgrown(volumes.root))
+    volumes: Any = workbench.resources.host.volumes
+    object.__setattr__(workbench.resources.host, "volumes", Outgrown(volumes.root))
     try:
         run(workbench, enlarge_volume, instance_id, enlarge_volume.EnlargeVolume(40))
     finally:
-        object.__setattr__(workbench.resources, "volumes", volumes)
+        object.__setattr__(workbench.resources.host, "volumes", volumes)
 
-    assert workbench.resources.instance(instance_id)["status"] == "STORAGE FULL"
+    assert workbench.resources.view.instance(instance_id).status == "STORAGE FULL"
     with connect(workbench, instance_id) as client, pytest.raises(READ_ONLY):
         client.execute("create table more (x int)")
 
@@ -160,20 +165,20 @@ def test_a_volume_is_looked_at_when_it_could_have_been_filled(workbench: Workben
     fill(workbench, instance_id, leave=20 * 2**20)
 
     watch.look_after_volumes()
-    assert workbench.resources.instance(instance_id)["status"] == "ACTIVE"
+    assert workbench.resources.view.instance(instance_id).status == "ACTIVE"
     now[0] += 30
     watch.look_after_volumes()
-    assert workbench.resources.instance(instance_id)["status"] == "STORAGE FULL"
+    assert workbench.resources.view.instance(instance_id).status == "STORAGE FULL"
 
 
 def test_what_is_used_stands_in_the_store(workbench: Workbench, instance_id: str) -> None:
     look(workbench, instance_id)
-    before = workbench.resources.primary(instance_id)["used_bytes"]
+    before = used_bytes(workbench, instance_id)
     fill(workbench, instance_id, leave=500 * 2**20)
 
     look(workbench, instance_id)
 
-    assert before < workbench.resources.primary(instance_id)["used_bytes"] < GB - 490 * 2**20
+    assert before < used_bytes(workbench, instance_id) < GB - 490 * 2**20
 
 
 @pytest.mark.parametrize(
@@ -211,18 +216,18 @@ class Measured:
 
 @pytest.fixture
 def measured(workbench: Workbench, instance_id: str) -> Iterator[Measured]:
-    volumes = workbench.resources.volumes
-    counting = Measured(volumes, workbench.resources.primary(instance_id)["id"])
-    object.__setattr__(workbench.resources, "volumes", counting)
+    volumes = workbench.resources.host.volumes
+    counting = Measured(volumes, workbench.resources.view.primary(instance_id).id)
+    object.__setattr__(workbench.resources.host, "volumes", counting)
     yield counting
-    object.__setattr__(workbench.resources, "volumes", volumes)
+    object.__setattr__(workbench.resources.host, "volumes", volumes)
 
 
 def test_a_volume_is_measured_again_only_when_its_server_has_written(
     workbench: Workbench, instance_id: str, measured: Measured
 ) -> None:
     for instance in workbench.instances():
-        set_size(workbench, instance["id"], 40)
+        set_size(workbench, instance.id, 40)
     ahead = [0.0]
     watch = VolumeWatch(
         workbench.resources, Roster(workbench.resources), clock=lambda: time.monotonic() + ahead[0]
@@ -264,6 +269,6 @@ def test_a_full_volume_is_measured_in_each_round(
 
     def look() -> bool:
         watch.look_after_volumes()
-        return workbench.resources.instance(instance_id)["status"] == "ACTIVE"
+        return workbench.resources.view.instance(instance_id).status == "ACTIVE"
 
     wait_for(look, 10, "a look that finds room")

@@ -213,7 +213,6 @@ HOT: dict[str, Hot] = {
     "backups.list_backups": Hot({"id": None, "type": None, "status": None, "from": None, "until": None}),
     "backups.restorable_ranges": of("i7"),
     "backups.base_for": Hot(),
-    "backups.source_instance": Hot(),
     "backups.task_replacing": of("i7"),
     "backups.end_continuity": of("i7"),
     "backups.expire_automatic_backups": Hot(["i7"], 2100, why=_RUNNING),

@@ -9,7 +9,6 @@ import pytest
 
 from openrds.hosts import processes
 from openrds.hosts.processes import Process
-from openrds.store.database import Row
 from support.workbench import Workbench
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs servers as others")
@@ -49,12 +48,12 @@ class Place:
         self._bench = bench
         self.instance_id = instance_id
         resources = bench.resources
-        self.node: Row = resources.primary(instance_id)
-        self.folder = resources.volumes.path(self.node["id"])
+        self.node = resources.view.primary(instance_id)
+        self.folder = resources.host.volumes.path(self.node.id)
         self.data = self.folder / "data"
         self.log = self.folder / "log"
         self.backups = resources.settings.backups_dir / instance_id
-        self.sockets = resources.socket_root / self.node["id"]
+        self.sockets = resources.host.socket_root / self.node.id
 
     @property
     def process(self) -> Process:

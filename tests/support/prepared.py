@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from openrds.domain.instance import InstanceStatus
 from openrds.operations.backups import remove_backup
 from openrds.operations.instances import delete_instance
 from openrds.operations.rounds.backup_schedule import remove_deleted
@@ -36,10 +37,10 @@ class Prepared:
     def clean_up(self) -> None:
         """Delete all there is, which also proves that an instance can be deleted after anything that happened to it."""
         self._kept = None
-        for row in self._bench.instances():
+        for instance in self._bench.instances():
             # Replicas go with their primary.
-            if row["replica_of"] is None or row["status"] == "CREATE FAIL":
-                self._delete(row["id"])
+            if instance.replica_of is None or instance.status is InstanceStatus.CREATE_FAIL:
+                self._delete(instance.id)
         self._delete_backups()
         footprint = self._bench.footprint()
         assert footprint.processes == frozenset()

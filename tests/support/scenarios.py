@@ -94,8 +94,8 @@ def stopped_instance(bench: Workbench) -> str:
 
 def reachable_instance(bench: Workbench) -> str:
     """An instance on a host that can pass connections on to it."""
-    if not bench.resources.forwarder.name:
-        pytest.skip(bench.resources.forwarder.refusal)
+    if not bench.resources.host.forwarder.name:
+        pytest.skip(bench.resources.host.forwarder.refusal)
     return active_instance(bench)
 
 
@@ -109,8 +109,8 @@ def new_port(bench: Workbench) -> int:
 
 
 def ha_request(bench: Workbench, size: str = SMALL) -> CreateInstance:
-    if not bench.resources.forwarder.name:
-        pytest.skip(bench.resources.forwarder.refusal)
+    if not bench.resources.host.forwarder.name:
+        pytest.skip(bench.resources.host.forwarder.refusal)
     return bench.create_request(**ha_fields(bench, size))
 
 
@@ -160,15 +160,15 @@ def connected(
     password: str = PASSWORD,
     address: str | None = None,
 ) -> Session:
-    instance = bench.resources.instance(instance_id)
-    where = address or str(instance["address"])
-    return bench.dialect.connect(where, instance["port"], password=password, database=database, seconds=5)
+    instance = bench.resources.view.instance(instance_id)
+    where = address or str(instance.address)
+    return bench.dialect.connect(where, instance.port, password=password, database=database, seconds=5)
 
 
 def check_active(bench: Workbench, instance_id: str) -> None:
     instance = bench.instance(instance_id)
     assert instance is not None
-    assert instance["status"] == "ACTIVE"
+    assert instance.status == "ACTIVE"
     query(bench, instance_id)
 
 
@@ -178,26 +178,26 @@ def check_new_password(bench: Workbench, instance_id: str) -> None:
 
 def check_enlarged(bench: Workbench, instance_id: str) -> None:
     check_active(bench, instance_id)
-    assert bench.resources.instance(instance_id)["volume_size"] == 50
+    assert bench.resources.view.instance(instance_id).volume_size == 50
 
 
 def check_resized(bench: Workbench, instance_id: str) -> None:
     check_active(bench, instance_id)
-    assert bench.resources.instance(instance_id)["flavor_ref"] == bench.dialect.flavor(LARGE)
+    assert bench.resources.view.instance(instance_id).flavor_ref == bench.dialect.flavor(LARGE)
 
 
 def check_stopped(bench: Workbench, instance_id: str) -> None:
     instance = bench.instance(instance_id)
     assert instance is not None
-    assert instance["status"] == "SHUTDOWN"
+    assert instance.status == "SHUTDOWN"
     assert not bench.footprint().processes
 
 
 def check_port(bench: Workbench, instance_id: str) -> None:
     check_active(bench, instance_id)
-    instance = bench.resources.instance(instance_id)
-    assert instance["port"] == new_port(bench)
-    assert not is_answering(str(instance["address"]), bench.dialect.port)
+    instance = bench.resources.view.instance(instance_id)
+    assert instance.port == new_port(bench)
+    assert not is_answering(str(instance.address), bench.dialect.port)
 
 
 def submit_ssl_off(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
@@ -218,8 +218,8 @@ def check_encrypted(bench: Workbench, instance_id: str) -> None:
 
 def verified(bench: Workbench, instance_id: str) -> Session:
     """Of a client that wants to know with whom it speaks."""
-    instance, ca = bench.resources.instance(instance_id), bench.resources.settings.ca_file
-    return bench.dialect.connect(str(instance["address"]), instance["port"], password=PASSWORD, ca=ca)
+    instance, ca = bench.resources.view.instance(instance_id), bench.resources.settings.ca_file
+    return bench.dialect.connect(str(instance.address), instance.port, password=PASSWORD, ca=ca)
 
 
 def check_bound(bench: Workbench, instance_id: str) -> None:
@@ -229,7 +229,7 @@ def check_bound(bench: Workbench, instance_id: str) -> None:
 
 def check_unbound(bench: Workbench, instance_id: str) -> None:
     check_active(bench, instance_id)
-    assert not is_answering(the_public_address(bench), bench.resources.instance(instance_id)["port"])
+    assert not is_answering(the_public_address(bench), bench.resources.view.instance(instance_id).port)
     assert not bench.footprint().routes
 
 
@@ -266,8 +266,8 @@ def submit_switchover(intake: Intake, instance_id: str | None, _bench: Workbench
 
 def submit_rebuild(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
     assert instance_id is not None
-    (standby,) = bench.resources.standbys(instance_id)
-    return rebuild_standby.begin(intake, intake.instance(instance_id), standby["id"])
+    (standby,) = bench.resources.view.standbys(instance_id)
+    return rebuild_standby.begin(intake, intake.instance(instance_id), standby.id)
 
 
 def submit_mode(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
@@ -278,31 +278,31 @@ def submit_mode(intake: Intake, instance_id: str | None, _bench: Workbench) -> U
 def check_ha(bench: Workbench, instance_id: str) -> None:
     """Both nodes do their part, and clients come through the endpoint."""
     check_active(bench, instance_id)
-    instance, resources = bench.resources.instance(instance_id), bench.resources
-    assert instance["type"] == "Ha"
-    assert instance["flavor_ref"].endswith(".ha")
-    primary, standby = resources.nodes(instance_id)
-    assert (primary["role"], standby["role"]) == ("master", "slave")
-    assert primary["address"] != standby["address"] != instance["address"]
-    assert resources.node_server(instance_id, standby["id"]).replication.state().streaming
-    (follower,) = resources.node_server(instance_id, primary["id"]).replication.followers()
-    synchronous = instance["replication_mode"] == bench.dialect.synchronous
+    instance, resources = bench.resources.view.instance(instance_id), bench.resources
+    assert instance.type == "Ha"
+    assert instance.flavor_ref.endswith(".ha")
+    primary, standby = resources.view.nodes(instance_id)
+    assert (primary.role, standby.role) == ("master", "slave")
+    assert primary.address != standby.address != instance.address
+    assert resources.node_server(instance_id, standby.id).replication.state().streaming
+    (follower,) = resources.node_server(instance_id, primary.id).replication.followers()
+    synchronous = instance.replication_mode == bench.dialect.synchronous
     assert follower.confirms == synchronous
-    assert standby["confirmation"] == ("yes" if synchronous else "no")
+    assert standby.confirmation == ("yes" if synchronous else "no")
 
 
 def check_smaller_pair(bench: Workbench, instance_id: str) -> None:
     """Neither of both allows more than its flavor does."""
     check_ha(bench, instance_id)
-    assert bench.resources.instance(instance_id)["flavor_ref"] == bench.dialect.flavor(SMALL, "ha")
-    for node in bench.resources.nodes(instance_id):
-        with connected(bench, instance_id, address=str(node["address"])) as connection:
+    assert bench.resources.view.instance(instance_id).flavor_ref == bench.dialect.flavor(SMALL, "ha")
+    for node in bench.resources.view.nodes(instance_id):
+        with connected(bench, instance_id, address=node.address) as connection:
             assert connection.execute(bench.dialect.connections) == [(bench.dialect.connections_of(2048),)]
 
 
 def check_async(bench: Workbench, instance_id: str) -> None:
     check_ha(bench, instance_id)
-    assert bench.resources.instance(instance_id)["replication_mode"] == "async"
+    assert bench.resources.view.instance(instance_id).replication_mode == "async"
 
 
 def submit_reset(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
@@ -345,13 +345,13 @@ def check_followed(bench: Workbench, instance_id: str) -> None:
     """By each node and replica that it has, all of which serve; with `sync` its standby confirms."""
     check_active(bench, instance_id)
     resources = bench.resources
-    standbys = {node["id"] for node in resources.standbys(instance_id)}
-    (replica,) = (row for row in bench.instances() if row["replica_of"] == instance_id)
-    assert replica["status"] == "ACTIVE"
+    standbys = {node.id for node in resources.view.standbys(instance_id)}
+    (replica,) = (one for one in bench.instances() if one.replica_of == instance_id)
+    assert replica.status == "ACTIVE"
     followers = resources.primary_server(instance_id).replication.followers()
-    assert {one.node_id for one in followers} == {*standbys, resources.primary(replica["id"])["id"]}
+    assert {one.node_id for one in followers} == {*standbys, resources.view.primary(replica.id).id}
     assert {one.node_id for one in followers if one.confirms} == standbys
-    assert all(node["confirmation"] == "yes" for node in resources.standbys(instance_id))
+    assert all(node.confirmation == "yes" for node in resources.view.standbys(instance_id))
 
 
 def check_follows(bench: Workbench, instance_id: str) -> None:
@@ -359,7 +359,7 @@ def check_follows(bench: Workbench, instance_id: str) -> None:
     replica = bench.resources.primary_server(instance_id)
     wait_until(lambda: replica.replication.state().streaming, 60.0)
     assert replica.replication.state().streaming
-    primary_id = bench.resources.instance(instance_id)["replica_of"]
+    primary_id = str(bench.resources.view.instance(instance_id).replica_of)
     (follower,) = bench.resources.primary_server(primary_id).replication.followers()
     assert follower.node_id == replica.node.node_id
 
@@ -403,7 +403,7 @@ def backed_up_instance(bench: Workbench) -> str:
 def restore_target(bench: Workbench) -> str:
     """One to restore onto, with a read replica, and a standby where there can be one; and one to restore from."""
     backed_up_instance(bench)
-    target = ha_instance(bench) if bench.resources.forwarder.name else active_instance(bench)
+    target = ha_instance(bench) if bench.resources.host.forwarder.name else active_instance(bench)
     return done(bench, target, bench.submit(lambda intake: submit_replica(intake, target, bench)))
 
 
@@ -425,11 +425,11 @@ def check_backup(bench: Workbench, instance_id: str) -> None:
     check_active(bench, instance_id)
     rows = bench.store.rows(b"select * from backup where instance_id = %s order by begin_time", [instance_id])
     assert rows[-1]["status"] == "COMPLETED"
-    assert bench.resources.backups.backup(instance_id, rows[-1]["id"]).is_dir()
+    assert bench.resources.host.backups.backup(instance_id, rows[-1]["id"]).is_dir()
 
 
 def check_restored(bench: Workbench, instance_id: str) -> None:
-    if bench.resources.forwarder.name:
+    if bench.resources.host.forwarder.name:
         check_ha(bench, instance_id)
     else:
         check_active(bench, instance_id)
@@ -438,7 +438,7 @@ def check_restored(bench: Workbench, instance_id: str) -> None:
 
 def check_restored_onto(bench: Workbench, instance_id: str) -> None:
     check_followed(bench, instance_id)
-    (replica,) = (row["id"] for row in bench.instances() if row["replica_of"] == instance_id)
+    (replica,) = (one.id for one in bench.instances() if one.replica_of == instance_id)
     for one in (instance_id, replica):
         read_back(bench, one, "written_down")
 
@@ -459,12 +459,12 @@ def submit_close(intake: Intake, instance_id: str | None, _bench: Workbench) -> 
 
 
 def check_closed(bench: Workbench, instance_id: str) -> None:
-    assert bench.resources.instance(instance_id)["status"] == "ACTIVE"
-    assert not bench.resources.instance(instance_id)["remote_access"]
+    assert bench.resources.view.instance(instance_id).status == "ACTIVE"
+    assert not bench.resources.view.instance(instance_id).remote_access
 
 
 def check_open(bench: Workbench, instance_id: str) -> None:
-    assert bench.resources.instance(instance_id)["remote_access"]
+    assert bench.resources.view.instance(instance_id).remote_access
 
 
 def submit_backup(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
@@ -476,7 +476,7 @@ def submit_backup(intake: Intake, instance_id: str | None, _bench: Workbench) ->
 def submit_restore_new(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
     """With a standby, where the machine has the means."""
     point = {"instance_id": instance_id, "type": "timestamp", "restore_time": now()}
-    pair = ha_fields(bench) if bench.resources.forwarder.name else {}
+    pair = ha_fields(bench) if bench.resources.host.forwarder.name else {}
     _, task_id = restore_new_instance.submit(
         intake, bench.create_request(restore_point=point, datastore=None, **pair)
     )
@@ -486,7 +486,7 @@ def submit_restore_new(intake: Intake, instance_id: str | None, bench: Workbench
 
 def submit_restore_onto(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
     assert instance_id is not None
-    source, *_ = (row["id"] for row in bench.instances() if row["id"] != instance_id)
+    source, *_ = (one.id for one in bench.instances() if one.id != instance_id)
     request = restore_instance.RestoreInstance(
         RestoreSource(source, restore_time=now()), restore_instance.RestoreTarget(instance_id)
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from openrds.domain.instance import Instance
 from openrds.domain.network import default_network
 from openrds.domain.settings import Settings
 from openrds.engines.postgresql.engine import PostgreSQL
@@ -28,6 +29,7 @@ from openrds.service.means import choose_users
 from openrds.service.private_store import private_store, start_private_store
 from openrds.service.worker_process import build_resources, register_host
 from openrds.store.database import Row, Store
+from openrds.store.instances import instance_of
 from openrds.store.migrate import migrate
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation
@@ -77,7 +79,7 @@ class Workbench:
 
     @property
     def engine(self) -> Engine:
-        return self.resources.engines[self.dialect.engine]
+        return self.resources.host.engines[self.dialect.engine]
 
     def speaking(self, dialect: Dialect) -> "Workbench":
         """The same, for instances of another engine."""
@@ -108,12 +110,11 @@ class Workbench:
             for statement in statements:
                 connection.execute(statement.encode())
 
-    def instance(self, instance_id: str) -> Row | None:
-        rows = self.store.rows(b"select * from instance where id = %s", [instance_id])
-        return rows[0] if rows else None
+    def instance(self, instance_id: str) -> Instance | None:
+        return self.resources.view.find_instance(instance_id)
 
-    def instances(self) -> list[Row]:
-        return self.store.rows(b"select * from instance order by created_at")
+    def instances(self) -> list[Instance]:
+        return [instance_of(row) for row in self.store.rows(b"select * from instance order by created_at")]
 
     def footprint(self) -> Footprint:
         settings = self.resources.settings
@@ -124,7 +125,7 @@ class Workbench:
             folders=frozenset(path.name for path in nodes.glob("*")) if nodes.exists() else frozenset(),
             sockets=frozenset(
                 path.parent.name
-                for path in self.resources.socket_root.glob("*/*")
+                for path in self.resources.host.socket_root.glob("*/*")
                 if path.is_socket() and path.parent.name != "store"
             ),
             addresses=frozenset(
@@ -134,8 +135,8 @@ class Workbench:
                 mount.point.name for mount in mounts() if nodes.resolve() in mount.point.parents
             ),
             images=frozenset(path.name for path in self.resources.settings.images_dir.glob("*")),
-            limited=frozenset(getattr(self.resources.limits, "names", list)()),
-            routes=self.resources.forwarder.routes(),
+            limited=frozenset(getattr(self.resources.host.limits, "names", list)()),
+            routes=self.resources.host.forwarder.routes(),
             locks=self.store.rows(b"select count(*) as locks from instance_lock")[0]["locks"],
             # All but the log, to which any server may add at any time.
             backups=frozenset(

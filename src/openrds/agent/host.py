@@ -18,6 +18,7 @@ from openrds.operations.rounds.monitor import Monitor, tidy_servers
 from openrds.operations.rounds.replication_watch import watch_replication
 from openrds.operations.rounds.roster import Roster
 from openrds.operations.rounds.volume_watch import VolumeWatch
+from openrds.operations.steps.host import Host
 from openrds.operations.steps.resources import Resources
 from openrds.tasks.queue import Queue
 
@@ -77,7 +78,7 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
             changes.bell(Subject.BACKUP),
             pause=_STOPPING_INTERVAL,
         ),
-        Round(lambda: _keep_pools_full(resources), pause=_POOL_DELAY),
+        Round(lambda: _keep_pools_full(resources.host), pause=_POOL_DELAY),
         Round(lambda: _tidy(resources), at_least=_TIDYING_INTERVAL),
         Round(certificates.look_after_certificates, at_least=_CERTIFICATE_INTERVAL),
     ]
@@ -133,16 +134,16 @@ def _tidy(resources: Resources) -> None:
     tidy_backups(resources)
 
 
-def _keep_pools_full(resources: Resources) -> float:
+def _keep_pools_full(host: Host) -> float:
     """Fill the pools, and return when they may want it again."""
-    resources.spare_taken.clear()
-    _fill_pools(resources)
-    resources.spare_taken.wait(_POOL_INTERVAL)
+    host.spare_taken.clear()
+    _fill_pools(host)
+    host.spare_taken.wait(_POOL_INTERVAL)
     return 0.0
 
 
-def _fill_pools(resources: Resources) -> None:
-    for engine in resources.engines.values():
+def _fill_pools(host: Host) -> None:
+    for engine in host.engines.values():
         try:
             engine.fill_pool()
         except EngineError as error:

@@ -21,8 +21,10 @@ from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.memory import usable_mb
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.steps.handing_over import take_back_folders
+from openrds.operations.steps.host import Host
 from openrds.operations.steps.owners import Owners
 from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.view import View
 from openrds.service import child
 from openrds.service.authority import open_authority
 from openrds.service.means import choose_limits, choose_users, choose_volumes
@@ -43,13 +45,17 @@ _SPARE_THREADS = 20
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
-    """The means of this host, as the settings describe them."""
+    """What the steps and rounds of this host act with."""
+    return Resources(View(store), _host(store, settings, socket_root))
+
+
+def _host(store: Store, settings: Settings, socket_root: Path) -> Host:
+    """Its means, as the settings describe them."""
     users = choose_users(settings)
     limits = choose_limits(settings)
     backups = BackupFolders(settings.backups_dir)
     backups.make_root()
-    return Resources(
-        store=store,
+    return Host(
         settings=settings,
         issuer=open_authority(settings),
         owners=Owners(store, settings.host, users),
@@ -75,7 +81,7 @@ def register_host(resources: Resources) -> None:
             "complete_version": installation.complete_version,
             "tls": installation.speaks_tls,
         }
-        for engine in resources.engines.values()
+        for engine in resources.host.engines.values()
         for installation in _installations(engine)
     ]
     settings = resources.settings
@@ -89,8 +95,8 @@ def register_host(resources: Resources) -> None:
                 "name": settings.host,
                 "availability_zone": settings.availability_zones[0],
                 "installations": Jsonb(found),
-                "forwarding": resources.forwarder.name,
-                "memory_mb": resources.memory_mb,
+                "forwarding": resources.host.forwarder.name,
+                "memory_mb": resources.host.memory_mb,
             },
         )
 
@@ -126,10 +132,10 @@ def _installations(engine: Engine) -> tuple[Installation, ...]:
         return ()
 
 
-def attach_volumes(resources: Resources) -> None:
+def attach_volumes(host: Host) -> None:
     """One that cannot be brought to its place is its instance's trouble, and no other's."""
     try:
-        resources.volumes.attach()
+        host.volumes.attach()
     except HostError:
         logger.exception("not every volume is in its place")
 
@@ -144,8 +150,8 @@ async def work(brief: child.Brief) -> None:
         resources = build_resources(store, settings, brief.socket_root)
         fetched = FetchedServers(resources)
         register_host(resources)
-        attach_volumes(resources)
-        take_back_folders(resources)
+        attach_volumes(resources.host)
+        take_back_folders(resources.host)
         worker = Worker(
             store,
             queue,

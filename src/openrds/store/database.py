@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 Row = DictRow
@@ -59,6 +60,15 @@ def _forget(task: asyncio.Future[Any]) -> None:
         task.exception()  # nobody is interested in it
 
 
+def _configure(connection: psycopg.BaseConnection[Any]) -> None:
+    """Addresses are text for us: the driver would make objects of them, which takes longer than all else in a row."""
+    connection.adapters.register_loader("inet", TextLoader)
+
+
+async def _configure_async(connection: psycopg.AsyncConnection[Any]) -> None:
+    _configure(connection)
+
+
 class Store:
     """Transactions, for code that runs in threads: the API's mutating calls, the worker, the monitor."""
 
@@ -71,6 +81,7 @@ class Store:
             kwargs={"row_factory": dict_row},
             connection_class=Connection[DictRow],
             timeout=CONNECTION_TIMEOUT,
+            configure=_configure,
             max_lifetime=_LIFETIME,
             # A connection that died with a restart of the store is replaced, never handed out.
             check=ConnectionPool.check_connection,
@@ -114,6 +125,7 @@ class Reads:
             kwargs={"row_factory": dict_row, "autocommit": True, "prepare_threshold": 1},
             connection_class=psycopg.AsyncConnection[DictRow],
             timeout=CONNECTION_TIMEOUT,
+            configure=_configure_async,
             max_lifetime=_LIFETIME,
             open=False,
         )

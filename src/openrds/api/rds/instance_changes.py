@@ -145,9 +145,9 @@ async def set_password(
 async def show_backup_policy(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
 ) -> BackupPolicyAnswer:
-    row = await find_instance(request, project_id, instance_id)
+    found = await find_instance(request, project_id, instance_id)
     return BackupPolicyAnswer(
-        BackupPolicyEntry(row["backup_keep_days"], row["backup_start_time"], row["backup_period"])
+        BackupPolicyEntry(found.backup_keep_days, found.backup_start_time, found.backup_period)
     )
 
 
@@ -180,9 +180,9 @@ async def show_log_policy(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
 ) -> LogPolicyAnswer:
     """For how many hours its servers keep binary log that is in the archive; for MySQL and MariaDB."""
-    row = await find_instance(request, project_id, instance_id)
-    changes.check_keeps_log(row)
-    return LogPolicyAnswer(row["log_retention_hours"])
+    found = await find_instance(request, project_id, instance_id)
+    changes.check_keeps_log(found)
+    return LogPolicyAnswer(found.log_retention_hours)
 
 
 @put(
@@ -228,8 +228,8 @@ async def change_tags(
 async def show_tags(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
 ) -> InstanceTagsAnswer:
-    row = await find_instance(request, project_id, instance_id)
-    return InstanceTagsAnswer([InstanceTag(tag["key"], tag["value"]) for tag in row["tags"]])
+    found = await find_instance(request, project_id, instance_id)
+    return InstanceTagsAnswer([InstanceTag(key, value) for key, value in found.tags.items()])
 
 
 @get("/v3/{project_id:str}/tags", responses=refusals(), tags=_TAGS)

@@ -47,7 +47,7 @@ async def switch_over(
 
     def work(intake: Intake) -> SwitchoverAnswer:
         node, task_id = switchover.submit(intake, instance_id, data)
-        return SwitchoverAnswer(instance_id, node["id"], str(task_id))
+        return SwitchoverAnswer(instance_id, node.id, str(task_id))
 
     return await change(request, work)
 

@@ -2,14 +2,14 @@
 
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import is_instance_id
-from openrds.store.database import Row
+from openrds.domain.instance import Instance, is_instance_id
+from openrds.store.instances import instance_of
 from openrds.store.queries import Queries
 
 _sql = Queries("instances")
 
 
-async def find_instance(request: ApiRequest, project_id: str, instance_id: str) -> Row:
+async def find_instance(request: ApiRequest, project_id: str, instance_id: str) -> Instance:
     """
     Raises:
         Refusal: INSTANCE_ID_FORMAT or INSTANCE_NOT_FOUND.
@@ -19,4 +19,4 @@ async def find_instance(request: ApiRequest, project_id: str, instance_id: str) 
     row = await service_of(request).reads.row(_sql.instance_by_id, [instance_id])
     if row is None or row["project_id"] != project_id:
         raise Refusal(ErrorCode.INSTANCE_NOT_FOUND, f"There is no instance {instance_id}.")
-    return row
+    return instance_of(row)

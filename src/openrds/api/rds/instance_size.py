@@ -11,9 +11,9 @@ from openrds.api.rds.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.capacity import GB
-from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor, flavors_of
 from openrds.domain.rules import VOLUME_SIZES, check_one_of
+from openrds.store.instances import node_of
 from openrds.store.queries import Queries
 
 _sql = Queries("instances")
@@ -78,15 +78,14 @@ async def list_available_flavors(
     instance = await find_instance(request, project_id, instance_id)
     if ha_mode:
         check_one_of("ha_mode", ha_mode, _MODES)
-    engine = EngineName(instance["engine"])
-    present = find_flavor(engine, instance["flavor_ref"])
+    present = find_flavor(instance.engine, instance.flavor_ref)
     zones = service_of(request).settings.availability_zones
     if availability_zone_ids:
         zones = tuple(zone for zone in availability_zone_ids.split(",") if zone in zones)
     status = await status_of_flavors(request)
     offered = [
         _optional(flavor, {zone: found for zone, found in status(flavor).items() if zone in zones})
-        for flavor in flavors_of(engine)
+        for flavor in flavors_of(instance.engine)
         if present is not None
         and flavor.instance_type is present.instance_type
         and flavor != present
@@ -107,10 +106,11 @@ async def show_used_space(
 ) -> UsedSpaceAnswer:
     """What is on the volume of the primary, as last measured: half a minute ago at most."""
     await find_instance(request, project_id, instance_id)
-    nodes = await service_of(request).reads.rows(_sql.nodes_of_instance, [instance_id])
-    if not nodes:
+    rows = await service_of(request).reads.rows(_sql.nodes_of_instance, [instance_id])
+    if not rows:
         return UsedSpaceAnswer("", "0.00")
-    return UsedSpaceAnswer(nodes[0]["id"], f"{(nodes[0]['used_bytes'] or 0) / GB:.2f}")
+    primary = node_of(rows[0])
+    return UsedSpaceAnswer(primary.id, f"{(primary.used_bytes or 0) / GB:.2f}")
 
 
 @get(

@@ -15,7 +15,7 @@ from openrds.api.state import ApiRequest, service_of
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import find_flavor
-from openrds.domain.instance import InstanceType
+from openrds.domain.instance import InstanceStatus, InstanceType
 from openrds.domain.task import format_time
 from openrds.operations.backups import restore_new_instance
 from openrds.operations.instances import create_instance, delete_instance
@@ -23,7 +23,7 @@ from openrds.operations.intake.create_request import CreateInstance
 from openrds.operations.intake.instance_plan import NewInstance
 from openrds.operations.intake.intake import Intake
 from openrds.operations.pairs import create_replica
-from openrds.store.database import Row
+from openrds.store.instances import Listed, ListedNode, listed_of
 from openrds.store.queries import Queries
 
 _sql = Queries("instances")
@@ -148,7 +148,7 @@ async def list_instances(
         # The light-weight kind, which openrds does not have (reads.md 1.1).
         return bodies.InstancesAnswer([], 0)
     rows = await service.reads.rows(_sql.list_instances, parameters)
-    listed = [_listed(row, service.settings.region) for row in rows if row["id"] is not None]
+    listed = [_listed(listed_of(row), service.settings.region) for row in rows if row["id"] is not None]
     return bodies.InstancesAnswer(listed, rows[0]["total_count"])
 
 
@@ -161,79 +161,78 @@ def _submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID 
 
 
 def _created(planned: NewInstance, region: str) -> bodies.CreatedInstance:
-    columns = planned.columns
+    spec = planned.spec
     return bodies.CreatedInstance(
-        id=columns["id"],
-        name=columns["name"],
+        id=spec.id,
+        name=spec.name,
         status="BUILD",
-        datastore=bodies.CreatedDatastore(columns["engine"], columns["version"]),
-        port=str(columns["port"]),
-        flavor_ref=columns["flavor_ref"],
-        volume=bodies.CreatedVolume(columns["volume_type"], columns["volume_size"]),
+        datastore=bodies.CreatedDatastore(spec.engine, spec.version),
+        port=str(spec.port),
+        flavor_ref=spec.flavor_ref,
+        volume=bodies.CreatedVolume(spec.volume_type, spec.volume_size),
         region=region,
-        availability_zone=columns["availability_zone"],
-        vpc_id=columns["vpc_id"],
-        subnet_id=columns["subnet_id"],
-        security_group_id=columns["security_group_id"],
-        backup_strategy=bodies.CreatedBackupStrategy(
-            columns["backup_start_time"], columns["backup_keep_days"]
-        ),
+        availability_zone=spec.availability_zone,
+        vpc_id=spec.vpc_id,
+        subnet_id=spec.subnet_id,
+        security_group_id=spec.security_group_id,
+        backup_strategy=bodies.CreatedBackupStrategy(spec.backup_start_time, spec.backup_keep_days),
         charge_info=bodies.CreatedChargeInfo(),
-        ha=bodies.CreatedHa(columns["replication_mode"]) if columns["replication_mode"] else UNSET,
+        ha=bodies.CreatedHa(spec.replication_mode) if spec.replication_mode else UNSET,
     )
 
 
-def _listed(row: Row, region: str) -> bodies.ListedInstance:
-    engine = EngineName(row["engine"])
-    flavor = find_flavor(engine, row["flavor_ref"])
-    building = row["status"] == "BUILD"
+def _listed(one: Listed, region: str) -> bodies.ListedInstance:
+    instance = one.instance
+    flavor = find_flavor(instance.engine, instance.flavor_ref)
+    building = instance.status is InstanceStatus.BUILD
     return bodies.ListedInstance(
-        id=row["id"],
-        name=row["name"],
-        alias=row["alias"],
-        status=row["status"],
-        type=row["type"],
-        created="" if building else format_time(row["created_at"]),
-        updated="" if building else format_time(row["updated_at"]),
-        datastore=bodies.Datastore(row["engine"], row["version"], row["complete_version"]),
-        port=row["port"],
-        private_ips=[row["endpoint"]] if row["endpoint"] else [],
-        public_ips=[row["public_address"]] if row["public_address"] else [],
+        id=instance.id,
+        name=instance.name,
+        alias=instance.alias,
+        status=instance.status,
+        type=instance.type,
+        created="" if building else format_time(instance.created_at),
+        updated="" if building else format_time(instance.updated_at),
+        datastore=bodies.Datastore(instance.engine, instance.version, instance.complete_version),
+        port=instance.port,
+        private_ips=[instance.address] if instance.address else [],
+        public_ips=[one.public_address] if one.public_address else [],
         private_dns_names=[],
         public_dns_names=[],
-        db_user_name=RULES[engine].administrator,
-        enable_ssl=row["ssl"],
-        vpc_id=row["vpc_id"],
-        subnet_id=row["subnet_id"],
-        security_group_id=row["security_group_id"],
+        db_user_name=RULES[instance.engine].administrator,
+        enable_ssl=instance.ssl,
+        vpc_id=instance.vpc_id,
+        subnet_id=instance.subnet_id,
+        security_group_id=instance.security_group_id,
         region=region,
-        flavor_ref=row["flavor_ref"],
+        flavor_ref=instance.flavor_ref,
         cpu=str(flavor.vcpus) if flavor else "",
         mem=str(flavor.memory_gb) if flavor else "",
-        volume=bodies.CreatedVolume(row["volume_type"], row["volume_size"]),
-        disk_encryption_id=row["disk_encryption_id"],
-        switch_strategy=row["switch_strategy"],
-        backup_strategy=bodies.CreatedBackupStrategy(row["backup_start_time"], row["backup_keep_days"]),
-        maintenance_window=row["maintenance_window"],
-        nodes=[_node(node, row["status"]) for node in row["nodes"]],
-        related_instance=_related(row),
-        enterprise_project_id=row["enterprise_project_id"],
+        volume=bodies.CreatedVolume(instance.volume_type, instance.volume_size),
+        disk_encryption_id=instance.disk_encryption_id,
+        switch_strategy=instance.switch_strategy or "",
+        backup_strategy=bodies.CreatedBackupStrategy(instance.backup_start_time, instance.backup_keep_days),
+        maintenance_window=instance.maintenance_window,
+        nodes=[_node(node, instance.status) for node in one.nodes],
+        related_instance=_related(one),
+        enterprise_project_id=instance.enterprise_project_id,
         charge_info=bodies.CreatedChargeInfo(),
-        time_zone=row["time_zone"],
-        tags=[bodies.TagPair(tag["key"], tag["value"]) for tag in row["tags"]],
+        time_zone=instance.time_zone,
+        tags=[bodies.TagPair(key, value) for key, value in instance.tags.items()],
         read_only_by_user=False,
         associated_with_ddm=False,
-        ha=bodies.HaMode(row["replication_mode"]) if row["replication_mode"] else UNSET,
+        ha=bodies.HaMode(instance.replication_mode) if instance.replication_mode else UNSET,
     )
 
 
-def _related(row: Row) -> list[bodies.RelatedInstance]:
-    primary = [bodies.RelatedInstance(row["replica_of"], "replica_of")] if row["replica_of"] else []
-    return primary + [bodies.RelatedInstance(replica, "replica") for replica in row["replicas"]]
+def _related(one: Listed) -> list[bodies.RelatedInstance]:
+    primary_id = one.instance.replica_of
+    primary = [bodies.RelatedInstance(primary_id, "replica_of")] if primary_id else []
+    return primary + [bodies.RelatedInstance(replica, "replica") for replica in one.replicas]
 
 
-def _node(node: Row, status: str) -> bodies.Node:
-    return bodies.Node(node["id"], node["name"], node["role"], status, node["availability_zone"])
+def _node(node: ListedNode, status: str) -> bodies.Node:
+    return bodies.Node(node.id, node.name, node.role, status, node.availability_zone)
 
 
 def _exact_or_part(field: str, value: str | None) -> tuple[str | None, str | None]:

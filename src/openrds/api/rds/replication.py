@@ -7,12 +7,14 @@ from litestar.params import FromPath
 from openrds.api.rds.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
+from openrds.domain.instance import Node, Seen
 from openrds.domain.task import format_time
-from openrds.operations.rounds.replication_watch import Seen
-from openrds.store.database import Row
+from openrds.store.instances import node_of
 from openrds.store.queries import Queries
 
 _sql = Queries("instances")
+
+_NOT_SEEN = Seen(streaming=False, problem="not looked at yet")
 
 
 class FollowerEntry(msgspec.Struct):
@@ -48,31 +50,23 @@ async def show_replication(
     rows = await service_of(request).reads.rows(
         _sql.replication_of_instance, {"id": instance_id, "project_id": project_id}
     )
-    followers = [(row, _seen(row)) for row in rows]
+    followers = [(node, node.replication or _NOT_SEEN) for node in map(node_of, rows)]
     problems = [
-        f"{row['id']}: {seen.problem or 'it does not stream'}"
-        for row, seen in followers
-        if not seen.streaming
+        f"{node.id}: {seen.problem or 'it does not stream'}" for node, seen in followers if not seen.streaming
     ]
     return ReplicationAnswer(
         "abnormal" if problems else "normal",
         "; ".join(problems),
-        [_entry(row, seen) for row, seen in followers],
+        [_entry(node, seen) for node, seen in followers],
     )
 
 
-def _seen(row: Row) -> Seen:
-    if row["replication"] is None:
-        return Seen(streaming=False, problem="not looked at yet")
-    return msgspec.convert(row["replication"], Seen)
-
-
-def _entry(row: Row, seen: Seen) -> FollowerEntry:
-    at = row["replication_seen_at"]
+def _entry(node: Node, seen: Seen) -> FollowerEntry:
+    at = node.replication_seen_at
     return FollowerEntry(
-        id=row["id"],
-        instance_id=row["instance_id"],
-        role=row["role"],
+        id=node.id,
+        instance_id=node.instance_id,
+        role=node.role,
         streaming=seen.streaming,
         lag_bytes=seen.lag_bytes,
         lag_seconds=seen.lag_seconds,

@@ -14,10 +14,10 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from openrds.api.changes import change
 from openrds.api.rds.instance_bodies import JobIdAnswer
+from openrds.api.rds.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import is_instance_id
 from openrds.domain.lengths import Several, Text
 from openrds.domain.texts import day_in
 from openrds.operations.backups import restore_databases, restore_instance, restore_tables
@@ -25,7 +25,6 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.restore_source import milliseconds, range_of
 from openrds.store.queries import Queries
 
-_instances = Queries("instances")
 _sql = Queries("backups")
 _TAGS = ["Restores"]
 
@@ -110,14 +109,9 @@ async def show_restore_time(
 
     There are several ranges, or an early end, as long as log is missing that a dead primary has not archived.
     """
-    if not is_instance_id(instance_id):
-        raise Refusal(ErrorCode.INSTANCE_ID_FORMAT)
-    reads = service_of(request).reads
-    instance = await reads.row(_instances.instance_by_id, [instance_id])
-    if instance is None or instance["project_id"] != project_id:
-        raise Refusal(ErrorCode.INSTANCE_NOT_FOUND, f"There is no instance {instance_id}.")
+    await find_instance(request, project_id, instance_id)
     bounds = _day(date) if date else None
-    found = await reads.rows(_sql.restorable_ranges, [instance_id])
+    found = await service_of(request).reads.rows(_sql.restorable_ranges, [instance_id])
     ranges = [range_of(row) for row in found]
     if bounds is not None:
         ranges = [(max(begin, bounds[0]), min(end, bounds[1])) for begin, end in ranges]

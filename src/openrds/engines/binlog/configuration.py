@@ -80,8 +80,8 @@ def command(node: NodeSpec, flavour: Flavour) -> list[str | Path]:
 
 
 def confirms(node: NodeSpec) -> bool:
-    """Whether commits of the upstream may wait for this follower: a standby, which has its instance's archive."""
-    return node.upstream is not None and node.upstream.archive == node.archive
+    """Whether commits of the upstream may wait for this follower: a standby, and no read replica."""
+    return node.upstream is not None and node.upstream.is_equal
 
 
 def settings(node: NodeSpec, flavour: Flavour) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from openrds.domain.engine import EngineName
 from openrds.engines.binlog.sessions import Connection
-from openrds.engines.protocol import Installation, NodeSpec
+from openrds.engines.protocol import Installation, NodeSpec, Upstream
 from openrds.hosts.user import ServerUser
 
 
@@ -138,10 +138,10 @@ class Flavour(ABC):
         """Have a running server read its certificate again, if it was started with one."""
 
     @abstractmethod
-    def turn_to(self, upstream: NodeSpec, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
+    def turn_to(self, upstream: Upstream, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
         """The statements, with their parameters, that have a server follow another from where it is."""
 
-    def lacking(self, connection: Connection, upstream: NodeSpec) -> str:
+    def lacking(self, connection: Connection, upstream: Upstream) -> str:
         """What a server has committed and its upstream has not, so that it can only follow as a copy of it.
 
         Nothing, where the upstream itself refuses such a one, or does not answer.

@@ -13,7 +13,7 @@ from openrds.engines.binlog.daemon import ended_well
 from openrds.engines.binlog.datadirs import identify, is_data_directory
 from openrds.engines.binlog.flavour import Channel
 from openrds.engines.binlog.roles import Role, position_to_take, role_of, write_role
-from openrds.engines.protocol import EngineError, Follower, NodeSpec, StandbyState
+from openrds.engines.protocol import EngineError, Follower, NodeSpec, StandbyState, Upstream
 from openrds.hosts.errors import HostError
 from openrds.hosts.folders import clear, make_durable
 from openrds.hosts.processes import wait_until
@@ -48,7 +48,7 @@ class BinlogReplication:
         self._flavour = server.flavour
 
     @property
-    def _upstream(self) -> NodeSpec:
+    def _upstream(self) -> Upstream:
         assert self._node.upstream is not None, "only a node with an upstream follows"
         return self._node.upstream
 
@@ -71,7 +71,7 @@ class BinlogReplication:
             clear(remains)
         if is_data_directory(node.data_dir):
             return
-        if position_to_take(self._upstream):
+        if position_to_take(node.upstream_here):
             self._copy_aside(self._copy_restored)
         elif self._has_upstream_begun() and not self._has_upstream_whole_log():
             self._copy_aside(self._server.copy_running)
@@ -81,7 +81,7 @@ class BinlogReplication:
         make_durable(node.folder, tree=False)
 
     def _has_upstream_begun(self) -> bool:
-        return _has_begun(self._upstream)
+        return _has_begun(self._node.upstream_here)
 
     def _has_upstream_whole_log(self) -> bool:
         with sessions.follower_session(self._upstream) as connection:
@@ -89,10 +89,17 @@ class BinlogReplication:
 
     def _copy_restored(self, unfinished: Path) -> None:
         """Of an upstream that was restored and has not served since: both begin at the same position."""
-        if type(self._server)(self._upstream, self._server.means).is_running():
-            raise EngineError(f"{self._upstream.node_id} is just being started.")
-        source = self._upstream.data_dir
-        command = ("cp", "--archive", "--reflink=auto", "--no-target-directory", source, unfinished)
+        upstream = self._node.upstream_here
+        if type(self._server)(upstream, self._server.means).is_running():
+            raise EngineError(f"{upstream.node_id} is just being started.")
+        command = (
+            "cp",
+            "--archive",
+            "--reflink=auto",
+            "--no-target-directory",
+            upstream.data_dir,
+            unfinished,
+        )
         programs.run(command, self._node.user, folder=self._node.folder)
         with self._node.user.acting():
             identify(unfinished)

@@ -20,7 +20,7 @@ from pymysql.constants import CLIENT, CR, ER
 
 from openrds.domain.deadline import check_deadline, ended_with_step
 from openrds.domain.engine import EngineName
-from openrds.engines.protocol import EngineError, LockedError, NodeSpec
+from openrds.engines.protocol import EngineError, LockedError, NodeSpec, Upstream
 
 _PLAIN = re.compile(r"[A-Za-z0-9]+", re.ASCII)
 #: Of the service: it may do all, and is reached over the Unix socket alone.
@@ -93,7 +93,7 @@ def session(
         LockedError: a client holds a lock on what a statement changes.
         EngineError: the server does not let us in, or a statement in the session failed.
     """
-    with _clear_errors(node), _connected(node, statement_seconds) as connection:
+    with _clear_errors(node.installation.engine, node), _connected(node, statement_seconds) as connection:
         _pin(node, connection, statement_seconds, logged)
         with ended_with_step(lambda: end_session(node, connection)):
             yield connection
@@ -109,7 +109,8 @@ def account_session(
     Raises:
         EngineError: as above.
     """
-    with _clear_errors(node), _connected(node, statement_seconds, user, password) as connection:
+    errors = _clear_errors(node.installation.engine, node)
+    with errors, _connected(node, statement_seconds, user, password) as connection:
         execute(connection, _UNPINNED)
         with ended_with_step(lambda: end_session(node, connection)):
             yield connection
@@ -133,13 +134,13 @@ def ended_after(node: NodeSpec, seconds: float) -> Iterator[Connection]:
 
 
 @contextmanager
-def follower_session(upstream: NodeSpec) -> Iterator[Connection]:
+def follower_session(upstream: Upstream) -> Iterator[Connection]:
     """A session over TCP with the rights that followers have: it asks an upstream where it is.
 
     Raises:
         EngineError: as above.
     """
-    with _clear_errors(upstream):
+    with _clear_errors(upstream.engine, upstream):
         connection = pymysql.connect(
             host=upstream.address,
             port=upstream.port,
@@ -150,7 +151,7 @@ def follower_session(upstream: NodeSpec) -> Iterator[Connection]:
             connect_timeout=_CONNECT_SECONDS,
             read_timeout=_CONNECT_SECONDS,
             ssl=_TLS if upstream.tls else None,
-            ssl_disabled=upstream.tls is None,
+            ssl_disabled=not upstream.tls,
         )
         with contextlib.closing(connection), ended_with_step(lambda: _break(connection)):
             yield connection
@@ -326,12 +327,12 @@ def _door(node: NodeSpec) -> socket.socket:
 
 
 @contextmanager
-def _clear_errors(node: NodeSpec) -> Iterator[None]:
+def _clear_errors(engine: EngineName, node: NodeSpec | Upstream) -> Iterator[None]:
     """The text of a statement is not in them: it may hold a sealed password."""
     try:
         yield
     except (pymysql.Error, OSError) as error:
-        where = f"{node.installation.engine} {node.node_id} on {node.address}:{node.port}"
+        where = f"{engine} {node.node_id} on {node.address}:{node.port}"
         if error.args and error.args[0] == ER.LOCK_WAIT_TIMEOUT:
             raise LockedError(
                 f"{where}: a session of a client holds a lock on what is to be changed; have it end its transaction"

@@ -23,7 +23,7 @@ from openrds.engines.binlog.sessions import (
 from openrds.engines.certificates import identity_path, serves_tls
 from openrds.engines.mariadb.passwords import native_hash
 from openrds.engines.mariadb.relay_logs import first_unapplied
-from openrds.engines.protocol import EngineError, Installation, NodeSpec
+from openrds.engines.protocol import EngineError, Installation, NodeSpec, Upstream
 from openrds.hosts.user import ServerUser
 
 #: Who fetches less than this from the beginning on is as fast as with a copy.
@@ -160,7 +160,7 @@ class MariaDBFlavour(Flavour):
             f"GRANT {_OBJECT_RIGHTS} ON `%`.* TO {account} WITH GRANT OPTION",
         )
 
-    def turn_to(self, upstream: NodeSpec, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
+    def turn_to(self, upstream: Upstream, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
         turn = (
             "CHANGE MASTER TO MASTER_HOST = %s, MASTER_PORT = %s, MASTER_USER = %s, MASTER_PASSWORD = %s, "
             "MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_HEARTBEAT_PERIOD = 1"

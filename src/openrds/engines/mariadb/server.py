@@ -9,6 +9,5 @@ from openrds.engines.mariadb.hot_copies import copy_data
 
 class MariaDBServer(BinlogServer):
     def copy_running(self, folder: Path) -> None:
-        assert self.node.upstream is not None, "only a node with an upstream copies it"
-        position = copy_data(self.node.upstream, self.node, folder)
+        position = copy_data(self.node.upstream_here, self.node, folder)
         write_position(self.node, position, folder)

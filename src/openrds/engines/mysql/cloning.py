@@ -12,7 +12,7 @@ from pathlib import Path
 from openrds.domain.deadline import ended_with_step
 from openrds.engines.binlog import sessions
 from openrds.engines.binlog.server import BinlogServer
-from openrds.engines.protocol import NodeSpec
+from openrds.engines.protocol import NodeSpec, Upstream
 from openrds.hosts import commands
 from openrds.hosts.folders import clear, make_home
 
@@ -27,7 +27,7 @@ def helper_node(node: NodeSpec) -> NodeSpec:
     return replace(node, folder=node.folder / _HELPER, address="", upstream=None, confirmed_by=())
 
 
-def clone(helper: BinlogServer, source: NodeSpec, folder: Path) -> None:
+def clone(helper: BinlogServer, source: Upstream, folder: Path) -> None:
     """
     Copy the data of a running server into an empty folder of the node's user.
 

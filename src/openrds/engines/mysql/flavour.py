@@ -25,7 +25,7 @@ from openrds.engines.binlog.sessions import (
 from openrds.engines.certificates import identity_path, serves_tls
 from openrds.engines.mysql import rights
 from openrds.engines.mysql.passwords import sha2_hash
-from openrds.engines.protocol import EngineError, Installation, NodeSpec
+from openrds.engines.protocol import EngineError, Installation, NodeSpec, Upstream
 from openrds.hosts.user import ServerUser
 
 #: Who fetches less than this from the beginning on is as fast as with a copy.
@@ -166,7 +166,7 @@ class MySQLFlavour(Flavour):
         """None: to grant again takes back what bounds it, for an instant in which its holder could log in."""
         return ()
 
-    def turn_to(self, upstream: NodeSpec, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
+    def turn_to(self, upstream: Upstream, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
         """The password is not written down, where clients of a follower could read it. Without TLS it is encrypted with
         a key of the upstream's.
         """
@@ -176,12 +176,12 @@ class MySQLFlavour(Flavour):
             "GET_SOURCE_PUBLIC_KEY = 1, SOURCE_SSL = %s"
         )
         start = "START REPLICA USER = %s PASSWORD = %s"
-        return (turn, (upstream.address, upstream.port, int(upstream.tls is not None))), (
+        return (turn, (upstream.address, upstream.port, int(upstream.tls))), (
             start,
             (user, password),
         )
 
-    def lacking(self, connection: Connection, upstream: NodeSpec) -> str:
+    def lacking(self, connection: Connection, upstream: Upstream) -> str:
         """
         What was done on the upstream itself is left out: it may come here before it is counted there, and where it
         lacks some of that, which it once had, the upstream refuses by itself.

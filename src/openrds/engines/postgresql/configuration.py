@@ -170,7 +170,7 @@ def _replication(node: NodeSpec) -> dict[str, str]:
         settings["wal_keep_segments"] = str(_KEPT_FOR_NEWCOMERS_MB // _SEGMENT_MB)
     if node.upstream is not None:
         settings |= {
-            "primary_conninfo": conninfo(node.upstream, application_name=node.node_id),
+            "primary_conninfo": conninfo(node.upstream_here, application_name=node.node_id),
             "primary_slot_name": slot_name(node.node_id),
             "recovery_target_timeline": "latest",
         }

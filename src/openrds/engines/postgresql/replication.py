@@ -76,8 +76,8 @@ class PostgreSQLReplication:
 
     @property
     def _upstream(self) -> NodeSpec:
-        assert self._node.upstream is not None, "only a node with an upstream follows"
-        return self._node.upstream
+        """A follower reaches it over its socket, as our superuser, and so on its own host alone."""
+        return self._node.upstream_here
 
     @property
     def _reloads_upstream(self) -> bool:

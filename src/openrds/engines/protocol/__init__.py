@@ -7,7 +7,7 @@ from openrds.engines.protocol.backups import Backups, BaseBackup, RestorePoint
 from openrds.engines.protocol.copies import Copies, Copying, DatabaseCopy, TableCopy
 from openrds.engines.protocol.engine import Engine
 from openrds.engines.protocol.errors import EngineError, LockedError, NameTaken, NotThere
-from openrds.engines.protocol.node import Installation, NodeSpec, Size, Tls
+from openrds.engines.protocol.node import Installation, NodeSpec, Size, Tls, Upstream
 from openrds.engines.protocol.replication import Follower, Replication, StandbyState
 from openrds.engines.protocol.server import Server
 
@@ -32,4 +32,5 @@ __all__ = [
     "StandbyState",
     "TableCopy",
     "Tls",
+    "Upstream",
 ]

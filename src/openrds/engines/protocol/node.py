@@ -1,7 +1,7 @@
 """One server as an engine is told of it: where it is, whose, how large, and whom it follows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict
 
@@ -44,13 +44,39 @@ class Tls:
 
 
 @dataclass(frozen=True)
+class Upstream:
+    """What a node must know of the one that it is a copy of and follows: where that is, and by what it is let in.
+
+    `memory_mb` and `vcpus` are the upstream's. `secret` is the family's, as in `NodeSpec`; with `tls` the upstream
+    speaks it. `is_equal`: both are of one instance, and may change their roles; else the follower is a read replica.
+    `here` is all of it, where it is on the follower's host. What goes through its folder or its socket takes it from
+    there, and has no way from host to host yet.
+    """
+
+    node_id: str
+    engine: EngineName
+    address: str
+    port: int
+    memory_mb: int
+    vcpus: int
+    secret: str = field(repr=False)
+    tls: bool
+    is_equal: bool
+    here: "NodeSpec | None" = None
+
+    @property
+    def size(self) -> Size:
+        return Size(memory_mb=self.memory_mb, vcpus=self.vcpus)
+
+
+@dataclass(frozen=True)
 class NodeSpec:
     """All an engine needs to know to run one server.
 
     `user` is whom the server runs as. `folder` holds everything of the node and belongs to it alone: `data/` and `log/`
     are the user's, the folder itself with the process record is ours. `socket_dir` is a short path for its Unix socket.
     `archive` is the folder where the instance's log is put: it is the same for all nodes of an instance. `memory_mb`
-    and `vcpus` are the flavor's. `upstream` is the node that this one is a copy of and follows, None for a primary.
+    and `vcpus` are the flavor's. `upstream` is whom this one is a copy of and follows, None for a primary.
     `confirmed_by` are the ids of followers: what is committed is acknowledged once one of them has it on disk; with
     none, nobody is waited for. A follower that `takes_over` is soon to be what its upstream is, and has the settings
     of its own flavor, also where no follower can have them that lets anybody in: until it is promoted even we may not
@@ -75,7 +101,7 @@ class NodeSpec:
     vcpus: int
     time_zone: str = "UTC"
     read_only: bool = False
-    upstream: "NodeSpec | None" = None
+    upstream: Upstream | None = None
     confirmed_by: tuple[str, ...] = ()
     takes_over: bool = False
     secret: str = field(default="", repr=False)
@@ -89,3 +115,27 @@ class NodeSpec:
     @property
     def size(self) -> Size:
         return Size(memory_mb=self.memory_mb, vcpus=self.vcpus)
+
+    @property
+    def upstream_here(self) -> "NodeSpec":
+        """All of the node that this one follows, which is on the same host."""
+        assert self.upstream is not None, "only a node with an upstream follows"
+        assert self.upstream.here is not None, (
+            "what goes through an upstream's folder or socket is done on its host"
+        )
+        return self.upstream.here
+
+    def as_upstream(self, *, is_equal: bool) -> Upstream:
+        """What one on the same host that is to follow this node is told of it."""
+        return Upstream(
+            node_id=self.node_id,
+            engine=self.installation.engine,
+            address=self.address,
+            port=self.port,
+            memory_mb=self.memory_mb,
+            vcpus=self.vcpus,
+            secret=self.secret,
+            tls=self.tls is not None,
+            is_equal=is_equal,
+            here=replace(self, upstream=None),
+        )

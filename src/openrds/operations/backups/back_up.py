@@ -14,9 +14,8 @@ from openrds.domain.backup import (
     new_backup_id,
 )
 from openrds.domain.deadline import LONG
-from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.instance import Instance, InstanceStatus, InstanceType
 from openrds.domain.lengths import Several, Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
@@ -28,10 +27,10 @@ from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import keeping_servers, with_primary
 from openrds.operations.steps.status import set_status, settle_by_looking
 from openrds.store.database import Row, Writer
+from openrds.store.instances import nodes_of
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
 
-_instances = Queries("instances")
 _sql = Queries("backups")
 
 #: What the engine said of a backup, in the folder beside its data: a second run of the step finds it there.
@@ -79,27 +78,27 @@ def submit(intake: Intake, request: CreateBackup) -> tuple[Row, UUID]:
 
 def submit_automatic(intake: Intake, instance_id: str, now: dt.datetime) -> tuple[Row, UUID]:
     instance = intake.instance(instance_id)
-    return _accept(intake, instance, BackupType.AUTO, automatic_name(instance["name"], now))
+    return _accept(intake, instance, BackupType.AUTO, automatic_name(instance.name, now))
 
 
 def stop(intake: Intake, instance_id: str) -> UUID:
     """Say that the running backup of an instance is not wanted any more; the id of its task, which fails then."""
     instance = intake.instance(instance_id)
-    backup = intake.connection.execute(_sql.running_backup, [instance["id"]]).fetchone()
+    backup = intake.connection.execute(_sql.running_backup, [instance.id]).fetchone()
     if backup is None:
         raise Refusal(ErrorCode.STATUS_FORBIDS, "No backup of the instance is running.")
     intake.connection.execute(_sql.stop_backup, [backup["id"]])
-    (task,) = intake.connection.execute(_sql.task_making_backup, [instance["id"]]).fetchall()
+    (task,) = intake.connection.execute(_sql.task_making_backup, [instance.id]).fetchall()
     task_id: UUID = task["id"]
     return task_id
 
 
 def _accept(
-    intake: Intake, instance: Row, type_: BackupType, name: str, description: str = ""
+    intake: Intake, instance: Instance, type_: BackupType, name: str, description: str = ""
 ) -> tuple[Row, UUID]:
-    if instance["type"] == InstanceType.REPLICA:
+    if instance.type is InstanceType.REPLICA:
         raise Refusal(ErrorCode.INSTANCE_TYPE, "A read replica has no backups; back up its primary.")
-    running = intake.connection.execute(_sql.running_backup, [instance["id"]]).fetchone()
+    running = intake.connection.execute(_sql.running_backup, [instance.id]).fetchone()
     if running is not None:
         raise Refusal(ErrorCode.BACKUP_RUNNING, f"Backup {running['name']} of the instance is running.")
     intake.check(instance, Action.BACK_UP)
@@ -110,21 +109,21 @@ def _accept(
     return backup, task_id
 
 
-def _check_room(intake: Intake, instance: Row, type_: BackupType) -> None:
+def _check_room(intake: Intake, instance: Instance, type_: BackupType) -> None:
     """A backup takes about as much as the data, which was measured half a minute ago at most."""
-    nodes = intake.connection.execute(_instances.nodes_of_instance, [instance["id"]]).fetchall()
-    size = nodes[0]["used_bytes"] or 0
+    primary, *_ = nodes_of(intake.connection, instance.id)
+    size = primary.used_bytes or 0
     if type_ is BackupType.MANUAL:
         check_backups(intake.connection, intake.project_id, intake.settings, size // 1024)
     check_disk(intake.settings, "the backup", size)
 
 
-def _write(intake: Intake, instance: Row, type_: BackupType, name: str, description: str) -> Row:
-    (node, *_) = intake.connection.execute(_instances.nodes_of_instance, [instance["id"]]).fetchall()
+def _write(intake: Intake, instance: Instance, type_: BackupType, name: str, description: str) -> Row:
+    node, *_ = nodes_of(intake.connection, instance.id)
     columns = {
-        "id": new_backup_id(EngineName(instance["engine"])),
-        "instance_id": instance["id"],
-        "host": node["host"],
+        "id": new_backup_id(instance.engine),
+        "instance_id": instance.id,
+        "host": node.host,
         "name": name,
         "description": description,
         "type": type_,
@@ -140,12 +139,12 @@ def _write(intake: Intake, instance: Row, type_: BackupType, name: str, descript
 def copy_data(context: Context) -> Output:
     """The backup has its name only when it is whole and on disk."""
     resources, backup_id = context.resources, context.parameters.backup_id
-    finished = resources.backups.backup(context.instance_id, backup_id) / _FACTS
+    finished = resources.host.backups.backup(context.instance_id, backup_id) / _FACTS
     if not finished.exists():
-        unfinished = resources.backups.begin(context.instance_id, backup_id)
+        unfinished = resources.host.backups.begin(context.instance_id, backup_id)
         made = _back_up(context, unfinished)
         (unfinished / _FACTS).write_bytes(_facts(made))
-        resources.backups.finish(context.instance_id, backup_id, unfinished)
+        resources.host.backups.finish(context.instance_id, backup_id, unfinished)
     return {"facts": msgspec.json.decode(read(finished))}
 
 
@@ -169,7 +168,7 @@ def _check_wanted(context: Context) -> None:
 
 
 def remove_copy(context: Context) -> None:
-    context.resources.backups.remove(context.instance_id, context.parameters.backup_id)
+    context.resources.host.backups.remove(context.instance_id, context.parameters.backup_id)
 
 
 def completed(context: Context, connection: Writer) -> Output:
@@ -191,9 +190,7 @@ def _facts(made: BaseBackup) -> bytes:
 
 
 def _primary(context: Context) -> NodeSpec:
-    resources = context.resources
-    instance = resources.instance(context.instance_id)
-    return resources.server(instance, resources.primary(context.instance_id)).node
+    return context.resources.primary_server(context.instance_id).node
 
 
 BACK_UP: Operation[Resources, Parameters] = Operation(

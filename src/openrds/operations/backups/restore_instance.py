@@ -15,9 +15,9 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.deadline import LONG
-from openrds.domain.engine import RULES, EngineName
+from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.instance import Instance, InstanceStatus, InstanceType
 from openrds.domain.lengths import Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
@@ -38,13 +38,13 @@ from openrds.operations.steps.serving import keeping_servers
 from openrds.operations.steps.source import Source
 from openrds.operations.steps.status import set_status, settle
 from openrds.store.database import Row, Writer
+from openrds.store.instances import replicas_of
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 logger = logging.getLogger(__name__)
 
 _sql = Queries("backups")
-_instances = Queries("instances")
 
 #: Folders of a node: its data as it was before, and the same when it is being removed.
 _BEFORE = "before"
@@ -69,50 +69,50 @@ def submit(intake: Intake, request: RestoreInstance) -> UUID:
     source, backup = find_source(intake, request.source)
     _check_fits(target, backup)
     intake.check(target, Action.RESTORE_ONTO)
-    check_not_a_source(intake, target["id"])
+    check_not_a_source(intake, target.id)
     replicas = list(_replicas_of(intake, target))
-    held = [replica["id"] for replica in replicas]
+    held = [replica.id for replica in replicas]
     task_id = intake.accept(target, RESTORE_INSTANCE, TaskName.RESTORE_ONTO, source, also_held=held)
     for one in (target, *replicas):
         intake.set_status(one, InstanceStatus.RESTORING)
     return task_id
 
 
-def _check_not_itself(target: Row, request: RestoreInstance) -> None:
+def _check_not_itself(target: Instance, request: RestoreInstance) -> None:
     """Which engines are restored so is the contract's word; the way is the same."""
-    engine = EngineName(target["engine"])
-    if request.source.instance_id == target["id"] and not RULES[engine].restores_onto_itself:
+    engine = target.engine
+    if request.source.instance_id == target.id and not RULES[engine].restores_onto_itself:
         raise Refusal(
             ErrorCode.PARAMETER,
             f"{engine} is not restored onto the instance itself; restore to another one, or tables under new names.",
         )
 
 
-def _replicas_of(intake: Intake, target: Row) -> Iterator[Row]:
+def _replicas_of(intake: Intake, target: Instance) -> Iterator[Instance]:
     """Locked, as the target is; one that was never made has nothing to be replaced."""
-    for row in intake.connection.execute(_instances.replicas_of_instance, [target["id"]]).fetchall():
-        replica = intake.instance(row["id"])
-        if replica["status"] != InstanceStatus.CREATE_FAIL:
+    for listed in replicas_of(intake.connection, target.id):
+        replica = intake.instance(listed.id)
+        if replica.status is not InstanceStatus.CREATE_FAIL:
             yield replica
 
 
-def _check_fits(target: Row, backup: Row) -> None:
-    if target["type"] == InstanceType.REPLICA:
+def _check_fits(target: Instance, backup: Row) -> None:
+    if target.type is InstanceType.REPLICA:
         raise Refusal(
             ErrorCode.INSTANCE_TYPE,
-            f"A read replica has the data of its primary; restore onto that, {target['replica_of']}.",
+            f"A read replica has the data of its primary; restore onto that, {target.replica_of}.",
         )
-    if (target["engine"], target["version"]) != (backup["engine"], backup["version"]):
+    if (target.engine, target.version) != (backup["engine"], backup["version"]):
         raise Refusal(
             ErrorCode.PARAMETER,
-            f"The target is {target['engine']} {target['version']}; it must be the source's "
+            f"The target is {target.engine} {target.version}; it must be the source's "
             f"{backup['engine']} {backup['version']}.",
         )
-    check_same_names(target["options"], backup["options"])
-    if target["volume_size"] < backup["volume_size"]:
+    check_same_names(target.options, backup["options"])
+    if target.volume_size < backup["volume_size"]:
         raise Refusal(
             ErrorCode.RESTORE_VOLUME,
-            f"The target's volume has {target['volume_size']} GB; it must have the source's "
+            f"The target's volume has {target.volume_size} GB; it must have the source's "
             f"{backup['volume_size']} GB. Enlarge it first.",
         )
 
@@ -125,7 +125,7 @@ def restore_data(context: Context) -> None:
 
 
 def remove_restored(context: Context) -> None:
-    restoring.remove_apart(context.resources, _primary(context), str(context.task_id))
+    restoring.remove_apart(context.resources.host, _primary(context), str(context.task_id))
 
 
 def swap_data(context: Context) -> None:
@@ -141,8 +141,8 @@ def swap_data(context: Context) -> None:
         if not old.exists():
             _set_aside(node, old)
         restored.rename(node.data_dir)
-    resources.backups.set_archive_aside(context.instance_id, _mark(context))
-    resources.start(_primary(context))
+    resources.host.backups.set_archive_aside(context.instance_id, _mark(context))
+    resources.host.start(_primary(context))
     restoring.set_remote_access(resources, context.instance_id)
     check_endpoint(resources, context.instance_id)
 
@@ -165,7 +165,7 @@ def swap_back(context: Context) -> None:
             data = _primary(context).node.data_dir
             clear(data)
             old.rename(data)
-        resources.backups.bring_archive_back(context.instance_id, _mark(context))
+        resources.host.backups.bring_archive_back(context.instance_id, _mark(context))
         old.parent.rmdir()
     try:
         _start_all(context)
@@ -182,8 +182,8 @@ def replace_old_data(context: Context) -> None:
         for follower in _followers(context):
             _remove(follower.node.data_dir)
     _remove(before)
-    restoring.remove_apart(resources, _primary(context), str(context.task_id))
-    resources.backups.forget_aside(context.instance_id)
+    restoring.remove_apart(resources.host, _primary(context), str(context.task_id))
+    resources.host.backups.forget_aside(context.instance_id)
     try:
         _start_all(context)
     except EngineError as error:
@@ -235,14 +235,16 @@ def _start_all(context: Context) -> None:
 
 def _held(context: Context) -> list[str]:
     """The instance, and its read replicas that are restored with it."""
-    replicas = context.resources.store.rows(_instances.replicas_of_instance, [context.instance_id])
-    restored = [row["id"] for row in replicas if row["status"] == InstanceStatus.RESTORING]
+    replicas = context.resources.view.replicas(context.instance_id)
+    restored = [replica.id for replica in replicas if replica.status is InstanceStatus.RESTORING]
     return [context.instance_id, *restored]
 
 
 def _followers(context: Context) -> list[Server]:
     resources = context.resources
-    pairs = [(resources.instance(id_), node) for id_ in _held(context) for node in resources.nodes(id_)]
+    pairs = [
+        (resources.view.instance(id_), node) for id_ in _held(context) for node in resources.view.nodes(id_)
+    ]
     return [resources.server(instance, node) for instance, node in pairs[1:]]
 
 

@@ -45,7 +45,7 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
     parameters = Parameters(
         **msgspec.structs.asdict(source),
         administrator=planned.administrator,
-        sealed_password=seal_password(planned.engine, request.password or ""),
+        sealed_password=seal_password(instance.engine, request.password or ""),
     )
     entities = {"instance": creating.aim_of(instance)}
     return planned, intake.accept(
@@ -84,14 +84,14 @@ def _fixed(request: CreateInstance, of_source: Mapping[str, str]) -> dict[str, A
 
 
 def _check_fits(planned: NewInstance, backup: Row) -> None:
-    columns = planned.columns
-    if (columns["engine"], columns["version"]) != (backup["engine"], backup["version"]):
+    spec = planned.spec
+    if (spec.engine, spec.version) != (backup["engine"], backup["version"]):
         raise Refusal(
             ErrorCode.PARAMETER,
             f"datastore must be the source's, {backup['engine']} {backup['version']}; or leave it out.",
         )
-    check_same_names(columns["options"], backup["options"])
-    if columns["volume_size"] < backup["volume_size"]:
+    check_same_names(spec.options, backup["options"])
+    if spec.volume_size < backup["volume_size"]:
         raise Refusal(
             ErrorCode.RESTORE_VOLUME,
             f"volume.size must be at least the source's, {backup['volume_size']} GB.",
@@ -105,14 +105,14 @@ def restore_data(context: Context) -> None:
         restoring.archive_source_log(resources, context.parameters)
         data = restoring.restore_apart(resources, context.parameters, server.node, str(context.task_id))
         data.rename(server.node.data_dir)
-    restoring.remove_apart(resources, server, str(context.task_id))
+    restoring.remove_apart(resources.host, server, str(context.task_id))
     for standby in standbys:
         standby.replication.copy_upstream()
 
 
 def remove_data(context: Context) -> None:
     server = context.resources.primary_server(context.instance_id)
-    restoring.remove_apart(context.resources, server, str(context.task_id))
+    restoring.remove_apart(context.resources.host, server, str(context.task_id))
 
 
 def start_servers(context: Context) -> None:
@@ -133,7 +133,7 @@ def _set_administrator(context: Context) -> None:
 
 def stop_servers(context: Context) -> None:
     creating.stop_servers(context)
-    context.resources.backups.remove_archive(context.instance_id)
+    context.resources.host.backups.remove_archive(context.instance_id)
 
 
 RESTORE_NEW_INSTANCE: Operation[Resources, Parameters] = Operation(

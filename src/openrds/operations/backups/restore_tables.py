@@ -68,7 +68,7 @@ def submit(intake: Intake, request: RestoreTables) -> list[tuple[str, UUID]]:
 
 def submit_one(intake: Intake, wanted: InstanceTables) -> UUID:
     instance = intake.instance(wanted.instance_id)
-    tables = tuple(_tables_of(wanted, EngineName(instance["engine"])))
+    tables = tuple(_tables_of(wanted, instance.engine))
     restoring_copies.check_names(
         instance,
         [(table.table, table.new_name) for table in tables],

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 
 from openrds.domain.deadline import LONG
-from openrds.domain.engine import RULES, EngineName
+from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceType
+from openrds.domain.instance import Instance, InstanceType
 from openrds.domain.statuses import Action
 from openrds.engines.protocol import Copies, Copying, Engine, EngineError, NameTaken, NodeSpec, NotThere
 from openrds.operations.intake.intake import Intake
@@ -20,13 +20,10 @@ from openrds.operations.steps import restoring
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import keeping_servers, with_primary
 from openrds.operations.steps.source import Source
-from openrds.store.database import Row
-from openrds.store.queries import Queries
+from openrds.store.instances import nodes_of
 from openrds.tasks.operation import Step, StepContext, StepFailed
 
 logger = logging.getLogger(__name__)
-
-_sql = Queries("instances")
 
 #: Milliseconds: what is not there so soon after the moment was hardly there at it.
 _STILL_THE_SAME = 5000
@@ -53,20 +50,20 @@ class Wanted(msgspec.Struct, frozen=True):
 Context = StepContext[Resources, Any]
 
 
-def check_instance(intake: Intake, instance_id: str, restore_time: int) -> tuple[Row, Source]:
+def check_instance(intake: Intake, instance_id: str, restore_time: int) -> tuple[Instance, Source]:
     """
     Raises:
         Refusal: it cannot be restored in now, or not to that moment.
     """
     instance = intake.instance(instance_id)
-    if instance["type"] == InstanceType.REPLICA:
+    if instance.type is InstanceType.REPLICA:
         raise Refusal(ErrorCode.INSTANCE_TYPE, "A read replica cannot be written to; restore in its primary.")
     intake.check(instance, Action.RESTORE_TABLES)
     source, _ = source_at(intake, instance_id, restore_time)
     return instance, source
 
 
-def check_now(intake: Intake, instance: Row, restore_time: int, copies: Copies) -> None:
+def check_now(intake: Intake, instance: Instance, restore_time: int, copies: Copies) -> None:
     """Who mistyped a name need not wait for a restore: what serves is asked now, where it is within sight.
 
     What is not there now may have been at an earlier moment, and only the restore can tell.
@@ -76,7 +73,7 @@ def check_now(intake: Intake, instance: Row, restore_time: int, copies: Copies) 
     """
     if intake.sight is None:
         return
-    (node, *_) = intake.connection.execute(_sql.nodes_of_instance, [instance["id"]]).fetchall()
+    node, *_ = nodes_of(intake.connection, instance.id)
     target = intake.sight.find(instance, node)
     if target is None:
         return
@@ -112,7 +109,7 @@ def _sentence(error: Exception) -> str:
 
 
 def check_names(
-    instance: Row, pairs: Sequence[tuple[str, str]], new_places: Sequence[tuple[str, ...]]
+    instance: Instance, pairs: Sequence[tuple[str, str]], new_places: Sequence[tuple[str, ...]]
 ) -> None:
     """Old and new names, and where the new ones will be. What the server has already, only a step can see.
 
@@ -123,16 +120,16 @@ def check_names(
         raise Refusal(ErrorCode.PARAMETER, "Name at least one thing to restore.")
     if len(pairs) > _MOST_COPIES:
         raise Refusal(ErrorCode.PARAMETER, f"At most {_MOST_COPIES} can be restored at once.")
-    rules = RULES[EngineName(instance["engine"])]
+    rules = RULES[instance.engine]
     if not all(rules.allows_name(name) for pair in pairs for name in pair):
         raise Refusal(ErrorCode.PARAMETER, rules.name_rule)
     if len({_as_compared(instance, place) for place in new_places}) != len(new_places):
         raise Refusal(ErrorCode.DATABASE_NAME, "A new name is used twice; each must be its own.")
 
 
-def _as_compared(instance: Row, place: tuple[str, ...]) -> tuple[str, ...]:
+def _as_compared(instance: Instance, place: tuple[str, ...]) -> tuple[str, ...]:
     """Names that differ in letter case alone may be the same to the server."""
-    ignores_case = instance["options"].get("lower_case_table_names") == "1"
+    ignores_case = instance.options.get("lower_case_table_names") == "1"
     return tuple(name.lower() for name in place) if ignores_case else place
 
 
@@ -145,12 +142,12 @@ def restore_scratch(context: Context) -> None:
         with _once():
             _copying(context).check_names(_target(context), context.parameters.copies)
         restoring.archive_source_log(resources, source)
-        restoring.make_scratch_root(resources)
+        restoring.make_scratch_root(resources.host)
         restoring.restore_and_run(resources, source, scratch)
 
 
 def remove_scratch(context: Context) -> None:
-    restoring.remove_scratch(context.resources, _scratch(context))
+    restoring.remove_scratch(context.resources.host, _scratch(context))
 
 
 @with_primary
@@ -188,13 +185,11 @@ def _copying(context: Context) -> Copying:
 
 
 def _target(context: Context) -> NodeSpec:
-    resources = context.resources
-    instance = resources.instance(context.instance_id)
-    return resources.server(instance, resources.primary(context.instance_id)).node
+    return context.resources.primary_server(context.instance_id).node
 
 
 def _scratch(context: Context) -> NodeSpec:
-    return restoring.scratch_node(context.resources, _target(context), str(context.task_id))
+    return restoring.scratch_node(context.resources.host, _target(context), str(context.task_id))
 
 
 def _mark(context: Context) -> str:

@@ -36,7 +36,7 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
         instance,
         CREATE_HA_INSTANCE if request.ha else CREATE_INSTANCE,
         TaskName.CREATE,
-        Parameters(planned.administrator, seal_password(planned.engine, request.password or "")),
+        Parameters(planned.administrator, seal_password(instance.engine, request.password or "")),
         entities={"instance": creating.aim_of(instance)},
     )
     return planned, task_id
@@ -45,7 +45,7 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
 def initialise_data(context: Context) -> None:
     """A standby is a copy of the primary, which is taken fastest before that has ever run."""
     primary, *standbys = creating.servers_of(context)
-    context.resources.initialise(primary)
+    context.resources.host.initialise(primary)
     for standby in standbys:
         standby.replication.copy_upstream()
 

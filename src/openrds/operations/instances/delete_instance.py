@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.instance import Instance, InstanceStatus, Wanted
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake, NoParameters
@@ -11,7 +11,8 @@ from openrds.operations.steps.replication import forget_follower
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import await_serving
 from openrds.operations.steps.status import set_status, set_wanted, settle
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
+from openrds.store.instances import replicas_of
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
@@ -29,11 +30,11 @@ def submit(intake: Intake, instance_id: str) -> UUID:
     """
     instance = intake.instance(instance_id)
     intake.check(instance, Action.DELETE)
-    replicas = intake.connection.execute(_sql.replicas_of_instance, [instance_id]).fetchall()
-    held = [replica["id"] for replica in replicas]
+    replicas = replicas_of(intake.connection, instance_id)
+    held = [replica.id for replica in replicas]
     task_id = intake.accept(instance, DELETE_INSTANCE, TaskName.DELETE, also_held=held)
     for one in (instance, *replicas):
-        intake.set_status(one, InstanceStatus(one["status"]), deleting=True)
+        intake.set_status(one, one.status, deleting=True)
         intake.set_wanted(one, Wanted.GONE)
     return task_id
 
@@ -41,16 +42,16 @@ def submit(intake: Intake, instance_id: str) -> UUID:
 def stop_servers(context: Context) -> None:
     resources = context.resources
     for instance in reversed(_all(context)):
-        for node in resources.nodes(instance["id"]):
+        for node in resources.view.nodes(instance.id):
             resources.stop(instance, node)
 
 
 def start_servers_again(context: Context) -> None:
     resources = context.resources
     for instance in _all(context):
-        if instance["status"] == InstanceStatus.SHUTDOWN:
+        if instance.status is InstanceStatus.SHUTDOWN:
             continue
-        for node in resources.nodes(instance["id"]):
+        for node in resources.view.nodes(instance.id):
             server = resources.server(instance, node)
             # An instance that was never whole, or whose data is gone, has nothing to go back to.
             if server.node.data_dir.exists():
@@ -61,35 +62,35 @@ def start_servers_again(context: Context) -> None:
 def remove_volumes(context: Context) -> None:
     resources = context.resources
     for instance in _all(context):
-        for node in resources.nodes(instance["id"]):
-            resources.remove_folders(node["id"])
+        for node in resources.view.nodes(instance.id):
+            resources.host.remove_folders(node.id)
 
 
 def leave_primary(context: Context) -> None:
     """A primary shall keep nothing back for a replica that is gone."""
-    resources, instance = context.resources, context.resources.instance(context.instance_id)
-    if instance["replica_of"] is not None:
-        await_serving(resources, instance["replica_of"])
-        for node in resources.nodes(instance["id"]):
-            forget_follower(resources, instance["replica_of"], node["id"])
+    resources, instance = context.resources, context.resources.view.instance(context.instance_id)
+    if instance.replica_of is not None:
+        await_serving(resources, instance.replica_of)
+        for node in resources.view.nodes(instance.id):
+            forget_follower(resources, instance.replica_of, node.id)
 
 
 def remove_backups(context: Context) -> None:
     resources = context.resources
     for backup in resources.store.rows(_backups.automatic_backups, [context.instance_id]):
-        resources.backups.remove(context.instance_id, backup["id"])
+        resources.host.backups.remove(context.instance_id, backup["id"])
     for instance in _all(context):
-        resources.backups.remove_archive(instance["id"])
+        resources.host.backups.remove_archive(instance.id)
 
 
 def release_address(context: Context) -> None:
     for instance in _all(context):
-        release_addresses(context.resources, instance["id"])
+        release_addresses(context.resources, instance.id)
 
 
 def completed(context: Context, connection: Writer) -> Output:
     for instance in _all(context):
-        connection.execute(_schedule.cancel_of_instance, [instance["id"]])
+        connection.execute(_schedule.cancel_of_instance, [instance.id])
     connection.execute(_backups.delete_automatic_backups, [context.instance_id])
     connection.execute(_backups.break_continuity, [context.instance_id])
     connection.execute(_sql.delete_replicas, [context.instance_id])
@@ -102,28 +103,27 @@ def failed(context: Context, connection: Writer) -> None:
     """Each is as it was before, but for one whose data is gone: that can only be deleted again."""
     resources = context.resources
     for instance in _all(context):
-        status = InstanceStatus(instance["status"])
+        status = instance.status
         if status is InstanceStatus.CREATE_FAIL:
-            set_status(connection, instance["id"], status)
+            set_status(connection, instance.id, status)
         elif not _is_whole(resources, instance):
-            set_status(connection, instance["id"], InstanceStatus.FAILED)
+            set_status(connection, instance.id, InstanceStatus.FAILED)
         elif status is InstanceStatus.SHUTDOWN:
-            set_status(connection, instance["id"], status)
-            set_wanted(connection, instance["id"], Wanted.STOPPED)
+            set_status(connection, instance.id, status)
+            set_wanted(connection, instance.id, Wanted.STOPPED)
         else:
-            settle(resources, connection, instance["id"])
-            set_wanted(connection, instance["id"], Wanted.SERVING)
+            settle(resources, connection, instance.id)
+            set_wanted(connection, instance.id, Wanted.SERVING)
 
 
-def _is_whole(resources: Resources, instance: Row) -> bool:
-    return all(resources.volumes.path(node["id"]).exists() for node in resources.nodes(instance["id"]))
+def _is_whole(resources: Resources, instance: Instance) -> bool:
+    return all(resources.host.volumes.path(node.id).exists() for node in resources.view.nodes(instance.id))
 
 
-def _all(context: Context) -> list[Row]:
+def _all(context: Context) -> list[Instance]:
     """The instance, and the read replicas that go with it."""
     resources = context.resources
-    replicas = resources.store.rows(_sql.replicas_of_instance, [context.instance_id])
-    return [resources.instance(context.instance_id), *replicas]
+    return [resources.view.instance(context.instance_id), *resources.view.replicas(context.instance_id)]
 
 
 DELETE_INSTANCE: Operation[Resources, NoParameters] = Operation(

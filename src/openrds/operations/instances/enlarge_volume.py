@@ -7,7 +7,7 @@ import msgspec
 from openrds.domain import rules
 from openrds.domain.capacity import is_full
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import Instance, InstanceStatus
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake
@@ -15,7 +15,8 @@ from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import hold_writes
 from openrds.operations.steps.serving import with_primary
 from openrds.operations.steps.status import set_status, settle_by_looking
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
+from openrds.store.instances import find_instance
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
@@ -39,7 +40,7 @@ Context = StepContext[Resources, Parameters]
 def submit(intake: Intake, instance_id: str, request: EnlargeVolume) -> UUID:
     instance = intake.instance(instance_id)
     intake.check(instance, Action.ENLARGE_VOLUME)
-    rules.check_larger_volume(request.size, instance["volume_size"])
+    rules.check_larger_volume(request.size, instance.volume_size)
     _check_primary(intake, instance, request.size)
     task_id = intake.accept(
         instance,
@@ -54,25 +55,25 @@ def submit(intake: Intake, instance_id: str, request: EnlargeVolume) -> UUID:
 
 def grow_volumes(context: Context) -> None:
     """Nothing is undone: a volume that is larger than its instance says does no harm, and none can shrink."""
-    for node in context.resources.nodes(context.instance_id):
-        context.resources.volumes.grow(node["id"], context.parameters.size)
+    for node in context.resources.view.nodes(context.instance_id):
+        context.resources.host.volumes.grow(node.id, context.parameters.size)
 
 
 @with_primary
 def allow_writes(context: Context) -> Output:
     """Where there is room now. `full` is what the instance is from then on."""
     resources = context.resources
-    instance = resources.instance(context.instance_id)
-    full = instance["storage_full"] and _is_still_full(context)
-    if instance["storage_full"] and not full:
+    instance = resources.view.instance(context.instance_id)
+    full = instance.storage_full and _is_still_full(context)
+    if instance.storage_full and not full:
         hold_writes(resources, instance, full=False)
     return {"full": full}
 
 
 @with_primary
 def hold_writes_again(context: Context) -> None:
-    instance = context.resources.instance(context.instance_id)
-    if instance["storage_full"]:
+    instance = context.resources.view.instance(context.instance_id)
+    if instance.storage_full:
         hold_writes(context.resources, instance, full=True)
 
 
@@ -84,29 +85,31 @@ def completed(context: Context, connection: Writer) -> Output:
     return {"resource_ids": [f"{id_}.volume"]}
 
 
-def _check_primary(intake: Intake, instance: Row, size: int) -> None:
+def _check_primary(intake: Intake, instance: Instance, size: int) -> None:
     """What the primary holds fits on its replicas, and more than that is not of use."""
-    if instance["replica_of"] is None:
+    if instance.replica_of is None:
         return
-    (primary,) = intake.connection.execute(_sql.instance_by_id, [instance["replica_of"]]).fetchall()
-    if size > primary["volume_size"]:
+    primary = find_instance(intake.connection, instance.replica_of)
+    if primary is not None and size > primary.volume_size:
         raise Refusal(
             ErrorCode.REPLICA_VOLUME,
-            f"The primary {primary['id']} has {primary['volume_size']} GB; enlarge it first.",
+            f"The primary {primary.id} has {primary.volume_size} GB; enlarge it first.",
         )
 
 
 def _is_still_full(context: Context) -> bool:
     resources, size = context.resources, context.parameters.size
-    usages = (resources.volumes.usage(node["id"], size) for node in resources.nodes(context.instance_id))
+    usages = (
+        resources.host.volumes.usage(node.id, size) for node in resources.view.nodes(context.instance_id)
+    )
     return any(is_full(size, usage.free, was_full=True) for usage in usages)
 
 
-def _aim(instance: Row, size: int) -> dict[str, str]:
+def _aim(instance: Instance, size: int) -> dict[str, str]:
     """Sizes are strings in entities (jobs seeds, table 6)."""
     return {
-        "type": instance["volume_type"],
-        "original_size": str(instance["volume_size"]),
+        "type": instance.volume_type,
+        "original_size": str(instance.volume_size),
         "target_size": str(size),
     }
 

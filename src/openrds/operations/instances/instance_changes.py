@@ -7,12 +7,12 @@ import msgspec
 from psycopg.types.json import Jsonb
 
 from openrds.domain import rules
-from openrds.domain.engine import RULES, EngineName
+from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import Instance
 from openrds.domain.lengths import Several, Text
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.scheduling import replan
-from openrds.store.database import Row
 from openrds.store.queries import Queries
 
 _sql = Queries("instances")
@@ -63,7 +63,7 @@ class ChangeTags(msgspec.Struct):
 
 def rename(intake: Intake, instance_id: str, request: Rename) -> None:
     instance = intake.instance(instance_id)
-    rules.check_name(request.name, EngineName(instance["engine"]))
+    rules.check_name(request.name, instance.engine)
     intake.connection.execute(_sql.set_name, {"id": instance_id, "name": request.name})
 
 
@@ -106,13 +106,13 @@ def set_log_policy(intake: Intake, instance_id: str, request: LogPolicy) -> None
     )
 
 
-def check_keeps_log(instance: Row) -> None:
+def check_keeps_log(instance: Instance) -> None:
     """
     Raises:
         Refusal: INSTANCE_TYPE, it has no log that callers could read.
     """
-    if not RULES[EngineName(instance["engine"])].keeps_log:
-        raise Refusal(ErrorCode.INSTANCE_TYPE, f"{instance['engine']} has no binary log.")
+    if not RULES[instance.engine].keeps_log:
+        raise Refusal(ErrorCode.INSTANCE_TYPE, f"{instance.engine} has no binary log.")
 
 
 def change_tags(intake: Intake, instance_id: str, request: ChangeTags) -> None:
@@ -120,7 +120,7 @@ def change_tags(intake: Intake, instance_id: str, request: ChangeTags) -> None:
     instance = intake.instance(instance_id)
     rules.check_one_of("action", request.action, ("create", "delete"))
     rules.check_tags([(tag.key, tag.value or "") for tag in request.tags])
-    tags = {tag["key"]: tag["value"] for tag in instance["tags"]}
+    tags = dict(instance.tags)
     for tag in request.tags:
         if request.action == "create":
             tags[tag.key] = tag.value or ""

@@ -8,15 +8,15 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.deadline import SHORT
-from openrds.domain.engine import RULES, EngineName
+from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceType
+from openrds.domain.instance import Instance, InstanceType
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
@@ -37,10 +37,10 @@ Context = StepContext[Resources, Parameters]
 
 def submit(intake: Intake, instance_id: str, request: SetRemoteConnection) -> UUID:
     instance = intake.instance(instance_id)
-    rules = RULES[EngineName(instance["engine"])]
+    rules = RULES[instance.engine]
     _check_has(instance, has_hosts=rules.accounts_have_hosts)
     intake.check(instance, Action.CHANGE_REMOTE_CONNECTION)
-    if instance["remote_access"] == request.is_open:
+    if instance.remote_access == request.is_open:
         state = "open" if request.is_open else "closed"
         raise Refusal(ErrorCode.PARAMETER, f"The remote connection of the instance is {state} already.")
     bound = intake.connection.execute(_sql.public_address_of_instance, [instance_id]).fetchone()
@@ -53,18 +53,18 @@ def submit(intake: Intake, instance_id: str, request: SetRemoteConnection) -> UU
     )
 
 
-def _check_has(instance: Row, *, has_hosts: bool) -> None:
+def _check_has(instance: Instance, *, has_hosts: bool) -> None:
     """Whether accounts say where they may log in from; which addresses answer at all is another matter."""
     if not has_hosts:
         raise Refusal(
             ErrorCode.INSTANCE_TYPE,
-            f"{instance['engine']} has no remote connection to open or close; bind a public address, or unbind it, "
+            f"{instance.engine} has no remote connection to open or close; bind a public address, or unbind it, "
             "instead.",
         )
-    if instance["type"] == InstanceType.REPLICA:
+    if instance.type is InstanceType.REPLICA:
         raise Refusal(
             ErrorCode.INSTANCE_TYPE,
-            f"A read replica has the accounts of its primary; open or close it there, {instance['replica_of']}.",
+            f"A read replica has the accounts of its primary; open or close it there, {instance.replica_of}.",
         )
 
 

@@ -6,7 +6,7 @@ import msgspec
 
 from openrds.domain import rules
 from openrds.domain.deadline import SHORT
-from openrds.domain.engine import RULES, EngineName
+from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceType
 from openrds.domain.lengths import Text
@@ -36,8 +36,8 @@ Context = StepContext[Resources, Parameters]
 
 def submit(intake: Intake, instance_id: str, request: ResetPassword) -> UUID:
     instance = intake.instance(instance_id)
-    engine = EngineName(instance["engine"])
-    if instance["type"] == InstanceType.REPLICA:
+    engine = instance.engine
+    if instance.type is InstanceType.REPLICA:
         raise Refusal(
             ErrorCode.INSTANCE_TYPE, "A read replica has the passwords of its primary; set it there."
         )

@@ -8,10 +8,9 @@ from uuid import UUID
 
 import msgspec
 
-from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.instance import Instance, InstanceStatus, InstanceType
 from openrds.domain.lengths import Text
 from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action
@@ -24,11 +23,8 @@ from openrds.operations.intake.scheduling import schedule
 from openrds.operations.steps.resizing import Resizing, restart
 from openrds.operations.steps.resources import Resources, flavor_of
 from openrds.operations.steps.status import become_active, settle_by_looking
-from openrds.store.database import Row
-from openrds.store.queries import Queries
+from openrds.store.instances import nodes_of, replicas_of
 from openrds.tasks.operation import Operation, Step, StepContext
-
-_sql = Queries("instances")
 
 
 class ResizeFlavor(msgspec.Struct):
@@ -52,34 +48,34 @@ def submit(intake: Intake, instance_id: str, request: ResizeFlavor) -> UUID:
     instance = intake.instance(instance_id)
     intake.check(instance, Action.RESIZE_FLAVOR)
     flavor = _check_flavor(instance, request.spec_code)
-    for node in intake.connection.execute(_sql.nodes_of_instance, [instance_id]).fetchall():
-        check_holds(intake, node["host"], flavor)
+    for node in nodes_of(intake.connection, instance_id):
+        check_holds(intake, node.host, flavor)
     if request.is_delay:
         now = ResizeFlavor(request.spec_code)
         target = {"flavor": flavor.spec_code, "cpu": str(flavor.vcpus), "mem": str(flavor.memory_gb)}
         return schedule(
             intake, instance, ScheduledName.RESIZE_FLAVOR, TaskName.RESIZE_FLAVOR, now, target_config=target
         )
-    replicas = intake.connection.execute(_sql.replicas_of_instance, [instance_id]).fetchall()
+    replicas = replicas_of(intake.connection, instance_id)
     operation, parameters = _operation_on(intake, instance, flavor)
     task_id = intake.accept(
         instance,
         operation,
         TaskName.RESIZE_FLAVOR,
         parameters,
-        also_held=[replica["id"] for replica in replicas],
+        also_held=[replica.id for replica in replicas],
     )
     intake.set_status(instance, InstanceStatus.MODIFYING)
     return task_id
 
 
 def _operation_on(
-    intake: Intake, instance: Row, flavor: Flavor
+    intake: Intake, instance: Instance, flavor: Flavor
 ) -> tuple[Operation[Resources, Any], msgspec.Struct]:
-    if instance["type"] != InstanceType.HA:
-        return RESIZE_FLAVOR, Parameters(instance["flavor_ref"], flavor.spec_code)
-    old, new, *_ = intake.connection.execute(_sql.nodes_of_instance, [instance["id"]]).fetchall()
-    return RESIZE_PAIR, resize_pair.Parameters(instance["flavor_ref"], flavor.spec_code, old["id"], new["id"])
+    if instance.type is not InstanceType.HA:
+        return RESIZE_FLAVOR, Parameters(instance.flavor_ref, flavor.spec_code)
+    old, new, *_ = nodes_of(intake.connection, instance.id)
+    return RESIZE_PAIR, resize_pair.Parameters(instance.flavor_ref, flavor.spec_code, old.id, new.id)
 
 
 def restart_server(context: Context) -> None:
@@ -96,7 +92,7 @@ def _restart(resizing: Resizing) -> None:
     resizing.widen_replicas()
     with resources.store.transaction() as connection:
         resizing.note(connection)
-    restart(resources, resources.primary_server(resizing.instance_id))
+    restart(resources.host, resources.primary_server(resizing.instance_id))
     resizing.narrow_replicas()
 
 
@@ -105,8 +101,8 @@ def _resizing(context: Context) -> Resizing:
     return Resizing(context.resources, context.instance_id, parameters.old, parameters.new)
 
 
-def _check_flavor(instance: Row, spec_code: str) -> Flavor:
-    engine, old = EngineName(instance["engine"]), flavor_of(instance)
+def _check_flavor(instance: Instance, spec_code: str) -> Flavor:
+    engine, old = instance.engine, flavor_of(instance)
     new = find_flavor(engine, spec_code)
     if new is None:
         raise Refusal(

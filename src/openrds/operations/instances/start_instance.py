@@ -4,17 +4,17 @@ import logging
 from uuid import UUID
 
 from openrds.domain.errors import Refusal
-from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.instance import Instance, InstanceStatus, Wanted
 from openrds.domain.settings import Settings
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.instances.stop_instance import check_is_primary
 from openrds.operations.intake.intake import Intake, NoParameters
-from openrds.operations.steps.addresses import where_clients_come
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import any_server_runs, start_servers, stop_servers
 from openrds.operations.steps.status import become_active, set_status, set_wanted, settle_by_looking
-from openrds.store.database import Row, Store, Writer
+from openrds.store.database import Store, Writer
+from openrds.store.instances import replicas_of
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Step, StepContext
 from openrds.tasks.queue import Queue
@@ -30,13 +30,13 @@ def submit(intake: Intake, instance_id: str) -> UUID:
     """Each read replica has a task of its own; the answer is the primary's."""
     instance = intake.instance(instance_id)
     check_is_primary(instance)
-    replicas = intake.connection.execute(_sql.replicas_of_instance, [instance_id]).fetchall()
-    stopped = [row["id"] for row in replicas if row["status"] == InstanceStatus.SHUTDOWN]
+    replicas = replicas_of(intake.connection, instance_id)
+    stopped = [replica.id for replica in replicas if replica.status is InstanceStatus.SHUTDOWN]
     task_id, *_ = [_submit_one(intake, one) for one in (instance, *map(intake.instance, stopped))]
     return task_id
 
 
-def _submit_one(intake: Intake, instance: Row) -> UUID:
+def _submit_one(intake: Intake, instance: Instance) -> UUID:
     intake.check(instance, Action.START)
     task_id = intake.accept(instance, START_INSTANCE, TaskName.START)
     intake.set_status(instance, InstanceStatus.MODIFYING)
@@ -63,7 +63,7 @@ def stop_server(context: Context) -> None:
 
 
 def pass_connections_on(context: Context) -> None:
-    context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
+    context.resources.apply_routes(*context.resources.view.where_clients_come(context.instance_id))
 
 
 def failed(context: Context, connection: Writer) -> None:

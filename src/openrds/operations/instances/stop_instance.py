@@ -4,14 +4,15 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.instance import Instance, InstanceStatus, Wanted
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake, NoParameters
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import start_servers, stop_servers
 from openrds.operations.steps.status import set_status, set_wanted, settle_by_looking
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
+from openrds.store.instances import replicas_of
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
@@ -32,26 +33,26 @@ def submit(intake: Intake, instance_id: str) -> UUID:
     return task_id
 
 
-def check_is_primary(instance: Row) -> None:
-    if instance["replica_of"] is not None:
+def check_is_primary(instance: Instance) -> None:
+    if instance.replica_of is not None:
         raise Refusal(
             ErrorCode.INSTANCE_TYPE,
-            f"A read replica stops and starts with its primary, instance {instance['replica_of']}.",
+            f"A read replica stops and starts with its primary, instance {instance.replica_of}.",
         )
 
 
-def _replicas_to_stop(intake: Intake, instance: Row) -> Iterator[Row]:
-    for row in intake.connection.execute(_sql.replicas_of_instance, [instance["id"]]).fetchall():
-        replica = intake.instance(row["id"])
-        if replica["status"] in _NOT_TO_SERVE:
+def _replicas_to_stop(intake: Intake, instance: Instance) -> Iterator[Instance]:
+    for listed in replicas_of(intake.connection, instance.id):
+        replica = intake.instance(listed.id)
+        if replica.status in _NOT_TO_SERVE:
             continue
         # One that is FAILED would be brought back while its primary is stopped.
-        if replica["status"] != InstanceStatus.FAILED:
+        if replica.status is not InstanceStatus.FAILED:
             intake.check(replica, Action.STOP)
         yield replica
 
 
-def _submit_one(intake: Intake, instance: Row) -> UUID:
+def _submit_one(intake: Intake, instance: Instance) -> UUID:
     task_id = intake.accept(instance, STOP_INSTANCE, TaskName.STOP)
     intake.set_status(instance, InstanceStatus.MODIFYING)
     intake.set_wanted(instance, Wanted.STOPPED)

@@ -1,16 +1,16 @@
-"""How each part of a request for a new instance is checked, and the rows that stand for the instance."""
+"""How each part of a request for a new instance is checked, and what is written of the instance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from psycopg.types.json import Jsonb
 
 from openrds.domain import rules
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, find_flavor, is_sold_out
 from openrds.domain.instance import (
+    Instance,
+    InstanceSpec,
     InstanceType,
     NodeRole,
     SwitchStrategy,
@@ -18,14 +18,14 @@ from openrds.domain.instance import (
     new_node_id,
     new_secret,
 )
-from openrds.domain.network import default_network
+from openrds.domain.network import DefaultNetwork, default_network
 from openrds.domain.options import check_options
 from openrds.domain.texts import number_in
 from openrds.hosts.addresses import AddressPool
 from openrds.operations.intake.create_request import BackupStrategy, CreateInstance, UnchangeableParam
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.quotas import check_disk
-from openrds.store.database import Row
+from openrds.store.instances import insert_instance, insert_node
 from openrds.store.queries import Queries
 
 _sql = Queries("instances")
@@ -41,17 +41,19 @@ _KIND = {
 
 @dataclass(frozen=True)
 class NewInstance:
-    """An instance that passed every check: the columns of its row, and where it will run."""
+    """An instance that passed every check, and where it will run."""
 
-    engine: EngineName
-    administrator: str
+    spec: InstanceSpec
     host: str
-    columns: Mapping[str, Any]
+
+    @property
+    def administrator(self) -> str:
+        return RULES[self.spec.engine].administrator
 
     @property
     def zones(self) -> list[str]:
         """Of each node, the primary's first."""
-        return str(self.columns["availability_zone"]).split(",")
+        return self.spec.availability_zone.split(",")
 
 
 def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
@@ -63,80 +65,71 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
     check_offered(request)
     engine, version = _check_datastore(request)
     rules.check_name(request.name, engine)
-    _check_place(intake, request)
+    network = _check_place(intake, request)
     instance_type = InstanceType.HA if request.ha else InstanceType.SINGLE
     flavor = check_flavor(engine, request.flavor_ref, instance_type)
     size = _required("volume.size", request.volume.size)
     rules.check_volume(request.volume.type, size)
     if request.password is not None:
         rules.check_password(request.password, engine, user=RULES[engine].administrator)
-    columns = {
-        "id": new_instance_id(engine),
-        "project_id": intake.project_id,
-        "name": request.name,
-        "engine": engine.value,
-        "type": instance_type.value,
-        "flavor_ref": request.flavor_ref,
-        "volume_type": request.volume.type,
-        "volume_size": size,
-        "port": _port(request, engine),
-        "availability_zone": request.availability_zone,
-        "vpc_id": request.vpc_id,
-        "subnet_id": request.subnet_id,
-        "security_group_id": request.security_group_id,
-        **_replication(request, engine),
-        "configuration_id": request.configuration_id or "",
-        "enterprise_project_id": request.enterprise_project_id or "0",
-        "disk_encryption_id": "",
-        "time_zone": rules.check_time_zone(request.time_zone or ""),
-        "tags": tags_of(request),
-        "replica_of": None,
-        "secret": new_secret(),
-        "options": options_of(request, engine),
-        **_backup(request),
-    }
+    port = _port(request, engine)
+    if request.ha:
+        check_replication_mode("ha.replication_mode", request.ha.replication_mode, engine)
+    time_zone = rules.check_time_zone(request.time_zone or "")
+    tags, options = tags_of(request), options_of(request, engine)
+    backup_start_time, backup_keep_days = _backup_strategy(request)
     host, installation = _find_host(intake, engine, version)
     check_holds(intake, host, flavor)
     if request.ha:
         check_forwarding(intake, host)
     check_room(intake, host, places=3 if request.ha else 1)
-    columns |= {
-        "version": installation["version"],
-        "complete_version": installation["complete_version"],
-        "ssl": installation.get("tls", True),
-    }
-    return NewInstance(engine, RULES[engine].administrator, host, columns)
-
-
-def write_instance(intake: Intake, new: NewInstance) -> Row:
-    """Write the instance and its nodes, and return the instance's row."""
-    columns = new.columns
-    intake.connection.execute(
-        _sql.insert_instance,
-        {**columns, "tags": Jsonb(columns["tags"]), "options": Jsonb(columns["options"])},
+    spec = InstanceSpec(
+        id=new_instance_id(engine),
+        project_id=intake.project_id,
+        name=request.name,
+        engine=engine,
+        version=installation["version"],
+        complete_version=installation["complete_version"],
+        type=instance_type,
+        flavor_ref=request.flavor_ref,
+        volume_type=request.volume.type,
+        volume_size=size,
+        port=port,
+        availability_zone=request.availability_zone,
+        vpc_id=network.vpc_id,
+        subnet_id=network.subnet_id,
+        security_group_id=network.security_group_id,
+        replication_mode=request.ha.replication_mode if request.ha else None,
+        switch_strategy=SwitchStrategy.RELIABILITY if request.ha else None,
+        configuration_id=request.configuration_id or "",
+        enterprise_project_id=request.enterprise_project_id or "0",
+        time_zone=time_zone,
+        backup_start_time=backup_start_time,
+        backup_keep_days=backup_keep_days,
+        tags=tags,
+        secret=new_secret(),
+        options=options,
+        ssl=installation.get("tls", True),
     )
-    first = NodeRole.READ_REPLICA if columns["replica_of"] else NodeRole.MASTER
+    return NewInstance(spec, host)
+
+
+def write_instance(intake: Intake, new: NewInstance) -> Instance:
+    """Write the instance and its nodes, and return it."""
+    spec = new.spec
+    insert_instance(intake.connection, spec)
+    first = NodeRole.READ_REPLICA if spec.replica_of else NodeRole.MASTER
     for number, zone in enumerate(new.zones):
-        write_node(intake, columns, number, NodeRole.SLAVE if number else first, new.host, zone)
-    return intake.instance(columns["id"])
+        write_node(intake, spec, number, NodeRole.SLAVE if number else first, new.host, zone)
+    return intake.instance(spec.id)
 
 
 def write_node(
-    intake: Intake, instance: Mapping[str, Any], number: int, role: NodeRole, host: str, zone: str
+    intake: Intake, instance: InstanceSpec, number: int, role: NodeRole, host: str, zone: str
 ) -> str:
     """Write one node of an instance, and return its id."""
-    node_id = new_node_id(EngineName(instance["engine"]))
-    intake.connection.execute(
-        _sql.insert_node,
-        {
-            "id": node_id,
-            "instance_id": instance["id"],
-            "name": f"{instance['name']}_node{number}",
-            "role": role,
-            "host": host,
-            "availability_zone": zone,
-        },
-    )
+    node_id, name = new_node_id(instance.engine), f"{instance.name}_node{number}"
+    insert_node(intake.connection, node_id, instance.id, name, role, host, zone)
     return node_id
 
 
@@ -185,7 +178,7 @@ def _check_datastore(request: CreateInstance) -> tuple[EngineName, str]:
     return engine, datastore.version
 
 
-def _check_place(intake: Intake, request: CreateInstance) -> None:
+def _check_place(intake: Intake, request: CreateInstance) -> DefaultNetwork:
     check_region(intake, request)
     settings = intake.settings
     zones = request.availability_zone.split(",")
@@ -203,6 +196,7 @@ def _check_place(intake: Intake, request: CreateInstance) -> None:
     ):
         if _required(field, value) != id_:
             raise Refusal(code, f"{field} must be {id_}, the one there is.")
+    return network
 
 
 def check_region(intake: Intake, request: CreateInstance) -> None:
@@ -225,16 +219,6 @@ def check_forwarding(intake: Intake, host: str) -> None:
             ErrorCode.HA_MODE,
             f"Host {host} has no means to pass an endpoint on from server to server: install nftables or HAProxy.",
         )
-
-
-def _replication(request: CreateInstance, engine: EngineName) -> dict[str, Any]:
-    if request.ha is None:
-        return {"replication_mode": None, "switch_strategy": ""}
-    check_replication_mode("ha.replication_mode", request.ha.replication_mode, engine)
-    return {
-        "replication_mode": request.ha.replication_mode,
-        "switch_strategy": SwitchStrategy.RELIABILITY.value,
-    }
 
 
 def check_replication_mode(field: str, mode: str, engine: EngineName) -> None:
@@ -298,19 +282,19 @@ def options_of(request: CreateInstance, engine: EngineName) -> dict[str, str]:
     )
 
 
-def tags_of(request: CreateInstance) -> list[dict[str, str]]:
-    tags = request.tags or []
-    rules.check_tags([(tag.key, tag.value) for tag in tags])
-    return [{"key": tag.key, "value": tag.value} for tag in tags]
+def tags_of(request: CreateInstance) -> dict[str, str]:
+    tags = [(tag.key, tag.value) for tag in request.tags or []]
+    rules.check_tags(tags)
+    return dict(tags)
 
 
-def _backup(request: CreateInstance) -> dict[str, Any]:
-    """Without a strategy the answer carries 02:00-03:00 and 7 days (operations.md 3)."""
+def _backup_strategy(request: CreateInstance) -> tuple[str, int]:
+    """The window and the days. Without a strategy the answer carries 02:00-03:00 and 7 days (operations.md 3)."""
     strategy = request.backup_strategy or BackupStrategy(_DEFAULT_BACKUP_WINDOW, _DEFAULT_KEEP_DAYS)
     rules.check_backup_window(strategy.start_time)
     keep_days = 0 if strategy.keep_days is None else strategy.keep_days
     rules.check_keep_days(keep_days)
-    return {"backup_start_time": strategy.start_time, "backup_keep_days": keep_days}
+    return strategy.start_time, keep_days
 
 
 def _find_host(intake: Intake, engine: EngineName, version: str) -> tuple[str, Mapping[str, Any]]:

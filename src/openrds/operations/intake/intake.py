@@ -7,22 +7,19 @@ from uuid import UUID
 
 import msgspec
 
-from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceStatus, Wanted, is_instance_id
+from openrds.domain.instance import Instance, InstanceStatus, Wanted, is_instance_id
 from openrds.domain.settings import Settings
 from openrds.domain.statuses import Action, check_allowed
 from openrds.domain.task import TaskName
 from openrds.operations.intake.quotas import check_tasks
 from openrds.operations.intake.sight import Sight
 from openrds.operations.steps.status import set_status, set_wanted
-from openrds.store.database import Row, Writer
-from openrds.store.queries import Queries
+from openrds.store.database import Writer
+from openrds.store.instances import lock_instance, nodes_of
 from openrds.tasks.accept import Work, accept, check_free
 from openrds.tasks.operation import Operation, Output
 from openrds.tasks.queue import Queue
-
-_sql = Queries("instances")
 
 
 class NoParameters(msgspec.Struct, frozen=True):
@@ -43,7 +40,7 @@ class Intake:
     by_caller: bool = False
     sight: Sight | None = None
 
-    def instance(self, instance_id: str) -> Row:
+    def instance(self, instance_id: str) -> Instance:
         """The instance, locked until the call is accepted.
 
         Raises:
@@ -53,25 +50,23 @@ class Intake:
             raise Refusal(
                 ErrorCode.INSTANCE_ID_FORMAT, "An instance id is 32 hexadecimal digits, `in` and 2 digits."
             )
-        found = self.connection.execute(
-            _sql.get_instance, {"id": instance_id, "project_id": self.project_id}
-        ).fetchone()
+        found = lock_instance(self.connection, instance_id, self.project_id)
         if found is None:
             raise Refusal(ErrorCode.INSTANCE_NOT_FOUND, f"There is no instance {instance_id}.")
         return found
 
-    def check(self, instance: Row, action: Action) -> None:
+    def check(self, instance: Instance, action: Action) -> None:
         """Refuse an action while a task holds the instance, or when its status does not allow it.
 
         Raises:
             Refusal: INSTANCE_BUSY, FROZEN or STATUS_FORBIDS.
         """
-        check_free(self.connection, instance["id"])
-        check_allowed(action, InstanceStatus(instance["status"]))
+        check_free(self.connection, instance.id)
+        check_allowed(action, instance.status)
 
     def accept(
         self,
-        instance: Row,
+        instance: Instance,
         operation: Operation[Any, Any],
         name: TaskName,
         parameters: msgspec.Struct | None = None,
@@ -85,22 +80,22 @@ class Intake:
         """
         if self.by_caller:
             check_tasks(self.connection, self.project_id, self.settings)
-        (node, *_) = self.connection.execute(_sql.nodes_of_instance, [instance["id"]]).fetchall()
+        primary, *_ = nodes_of(self.connection, instance.id)
         work = Work(
             operation=operation,
-            name=name.on(EngineName(instance["engine"])),
-            project_id=instance["project_id"],
-            instance_id=instance["id"],
-            instance_name=instance["name"],
-            host=node["host"],
+            name=name.on(instance.engine),
+            project_id=instance.project_id,
+            instance_id=instance.id,
+            instance_name=instance.name,
+            host=primary.host,
             parameters=parameters or NoParameters(),
             entities=entities or {},
             also_held=also_held,
         )
         return accept(self.connection, self.queue, work)
 
-    def set_status(self, instance: Row, status: InstanceStatus, *, deleting: bool = False) -> None:
-        set_status(self.connection, instance["id"], status, deleting=deleting)
+    def set_status(self, instance: Instance, status: InstanceStatus, *, deleting: bool = False) -> None:
+        set_status(self.connection, instance.id, status, deleting=deleting)
 
-    def set_wanted(self, instance: Row, wanted: Wanted) -> None:
-        set_wanted(self.connection, instance["id"], wanted)
+    def set_wanted(self, instance: Instance, wanted: Wanted) -> None:
+        set_wanted(self.connection, instance.id, wanted)

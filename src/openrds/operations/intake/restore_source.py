@@ -17,6 +17,7 @@ from openrds.domain.task import format_time
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.source import Source, moment_of
 from openrds.store.database import Row
+from openrds.store.instances import find_instance
 from openrds.store.queries import Queries
 
 _sql = Queries("backups")
@@ -133,7 +134,7 @@ def _by_backup(intake: Intake, request: RestoreSource) -> tuple[Source, Row]:
     key = {"id": request.backup_id, "project_id": intake.project_id}
     backup = intake.connection.execute(_sql.get_backup, key).fetchone()
     if backup is None or backup["instance_id"] != request.instance_id:
-        _source_instance(intake, request.instance_id)
+        _check_source_instance(intake, request.instance_id)
         raise Refusal(
             ErrorCode.BACKUP_NOT_FOUND, f"Instance {request.instance_id} has no backup {request.backup_id}."
         )
@@ -145,7 +146,7 @@ def _by_backup(intake: Intake, request: RestoreSource) -> tuple[Source, Row]:
 def _by_time(intake: Intake, request: RestoreSource) -> tuple[Source, Row]:
     if request.restore_time is None:
         raise Refusal(ErrorCode.PARAMETER, "restore_time is required to restore to a moment.")
-    _source_instance(intake, request.instance_id)
+    _check_source_instance(intake, request.instance_id)
     task = intake.connection.execute(_sql.task_replacing, [request.instance_id]).fetchone()
     if task is not None:
         raise Refusal(
@@ -155,9 +156,7 @@ def _by_time(intake: Intake, request: RestoreSource) -> tuple[Source, Row]:
     return source_at(intake, request.instance_id, request.restore_time)
 
 
-def _source_instance(intake: Intake, instance_id: str) -> Row:
-    key = {"id": instance_id, "project_id": intake.project_id}
-    found = intake.connection.execute(_sql.source_instance, key).fetchone()
-    if found is None:
+def _check_source_instance(intake: Intake, instance_id: str) -> None:
+    found = find_instance(intake.connection, instance_id)
+    if found is None or found.project_id != intake.project_id:
         raise Refusal(ErrorCode.RESTORE_SOURCE, f"There is no instance {instance_id} to restore from.")
-    return found

@@ -15,8 +15,8 @@ import msgspec
 import uuid_utils
 from psycopg.types.json import Jsonb
 
-from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import Instance
 from openrds.domain.schedule import ScheduledName, next_window
 from openrds.domain.settings import Settings
 from openrds.domain.task import TaskName
@@ -43,7 +43,7 @@ Submit = Callable[[Intake, str, Mapping[str, Any]], UUID]
 
 def schedule(
     intake: Intake,
-    instance: Row,
+    instance: Instance,
     name: ScheduledName,
     task_name: TaskName,
     request: msgspec.Struct,
@@ -55,19 +55,19 @@ def schedule(
         Refusal: QUOTA.
     """
     check_tasks(intake.connection, intake.project_id, intake.settings)
-    starts_at, ends_at = next_window(instance["maintenance_window"], dt.datetime.now(dt.UTC))
+    starts_at, ends_at = next_window(instance.maintenance_window, dt.datetime.now(dt.UTC))
     id_ = UUID(str(uuid_utils.uuid7()))
     intake.connection.execute(
         _sql.plan,
         {
             "id": id_,
-            "project_id": instance["project_id"],
+            "project_id": instance.project_id,
             "name": name,
-            "instance_id": instance["id"],
-            "instance_name": instance["name"],
-            "engine": instance["engine"],
-            "volume_type": instance["volume_type"],
-            "task_name": task_name.on(EngineName(instance["engine"])),
+            "instance_id": instance.id,
+            "instance_name": instance.name,
+            "engine": instance.engine,
+            "volume_type": instance.volume_type,
+            "task_name": task_name.on(instance.engine),
             "request": Jsonb(msgspec.to_builtins(request)),
             "target_config": Jsonb(dict(target_config or {})),
             "starts_at": starts_at,

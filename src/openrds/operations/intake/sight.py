@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
+from openrds.domain.instance import Instance, Node
 from openrds.engines.protocol import Engine, NodeSpec
 from openrds.operations.steps.owners import Owners, family_of
-from openrds.store.database import Row
 
 
 @dataclass(frozen=True)
@@ -20,25 +20,25 @@ class Sight:
     engines: Mapping[EngineName, Engine]
     owners: Owners
 
-    def find(self, instance: Row, node: Row) -> NodeSpec | None:
+    def find(self, instance: Instance, node: Node) -> NodeSpec | None:
         """A server to be asked over its socket; None for one that is elsewhere."""
-        engine = self.engines.get(EngineName(instance["engine"]))
-        if engine is None or node["host"] != self.host:
+        engine = self.engines.get(instance.engine)
+        if engine is None or node.host != self.host:
             return None
-        found = [one for one in engine.installations() if one.version == instance["version"]]
+        found = [one for one in engine.installations() if one.version == instance.version]
         if not found:
             return None
         return NodeSpec(
-            node_id=node["id"],
+            node_id=node.id,
             installation=found[0],
             user=self.owners.of(family_of(instance), tuple),
-            folder=self.nodes_dir / node["id"],
-            socket_dir=self.socket_root / node["id"],
-            archive=self.nodes_dir / node["id"] / "archive",
-            address=str(node["address"] or ""),
-            port=instance["port"],
+            folder=self.nodes_dir / node.id,
+            socket_dir=self.socket_root / node.id,
+            archive=self.nodes_dir / node.id / "archive",
+            address=node.address or "",
+            port=instance.port,
             memory_mb=0,
             vcpus=0,
-            secret=instance["secret"],
-            options=instance["options"],
+            secret=instance.secret,
+            options=instance.options,
         )

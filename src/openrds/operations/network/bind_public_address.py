@@ -5,17 +5,18 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import Instance
 from openrds.domain.network import public_addresses
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.hosts.addresses import is_answering, port_is_free
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.quotas import check_public_addresses
-from openrds.operations.steps.addresses import public_address
 from openrds.operations.steps.certificates import renew_certificates
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
+from openrds.store.instances import holder_of
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
 
@@ -43,8 +44,8 @@ def submit(intake: Intake, instance_id: str, address: str | None, address_id: st
     )
 
 
-def _check_forwarding(intake: Intake, instance: Row) -> None:
-    means = intake.connection.execute(_sql.forwarding_of_instance, [instance["id"]]).fetchall()
+def _check_forwarding(intake: Intake, instance: Instance) -> None:
+    means = intake.connection.execute(_sql.forwarding_of_instance, [instance.id]).fetchall()
     if not all(row["forwarding"] for row in means):
         raise Refusal(
             ErrorCode.PARAMETER,
@@ -66,25 +67,25 @@ def _check_offered(intake: Intake, address: str | None, address_id: str | None) 
         raise Refusal(ErrorCode.PARAMETER, f"public_ip_id of {address} is {offered[address]}.")
 
 
-def _take(intake: Intake, instance: Row, address: str) -> None:
-    connection, row = intake.connection, {"address": address, "instance_id": instance["id"]}
+def _take(intake: Intake, instance: Instance, address: str) -> None:
+    connection, row = intake.connection, {"address": address, "instance_id": instance.id}
     if connection.execute(_sql.take_public_address, row).fetchone() is not None:
         return
-    held = connection.execute(_sql.public_address_of_instance, [instance["id"]]).fetchone()
+    held = connection.execute(_sql.public_address_of_instance, [instance.id]).fetchone()
     if held is not None:
         raise Refusal(
             ErrorCode.PARAMETER,
             f"{held['address']} is bound to the instance; unbind it before you bind another.",
         )
-    holder = connection.execute(_sql.holder_of_public_address, [address]).fetchone()
-    ours = holder is not None and holder["project_id"] == intake.project_id
-    where = f"instance {holder['id']}" if holder is not None and ours else "another project's instance"
+    holder = holder_of(connection, address)
+    ours = holder is not None and holder.project_id == intake.project_id
+    where = f"instance {holder.id}" if holder is not None and ours else "another project's instance"
     raise Refusal(ErrorCode.PARAMETER, f"{address} is bound to {where}.")
 
 
 def check_address(context: Context) -> None:
     """Nobody else may answer there, and it must be this host's."""
-    address, port = context.parameters.address, context.resources.instance(context.instance_id)["port"]
+    address, port = context.parameters.address, context.resources.view.instance(context.instance_id).port
     if not port_is_free(address, port) or is_answering(address, port):
         raise StepFailed(f"another program answers on {address}:{port}")
 
@@ -99,7 +100,7 @@ def stop_passing_on(context: Context) -> None:
 
 @with_primary
 def check_public_address(context: Context) -> None:
-    address, port = context.parameters.address, context.resources.instance(context.instance_id)["port"]
+    address, port = context.parameters.address, context.resources.view.instance(context.instance_id).port
     if not is_answering(address, port):
         raise RuntimeError(f"{address}:{port} does not answer")
 
@@ -114,7 +115,7 @@ def failed(context: Context, connection: Writer) -> None:
 
 def set_bound(resources: Resources, instance_id: str, *, bound: bool) -> None:
     """Whether connections to the public address of an instance are passed on, and its servers vouch for it."""
-    address = public_address(resources, instance_id)
+    address = resources.view.public_address(instance_id)
     with resources.store.transaction() as connection:
         connection.execute(_sql.set_bound, {"instance_id": instance_id, "bound": bound})
     resources.apply_routes(*([address] if address else []))

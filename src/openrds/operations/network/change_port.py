@@ -4,21 +4,18 @@ from uuid import UUID
 
 import msgspec
 
-from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import Instance, InstanceStatus
 from openrds.domain.rules import check_port
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
 from openrds.operations.intake.intake import Intake
-from openrds.operations.steps.addresses import where_clients_come
 from openrds.operations.steps.replication import turn_replicas
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import start_servers, stop_servers
 from openrds.operations.steps.status import become_active, settle_by_looking
-from openrds.store.database import Row
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Step, StepContext
 
@@ -40,20 +37,20 @@ Context = StepContext[Resources, Parameters]
 def submit(intake: Intake, instance_id: str, request: ChangePort) -> UUID:
     instance = intake.instance(instance_id)
     intake.check(instance, Action.CHANGE_PORT)
-    check_port(request.port, EngineName(instance["engine"]))
-    if request.port == instance["port"]:
+    check_port(request.port, instance.engine)
+    if request.port == instance.port:
         raise Refusal(ErrorCode.PARAMETER, f"The instance has the port {request.port} already.")
     _check_free(intake, instance, request.port)
     task_id = intake.accept(
-        instance, CHANGE_PORT, TaskName.CHANGE_PORT, Parameters(instance["port"], request.port)
+        instance, CHANGE_PORT, TaskName.CHANGE_PORT, Parameters(instance.port, request.port)
     )
     intake.set_status(instance, InstanceStatus.MODIFYING_DATABASE_PORT)
     return task_id
 
 
-def _check_free(intake: Intake, instance: Row, port: int) -> None:
+def _check_free(intake: Intake, instance: Instance, port: int) -> None:
     """At each address that clients come to, or that a server of the instance listens on."""
-    for row in intake.connection.execute(_sql.addresses_of_instance, {"id": instance["id"]}):
+    for row in intake.connection.execute(_sql.addresses_of_instance, {"id": instance.id}):
         address = row["address"]
         try:
             free = port_is_free(address, port)
@@ -85,7 +82,7 @@ def _set_port(resources: Resources, instance_id: str, port: int) -> None:
     """Nothing is passed on to the port before any more."""
     with resources.store.transaction() as connection:
         connection.execute(_sql.set_port, {"instance_id": instance_id, "port": port})
-    resources.apply_routes(*where_clients_come(resources, instance_id))
+    resources.apply_routes(*resources.view.where_clients_come(instance_id))
 
 
 CHANGE_PORT: Operation[Resources, Parameters] = Operation(

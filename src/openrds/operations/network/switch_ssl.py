@@ -5,6 +5,7 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import Instance
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake
@@ -12,7 +13,7 @@ from openrds.operations.steps import servers
 from openrds.operations.steps.replication import turn_replicas
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.status import become_active, settle_by_looking
-from openrds.store.database import Row
+from openrds.store.instances import nodes_of
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Step, StepContext
 
@@ -37,14 +38,14 @@ def submit(intake: Intake, instance_id: str, request: SwitchSsl) -> UUID:
     intake.check(instance, Action.SWITCH_SSL)
     if request.ssl_option:
         _check_offered(intake, instance)
-    parameters = Parameters(was_on=instance["ssl"], on=request.ssl_option)
+    parameters = Parameters(was_on=instance.ssl, on=request.ssl_option)
     return intake.accept(instance, SWITCH_SSL, TaskName.SWITCH_SSL, parameters)
 
 
-def _check_offered(intake: Intake, instance: Row) -> None:
-    engine, version = instance["engine"], instance["version"]
-    (node, *_) = intake.connection.execute(_sql.nodes_of_instance, [instance["id"]]).fetchall()
-    (host,) = intake.connection.execute(_sql.host, [node["host"]]).fetchall()
+def _check_offered(intake: Intake, instance: Instance) -> None:
+    engine, version = instance.engine, instance.version
+    node, *_ = nodes_of(intake.connection, instance.id)
+    (host,) = intake.connection.execute(_sql.host, [node.host]).fetchall()
     found = [one for one in host["installations"] if (one["engine"], one["version"]) == (engine, version)]
     if not all(one.get("tls", True) for one in found):
         raise Refusal(

@@ -4,9 +4,8 @@ from uuid import UUID
 
 from openrds.domain import rules
 from openrds.domain.deadline import LONG
-from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceType, new_instance_id
+from openrds.domain.instance import Instance, InstanceSpec, InstanceType, new_instance_id
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import Server
@@ -27,31 +26,11 @@ from openrds.operations.steps import creating
 from openrds.operations.steps.replication import forget_follower
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_upstream
-from openrds.store.database import Row
-from openrds.store.queries import Queries
+from openrds.store.instances import nodes_of, replicas_of
 from openrds.tasks.operation import Operation, Step, StepContext
-
-_sql = Queries("instances")
 
 #: Of one primary.
 MOST_REPLICAS = 5
-
-#: What a replica has of its primary, whatever the request says.
-_OF_PRIMARY = (
-    "engine",
-    "version",
-    "complete_version",
-    "port",
-    "volume_size",
-    "vpc_id",
-    "subnet_id",
-    "security_group_id",
-    "time_zone",
-    "backup_start_time",
-    "secret",
-    "options",
-    "ssl",
-)
 
 Context = StepContext[Resources, NoParameters]
 
@@ -67,17 +46,17 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
     return planned, intake.accept(instance, CREATE_REPLICA, TaskName.CREATE_REPLICA, entities=entities)
 
 
-def _primary(intake: Intake, request: CreateInstance) -> Row:
+def _primary(intake: Intake, request: CreateInstance) -> Instance:
     """
     Raises:
         Refusal: there is no such instance, or it cannot have another replica now.
     """
     assert request.replica_of_id
     primary = intake.instance(request.replica_of_id)
-    if primary["type"] == InstanceType.REPLICA:
+    if primary.type is InstanceType.REPLICA:
         raise Refusal(ErrorCode.REPLICA_SOURCE, "A read replica cannot have read replicas; name its primary.")
     intake.check(primary, Action.CREATE_REPLICA)
-    replicas = intake.connection.execute(_sql.replicas_of_instance, [primary["id"]]).fetchall()
+    replicas = replicas_of(intake.connection, primary.id)
     if len(replicas) >= MOST_REPLICAS:
         raise Refusal(
             ErrorCode.TOO_MANY_REPLICAS,
@@ -86,36 +65,48 @@ def _primary(intake: Intake, request: CreateInstance) -> Row:
     return primary
 
 
-def _plan(intake: Intake, request: CreateInstance, primary: Row) -> NewInstance:
+def _plan(intake: Intake, request: CreateInstance, primary: Instance) -> NewInstance:
     check_offered(request)
-    engine = EngineName(primary["engine"])
+    engine = primary.engine
     rules.check_name(request.name, engine)
     check_region(intake, request)
     check_zone(intake, "availability_zone", request.availability_zone)
     flavor = check_flavor(engine, request.flavor_ref, InstanceType.REPLICA)
-    rules.check_volume(request.volume.type, primary["volume_size"])
-    (node, *_) = intake.connection.execute(_sql.nodes_of_instance, [primary["id"]]).fetchall()
-    check_holds(intake, node["host"], flavor)
-    check_room(intake, node["host"], places=1)
-    columns = {
-        **{column: primary[column] for column in _OF_PRIMARY},
-        "id": new_instance_id(engine),
-        "project_id": intake.project_id,
-        "name": request.name,
-        "type": InstanceType.REPLICA.value,
-        "flavor_ref": request.flavor_ref,
-        "volume_type": request.volume.type,
-        "availability_zone": request.availability_zone,
-        "replication_mode": None,
-        "switch_strategy": "",
-        "configuration_id": "",
-        "enterprise_project_id": request.enterprise_project_id or primary["enterprise_project_id"],
-        "disk_encryption_id": "",
-        "backup_keep_days": 0,
-        "tags": tags_of(request),
-        "replica_of": primary["id"],
-    }
-    return NewInstance(engine, RULES[engine].administrator, node["host"], columns)
+    rules.check_volume(request.volume.type, primary.volume_size)
+    node, *_ = nodes_of(intake.connection, primary.id)
+    check_holds(intake, node.host, flavor)
+    check_room(intake, node.host, places=1)
+    return NewInstance(_spec(request, primary), node.host)
+
+
+def _spec(request: CreateInstance, primary: Instance) -> InstanceSpec:
+    """Most of it is the primary's, whatever the request says."""
+    return InstanceSpec(
+        id=new_instance_id(primary.engine),
+        project_id=primary.project_id,
+        name=request.name,
+        engine=primary.engine,
+        version=primary.version,
+        complete_version=primary.complete_version,
+        type=InstanceType.REPLICA,
+        flavor_ref=request.flavor_ref,
+        volume_type=request.volume.type,
+        volume_size=primary.volume_size,
+        port=primary.port,
+        availability_zone=request.availability_zone,
+        vpc_id=primary.vpc_id,
+        subnet_id=primary.subnet_id,
+        security_group_id=primary.security_group_id,
+        enterprise_project_id=request.enterprise_project_id or primary.enterprise_project_id,
+        time_zone=primary.time_zone,
+        backup_start_time=primary.backup_start_time,
+        backup_keep_days=0,
+        tags=tags_of(request),
+        replica_of=primary.id,
+        secret=primary.secret,
+        options=primary.options,
+        ssl=primary.ssl,
+    )
 
 
 @with_upstream
@@ -124,7 +115,8 @@ def copy_primary(context: Context) -> None:
 
 
 def forget_copy(context: Context) -> None:
-    primary_id = creating.instance_of(context)["replica_of"]
+    primary_id = creating.instance_of(context).replica_of
+    assert primary_id is not None, "a read replica is one of an instance"
     forget_follower(context.resources, primary_id, _server(context).node.node_id)
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.deadline import LONG
-from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole
+from openrds.domain.instance import Instance, InstanceStatus, InstanceType, NodeRole
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.replication import (
@@ -17,7 +17,7 @@ from openrds.operations.steps.replication import (
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_standby, with_upstream
 from openrds.operations.steps.status import set_status, settle_by_looking
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
 
@@ -30,10 +30,10 @@ class Parameters(msgspec.Struct, frozen=True):
 Context = StepContext[Resources, Parameters]
 
 
-def begin(intake: Intake, instance: Row, standby_id: str) -> UUID:
+def begin(intake: Intake, instance: Instance, standby_id: str) -> UUID:
     """An instance serves without its standby, so its status stays; a read replica does not serve meanwhile."""
     task_id = intake.accept(instance, REBUILD_STANDBY, TaskName.REBUILD_STANDBY, Parameters(standby_id))
-    if instance["type"] == InstanceType.REPLICA:
+    if instance.type is InstanceType.REPLICA:
         intake.set_status(instance, InstanceStatus.MODIFYING)
     return task_id
 
@@ -46,9 +46,9 @@ def release_writes(context: Context) -> None:
 @with_upstream
 def bring_back(context: Context) -> None:
     resources, standby_id = context.resources, context.parameters.standby_id
-    instance = resources.instance(context.instance_id)
-    node = resources.node(context.instance_id, standby_id)
-    if node["role"] == NodeRole.SLAVE:
+    instance = resources.view.instance(context.instance_id)
+    node = resources.view.node(context.instance_id, standby_id)
+    if node.role is NodeRole.SLAVE:
         give_own_address(resources, instance, node)
     build_standby(resources, context.instance_id, resources.node_server(context.instance_id, standby_id))
 
@@ -59,7 +59,7 @@ def confirm_writes(context: Context) -> None:
 
 
 def completed(context: Context, connection: Writer) -> Output:
-    if context.resources.instance(context.instance_id)["type"] == InstanceType.REPLICA:
+    if context.resources.view.instance(context.instance_id).type is InstanceType.REPLICA:
         set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
     return {}
 

@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain import rules
-from openrds.domain.engine import RULES, EngineName
+from openrds.domain.engine import RULES
 from openrds.domain.instance import InstanceStatus, SwitchStrategy
 from openrds.domain.lengths import Text
 from openrds.domain.statuses import Action
@@ -56,7 +56,7 @@ def set_strategy(intake: Intake, instance_id: str, request: ChangeStrategy) -> N
 def submit(intake: Intake, instance_id: str, request: ChangeMode) -> UUID:
     instance = intake.instance(instance_id)
     require_standby(instance)
-    check_replication_mode("mode", request.mode, EngineName(instance["engine"]))
+    check_replication_mode("mode", request.mode, instance.engine)
     intake.check(instance, Action.CHANGE_REPLICATION_MODE)
     parameters = Parameters(request.mode)
     task_id = intake.accept(instance, CHANGE_REPLICATION_MODE, TaskName.CHANGE_REPLICATION_MODE, parameters)
@@ -80,7 +80,7 @@ def change_mode_back(context: Context) -> None:
 
 
 def _waits(context: Context) -> bool:
-    engine = EngineName(context.resources.instance(context.instance_id)["engine"])
+    engine = context.resources.view.instance(context.instance_id).engine
     return RULES[engine].waits_in(context.parameters.mode)
 
 

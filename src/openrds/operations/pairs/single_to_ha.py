@@ -5,10 +5,10 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.deadline import LONG
-from openrds.domain.engine import RULES, EngineName
+from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import counterpart
-from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole, SwitchStrategy
+from openrds.domain.instance import InstanceStatus, InstanceType, Node, NodeRole, SwitchStrategy
 from openrds.domain.lengths import Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
@@ -26,7 +26,8 @@ from openrds.operations.steps.replication import (
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary, with_standby
 from openrds.operations.steps.status import set_status, settle_by_looking
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
+from openrds.store.instances import nodes_of
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Output, Step, StepContext
 
@@ -48,19 +49,19 @@ Context = StepContext[Resources, Parameters]
 
 def submit(intake: Intake, instance_id: str, request: SingleToHa) -> UUID:
     instance = intake.instance(instance_id)
-    if instance["type"] != InstanceType.SINGLE:
+    if instance.type is not InstanceType.SINGLE:
         raise Refusal(
             ErrorCode.INSTANCE_TYPE,
-            f"The instance is of type {instance['type']}; only a single one is changed.",
+            f"The instance is of type {instance.type}; only a single one is changed.",
         )
     intake.check(instance, Action.SINGLE_TO_HA)
     check_zone(intake, "az_code_new_node", request.az_code_new_node)
-    (primary,) = intake.connection.execute(_sql.nodes_of_instance, [instance_id]).fetchall()
-    check_forwarding(intake, primary["host"])
+    (primary,) = nodes_of(intake.connection, instance_id)
+    check_forwarding(intake, primary.host)
     # For the standby, and for the primary once it is no longer the one that listens on the endpoint.
-    check_room(intake, primary["host"], places=2, instances=0)
-    standby_id = write_node(intake, instance, 1, NodeRole.SLAVE, primary["host"], request.az_code_new_node)
-    becoming = instance | {"type": InstanceType.HA.value}
+    check_room(intake, primary.host, places=2, instances=0)
+    standby_id = write_node(intake, instance, 1, NodeRole.SLAVE, primary.host, request.az_code_new_node)
+    becoming = msgspec.structs.replace(instance, type=InstanceType.HA)
     task_id = intake.accept(
         instance,
         SINGLE_TO_HA,
@@ -73,7 +74,7 @@ def submit(intake: Intake, instance_id: str, request: SingleToHa) -> UUID:
 
 
 def allocate_address(context: Context) -> None:
-    resources, instance = context.resources, context.resources.instance(context.instance_id)
+    resources, instance = context.resources, context.resources.view.instance(context.instance_id)
     give_own_address(resources, instance, _standby(context))
 
 
@@ -92,15 +93,15 @@ def build(context: Context) -> None:
 
 def remove_standby(context: Context) -> None:
     resources, standby_id = context.resources, context.parameters.standby_id
-    resources.stop(resources.instance(context.instance_id), _standby(context))
-    resources.remove_folders(standby_id)
+    resources.stop(resources.view.instance(context.instance_id), _standby(context))
+    resources.host.remove_folders(standby_id)
     forget_follower(resources, context.instance_id, standby_id)
 
 
 @with_standby
 def confirm_writes(context: Context) -> None:
     """In the replication mode that it will have, commits may wait for the standby: from now on then."""
-    rules = RULES[EngineName(context.resources.instance(context.instance_id)["engine"])]
+    rules = RULES[context.resources.view.instance(context.instance_id).engine]
     if rules.waits_in(rules.default_replication_mode):
         start_confirmation(context.resources, context.instance_id)
 
@@ -110,11 +111,11 @@ def release_writes(context: Context) -> None:
 
 
 def completed(context: Context, connection: Writer) -> Output:
-    instance = context.resources.instance(context.instance_id)
-    engine = EngineName(instance["engine"])
-    flavor = counterpart(engine, instance["flavor_ref"], InstanceType.HA)
+    instance = context.resources.view.instance(context.instance_id)
+    engine = instance.engine
+    flavor = counterpart(engine, instance.flavor_ref, InstanceType.HA)
     assert flavor is not None, "every flavor has a counterpart for HA"
-    zones = [node["availability_zone"] for node in context.resources.nodes(context.instance_id)]
+    zones = [node.availability_zone for node in context.resources.view.nodes(context.instance_id)]
     connection.execute(
         _sql.set_ha,
         {
@@ -126,8 +127,8 @@ def completed(context: Context, connection: Writer) -> Output:
         },
     )
     set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    endpoint = f"{instance['address']}:{instance['port']}"
-    becoming = instance | {"type": InstanceType.HA.value}
+    endpoint = f"{instance.address}:{instance.port}"
+    becoming = msgspec.structs.replace(instance, type=InstanceType.HA)
     return {
         "instance": {"endpoint": endpoint, **aim_of(becoming)},
         "resource_ids": resource_ids(context.instance_id),
@@ -139,10 +140,8 @@ def failed(context: Context, connection: Writer) -> None:
     connection.execute(_sql.delete_node, [context.parameters.standby_id])
 
 
-def _standby(context: Context) -> Row:
-    nodes = context.resources.nodes(context.instance_id)
-    (standby,) = (node for node in nodes if node["id"] == context.parameters.standby_id)
-    return standby
+def _standby(context: Context) -> Node:
+    return context.resources.view.node(context.instance_id, context.parameters.standby_id)
 
 
 SINGLE_TO_HA: Operation[Resources, Parameters] = Operation(

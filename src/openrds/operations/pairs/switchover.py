@@ -7,7 +7,7 @@ import msgspec
 
 from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.instance import Instance, InstanceStatus, InstanceType, Node
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import EngineError, Server
@@ -16,13 +16,10 @@ from openrds.operations.steps.replication import restore_confirmation
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.status import become_active, settle_by_looking
 from openrds.operations.steps.takeover import Takeover
-from openrds.store.database import Row
-from openrds.store.queries import Queries
+from openrds.store.instances import nodes_of
 from openrds.tasks.operation import Operation, Step, StepContext
 
 logger = logging.getLogger(__name__)
-
-_sql = Queries("instances")
 
 #: Seconds that clients wait at most for a standby to catch up that takes over in any case.
 _CATCH_UP_SECONDS_FORCED = 2.0
@@ -46,31 +43,29 @@ class Parameters(msgspec.Struct, frozen=True):
 Context = StepContext[Resources, Parameters]
 
 
-def submit(intake: Intake, instance_id: str, request: Failover) -> tuple[Row, UUID]:
+def submit(intake: Intake, instance_id: str, request: Failover) -> tuple[Node, UUID]:
     """The standby that will be the primary, and the task."""
     instance = intake.instance(instance_id)
     require_standby(instance)
     intake.check(instance, Action.SWITCHOVER)
-    old, new, *_ = intake.connection.execute(_sql.nodes_of_instance, [instance_id]).fetchall()
-    return new, begin(intake, instance, Parameters(old["id"], new["id"], request.force))
+    old, new, *_ = nodes_of(intake.connection, instance_id)
+    return new, begin(intake, instance, Parameters(old.id, new.id, request.force))
 
 
-def begin(intake: Intake, instance: Row, parameters: Parameters) -> UUID:
-    entities = {"switch_strategy": instance["switch_strategy"]}
+def begin(intake: Intake, instance: Instance, parameters: Parameters) -> UUID:
+    entities = {"switch_strategy": instance.switch_strategy or ""}
     task_id = intake.accept(instance, SWITCHOVER, TaskName.SWITCHOVER, parameters, entities)
     intake.set_status(instance, InstanceStatus.SWITCHOVER)
     return task_id
 
 
-def require_standby(instance: Row) -> None:
+def require_standby(instance: Instance) -> None:
     """
     Raises:
         Refusal: INSTANCE_TYPE, for an instance that has no standby.
     """
-    if instance["type"] != InstanceType.HA:
-        raise Refusal(
-            ErrorCode.INSTANCE_TYPE, f"The instance is of type {instance['type']}; it has no standby."
-        )
+    if instance.type is not InstanceType.HA:
+        raise Refusal(ErrorCode.INSTANCE_TYPE, f"The instance is of type {instance.type}; it has no standby.")
 
 
 def change_roles(context: Context) -> None:
@@ -90,7 +85,7 @@ def _take_over(context: Context, old: Server, new: Server) -> None:
     if not new.answers():
         new.start()  # one that runs would look for its primary first, which may be dead
     if context.parameters.rescue:
-        _rescue(context.resources.out_of_reach(old), new)
+        _rescue(context.resources.host.out_of_reach(old), new)
     try:
         position = old.replication.demote()
         new.replication.await_position(position, _CATCH_UP_SECONDS_FORCED)

@@ -4,15 +4,19 @@ import datetime as dt
 import logging
 import math
 
+import msgspec
+
 from openrds.domain.backup import is_due, next_begin
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import Refusal
+from openrds.domain.instance import Instance
 from openrds.engines.protocol import EngineError
 from openrds.hosts.errors import HostError
 from openrds.operations.backups import back_up
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.resources import Resources
 from openrds.store.database import Row
+from openrds.store.instances import instance_of
 from openrds.store.queries import Queries
 from openrds.tasks.queue import Queue
 
@@ -27,6 +31,18 @@ _RETRY = dt.timedelta(hours=1)
 _TRY_AGAIN = 10.0
 
 
+class Candidate(msgspec.Struct, frozen=True):
+    """An instance at rest that keeps automatic backups, as the store said `now`.
+
+    `last_automatic` is when the last one was begun. With `has_base` there is something that it can be restored from.
+    """
+
+    instance: Instance
+    last_automatic: dt.datetime | None
+    has_base: bool
+    now: dt.datetime
+
+
 def look_after_backups(resources: Resources, queue: Queue) -> float:
     """One round: begin the backups that are due on this host, and remove the files of those that were deleted.
 
@@ -34,42 +50,46 @@ def look_after_backups(resources: Resources, queue: Queue) -> float:
     """
     first_after = resources.settings.first_backup_after
     waits = [math.inf]
-    for row in resources.store.rows(_sql.backup_candidates, [resources.settings.host]):
-        if backup_is_due(row, row["now"], first_after):
-            _begin(resources, queue, row)
+    for one in map(_candidate, resources.store.rows(_sql.backup_candidates, [resources.host.name])):
+        if backup_is_due(one, first_after):
+            _begin(resources, queue, one)
             waits.append(_TRY_AGAIN)
         else:
-            waits.append((next_due(row, row["now"], first_after) - row["now"]).total_seconds())
+            waits.append((next_due(one, first_after) - one.now).total_seconds())
     if not remove_deleted(resources):
         waits.append(_TRY_AGAIN)
     return min(waits)
 
 
-def backup_is_due(row: Row, now: dt.datetime, first_after: float) -> bool:
+def _candidate(row: Row) -> Candidate:
+    return Candidate(instance_of(row), row["last_automatic"], row["has_base"], row["now"])
+
+
+def backup_is_due(one: Candidate, first_after: float) -> bool:
     """By the policy's window; or because nothing can be restored yet and the instance has been at rest for a while.
 
     Right after a creation the caller has more to do, which a running backup would keep from the instance: even if its
     window opens then.
     """
-    rest, last = dt.timedelta(seconds=first_after), row["last_automatic"]
-    if now - row["created_at"] < rest:
+    instance, rest = one.instance, dt.timedelta(seconds=first_after)
+    if one.now - instance.created_at < rest:
         return False
-    if is_due(row["backup_start_time"], row["backup_period"], last or row["created_at"], now):
+    last = one.last_automatic or instance.created_at
+    if is_due(instance.backup_start_time, instance.backup_period, last, one.now):
         return True
-    return not row["has_base"] and now >= _first_due(row, first_after)
+    return not one.has_base and one.now >= _first_due(one, first_after)
 
 
-def next_due(row: Row, now: dt.datetime, first_after: float) -> dt.datetime:
+def next_due(one: Candidate, first_after: float) -> dt.datetime:
     """When a backup that is not due now will be, if nothing changes."""
-    begin = next_begin(row["backup_start_time"], now)
-    return begin if row["has_base"] else min(begin, max(_first_due(row, first_after), now))
+    begin = next_begin(one.instance.backup_start_time, one.now)
+    return begin if one.has_base else min(begin, max(_first_due(one, first_after), one.now))
 
 
-def _first_due(row: Row, first_after: float) -> dt.datetime:
+def _first_due(one: Candidate, first_after: float) -> dt.datetime:
     """When one is due because there is none that anything can be restored from."""
-    rested: dt.datetime = row["updated_at"] + dt.timedelta(seconds=first_after)
-    last: dt.datetime | None = row["last_automatic"]
-    return rested if last is None else max(rested, last + _RETRY)
+    rested = one.instance.updated_at + dt.timedelta(seconds=first_after)
+    return rested if one.last_automatic is None else max(rested, one.last_automatic + _RETRY)
 
 
 def stop_unwanted(resources: Resources) -> bool:
@@ -77,11 +97,11 @@ def stop_unwanted(resources: Resources) -> bool:
 
     The step that makes one notices by itself why it fails.
     """
-    unwanted = resources.store.rows(_sql.backups_to_stop, [resources.settings.host])
+    unwanted = resources.store.rows(_sql.backups_to_stop, [resources.host.name])
     for row in unwanted:
-        for folder in resources.backups.unfinished(row["instance_id"], row["id"]):
+        for folder in resources.host.backups.unfinished(row["instance_id"], row["id"]):
             try:
-                resources.engines[EngineName(row["engine"])].backups.break_off(folder)
+                resources.host.engines[EngineName(row["engine"])].backups.break_off(folder)
             except EngineError:
                 logger.warning("backup %s could not be stopped", row["id"], exc_info=True)
     return bool(unwanted)
@@ -90,9 +110,9 @@ def stop_unwanted(resources: Resources) -> bool:
 def remove_deleted(resources: Resources) -> bool:
     """Remove the files of backups that were deleted; False if some are still there."""
     all_gone = True
-    for row in resources.store.rows(_sql.backups_to_remove, [resources.settings.host]):
+    for row in resources.store.rows(_sql.backups_to_remove, [resources.host.name]):
         try:
-            resources.backups.remove(row["instance_id"], row["id"])
+            resources.host.backups.remove(row["instance_id"], row["id"])
         except (HostError, OSError):
             logger.warning("backup %s could not be removed", row["id"], exc_info=True)
             all_gone = False
@@ -104,7 +124,7 @@ def remove_deleted(resources: Resources) -> bool:
 
 def tidy_backups(resources: Resources) -> None:
     """Let go of automatic backups that are older than their instance keeps them, and of log that no backup leads to."""
-    for row in resources.store.rows(_sql.instances_of_host, [resources.settings.host]):
+    for row in resources.store.rows(_sql.instances_of_host, [resources.host.name]):
         try:
             _tidy(resources, row["id"], EngineName(row["engine"]))
         except (EngineError, HostError, OSError):
@@ -121,14 +141,16 @@ def _tidy(resources: Resources, instance_id: str, engine: EngineName) -> None:
         oldest = connection.execute(_sql.oldest_base, [instance_id]).fetchone()
     # Nothing relies on the log before the oldest base any more, once that is committed.
     position = oldest["log_position"] if oldest else None
-    resources.engines[engine].backups.prune_archive(resources.backups.archive(instance_id), position)
+    resources.host.engines[engine].backups.prune_archive(
+        resources.host.backups.archive(instance_id), position
+    )
 
 
-def _begin(resources: Resources, queue: Queue, row: Row) -> None:
+def _begin(resources: Resources, queue: Queue, one: Candidate) -> None:
     try:
         with resources.store.transaction() as connection:
-            intake = Intake(connection, queue, resources.settings, row["project_id"])
-            back_up.submit_automatic(intake, row["id"], row["now"])
+            intake = Intake(connection, queue, resources.settings, one.instance.project_id)
+            back_up.submit_automatic(intake, one.instance.id, one.now)
     except Refusal as refusal:
         # A caller's operation came first; there is another round.
-        logger.info("no automatic backup of instance %s now: %s", row["id"], refusal)
+        logger.info("no automatic backup of instance %s now: %s", one.instance.id, refusal)

@@ -26,7 +26,7 @@ class CertificateWatch:
 
     def look_after_certificates(self) -> None:
         """One round. Only what a node has beside its configuration is written, which is its instance's holder's."""
-        nodes = [(nodes[0]["id"], node["node_id"]) for nodes in self._roster.instances() for node in nodes]
+        nodes = [(node.instance_id, node.id) for one in self._roster.instances() for node in one.nodes]
         self._shown = {id_: mark for _, id_ in nodes if (mark := self._shown.get(id_))}
         for instance_id, node_id in nodes:
             try:

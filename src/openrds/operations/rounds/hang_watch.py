@@ -8,10 +8,10 @@ import logging
 import time
 from collections.abc import Callable
 
+from openrds.domain.instance import Instance, Node
 from openrds.engines.protocol import EngineError, Server
 from openrds.operations.rounds.roster import Roster
 from openrds.operations.steps.resources import Resources
-from openrds.store.database import Row
 from openrds.tasks.operation import StepFailed
 
 logger = logging.getLogger(__name__)
@@ -27,32 +27,32 @@ class HangWatch:
         self._roster = roster
         self._clock = clock
         self._hangs_since: dict[str, float] = {}
-        self._servers: dict[str, tuple[Row, Server]] = {}
+        self._servers: dict[str, tuple[Node, Server]] = {}
 
     def look_after_servers(self) -> None:
         before, self._hangs_since = self._hangs_since, {}
         nodes = self._roster.nodes()
-        known = {row["node_id"] for row in nodes}
-        self._servers = {node: one for node, one in self._servers.items() if node in known}
-        for row in nodes:
+        known = {node.id for _, node in nodes}
+        self._servers = {id_: one for id_, one in self._servers.items() if id_ in known}
+        for instance, node in nodes:
             try:
                 begun = self._clock()
-                server = self._server(row)
+                server = self._server(instance, node)
                 if server.hangs():
-                    self._hangs_since[row["node_id"]] = before.get(row["node_id"], begun)
-                    self._kill_after_timeout(row, server)
+                    self._hangs_since[node.id] = before.get(node.id, begun)
+                    self._kill_after_timeout(node, server)
             except (StepFailed, EngineError):
-                logger.warning("instance %s could not be looked after", row["id"], exc_info=True)
+                logger.warning("instance %s could not be looked after", instance.id, exc_info=True)
 
-    def _server(self, row: Row) -> Server:
-        """Of a row that was not read anew since, the same as before."""
-        known = self._servers.get(row["node_id"])
-        if known is None or known[0] is not row:
-            known = self._servers[row["node_id"]] = (row, self._resources.server_by_itself(row))
+    def _server(self, instance: Instance, node: Node) -> Server:
+        """Of a node that was not read anew since, the same as before."""
+        known = self._servers.get(node.id)
+        if known is None or known[0] is not node:
+            known = self._servers[node.id] = (node, self._resources.server_by_itself(instance, node))
         return known[1]
 
-    def _kill_after_timeout(self, row: Row, server: Server) -> None:
-        hung = self._clock() - self._hangs_since[row["node_id"]]
+    def _kill_after_timeout(self, node: Node, server: Server) -> None:
+        hung = self._clock() - self._hangs_since[node.id]
         if hung >= self._resources.settings.hang_timeout:
-            logger.error("a server of instance %s has hung for %.0f s and is killed", row["id"], hung)
+            logger.error("a server of instance %s has hung for %.0f s and is killed", node.instance_id, hung)
             server.kill()

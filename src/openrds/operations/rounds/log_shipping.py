@@ -8,20 +8,16 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from openrds.domain.engine import EngineName
-from openrds.domain.instance import NodeRole
+from openrds.domain.instance import Instance, Node, NodeRole
 from openrds.engines.protocol import Backups, EngineError
 from openrds.hosts.errors import HostError
 from openrds.hosts.processes import find, written_by
 from openrds.operations.rounds.roster import Roster
 from openrds.operations.steps.resources import Resources
-from openrds.store.database import Row
-from openrds.store.queries import Queries
+from openrds.store.instances import lock_free_instance
 from openrds.tasks.operation import StepFailed
 
 logger = logging.getLogger(__name__)
-
-_sql = Queries("instances")
 
 #: Seconds after which a server is asked though it has written nothing: its log grows old all the same.
 _LONGEST_PAUSE = 1800.0
@@ -43,43 +39,44 @@ class LogShipping:
 
     def ship(self) -> bool:
         """One round; whether there is an instance that needs any."""
-        instances = [nodes for nodes in self._roster.instances() if self._backups(nodes[0]).ships_log]
-        known = {node["node_id"] for nodes in instances for node in nodes}
-        self._asked = {node: asked for node, asked in self._asked.items() if node in known}
-        for nodes in instances:
-            self._look_after(nodes)
+        instances = [one for one in self._roster.instances() if self._backups(one.instance).ships_log]
+        known = {node.id for one in instances for node in one.nodes}
+        self._asked = {id_: asked for id_, asked in self._asked.items() if id_ in known}
+        for one in instances:
+            self._look_after(one.nodes)
         return bool(instances)
 
-    def _look_after(self, nodes: Sequence[Row]) -> None:
+    def _look_after(self, nodes: Sequence[Node]) -> None:
         """Each by itself: one that is down keeps no other's log back."""
         for node in nodes:
-            if find(self._resources.record(node["node_id"])) is None or self._has_nothing_new(node):
+            if find(self._resources.host.record(node.id)) is None or self._has_nothing_new(node):
                 continue
             try:
                 self._ship(node, has_standby=len(nodes) > 1)
             except (EngineError, HostError, StepFailed, OSError):
-                logger.warning("the log of instance %s could not be shipped", node["id"], exc_info=True)
+                logger.warning("the log of instance %s could not be shipped", node.instance_id, exc_info=True)
 
-    def _has_nothing_new(self, node: Row) -> bool:
+    def _has_nothing_new(self, node: Node) -> bool:
         """Where the system does not say what a server writes, it may be anything."""
-        asked = self._asked.get(node["node_id"])
+        asked = self._asked.get(node.id)
         if asked is None or self._clock() >= asked[1]:
             return False
-        return asked[0] == written_by(self._resources.record(node["node_id"]))
+        return asked[0] == written_by(self._resources.host.record(node.id))
 
-    def _ship(self, node: Row, *, has_standby: bool) -> None:
+    def _ship(self, node: Node, *, has_standby: bool) -> None:
         """While nobody moves the archive away: whoever does holds the instance, and waits for us."""
-        resources, backups = self._resources, self._backups(node)
-        with resources.backups.shipping:
-            found = resources.store.rows(_sql.free_instance, [node["id"]])
-            if not found:
+        resources = self._resources
+        with resources.host.backups.shipping:
+            with resources.store.transaction() as connection:
+                instance = lock_free_instance(connection, node.instance_id)
+            if instance is None:
                 return
             # The roster may not have heard yet that roles changed.
-            instance, present = found[0], resources.node(node["id"], node["node_id"])
+            present, backups = resources.view.node(instance.id, node.id), self._backups(instance)
             server = resources.server(instance, present)
             spec = server.node
-            serves, hours = present["role"] == NodeRole.MASTER, instance["log_retention_hours"]
-            archived = serves and instance["backup_keep_days"] > 0
+            serves, hours = present.role is NodeRole.MASTER, instance.log_retention_hours
+            archived = serves and instance.backup_keep_days > 0
             if archived:
                 backups.ship_log(spec)
             hours = hours if serves else max(hours, _LEAST_OF_FOLLOWERS)
@@ -87,9 +84,9 @@ class LogShipping:
         if serves and has_standby:
             server.replication.prepare_successor()
         # What it has written for our sake is nothing new.
-        written = written_by(resources.record(node["node_id"]))
+        written = written_by(resources.host.record(node.id))
         if written is not None:
-            self._asked[node["node_id"]] = written, self._clock() + _LONGEST_PAUSE
+            self._asked[node.id] = written, self._clock() + _LONGEST_PAUSE
 
-    def _backups(self, instance: Row) -> Backups:
-        return self._resources.engines[EngineName(instance["engine"])].backups
+    def _backups(self, instance: Instance) -> Backups:
+        return self._resources.host.engines[instance.engine].backups

@@ -3,14 +3,15 @@
 What it sees and what it does about it are apart: this module looks, `operations/revival.py` acts.
 """
 
+import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 
 from openrds.domain.errors import Refusal
-from openrds.domain.instance import Confirmation, InstanceStatus, InstanceType, NodeRole
+from openrds.domain.instance import Confirmation, Instance, InstanceStatus, InstanceType, Node, NodeRole
 from openrds.domain.recovery import seconds_until_due
-from openrds.engines.protocol import EngineError
+from openrds.engines.protocol import EngineError, StandbyState
 from openrds.hosts import processes
 from openrds.hosts.deaths import Deathwatch
 from openrds.hosts.errors import HostError
@@ -20,7 +21,7 @@ from openrds.operations.rounds.roster import Roster, free_nodes
 from openrds.operations.steps.replication import replicates_synchronously
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.status import answers
-from openrds.store.database import Row
+from openrds.store.instances import Rostered
 from openrds.tasks.operation import StepFailed
 from openrds.tasks.queue import Queue
 
@@ -79,143 +80,145 @@ class Monitor:
         """Bring the status of instances in line with their servers, and have the deaths of these told."""
         found = self._roster.refresh(instance_ids)
         gone = self._deaths.names() if instance_ids is None else set(instance_ids)
-        for id_ in gone - {nodes[0]["id"] for nodes in found}:
+        for id_ in gone - {one.instance.id for one in found}:
             self._deaths.watch(id_, ())
-        self._unwell = frozenset(nodes[0]["id"] for nodes in found if not self._leave_well(nodes))
+        self._unwell = frozenset(one.instance.id for one in found if not self._leave_well(one))
 
-    def _leave_well(self, nodes: Sequence[Row]) -> bool:
+    def _leave_well(self, one: Rostered) -> bool:
         """Whether nothing need be done for an instance until something is heard of it."""
         self._living = []
-        self._look_after(nodes)
-        self._deaths.watch(nodes[0]["id"], self._living)
-        return len(self._living) == len(nodes) and all(map(_is_well, nodes))
+        self._look_after(one)
+        self._deaths.watch(one.instance.id, self._living)
+        return len(self._living) == len(one.nodes) and all(_is_well(one.instance, node) for node in one.nodes)
 
-    def _look_after(self, nodes: Sequence[Row]) -> None:
-        """The nodes of one instance, the primary first. What is done for one may mend the others."""
-        for row in nodes:
+    def _look_after(self, one: Rostered) -> None:
+        """What is done for one node of an instance may mend the others."""
+        for node in one.nodes:
             try:
-                if self._mend(row, nodes):
+                if self._mend(one, node):
                     return
             except (StepFailed, Refusal, EngineError, HostError):
                 # Its binaries are gone, or a caller's operation came first: the next round sees what became of it.
-                logger.warning("instance %s could not be looked after", row["id"], exc_info=True)
+                logger.warning("instance %s could not be looked after", one.instance.id, exc_info=True)
                 return
 
-    def _mend(self, row: Row, nodes: Sequence[Row]) -> bool:
+    def _mend(self, one: Rostered, node: Node) -> bool:
         """Whether there was something to do."""
-        if row["role"] == NodeRole.SLAVE:
-            return self._mend_standby(row)
-        if not self._is_running(row):
-            self._replace(row, nodes)
+        if node.role is NodeRole.SLAVE:
+            return self._mend_standby(one, node)
+        if not self._is_running(node):
+            self._replace(one, node)
             return True
-        if row["status"] not in _AT_REST:
-            if answers(self._resources, row, self._resources.node(row["id"], row["node_id"])):
-                self._revival.note_serving(row)
+        if one.instance.status not in _AT_REST:
+            if answers(self._resources, one.instance, self._resources.view.node(one.instance.id, node.id)):
+                self._revival.note_serving(one.instance.id)
             return True
-        return self._mend_replica(row)
+        return self._mend_replica(one, node)
 
-    def _replace(self, row: Row, nodes: Sequence[Row]) -> None:
+    def _replace(self, one: Rostered, node: Node) -> None:
         """By its standby where that has all that was acknowledged; else it is brought back when that is due."""
-        standby = next((node for node in nodes if self._may_take_over(node)), None)
-        seconds = self._seconds_until_due(row)
-        if standby is not None and (row["status"] in _AT_REST or not seconds):
-            self._revival.let_take_over(row, standby)
+        standby = next((other for other in one.nodes if self._may_take_over(one.instance, other)), None)
+        seconds, at_rest = self._seconds_until_due(one, node), one.instance.status in _AT_REST
+        if standby is not None and (at_rest or not seconds):
+            self._revival.let_take_over(one.instance, node, standby)
         elif not seconds:
-            self._revival.bring_back(row, died=not self._adopting)
-        elif row["status"] in _AT_REST:
-            self._revival.note_down(row, seconds)
+            self._revival.bring_back(one.instance, node, died=not self._adopting)
+        elif at_rest:
+            self._revival.note_down(node, seconds)
 
-    def _mend_replica(self, row: Row) -> bool:
+    def _mend_replica(self, one: Rostered, node: Node) -> bool:
         """One that runs and does not hear of its primary's changes, which is at rest, is made to follow again."""
-        if (
-            row["role"] != NodeRole.READ_REPLICA
-            or self._seconds_until_due(row)
-            or not self._has_lost_touch(row)
-        ):
+        primary_id = one.instance.replica_of
+        if primary_id is None or self._seconds_until_due(one, node):
             return False
-        logger.warning("read replica %s has lost touch with its primary", row["id"])
-        self._revival.rebuild(row)
+        if not self._has_lost_touch(primary_id, node, one.now):
+            return False
+        logger.warning("read replica %s has lost touch with its primary", one.instance.id)
+        self._revival.rebuild(one.instance, node)
         return True
 
-    def _has_lost_touch(self, row: Row) -> bool:
+    def _has_lost_touch(self, primary_id: str, node: Node, now: dt.datetime) -> bool:
         """Noted some time ago, and so still: a primary that has just come back is found by itself."""
-        if row["replication"] is None or row["replication"]["streaming"]:
+        if node.replication is None or node.replication.streaming or node.replication_seen_at is None:
             return False
-        if (row["now"] - row["replication_seen_at"]).total_seconds() < _LOST_SECONDS:
+        if (now - node.replication_seen_at).total_seconds() < _LOST_SECONDS:
             return False
         resources = self._resources
-        if resources.instance(row["replica_of"])["status"] != InstanceStatus.ACTIVE:
+        if resources.view.instance(primary_id).status is not InstanceStatus.ACTIVE:
             return False
-        if not resources.primary_server(row["replica_of"]).is_running():
+        if not resources.primary_server(primary_id).is_running():
             return False
-        return not resources.node_server(row["id"], row["node_id"]).replication.state().streaming
+        return not self._state(node).streaming
 
-    def _mend_standby(self, row: Row) -> bool:
+    def _mend_standby(self, one: Rostered, node: Node) -> bool:
         """Until one that keeps dying is brought back again the instance serves without it."""
-        if self._is_standby_well(row):
+        if self._is_standby_well(one.instance, node):
             return False
-        if self._seconds_until_due(row):
-            self._revival.release_writes(row)
+        if self._seconds_until_due(one, node):
+            self._revival.release_writes(node)
             return False
-        logger.warning("the standby of instance %s is brought back", row["id"])
-        self._revival.rebuild(row)
+        logger.warning("the standby of instance %s is brought back", one.instance.id)
+        self._revival.rebuild(one.instance, node)
         return True
 
-    def _is_standby_well(self, row: Row) -> bool:
-        if not self._is_running(row):
+    def _is_standby_well(self, instance: Instance, node: Node) -> bool:
+        if not self._is_running(node):
             return False
-        if not _has_all(row):
+        if not _has_all(instance, node):
             return False
         if not self._looks_at_all:
             return True
-        if not self._resources.node_server(row["id"], row["node_id"]).replication.state().streaming:
+        if not self._state(node).streaming:
             return False
-        return row["confirmation"] != Confirmation.YES or self._is_waited_for(row)
+        return node.confirmation is not Confirmation.YES or self._is_waited_for(node)
 
-    def _is_waited_for(self, row: Row) -> bool:
+    def _is_waited_for(self, node: Node) -> bool:
         """An engine may stop to wait by itself. Then the standby may lack something, and must not be promoted."""
-        followers = self._resources.primary_server(row["id"]).replication.followers()
-        if any(one.node_id == row["node_id"] and one.confirms for one in followers):
+        followers = self._resources.primary_server(node.instance_id).replication.followers()
+        if any(one.node_id == node.id and one.confirms for one in followers):
             return True
-        logger.warning("the primary of instance %s does not wait for its standby any more", row["id"])
+        logger.warning("the primary of instance %s does not wait for its standby any more", node.instance_id)
         return False
 
-    def _seconds_until_due(self, row: Row) -> float:
+    def _seconds_until_due(self, one: Rostered, node: Node) -> float:
         """Until it may be brought back. When we come, at once: it may be the machine that died."""
-        return 0.0 if self._adopting else seconds_until_due(row["revivals"], row["revived_at"], row["now"])
+        return 0.0 if self._adopting else seconds_until_due(node.revivals, node.revived_at, one.now)
 
-    def _may_take_over(self, node: Row) -> bool:
-        if node["type"] != InstanceType.HA or node["role"] != NodeRole.SLAVE:
+    def _may_take_over(self, instance: Instance, node: Node) -> bool:
+        if instance.type is not InstanceType.HA or node.role is not NodeRole.SLAVE:
             return False
-        return _has_all(node) and self._is_running(node)
+        return _has_all(instance, node) and self._is_running(node)
 
-    def _is_running(self, row: Row) -> bool:
+    def _is_running(self, node: Node) -> bool:
         """Its record says so in most rounds; only where it does not is the server asked, which costs more."""
-        record = self._resources.record(row["node_id"])
+        record = self._resources.host.record(node.id)
         process = processes.find(record)
-        if process is None and self._resources.node_server(row["id"], row["node_id"]).is_running():
+        if process is None and self._resources.node_server(node.instance_id, node.id).is_running():
             process = processes.find(record)  # which was wrong, and has been put right
         if process is not None and process not in self._living:
             self._living.append(process)
         return process is not None
 
+    def _state(self, node: Node) -> StandbyState:
+        return self._resources.node_server(node.instance_id, node.id).replication.state()
 
-def _is_well(row: Row) -> bool:
+
+def _is_well(instance: Instance, node: Node) -> bool:
     """What the store says of a node: that it needs no looking after."""
-    if row["status"] not in _AT_REST or (row["replication"] and not row["replication"]["streaming"]):
+    if instance.status not in _AT_REST or (node.replication and not node.replication.streaming):
         return False
-    return row["role"] != NodeRole.SLAVE or _has_all(row)
+    return node.role is not NodeRole.SLAVE or _has_all(instance, node)
 
 
-def _has_all(node: Row) -> bool:
+def _has_all(instance: Instance, standby: Node) -> bool:
     """Whether a standby has all that was acknowledged."""
-    return node["confirmation"] == Confirmation.YES or not replicates_synchronously(node)
+    return standby.confirmation is Confirmation.YES or not replicates_synchronously(instance)
 
 
 def tidy_servers(resources: Resources) -> None:
     """Remove what the servers of this host keep for longer than their instances keep backups."""
-    for row in free_nodes(resources):
+    for instance, node in free_nodes(resources):
         try:
-            resources.node_server(row["id"], row["node_id"]).tidy(keep_days=row["backup_keep_days"])
+            resources.node_server(instance.id, node.id).tidy(keep_days=instance.backup_keep_days)
         except (StepFailed, EngineError):
-            logger.warning("instance %s could not be tidied", row["id"], exc_info=True)
+            logger.warning("instance %s could not be tidied", instance.id, exc_info=True)

@@ -5,6 +5,7 @@ import logging
 import msgspec
 from psycopg.types.json import Jsonb
 
+from openrds.domain.instance import Seen
 from openrds.engines.protocol import EngineError
 from openrds.operations.steps.resources import Resources
 from openrds.store.queries import Queries
@@ -15,18 +16,9 @@ logger = logging.getLogger(__name__)
 _sql = Queries("instances")
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """A follower as it was last seen. `lag_bytes` is what it has received and not applied."""
-
-    streaming: bool
-    lag_bytes: int = 0
-    lag_seconds: float = 0.0
-    problem: str = ""
-
-
 def watch_replication(resources: Resources) -> bool:
     """Note what each follower of this host says of itself, and say whether there are any."""
-    followers = resources.store.rows(_sql.followers_to_watch, [resources.settings.host])
+    followers = resources.store.rows(_sql.followers_to_watch, [resources.host.name])
     for row in followers:
         try:
             state = resources.node_server(row["id"], row["node_id"]).replication.state()

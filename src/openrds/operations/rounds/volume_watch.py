@@ -6,11 +6,11 @@ How full a volume is stands in the store, for callers to read.
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from openrds.domain.capacity import GB, is_full
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import Instance, InstanceStatus, Node
 from openrds.engines.protocol import EngineError
 from openrds.hosts.errors import HostError
 from openrds.hosts.processes import written_by
@@ -19,7 +19,7 @@ from openrds.operations.rounds.roster import Roster
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import hold_writes
 from openrds.operations.steps.status import set_status
-from openrds.store.database import Row
+from openrds.store.instances import Rostered, lock_instance_at_rest
 from openrds.store.queries import Queries
 from openrds.tasks.operation import StepFailed
 
@@ -77,46 +77,42 @@ class VolumeWatch:
     def look_after_volumes(self) -> float:
         """In how many seconds the next one is due; infinity where there is none."""
         instances = self._roster.instances()
-        nodes = {node["node_id"] for nodes in instances for node in nodes}
-        self._looks = {node: look for node, look in self._looks.items() if node in nodes}
-        self._due = {node: self._due.get(node, 0.0) for node in nodes}
+        nodes = {node.id for one in instances for node in one.nodes}
+        self._looks = {id_: look for id_, look in self._looks.items() if id_ in nodes}
+        self._due = {id_: self._due.get(id_, 0.0) for id_ in nodes}
         for one in instances:
             self._look_after(one)
         return max(0.0, min(self._due.values(), default=math.inf) - self._clock())
 
-    def _look_after(self, nodes: Sequence[Row]) -> None:
+    def _look_after(self, one: Rostered) -> None:
         """All nodes of an instance at once, as it is full if one of them is."""
-        if all(self._due[node["node_id"]] > self._clock() for node in nodes):
+        if all(self._due[node.id] > self._clock() for node in one.nodes):
             return
-        instance = nodes[0]
+        instance = one.instance
         try:
-            full = [self._is_full(node) for node in nodes]
-            if any(full) != instance["storage_full"]:
-                settle_fullness(self._resources, instance["id"], full=any(full))
+            full = [self._is_full(instance, node) for node in one.nodes]
+            if any(full) != instance.storage_full:
+                settle_fullness(self._resources, instance.id, full=any(full))
         except (HostError, EngineError, StepFailed, OSError):
-            logger.warning(
-                "the volume of instance %s could not be looked after", instance["id"], exc_info=True
-            )
+            logger.warning("the volume of instance %s could not be looked after", instance.id, exc_info=True)
 
-    def _is_full(self, node: Row) -> bool:
-        now, look = self._clock(), self._look(node)
-        soon = 0 if node["storage_full"] else max(look.usage.free, 0) / _FASTEST_WRITER
-        self._looks[node["node_id"]] = look
-        self._due[node["node_id"]] = max(
-            now + min(soon, _LONGEST_PAUSE), look.at + _PAUSE_PER_LOOK * look.took
-        )
-        return is_full(node["volume_size"], look.usage.free, was_full=node["storage_full"])
+    def _is_full(self, instance: Instance, node: Node) -> bool:
+        now, look = self._clock(), self._look(instance, node)
+        soon = 0 if instance.storage_full else max(look.usage.free, 0) / _FASTEST_WRITER
+        self._looks[node.id] = look
+        self._due[node.id] = max(now + min(soon, _LONGEST_PAUSE), look.at + _PAUSE_PER_LOOK * look.took)
+        return is_full(instance.volume_size, look.usage.free, was_full=instance.storage_full)
 
-    def _look(self, node: Row) -> _Look:
+    def _look(self, instance: Instance, node: Node) -> _Look:
         """A new one, unless nothing was written since the last; a full volume may be emptied without writing."""
-        id_, size, volumes = node["node_id"], node["volume_size"], self._resources.volumes
-        written = written_by(self._resources.record(id_)) if volumes.is_walked(id_) else None
+        id_, size, volumes = node.id, instance.volume_size, self._resources.host.volumes
+        written = written_by(self._resources.host.record(id_)) if volumes.is_walked(id_) else None
         begun, last = self._clock(), self._looks.get(id_)
-        if last is not None and not node["storage_full"] and last.still_holds(size, written, begun):
+        if last is not None and not instance.storage_full and last.still_holds(size, written, begun):
             return last
         usage = volumes.usage(id_, size)
         took = self._clock() - begun
-        noted = self._note(id_, last.noted if last else node["used_bytes"], usage.used)
+        noted = self._note(id_, last.noted if last else node.used_bytes, usage.used)
         return _Look(begun, took, written, size, usage, noted)
 
     def _note(self, node_id: str, noted: int | None, used: int) -> int:
@@ -133,8 +129,8 @@ def settle_fullness(resources: Resources, instance_id: str, *, full: bool) -> No
     The servers come first: should we die in between, the next round does it all again. No operation begins meanwhile.
     """
     with resources.store.transaction() as connection:
-        instance = connection.execute(_sql.instance_at_rest, [instance_id]).fetchone()
-        if instance is None or instance["storage_full"] == full:
+        instance = lock_instance_at_rest(connection, instance_id)
+        if instance is None or instance.storage_full == full:
             return
         logger.warning("the volume of instance %s is %s", instance_id, "full" if full else "no longer full")
         hold_writes(resources, instance, full=full)

@@ -10,8 +10,8 @@ def renew_certificates(resources: Resources, instance_id: str) -> None:
     Raises:
         EngineError: one cannot be written, or a server that runs does not take it.
     """
-    instance = resources.instance(instance_id)
-    for node in resources.nodes(instance_id):
+    instance = resources.view.instance(instance_id)
+    for node in resources.view.nodes(instance_id):
         show_certificate(resources.server(instance, node))
 
 

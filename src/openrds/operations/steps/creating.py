@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.instance import Instance, InstanceSpec, InstanceStatus, Wanted
 from openrds.engines.protocol import Server
 from openrds.operations.steps import servers
 from openrds.operations.steps.addresses import (
@@ -10,13 +10,12 @@ from openrds.operations.steps.addresses import (
     release_addresses,
     take_endpoint,
     take_node_address,
-    where_clients_come,
 )
 from openrds.operations.steps.replication import restore_confirmation
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary, with_standby
 from openrds.operations.steps.status import set_status, set_wanted
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
 from openrds.tasks.operation import Output, P, Step, StepContext
 
 
@@ -24,7 +23,7 @@ def allocate_addresses(context: StepContext[Resources, P]) -> Output:
     """A single server listens on the instance's endpoint itself; several have an address each beside it."""
     resources, instance = context.resources, instance_of(context)
     address = take_endpoint(resources, instance)
-    nodes = resources.nodes(context.instance_id)
+    nodes = resources.view.nodes(context.instance_id)
     for node in nodes:
         listen_on(
             resources, node, address if len(nodes) == 1 else take_node_address(resources, instance, node)
@@ -37,21 +36,21 @@ def release_all_addresses(context: StepContext[Resources, P]) -> None:
 
 
 def create_volumes(context: StepContext[Resources, P]) -> None:
-    resources, size = context.resources, instance_of(context)["volume_size"]
-    for node in resources.nodes(context.instance_id):
-        resources.volumes.create(node["id"], size)
+    resources, size = context.resources, instance_of(context).volume_size
+    for node in resources.view.nodes(context.instance_id):
+        resources.host.volumes.create(node.id, size)
 
 
 def remove_volumes(context: StepContext[Resources, P]) -> None:
-    for node in context.resources.nodes(context.instance_id):
-        context.resources.remove_folders(node["id"])
+    for node in context.resources.view.nodes(context.instance_id):
+        context.resources.host.remove_folders(node.id)
 
 
 def start_servers(context: StepContext[Resources, P]) -> None:
     primary, *standbys = servers_of(context)
     for standby in standbys:
         standby.replication.launch()
-    context.resources.start(primary)
+    context.resources.host.start(primary)
     for standby in standbys:
         standby.replication.follow()
 
@@ -68,8 +67,8 @@ def confirm_writes(context: StepContext[Resources, P]) -> None:
 
 def pass_on_endpoint(context: StepContext[Resources, P]) -> None:
     """To the primary of several; a single server listens on it itself."""
-    if context.resources.standbys(context.instance_id):
-        context.resources.apply_routes(*where_clients_come(context.resources, context.instance_id))
+    if context.resources.view.standbys(context.instance_id):
+        context.resources.apply_routes(*context.resources.view.where_clients_come(context.instance_id))
 
 
 @with_primary
@@ -80,7 +79,7 @@ def check_endpoint(context: StepContext[Resources, P]) -> None:
 def completed(context: StepContext[Resources, P], connection: Writer) -> Output:
     instance = instance_of(context)
     set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    endpoint = f"{context.outputs['allocate address']['address']}:{instance['port']}"
+    endpoint = f"{context.outputs['allocate address']['address']}:{instance.port}"
     return {
         "instance": {"endpoint": endpoint, **aim_of(instance)},
         "resource_ids": resource_ids(context.instance_id),
@@ -92,25 +91,25 @@ def failed(context: StepContext[Resources, P], connection: Writer) -> None:
     set_wanted(connection, context.instance_id, Wanted.GONE)
 
 
-def aim_of(instance: Row) -> dict[str, object]:
+def aim_of(instance: InstanceSpec) -> dict[str, object]:
     """What the task is to make, as `entities.instance` says it (jobs seeds, table 6)."""
-    datastore = {"type": str(instance["engine"]).lower(), "version": instance["version"]}
-    aim = {"type": instance["type"], "datastore": datastore}
-    return aim | ({"replica_of": instance["replica_of"]} if instance["replica_of"] else {})
+    datastore = {"type": instance.engine.lower(), "version": instance.version}
+    aim: dict[str, object] = {"type": instance.type, "datastore": datastore}
+    return aim | ({"replica_of": instance.replica_of} if instance.replica_of else {})
 
 
 def resource_ids(instance_id: str) -> list[str]:
     return [f"{instance_id}.vm", f"{instance_id}.volume"]
 
 
-def instance_of(context: StepContext[Resources, P]) -> Row:
-    return context.resources.instance(context.instance_id)
+def instance_of(context: StepContext[Resources, P]) -> Instance:
+    return context.resources.view.instance(context.instance_id)
 
 
 def servers_of(context: StepContext[Resources, P]) -> list[Server]:
     """The primary's first."""
     instance, resources = instance_of(context), context.resources
-    return [resources.server(instance, node) for node in resources.nodes(context.instance_id)]
+    return [resources.server(instance, node) for node in resources.view.nodes(context.instance_id)]
 
 
 #: With these each way begins.

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from openrds.hosts import processes
 from openrds.hosts.folders import take_back_homes
 from openrds.hosts.user import ServerUser
+from openrds.operations.steps.host import Host
 from openrds.operations.steps.owners import family_of
 from openrds.operations.steps.resources import Resources
 from openrds.store.database import Writer
+from openrds.store.instances import replicas_of
 from openrds.store.queries import Queries
 
 logger = logging.getLogger(__name__)
@@ -17,9 +19,9 @@ _sql = Queries("instances")
 _backups = Queries("backups")
 
 
-def take_back_folders(resources: Resources) -> None:
+def take_back_folders(host: Host) -> None:
     """Also those of servers that run: they only write into folders in these."""
-    settings = resources.settings
+    settings = host.settings
     for root in (settings.nodes_dir, settings.backups_dir, settings.scratch_dir, settings.forwarder_dir):
         try:
             take_back_homes(root)
@@ -33,37 +35,32 @@ def hand_over(resources: Resources, instance_id: str) -> None:
     It comes before any of their servers is started, and goes on where it was cut off: until all is handed over they are
     started as the old user.
     """
-    family = family_of(resources.instance(instance_id))
-    if not resources.owners.assign(family):
+    family = family_of(resources.view.instance(instance_id))
+    if not resources.host.owners.assign(family):
         return
     with resources.store.transaction() as connection:
         row = connection.execute(_sql.lock_os_user, [family]).fetchone()
-        replicas = connection.execute(_sql.replicas_of_instance, [family]).fetchall()
-        members = [family, *(replica["id"] for replica in replicas)]
-        nodes = [node["id"] for member in members for node in resources.nodes(member)]
-        if row is None or row["handed_over"] or _are_in_use(resources, connection, members, nodes):
+        members = [family, *(replica.id for replica in replicas_of(connection, family))]
+        nodes = [node.id for member in members for node in resources.view.nodes(member)]
+        if row is None or row["handed_over"] or _are_in_use(resources.host, connection, members, nodes):
             return
-        user = resources.owners.users.user(row["uid"])
-        _hand_over_files(resources, members, nodes, user)
+        user = resources.host.owners.users.user(row["uid"])
+        _hand_over_files(resources.host, members, nodes, user)
         connection.execute(_sql.set_handed_over, [family])
     logger.info("instance %s has the user %s of its own", family, user.name)
 
 
-def _are_in_use(
-    resources: Resources, connection: Writer, members: Sequence[str], nodes: Sequence[str]
-) -> bool:
-    if any(processes.find(resources.record(node)) for node in nodes):
+def _are_in_use(host: Host, connection: Writer, members: Sequence[str], nodes: Sequence[str]) -> bool:
+    if any(processes.find(host.record(node)) for node in nodes):
         return True
     question = _backups.task_restoring_from_instance
     return any(connection.execute(question, {"instance_id": member}).fetchone() for member in members)
 
 
-def _hand_over_files(
-    resources: Resources, members: Sequence[str], nodes: Sequence[str], user: ServerUser
-) -> None:
+def _hand_over_files(host: Host, members: Sequence[str], nodes: Sequence[str], user: ServerUser) -> None:
     for node in nodes:
-        resources.volumes.make_ready(node)
-    places = [*map(resources.volumes.path, nodes), *map(resources.socket_dir, nodes)]
-    for place in (*places, *map(resources.backups.home, members)):
+        host.volumes.make_ready(node)
+    places = [*map(host.volumes.path, nodes), *map(host.socket_dir, nodes)]
+    for place in (*places, *map(host.backups.home, members)):
         if place.exists():
-            user.take_over(place, resources.owners.users.service.uid)
+            user.take_over(place, host.owners.users.service.uid)

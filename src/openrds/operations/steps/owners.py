@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
+from openrds.domain.instance import Instance
 from openrds.hosts.user import ServerUser
 from openrds.hosts.users import ServerUsers
 from openrds.store.database import Row, Store
@@ -18,9 +19,9 @@ _sql = Queries("instances")
 _NONE_FREE = "no user id is free for the instance: let the setting os_uids have more"
 
 
-def family_of(instance: Row) -> str:
+def family_of(instance: Instance) -> str:
     """The id of the instance, or of the primary that it is a read replica of."""
-    return str(instance["replica_of"] or instance["id"])
+    return instance.replica_of or instance.id
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 import logging
 from contextlib import suppress
 
-from openrds.domain.engine import RULES, EngineName
-from openrds.domain.instance import Confirmation, InstanceType
+from openrds.domain.engine import RULES
+from openrds.domain.instance import Confirmation, Instance, InstanceType, Node
 from openrds.engines.protocol import EngineError, Server
 from openrds.operations.steps.addresses import listen_on, take_node_address
 from openrds.operations.steps.resources import Resources
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
 from openrds.store.queries import Queries
 
 logger = logging.getLogger(__name__)
@@ -20,9 +20,9 @@ _backups = Queries("backups")
 _CONFIRMATION_SECONDS = 30.0
 
 
-def give_own_address(resources: Resources, instance: Row, node: Row) -> None:
+def give_own_address(resources: Resources, instance: Instance, node: Node) -> None:
     """An address beside the endpoint, for a node that others may take turns with; not while it runs elsewhere."""
-    if node["address"] is None or node["address"] == instance["address"]:
+    if node.address is None or node.address == instance.address:
         listen_on(resources, node, take_node_address(resources, instance, node))
 
 
@@ -32,7 +32,7 @@ def build_standby(resources: Resources, instance_id: str, standby: Server) -> No
     Raises:
         EngineError: it does not come to stream.
     """
-    resources.volumes.create(standby.node.node_id, resources.instance(instance_id)["volume_size"])
+    resources.host.volumes.create(standby.node.node_id, resources.view.instance(instance_id).volume_size)
     means = standby.replication.rejoin()
     logger.info("instance %s: its standby %s was %s", instance_id, standby.node.node_id, means)
     _note_lost_log(resources, instance_id)
@@ -60,7 +60,7 @@ def _sort_out_bases(resources: Resources, instance_id: str) -> list[str]:
     bases = resources.store.rows(_backups.bases, [instance_id])
     if not bases:
         return []
-    archive, backups = resources.backups.archive(instance_id), resources.engine(instance_id).backups
+    archive, backups = resources.host.backups.archive(instance_id), resources.engine(instance_id).backups
     primary = resources.primary_server(instance_id).node
     doubtful = []
     for row in bases:
@@ -77,8 +77,8 @@ def start_confirmation(resources: Resources, instance_id: str) -> None:
     Raises:
         EngineError: the standby does not confirm; commits wait all the same until `end_confirmation`.
     """
-    standbys = resources.standbys(instance_id)
-    if all(node["confirmation"] == Confirmation.YES for node in standbys):
+    standbys = resources.view.standbys(instance_id)
+    if all(node.confirmation is Confirmation.YES for node in standbys):
         return
     _note(resources, instance_id, Confirmation.ASKED)
     resources.primary_server(instance_id).replication.await_confirmation(_CONFIRMATION_SECONDS)
@@ -90,22 +90,22 @@ def end_confirmation(resources: Resources, instance_id: str) -> None:
 
     That the standby may lack something is noted first: it must not be promoted from then on.
     """
-    if all(node["confirmation"] == Confirmation.NO for node in resources.standbys(instance_id)):
+    if all(node.confirmation is Confirmation.NO for node in resources.view.standbys(instance_id)):
         return
     _note(resources, instance_id, Confirmation.NO)
     with suppress(EngineError):  # one that does not run takes the setting when it is started
         resources.primary_server(instance_id).reload()
 
 
-def replicates_synchronously(instance: Row) -> bool:
+def replicates_synchronously(instance: Instance) -> bool:
     """Whether commits are to wait for its standby: whatever the engine calls the mode in which they do."""
-    waits = RULES[EngineName(instance["engine"])].waits_in(instance["replication_mode"])
-    return bool(instance["type"] == InstanceType.HA and waits)
+    waits = RULES[instance.engine].waits_in(instance.replication_mode)
+    return instance.type is InstanceType.HA and waits
 
 
 def restore_confirmation(resources: Resources, instance_id: str) -> None:
     """Have commits wait for the standby where the instance's replication mode says so."""
-    if replicates_synchronously(resources.instance(instance_id)):
+    if replicates_synchronously(resources.view.instance(instance_id)):
         start_confirmation(resources, instance_id)
 
 
@@ -116,15 +116,15 @@ def note_new_primary(connection: Writer, old_id: str, new_id: str) -> None:
 
 def turn_replicas(resources: Resources, instance_id: str) -> None:
     """Have the read replicas of an instance follow its primary as it is now; the monitor mends one that cannot."""
-    for replica in resources.store.rows(_sql.replicas_of_instance, [instance_id]):
-        for node in resources.nodes(replica["id"]):
+    for replica in resources.view.replicas(instance_id):
+        for node in resources.view.nodes(replica.id):
             try:
                 server = resources.server(replica, node)
                 if server.is_running():
                     server.replication.follow()
             except EngineError:
                 logger.warning(
-                    "replica %s does not follow its primary %s", replica["id"], instance_id, exc_info=True
+                    "replica %s does not follow its primary %s", replica.id, instance_id, exc_info=True
                 )
 
 

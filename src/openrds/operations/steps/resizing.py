@@ -8,12 +8,12 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from openrds.domain.engine import EngineName
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance import Instance, InstanceStatus
 from openrds.engines.protocol import Engine, EngineError, Server, Size
+from openrds.operations.steps.host import Host
 from openrds.operations.steps.resources import Resources, flavor_of
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
 from openrds.store.queries import Queries
 
 logger = logging.getLogger(__name__)
@@ -35,11 +35,11 @@ class Resizing:
 
     @property
     def old(self) -> Size:
-        return self.resources.size_of(self._flavor(self.before))
+        return self.resources.host.size_of(self._flavor(self.before))
 
     @property
     def new(self) -> Size:
-        return self.resources.size_of(self._flavor(self.after))
+        return self.resources.host.size_of(self._flavor(self.after))
 
     @property
     def both(self) -> Size:
@@ -78,7 +78,7 @@ class Resizing:
             for replica in self._concerned_replicas():
                 assert replica.node.upstream is not None, "a read replica follows"
                 upstream = replace(replica.node.upstream, **self.both)
-                restart(self.resources, self.resources.changed(replica, upstream=upstream))
+                restart(self.resources.host, self.resources.host.changed(replica, upstream=upstream))
 
     def narrow_replicas(self) -> None:
         """Have the read replicas allow no more than they must; the monitor mends one that cannot be restarted."""
@@ -86,29 +86,29 @@ class Resizing:
             for replica in self._concerned_replicas():
                 try:
                     replica.replication.catch_up(NEWS_SECONDS)
-                    restart(self.resources, replica)
+                    restart(self.resources.host, replica)
                 except EngineError:
                     logger.warning("%s is not restarted", replica.node.node_id, exc_info=True)
 
     def _concerned_replicas(self) -> Iterator[Server]:
         """Those that serve; one that is larger than its primary was and will be stays as it is."""
         resources = self.resources
-        for row in resources.store.rows(_sql.replicas_of_instance, [self.instance_id]):
-            if row["status"] == InstanceStatus.ACTIVE and not self._is_larger(row):
-                yield resources.primary_server(row["id"])
+        for replica in resources.view.replicas(self.instance_id):
+            if replica.status is InstanceStatus.ACTIVE and not self._is_larger(replica):
+                yield resources.primary_server(replica.id)
 
-    def _is_larger(self, replica: Row) -> bool:
-        own, both = self.resources.size_of(flavor_of(replica)), self.both
+    def _is_larger(self, replica: Instance) -> bool:
+        own, both = self.resources.host.size_of(flavor_of(replica)), self.both
         return own["memory_mb"] >= both["memory_mb"] and own["vcpus"] >= both["vcpus"]
 
     def _flavor(self, spec_code: str) -> Flavor:
-        engine = EngineName(self.resources.instance(self.instance_id)["engine"])
+        engine = self.resources.view.instance(self.instance_id).engine
         flavor = find_flavor(engine, spec_code)
         assert flavor is not None, "an instance was accepted with a flavor that does not exist"
         return flavor
 
 
-def restart(resources: Resources, server: Server) -> None:
+def restart(host: Host, server: Server) -> None:
     """With the settings that it has now."""
     server.stop()
-    resources.start(server)
+    host.start(server)

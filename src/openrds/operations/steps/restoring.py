@@ -8,18 +8,17 @@ import contextlib
 from dataclasses import replace
 from pathlib import Path
 
-from openrds.domain.engine import RULES, EngineName
+from openrds.domain.engine import RULES
 from openrds.engines.protocol import NodeSpec, RestorePoint, Server
 from openrds.hosts.folders import clear, make_durable, make_root
 from openrds.hosts.user import ServerUser
+from openrds.operations.steps.host import Host
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import await_serving
 from openrds.operations.steps.source import Source
-from openrds.store.database import Row
 from openrds.store.queries import Queries
 from openrds.tasks.operation import StepFailed
 
-_instances = Queries("instances")
 _backups = Queries("backups")
 
 #: Folders of a node while data is made for it, and when it is whole.
@@ -38,7 +37,7 @@ def archive_source_log(resources: Resources, source: Source) -> None:
     server = _source_server(resources, source)
     if server is not None and await_serving(resources, source.source_id):
         backups = resources.engine(source.source_id).backups
-        with resources.backups.shipping if backups.ships_log else contextlib.nullcontext():
+        with resources.host.backups.shipping if backups.ships_log else contextlib.nullcontext():
             backups.archive_log(server.node)
 
 
@@ -46,7 +45,7 @@ def restore_apart(resources: Resources, source: Source, node: NodeSpec, name: st
     """Make data for a node beside what it has; the data directory, whole and at rest."""
     restored = node.folder / _RESTORED
     if not restored.exists():
-        scratch = _scratch(resources, node, node.folder / _RESTORING, name)
+        scratch = _scratch(resources.host, node, node.folder / _RESTORING, name)
         server = restore_and_run(resources, source, scratch)
         server.stop()
         node.user.take_over(scratch.data_dir, server.node.user.uid)
@@ -61,11 +60,11 @@ def restored_data(node: NodeSpec) -> Path:
     return node.folder / _RESTORED / node.data_dir.name
 
 
-def remove_apart(resources: Resources, server: Server, name: str) -> None:
+def remove_apart(host: Host, server: Server, name: str) -> None:
     """Remove what `restore_apart` left, also where it was cut off."""
     node = server.node
-    scratch = _scratch(resources, node, node.folder / _RESTORING, name)
-    resources.engines[node.installation.engine].backups.drop(scratch)
+    scratch = _scratch(host, node, node.folder / _RESTORING, name)
+    host.engines[node.installation.engine].backups.drop(scratch)
     clear(node.folder / _RESTORED)
 
 
@@ -74,37 +73,37 @@ def restore_and_run(resources: Resources, source: Source, scratch: NodeSpec) -> 
 
     It runs as the user whose the backup and the log are, which no other can read.
     """
-    engine, point = resources.engines[scratch.installation.engine], _restore_point(resources, source)
-    owner = resources.backups.owner(point.backup.parent.name, point.backup.name)
+    engine, point = resources.host.engines[scratch.installation.engine], _restore_point(resources, source)
+    owner = resources.host.backups.owner(point.backup.parent.name, point.backup.name)
     return engine.backups.restore(replace(scratch, user=owner), point)
 
 
 def set_remote_access(resources: Resources, instance_id: str) -> None:
     """As the instance has it: with the data came the accounts of the source, or an account was made anew."""
-    instance = resources.instance(instance_id)
-    rules = RULES[EngineName(instance["engine"])]
+    instance = resources.view.instance(instance_id)
+    rules = RULES[instance.engine]
     if rules.accounts_have_hosts:
         server = resources.primary_server(instance_id)
-        server.set_remote_access(rules.administrator, instance["remote_access"])
+        server.set_remote_access(rules.administrator, instance.remote_access)
 
 
-def scratch_node(resources: Resources, node: NodeSpec, name: str) -> NodeSpec:
+def scratch_node(host: Host, node: NodeSpec, name: str) -> NodeSpec:
     """A node beside all instances, for as long as a restore takes."""
-    return _scratch(resources, node, resources.settings.scratch_dir / name, name)
+    return _scratch(host, node, host.settings.scratch_dir / name, name)
 
 
-def make_scratch_root(resources: Resources) -> None:
+def make_scratch_root(host: Host) -> None:
     """Others may pass through to what is theirs, but not list it."""
-    make_root(resources.settings.scratch_dir)
+    make_root(host.settings.scratch_dir)
 
 
-def remove_scratch(resources: Resources, scratch: NodeSpec) -> None:
-    resources.engines[scratch.installation.engine].backups.drop(scratch)
+def remove_scratch(host: Host, scratch: NodeSpec) -> None:
+    host.engines[scratch.installation.engine].backups.drop(scratch)
     with contextlib.suppress(OSError):  # others are at work there, or it is gone
-        resources.settings.scratch_dir.rmdir()
+        host.settings.scratch_dir.rmdir()
 
 
-def _scratch(resources: Resources, node: NodeSpec, folder: Path, name: str) -> NodeSpec:
+def _scratch(host: Host, node: NodeSpec, folder: Path, name: str) -> NodeSpec:
     """It is whose data it has; before there is any, that is not known."""
     data = folder / node.data_dir.name
     return replace(
@@ -112,7 +111,7 @@ def _scratch(resources: Resources, node: NodeSpec, folder: Path, name: str) -> N
         node_id=name,
         user=ServerUser.owning(data) if data.exists() else node.user,
         folder=folder,
-        socket_dir=resources.socket_root / name,
+        socket_dir=host.socket_dir(name),
         archive=folder / "archive",
         address="",
         upstream=None,
@@ -125,12 +124,12 @@ def _restore_point(resources: Resources, source: Source) -> RestorePoint:
     found = resources.store.rows(_backups.backup_by_id, [source.backup_id])
     if not found:
         raise StepFailed(f"backup {source.backup_id} was removed meanwhile")
-    folder = resources.backups.backup(found[0]["instance_id"], source.backup_id)
+    folder = resources.host.backups.backup(found[0]["instance_id"], source.backup_id)
     server = _source_server(resources, source)
     stopped = server is not None and not server.is_running()
     return RestorePoint(
         backup=folder,
-        archive=resources.backups.archive(source.source_id),
+        archive=resources.host.backups.archive(source.source_id),
         moment=source.moment,
         remains=server.node.data_dir if server is not None and stopped else None,
     )
@@ -138,7 +137,7 @@ def _restore_point(resources: Resources, source: Source) -> RestorePoint:
 
 def _source_server(resources: Resources, source: Source) -> Server | None:
     """The server that has the source's latest data; none when the instance is gone."""
-    found: list[Row] = resources.store.rows(_instances.instance_by_id, [source.source_id])
-    if not found or source.moment is None:
+    found = resources.view.find_instance(source.source_id)
+    if found is None or source.moment is None:
         return None
-    return resources.server(found[0], resources.primary(source.source_id))
+    return resources.server(found, resources.view.primary(source.source_id))

@@ -2,24 +2,22 @@
 
 import logging
 
+from openrds.domain.instance import Instance
 from openrds.engines.protocol import EngineError, Server
 from openrds.hosts import processes
 from openrds.hosts.errors import HostError
 from openrds.operations.steps.handing_over import hand_over
 from openrds.operations.steps.replication import build_standby, end_confirmation, restore_confirmation
 from openrds.operations.steps.resources import Resources
-from openrds.store.database import Row
-from openrds.store.queries import Queries
+from openrds.operations.steps.view import View
 
 logger = logging.getLogger(__name__)
-
-_sql = Queries("instances")
 
 
 def stop_servers(resources: Resources, instance_id: str) -> None:
     """Stop those that run."""
-    instance = resources.instance(instance_id)
-    for node in resources.nodes(instance_id):
+    instance = resources.view.instance(instance_id)
+    for node in resources.view.nodes(instance_id):
         resources.stop(instance, node)
 
 
@@ -27,17 +25,15 @@ def start_servers(resources: Resources, instance_id: str) -> None:
     """Start those that do not run, with the configuration that the store says now."""
     hand_over(resources, instance_id)
     primary = resources.primary_server(instance_id)
-    resources.start(primary)
-    _forget_strangers(resources, instance_id, primary)
+    resources.host.start(primary)
+    _forget_strangers(resources.view, instance_id, primary)
     start_missing_standbys(resources, instance_id)
 
 
-def _forget_strangers(resources: Resources, instance_id: str, primary: Server) -> None:
+def _forget_strangers(view: View, instance_id: str, primary: Server) -> None:
     """A follower may have gone for good while its primary was dead, and could not be told."""
-    replicas = resources.store.rows(_sql.replicas_of_instance, [instance_id])
-    followers = [
-        node["id"] for one in (instance_id, *(row["id"] for row in replicas)) for node in resources.nodes(one)
-    ]
+    family = [instance_id, *(replica.id for replica in view.replicas(instance_id))]
+    followers = [node.id for member in family for node in view.nodes(member)]
     try:
         primary.replication.forget_others(followers)
     except EngineError:
@@ -46,10 +42,10 @@ def _forget_strangers(resources: Resources, instance_id: str, primary: Server) -
 
 def start_missing_standbys(resources: Resources, instance_id: str) -> None:
     """The instance serves without them too: one that cannot be started is then the monitor's to bring back."""
-    standbys = resources.standbys(instance_id)
+    standbys = resources.view.standbys(instance_id)
     try:
         for node in standbys:
-            build_standby(resources, instance_id, resources.node_server(instance_id, node["id"]))
+            build_standby(resources, instance_id, resources.node_server(instance_id, node.id))
         if standbys:
             restore_confirmation(resources, instance_id)
     except (EngineError, HostError):
@@ -69,17 +65,17 @@ def check_endpoint(resources: Resources, instance_id: str) -> None:
 
 def any_server_runs(resources: Resources, instance_id: str) -> bool:
     """Also one whose binaries the host no longer has."""
-    folders = [resources.volumes.path(node["id"]) for node in resources.nodes(instance_id)]
+    folders = [resources.host.volumes.path(node.id) for node in resources.view.nodes(instance_id)]
     return any(processes.find(folder / processes.RECORD) for folder in folders)
 
 
-def hold_writes(resources: Resources, instance: Row, *, full: bool) -> None:
+def hold_writes(resources: Resources, instance: Instance, *, full: bool) -> None:
     """Let every server of an instance know whether it may be written.
 
     Raises:
         EngineError: one did not take it.
         HostError: a volume is not there.
     """
-    for node in resources.nodes(instance["id"]):
-        resources.volumes.make_ready(node["id"])
+    for node in resources.view.nodes(instance.id):
+        resources.host.volumes.make_ready(node.id)
         resources.server(instance, node).set_read_only(full)

@@ -95,9 +95,9 @@ def bring_back(resources: Resources, instance_id: str) -> None:
     """
     start_primary(resources, instance_id)
     missing = [
-        node for node in resources.standbys(instance_id) if not _runs(resources, instance_id, node["id"])
+        node for node in resources.view.standbys(instance_id) if not _runs(resources, instance_id, node.id)
     ]
-    if any(node["confirmation"] != Confirmation.NO for node in missing):
+    if any(node.confirmation is not Confirmation.NO for node in missing):
         start_missing_standbys(resources, instance_id)
 
 
@@ -108,9 +108,9 @@ def bring_all_back(resources: Resources, instance_id: str) -> None:
         EngineError: one does not come to stream.
     """
     start_primary(resources, instance_id)
-    for node in resources.standbys(instance_id):
-        if not _runs(resources, instance_id, node["id"]):
-            build_standby(resources, instance_id, resources.node_server(instance_id, node["id"]))
+    for node in resources.view.standbys(instance_id):
+        if not _runs(resources, instance_id, node.id):
+            build_standby(resources, instance_id, resources.node_server(instance_id, node.id))
 
 
 def start_primary(resources: Resources, instance_id: str) -> None:
@@ -123,12 +123,12 @@ def start_primary(resources: Resources, instance_id: str) -> None:
         server = resources.primary_server(instance_id)
         try:
             if server.is_running():
-                resources.serve(server)  # returns once it has recovered
+                resources.host.serve(server)  # returns once it has recovered
             else:
                 logger.warning(
                     "instance %s: its server is brought back by the task that holds it", instance_id
                 )
-                resources.start(server)
+                resources.host.start(server)
             return
         except (EngineError, HostError) as error:
             if time.monotonic() + pause > deadline:
@@ -144,15 +144,15 @@ def await_serving(resources: Resources, instance_id: str) -> bool:
     """
 
     def answers_if_it_is_to() -> bool:
-        instance, primary = resources.instance(instance_id), resources.primary(instance_id)
-        return instance["wanted"] != Wanted.SERVING or answers(resources, instance, primary)
+        instance, primary = resources.view.instance(instance_id), resources.view.primary(instance_id)
+        return instance.wanted is not Wanted.SERVING or answers(resources, instance, primary)
 
     wait_until(answers_if_it_is_to, _LONGEST, every=0.2)
-    return answers(resources, resources.instance(instance_id), resources.primary(instance_id))
+    return answers(resources, resources.view.instance(instance_id), resources.view.primary(instance_id))
 
 
 def _bring_upstream_back(resources: Resources, instance_id: str) -> None:
-    primary_id = resources.instance(instance_id)["replica_of"]
+    primary_id = resources.view.instance(instance_id).replica_of
     if primary_id is None:
         start_primary(resources, instance_id)
     elif not await_serving(resources, primary_id):

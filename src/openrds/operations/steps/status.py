@@ -1,9 +1,9 @@
 """What an instance is, written down: its status, and what is wanted of it."""
 
-from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.instance import Instance, InstanceStatus, Node, Wanted
 from openrds.engines.protocol import EngineError
 from openrds.operations.steps.resources import Resources
-from openrds.store.database import Row, Writer
+from openrds.store.database import Writer
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Output, P, StepContext, StepFailed
 
@@ -49,13 +49,13 @@ def serves(resources: Resources, instance_id: str) -> bool:
         server = resources.primary_server(instance_id)
         if not server.answers():
             return False
-        resources.serve(server)
+        resources.host.serve(server)
     except (StepFailed, EngineError):
         return False
     return True
 
 
-def answers(resources: Resources, instance: Row, node: Row) -> bool:
+def answers(resources: Resources, instance: Instance, node: Node) -> bool:
     """Whether the server of a node answers. Where nobody holds the instance, it serves then."""
     try:
         return resources.server(instance, node).answers()

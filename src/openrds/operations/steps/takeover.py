@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from openrds.engines.protocol import EngineError, Server
 from openrds.hosts.processes import wait_until
-from openrds.operations.steps.addresses import where_clients_come
 from openrds.operations.steps.replication import (
     build_standby,
     doubt_log,
@@ -102,7 +101,7 @@ class Takeover:
 
     @property
     def is_done(self) -> bool:
-        return bool(self.resources.primary(self.instance_id)["id"] == self.new_node_id)
+        return self.resources.view.primary(self.instance_id).id == self.new_node_id
 
     def hand_over(self, otherwise: str = "") -> None:
         """The old primary takes no more writes, and the standby gets the last of what it wrote.
@@ -173,22 +172,22 @@ class Takeover:
 
     def _lead_clients(self) -> None:
         self._leave_endpoint()
-        self.resources.apply_routes(*where_clients_come(self.resources, self.instance_id))
+        self.resources.apply_routes(*self.resources.view.where_clients_come(self.instance_id))
 
     def _leave_endpoint(self) -> None:
         """One that was single listens on the endpoint itself, and clients would reach it there as long as it lives."""
-        resources, endpoint = self.resources, self.resources.instance(self.instance_id)["address"]
-        for node in resources.standbys(self.instance_id):
-            server = resources.node_server(self.instance_id, node["id"])
-            if node["address"] == endpoint and server.is_running():
+        resources, endpoint = self.resources, self.resources.view.instance(self.instance_id).address
+        for node in resources.view.standbys(self.instance_id):
+            server = resources.node_server(self.instance_id, node.id)
+            if node.address == endpoint and server.is_running():
                 server.stop()
 
     def prepare_rejoin(self) -> None:
         """The new primary serves, and the old one is to listen on an address of its own from its next start on."""
         self.keep_serving()
         resources, instance_id = self.resources, self.instance_id
-        node = resources.node(instance_id, self.old_node_id)
-        give_own_address(resources, resources.instance(instance_id), node)
+        node = resources.view.node(instance_id, self.old_node_id)
+        give_own_address(resources, resources.view.instance(instance_id), node)
 
     def rejoin(self) -> None:
         """The old primary becomes the standby, and read replicas follow the new primary."""

@@ -87,9 +87,6 @@ where instance_id = %(instance_id)s and status = 'COMPLETED' and continuous and 
   and (reaches is null or reaches >= %(moment)s)
 order by end_time desc limit 1
 
--- name: source_instance
-select * from instance where id = %(id)s and project_id = %(project_id)s
-
 -- name: task_replacing
 -- A task that removes or replaces what others would restore from.
 select task.id, task.name from instance_lock join task on task.id = instance_lock.task_id

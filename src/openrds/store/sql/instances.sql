@@ -97,9 +97,10 @@ where node.host = %s and node.role <> 'master' and instance.status not in ('BUIL
 update node set replication = %(replication)s, replication_seen_at = now() where id = %(node_id)s
 
 -- name: replication_of_instance
--- Of its standby, and of its read replicas, or of itself where it is one.
-select node.id, node.instance_id, node.role, node.replication, node.replication_seen_at
+-- Its standby, and the nodes of its read replicas, or its own where it is one.
+select node.*, host(public_address.address) as public_address
 from node join instance on instance.id = node.instance_id
+     left join public_address on public_address.instance_id = node.instance_id and public_address.bound
 where (instance.id = %(id)s or instance.replica_of = %(id)s) and instance.project_id = %(project_id)s
   and node.role <> 'master'
 order by node.role <> 'slave', node.id
@@ -260,8 +261,14 @@ select * from host order by name
 
 -- name: nodes_of_host
 -- All of a host, or those of some instances. The ones that are `free` are to serve, and no task holds their instance.
-select instance.*, node.id as node_id, node.address as node_address, node.role, node.confirmation, node.used_bytes,
-       node.replication, node.replication_seen_at, node.revivals, node.revived_at, now() as now,
+select instance.*, node.id as node_id, node.instance_id as node_instance_id, node.name as node_name,
+       node.role as node_role, node.host as node_host, node.availability_zone as node_availability_zone,
+       node.address as node_address, node.confirmation as node_confirmation, node.revivals as node_revivals,
+       node.revived_at as node_revived_at, node.used_bytes as node_used_bytes,
+       node.replication as node_replication, node.replication_seen_at as node_replication_seen_at,
+       (select host(public_address.address) from public_address
+        where public_address.instance_id = instance.id and public_address.bound) as node_public_address,
+       now() as now,
        instance.wanted = 'serving'
        and not exists (select from instance_lock where instance_lock.instance_id = instance.id) as free
 from node join instance on instance.id = node.instance_id
@@ -336,7 +343,6 @@ with matching as (
                      from instance as replica
                      where replica.replica_of = matching.id
                        and (not replica.deleting or replica.status in ('ACTIVE', 'BACKING UP'))), '[]') as replicas,
-           host(address) as endpoint,
            (select host(public_address.address) from public_address
             where public_address.instance_id = matching.id and public_address.bound) as public_address
     from matching
