@@ -217,6 +217,21 @@ def test_a_broken_data_directory_is_copied_anew(trial, pair):
     assert count(trial, standby) == 1
 
 
+def test_an_old_primary_that_is_copied_anew_has_what_it_wrote(trial, pair):
+    primary, standby = pair
+    standby.replication.await_position(primary.replication.demote(), 10)
+    standby.replication.promote()
+    trial.query(standby, "INSERT INTO kept VALUES (2)")
+    primary.stop()
+    trial.dialect.break_data(primary.node)
+
+    follower = changed(trial, primary, upstream=standby.node.as_upstream(is_equal=True))
+    assert follower.replication.rejoin() == "copied"
+
+    follower.replication.catch_up(10)
+    assert count(trial, follower) == 2
+
+
 def test_a_third_server_turns_to_the_new_primary(trial, pair, eventually):
     primary, standby = pair
     third = standby_of(trial, primary)

@@ -60,7 +60,8 @@ class BinlogReplication:
         """
         Make the data directory a copy of the upstream's, which runs, or has never run.
 
-        Where the upstream's log has all that it ever did, a fresh directory is enough: the log does the rest.
+        Where the upstream's log has all that it ever did, a fresh directory is enough for a new node: the log does the
+        rest. One that was a primary before would pass over what it wrote then.
 
         Raises:
             EngineError: it cannot be copied.
@@ -73,7 +74,7 @@ class BinlogReplication:
             return
         if position_to_take(node.upstream_here):
             self._copy_aside(self._copy_restored)
-        elif self._has_upstream_begun() and not self._has_upstream_whole_log():
+        elif self._has_upstream_begun() and not (self._is_new() and self._has_upstream_whole_log()):
             self._copy_aside(self._server.copy_running)
         else:
             self._server.means.directories.make(node)
@@ -82,6 +83,9 @@ class BinlogReplication:
 
     def _has_upstream_begun(self) -> bool:
         return _has_begun(self._node.upstream_here)
+
+    def _is_new(self) -> bool:
+        return not configuration.config_path(self._node).exists()
 
     def _has_upstream_whole_log(self) -> bool:
         with sessions.follower_session(self._upstream) as connection:
