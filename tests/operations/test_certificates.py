@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from openrds.domain.engine import EngineName
-from openrds.domain.instance import Node
+from openrds.domain.instance_values import Node
 from openrds.engines.protocol import Server, Tls
 from openrds.hosts.processes import RECORD, find, wait_until
 from openrds.operations.instances import restart_instance

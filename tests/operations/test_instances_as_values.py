@@ -8,14 +8,13 @@ import pytest
 
 from openrds.domain.instance import (
     Confirmation,
-    InstanceSpec,
     InstanceStatus,
     InstanceType,
     NodeRole,
-    Seen,
     SwitchStrategy,
     Wanted,
 )
+from openrds.domain.instance_values import InstanceSpec, Seen
 from openrds.store.database import Writer
 from openrds.store.instances import (
     find_instance,

@@ -14,7 +14,8 @@ from uuid import UUID
 import pytest
 
 from openrds.domain.engine import EngineName
-from openrds.domain.instance import Confirmation, InstanceStatus, Node, NodeRole, Wanted
+from openrds.domain.instance import Confirmation, InstanceStatus, NodeRole, Wanted
+from openrds.domain.instance_values import Node
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.steps.replication import replicates_synchronously
 from openrds.operations.steps.resources import Resources

@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from openrds.domain.engine import EngineName
-from openrds.domain.instance import Confirmation, Node
+from openrds.domain.instance import Confirmation
+from openrds.domain.instance_values import Node
 from openrds.engines.postgresql import configuration
 from openrds.hosts.deaths import Deathwatch
 from openrds.operations.instances import stop_instance

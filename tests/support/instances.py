@@ -4,7 +4,8 @@ import datetime as dt
 from typing import Any
 
 from openrds.domain.engine import EngineName
-from openrds.domain.instance import Instance, InstanceStatus, InstanceType, Wanted
+from openrds.domain.instance import InstanceStatus, InstanceType, Wanted
+from openrds.domain.instance_values import Instance
 
 NOW = dt.datetime(2026, 2, 3, 12, 0, tzinfo=dt.UTC)
 

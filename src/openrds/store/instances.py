@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from psycopg.types.json import Jsonb
 
-from openrds.domain.instance import Instance, InstanceSpec, Node, NodeRole
+from openrds.domain.instance import NodeRole
+from openrds.domain.instance_values import Instance, InstanceSpec, Node
 from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 

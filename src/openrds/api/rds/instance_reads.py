@@ -2,7 +2,8 @@
 
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import Instance, is_instance_id
+from openrds.domain.instance import is_instance_id
+from openrds.domain.instance_values import Instance
 from openrds.store.instances import instance_of
 from openrds.store.queries import Queries
 

@@ -7,7 +7,7 @@ from litestar.params import FromPath
 from openrds.api.rds.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
-from openrds.domain.instance import Node, Seen
+from openrds.domain.instance_values import Node, Seen
 from openrds.domain.task import format_time
 from openrds.store.instances import node_of
 from openrds.store.queries import Queries

@@ -15,7 +15,8 @@ from openrds.domain.backup import (
 )
 from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import Instance, InstanceStatus, InstanceType
+from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.instance_values import Instance
 from openrds.domain.lengths import Several, Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName

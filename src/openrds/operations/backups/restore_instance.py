@@ -17,7 +17,8 @@ import msgspec
 from openrds.domain.deadline import LONG
 from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import Instance, InstanceStatus, InstanceType
+from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.instance_values import Instance
 from openrds.domain.lengths import Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName

@@ -2,7 +2,8 @@
 
 from uuid import UUID
 
-from openrds.domain.instance import Instance, InstanceStatus, Wanted
+from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.instance_values import Instance
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake, NoParameters

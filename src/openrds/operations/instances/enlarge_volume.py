@@ -7,7 +7,8 @@ import msgspec
 from openrds.domain import rules
 from openrds.domain.capacity import is_full
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import Instance, InstanceStatus
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance_values import Instance
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake

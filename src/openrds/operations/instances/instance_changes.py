@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from openrds.domain import rules
 from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import Instance
+from openrds.domain.instance_values import Instance
 from openrds.domain.lengths import Several, Text
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.scheduling import replan

@@ -10,7 +10,8 @@ import msgspec
 from openrds.domain.deadline import SHORT
 from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import Instance, InstanceType
+from openrds.domain.instance import InstanceType
+from openrds.domain.instance_values import Instance
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake

@@ -10,7 +10,8 @@ import msgspec
 
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import Instance, InstanceStatus, InstanceType
+from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.instance_values import Instance
 from openrds.domain.lengths import Text
 from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action

@@ -4,7 +4,8 @@ import logging
 from uuid import UUID
 
 from openrds.domain.errors import Refusal
-from openrds.domain.instance import Instance, InstanceStatus, Wanted
+from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.instance_values import Instance
 from openrds.domain.settings import Settings
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import Instance, InstanceStatus, Wanted
+from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.instance_values import Instance
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake, NoParameters

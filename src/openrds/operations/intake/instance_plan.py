@@ -9,8 +9,6 @@ from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, find_flavor, is_sold_out
 from openrds.domain.instance import (
-    Instance,
-    InstanceSpec,
     InstanceType,
     NodeRole,
     SwitchStrategy,
@@ -18,6 +16,7 @@ from openrds.domain.instance import (
     new_node_id,
     new_secret,
 )
+from openrds.domain.instance_values import Instance, InstanceSpec
 from openrds.domain.network import DefaultNetwork, default_network
 from openrds.domain.options import check_options
 from openrds.domain.texts import number_in

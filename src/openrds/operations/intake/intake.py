@@ -8,7 +8,8 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import Instance, InstanceStatus, Wanted, is_instance_id
+from openrds.domain.instance import InstanceStatus, Wanted, is_instance_id
+from openrds.domain.instance_values import Instance
 from openrds.domain.settings import Settings
 from openrds.domain.statuses import Action, check_allowed
 from openrds.domain.task import TaskName

@@ -16,7 +16,7 @@ import uuid_utils
 from psycopg.types.json import Jsonb
 
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import Instance
+from openrds.domain.instance_values import Instance
 from openrds.domain.schedule import ScheduledName, next_window
 from openrds.domain.settings import Settings
 from openrds.domain.task import TaskName

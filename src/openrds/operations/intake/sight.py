@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
-from openrds.domain.instance import Instance, Node
+from openrds.domain.instance_values import Instance, Node
 from openrds.engines.protocol import Engine, NodeSpec
 from openrds.operations.steps.owners import Owners, family_of
 

@@ -5,7 +5,7 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import Instance
+from openrds.domain.instance_values import Instance
 from openrds.domain.network import public_addresses
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName

@@ -5,7 +5,8 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import Instance, InstanceStatus
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance_values import Instance
 from openrds.domain.rules import check_port
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName

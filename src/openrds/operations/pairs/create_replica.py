@@ -5,7 +5,8 @@ from uuid import UUID
 from openrds.domain import rules
 from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import Instance, InstanceSpec, InstanceType, new_instance_id
+from openrds.domain.instance import InstanceType, new_instance_id
+from openrds.domain.instance_values import Instance, InstanceSpec
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import Server

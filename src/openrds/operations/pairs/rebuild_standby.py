@@ -5,7 +5,8 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.deadline import LONG
-from openrds.domain.instance import Instance, InstanceStatus, InstanceType, NodeRole
+from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole
+from openrds.domain.instance_values import Instance
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.replication import (

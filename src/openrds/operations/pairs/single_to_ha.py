@@ -8,7 +8,8 @@ from openrds.domain.deadline import LONG
 from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import counterpart
-from openrds.domain.instance import InstanceStatus, InstanceType, Node, NodeRole, SwitchStrategy
+from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole, SwitchStrategy
+from openrds.domain.instance_values import Node
 from openrds.domain.lengths import Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName

@@ -7,7 +7,8 @@ import msgspec
 
 from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import Instance, InstanceStatus, InstanceType, Node
+from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.instance_values import Instance, Node
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import EngineError, Server

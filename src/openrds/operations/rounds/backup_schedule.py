@@ -9,7 +9,7 @@ import msgspec
 from openrds.domain.backup import is_due, next_begin
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import Refusal
-from openrds.domain.instance import Instance
+from openrds.domain.instance_values import Instance
 from openrds.engines.protocol import EngineError
 from openrds.hosts.errors import HostError
 from openrds.operations.backups import back_up

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from openrds.domain.instance import Instance, Node
+from openrds.domain.instance_values import Instance, Node
 from openrds.engines.protocol import EngineError, Server
 from openrds.operations.rounds.roster import Roster
 from openrds.operations.steps.resources import Resources

@@ -8,7 +8,8 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from openrds.domain.instance import Instance, Node, NodeRole
+from openrds.domain.instance import NodeRole
+from openrds.domain.instance_values import Instance, Node
 from openrds.engines.protocol import Backups, EngineError
 from openrds.hosts.errors import HostError
 from openrds.hosts.processes import find, written_by

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Collection
 
 from openrds.domain.errors import Refusal
-from openrds.domain.instance import Confirmation, Instance, InstanceStatus, InstanceType, Node, NodeRole
+from openrds.domain.instance import Confirmation, InstanceStatus, InstanceType, NodeRole
+from openrds.domain.instance_values import Instance, Node
 from openrds.domain.recovery import seconds_until_due
 from openrds.engines.protocol import EngineError, StandbyState
 from openrds.hosts import processes

@@ -5,7 +5,7 @@ import logging
 import msgspec
 from psycopg.types.json import Jsonb
 
-from openrds.domain.instance import Seen
+from openrds.domain.instance_values import Seen
 from openrds.engines.protocol import EngineError
 from openrds.operations.steps.resources import Resources
 from openrds.store.queries import Queries

@@ -8,7 +8,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from openrds.domain.instance import Confirmation, Instance, InstanceStatus, Node, SwitchStrategy, Wanted
+from openrds.domain.instance import Confirmation, InstanceStatus, SwitchStrategy, Wanted
+from openrds.domain.instance_values import Instance, Node
 from openrds.domain.recovery import AT_ONCE, pause_after
 from openrds.domain.task import TaskName
 from openrds.operations.instances.restart_instance import RESTART_INSTANCE

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 
-from openrds.domain.instance import Instance, Node
+from openrds.domain.instance_values import Instance, Node
 from openrds.operations.steps.resources import Resources
 from openrds.store.instances import Rostered, roster_of
 

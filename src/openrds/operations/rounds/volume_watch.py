@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from openrds.domain.capacity import GB, is_full
-from openrds.domain.instance import Instance, InstanceStatus, Node
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance_values import Instance, Node
 from openrds.engines.protocol import EngineError
 from openrds.hosts.errors import HostError
 from openrds.hosts.processes import written_by

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from openrds.domain.instance import Instance, Node
+from openrds.domain.instance_values import Instance, Node
 from openrds.hosts.addresses import port_is_free
 from openrds.operations.steps.host import Host
 from openrds.operations.steps.resources import Resources

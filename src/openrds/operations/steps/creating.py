@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from openrds.domain.instance import Instance, InstanceSpec, InstanceStatus, Wanted
+from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.instance_values import Instance, InstanceSpec
 from openrds.engines.protocol import Server
 from openrds.operations.steps import servers
 from openrds.operations.steps.addresses import (

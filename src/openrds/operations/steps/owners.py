@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 
-from openrds.domain.instance import Instance
+from openrds.domain.instance_values import Instance
 from openrds.hosts.user import ServerUser
 from openrds.hosts.users import ServerUsers
 from openrds.store.database import Row, Store

@@ -4,7 +4,8 @@ import logging
 from contextlib import suppress
 
 from openrds.domain.engine import RULES
-from openrds.domain.instance import Confirmation, Instance, InstanceType, Node
+from openrds.domain.instance import Confirmation, InstanceType
+from openrds.domain.instance_values import Instance, Node
 from openrds.engines.protocol import EngineError, Server
 from openrds.operations.steps.addresses import listen_on, take_node_address
 from openrds.operations.steps.resources import Resources

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import Instance, InstanceStatus
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance_values import Instance
 from openrds.engines.protocol import Engine, EngineError, Server, Size
 from openrds.operations.steps.host import Host
 from openrds.operations.steps.resources import Resources, flavor_of

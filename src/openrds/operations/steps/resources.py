@@ -5,7 +5,8 @@ import threading
 from dataclasses import dataclass, field, replace
 
 from openrds.domain.flavor import Flavor, find_flavor
-from openrds.domain.instance import Confirmation, Instance, Node, NodeRole
+from openrds.domain.instance import Confirmation, NodeRole
+from openrds.domain.instance_values import Instance, Node
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, NodeSpec, Server, Tls
 from openrds.hosts import processes

@@ -2,7 +2,7 @@
 
 import logging
 
-from openrds.domain.instance import Instance
+from openrds.domain.instance_values import Instance
 from openrds.engines.protocol import EngineError, Server
 from openrds.hosts import processes
 from openrds.hosts.errors import HostError

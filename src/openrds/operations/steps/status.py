@@ -1,6 +1,7 @@
 """What an instance is, written down: its status, and what is wanted of it."""
 
-from openrds.domain.instance import Instance, InstanceStatus, Node, Wanted
+from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.instance_values import Instance, Node
 from openrds.engines.protocol import EngineError
 from openrds.operations.steps.resources import Resources
 from openrds.store.database import Writer

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from openrds.domain.instance import Instance, Node, NodeRole
+from openrds.domain.instance import NodeRole
+from openrds.domain.instance_values import Instance, Node
 from openrds.hosts.forwarding import Route
 from openrds.store.database import Store
 from openrds.store.instances import find_instance, nodes_of, replicas_of
