@@ -186,6 +186,18 @@ class Trial:
         self.client(server).close()  # with some engines the first client makes the database
         return server
 
+    def beside(self, primary: Server) -> Server:
+        """One that may change roles with a primary, and has no data yet."""
+        upstream = primary.node.as_upstream(is_equal=True)
+        return self.engine.server(self.node(upstream=upstream, archive=primary.node.archive))
+
+    def standby_of(self, primary: Server) -> Server:
+        """The same, streaming."""
+        server = self.beside(primary)
+        server.replication.copy_upstream()
+        server.replication.follow()
+        return server
+
     def query(self, server: Server, statement: str, **options: Any) -> Any:
         return self.dialect.query(server.node, statement, **options)
 

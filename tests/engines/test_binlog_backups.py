@@ -13,15 +13,6 @@ from support.restored import backed_up, moment, restored, scratch_of
 pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.of_engines("MariaDB", "MySQL")]
 
 
-def standby_of(trial, primary):
-    server = trial.engine.server(
-        trial.node(upstream=primary.node.as_upstream(is_equal=True), archive=primary.node.archive)
-    )
-    server.replication.copy_upstream()
-    server.replication.follow()
-    return server
-
-
 def values(node, table="app.kept"):
     with session(node) as connection:
         return scalar(connection, f"SELECT GROUP_CONCAT(x ORDER BY x) FROM {table}")
@@ -35,7 +26,7 @@ def test_each_commit_is_restored_once_over_a_failover(trial, eventually):
     folder, backup = backed_up(trial, old)
     trial.query(old, "INSERT INTO kept VALUES (1)")
     backups.archive_log(old.node)
-    standby = standby_of(trial, old)
+    standby = trial.standby_of(old)
     trial.query(old, "INSERT INTO kept VALUES (2)")
     eventually(lambda: values(standby.node) == "1,2")
     standby.stop()
@@ -115,7 +106,7 @@ def test_followers_have_what_was_copied(trial, eventually):
     trial.query(primary, "CREATE TABLE kept (x INT PRIMARY KEY)")
     trial.query(primary, "INSERT INTO kept VALUES (1), (2)")
     folder, _ = backed_up(trial, primary)
-    standby = standby_of(trial, primary)
+    standby = trial.standby_of(primary)
     then = _now(trial, primary)
     trial.query(primary, "DELETE FROM kept")
     scratch = restored(trial, primary, folder, then)
@@ -187,7 +178,7 @@ def test_a_restored_server_has_a_log_of_its_own(trial):
         assert before not in position
         assert not flavour.has_whole_log(connection)
     trial.query(again, "INSERT INTO kept VALUES (1)")
-    standby = standby_of(trial, again)
+    standby = trial.standby_of(again)
     assert values(standby.node) == "1"
 
 

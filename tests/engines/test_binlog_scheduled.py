@@ -31,11 +31,7 @@ def statuses(server):
 
 def test_events_run_where_the_primary_is_and_those_that_rested_rest(trial, eventually):
     one = trial.started()
-    two = trial.engine.server(
-        trial.node(upstream=one.node.as_upstream(is_equal=True), archive=one.node.archive)
-    )
-    two.replication.copy_upstream()
-    two.replication.follow()
+    two = trial.standby_of(one)
     with trial.client(one) as client:
         client.execute("USE app")
         client.execute("SET sql_mode = 'ANSI'")
@@ -59,19 +55,11 @@ def test_events_run_where_the_primary_is_and_those_that_rested_rest(trial, event
         eventually(lambda old=old: "ENABLED" not in statuses(old).values())
 
 
-def follower_of(trial, primary):
-    upstream = primary.node.as_upstream(is_equal=True)
-    server = trial.engine.server(trial.node(upstream=upstream, archive=primary.node.archive))
-    server.replication.copy_upstream()
-    server.replication.follow()
-    return server
-
-
 @pytest.mark.of_engines("MariaDB")
 def test_events_of_a_primary_without_room_run_once_there_is_some(trial):
     """What has to wait until then is not taken for what rests."""
     one = trial.started()
-    two = follower_of(trial, one)
+    two = trial.standby_of(one)
     with trial.client(one) as client:
         for statement in EVENTS.strip().split(";\n"):
             client.execute(statement.replace("'a' || 'b'", "1"))
@@ -90,7 +78,7 @@ def test_events_of_a_primary_without_room_run_once_there_is_some(trial):
 
     assert statuses(two) == expected
     two.replication.prepare_successor()
-    three = follower_of(trial, two)
+    three = trial.standby_of(two)
     three.replication.await_position(two.replication.demote(), 30)
     three.replication.promote()
     three.replication.take_up()

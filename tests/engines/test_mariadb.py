@@ -327,15 +327,6 @@ def test_the_administrator_is_let_in_from_everywhere_or_from_nearby_alone(trial)
 # Replication
 
 
-def standby_of(trial, primary):
-    server = trial.engine.server(
-        trial.node(upstream=primary.node.as_upstream(is_equal=True), archive=primary.node.archive)
-    )
-    server.replication.copy_upstream()
-    server.replication.follow()
-    return server
-
-
 def changed(trial, server, **changes):
     return trial.engine.server(replace(server.node, **changes))
 
@@ -344,7 +335,7 @@ def changed(trial, server, **changes):
 def pair(trial):
     primary = trial.started()
     trial.query(primary, "CREATE TABLE kept (x INT PRIMARY KEY)")
-    return primary, standby_of(trial, primary)
+    return primary, trial.standby_of(primary)
 
 
 def put(trial, server, *values):
@@ -471,7 +462,7 @@ def test_a_copy_of_data_that_the_log_no_longer_has_follows_and_is_followed(trial
         (*_, last) = sessions.rows(connection, "SHOW BINARY LOGS")
         assert wait_until(lambda: purged(connection, last["Log_name"]), 20)
 
-    third = standby_of(trial, primary)
+    third = trial.standby_of(primary)
     assert count(trial, third) == 1
     put(trial, primary, 2)
     end = primary.replication.demote()

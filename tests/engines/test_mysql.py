@@ -291,15 +291,6 @@ def test_a_stale_lock_of_the_socket_does_not_stop_a_start_nor_idle_sessions_a_st
 # Replication
 
 
-def standby_of(trial, primary):
-    server = trial.engine.server(
-        trial.node(upstream=primary.node.as_upstream(is_equal=True), archive=primary.node.archive)
-    )
-    server.replication.copy_upstream()
-    server.replication.follow()
-    return server
-
-
 def uuid_of(trial, server):
     return trial.query(server, "SELECT @@server_uuid")
 
@@ -315,7 +306,7 @@ def cloned(module_trial):
         sessions.execute(connection, "FLUSH BINARY LOGS")
         (last, *_) = reversed(sessions.rows(connection, "SHOW BINARY LOGS"))
         sessions.execute(connection, "PURGE BINARY LOGS TO %s", last["Log_name"])
-    return trial, primary, standby_of(trial, primary)
+    return trial, primary, trial.standby_of(primary)
 
 
 def test_a_copy_has_all_but_the_identity_and_nothing_is_left_of_the_copier(cloned):
@@ -376,7 +367,7 @@ def unapplied(trial, eventually):
     """A standby that has received three rows that it has not applied, and its primary, which has died."""
     primary = trial.started()
     trial.query(primary, "CREATE TABLE kept (x INT PRIMARY KEY)")
-    standby = standby_of(trial, primary)
+    standby = trial.standby_of(primary)
     with sessions.session(standby.node) as connection:
         sessions.execute(connection, "STOP REPLICA SQL_THREAD")
     trial.query(primary, "INSERT INTO kept VALUES (1), (2), (3)")
@@ -429,7 +420,7 @@ def position(server):
 def test_a_commit_waits_for_its_standby_for_ever_and_for_nobody_never(trial):
     primary = trial.started()
     trial.query(primary, "CREATE TABLE kept (x INT PRIMARY KEY)")
-    standby = standby_of(trial, primary)
+    standby = trial.standby_of(primary)
     waiting = trial.engine.server(replace(primary.node, confirmed_by=(standby.node.node_id,)))
     waiting.replication.await_confirmation(20)
     assert waiting.replication.followers()[0].confirms

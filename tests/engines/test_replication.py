@@ -9,20 +9,6 @@ from openrds.engines.protocol import EngineError
 pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.every_engine]
 
 
-def beside(trial, primary):
-    """A standby to be: it has its instance's archive."""
-    return trial.engine.server(
-        trial.node(upstream=primary.node.as_upstream(is_equal=True), archive=primary.node.archive)
-    )
-
-
-def standby_of(trial, primary):
-    server = beside(trial, primary)
-    server.replication.copy_upstream()
-    server.replication.follow()
-    return server
-
-
 def changed(trial, server, **changes):
     """The same server under other settings."""
     return trial.engine.server(replace(server.node, **changes))
@@ -32,7 +18,7 @@ def changed(trial, server, **changes):
 def pair(trial):
     primary = trial.started()
     trial.query(primary, "CREATE TABLE kept AS SELECT 1 AS x")
-    return primary, standby_of(trial, primary)
+    return primary, trial.standby_of(primary)
 
 
 def count(trial, server):
@@ -79,7 +65,7 @@ def test_each_may_be_asked_twice(trial, pair):
 
 def test_a_server_that_has_never_run_is_copied_too(trial):
     primary = trial.initialised()
-    standby = beside(trial, primary)
+    standby = trial.beside(primary)
 
     standby.replication.copy_upstream()
     primary.start()
@@ -90,7 +76,7 @@ def test_a_server_that_has_never_run_is_copied_too(trial):
 
 def test_an_interrupted_copy_is_made_anew(trial):
     primary = trial.started()
-    standby = beside(trial, primary)
+    standby = trial.beside(primary)
     (standby.node.folder / ".data.copying-x").mkdir()
 
     standby.replication.copy_upstream()
@@ -132,7 +118,7 @@ def test_a_standby_takes_over_with_room_for_less_and_the_others_follow_it(trial)
     large, small = {"memory_mb": 4096, "vcpus": 16}, {"memory_mb": 2048, "vcpus": 1}
     one = trial.started(**large)
     trial.query(one, "CREATE TABLE kept AS SELECT 1 AS x")
-    two = standby_of(trial, one)
+    two = trial.standby_of(one)
     two.stop()
     heir = changed(trial, two, **small, takes_over=True)
     heir.replication.follow()
@@ -234,7 +220,7 @@ def test_an_old_primary_that_is_copied_anew_has_what_it_wrote(trial, pair):
 
 def test_a_third_server_turns_to_the_new_primary(trial, pair, eventually):
     primary, standby = pair
-    third = standby_of(trial, primary)
+    third = trial.standby_of(primary)
     position = primary.replication.demote()
     for server in (standby, third):
         server.replication.await_position(position, 10)
