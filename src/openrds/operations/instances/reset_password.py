@@ -53,8 +53,9 @@ def set_password(context: Context) -> None:
     resources, parameters = context.resources, context.parameters
     server = resources.primary_server(context.instance_id)
     try:
-        server.set_administrator(parameters.administrator, parameters.sealed_password)
+        # First, so that one that dropped itself is not open for a moment where the instance is closed.
         set_remote_access(resources, context.instance_id)
+        server.set_administrator(parameters.administrator, parameters.sealed_password)
     except LockedError as error:
         # The caller waits, and whoever holds the lock may hold it for as long as it likes.
         raise StepFailed(str(error)) from None
