@@ -85,6 +85,7 @@ class BinlogReplication:
         return _has_begun(self._node.upstream_here)
 
     def _is_new(self) -> bool:
+        """Whether it was never configured, and so cannot have written anything."""
         return not configuration.config_path(self._node).exists()
 
     def _has_upstream_whole_log(self) -> bool:
@@ -402,13 +403,11 @@ class BinlogReplication:
 
     def take_up(self) -> None:
         """Scheduled events run, but those that rested on the primary before; with a full volume once there is room."""
-        if self._node.read_only:
-            scheduled.put_off(self._node)
-            return
         try:
-            scheduled.wake(self._node)
-        except EngineError:
             scheduled.put_off(self._node)
+            if not self._node.read_only:
+                scheduled.wake(self._node)
+        except (EngineError, HostError, OSError):
             logger.warning("not all events of %s run", self._node.node_id, exc_info=True)
 
     def take_up_rest(self) -> bool:
