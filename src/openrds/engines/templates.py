@@ -83,28 +83,23 @@ class Template:
             os.close(descriptor)
 
     def _make(self, pass_fds: Sequence[int]) -> None:
-        unfinished = self.place / (UNFINISHED + secrets.token_hex(8))
+        made, whole = (self.place / (UNFINISHED + secrets.token_hex(8)) for _ in range(2))
         try:
-            self.service.make_folder(unfinished)
-            command = self.recipe.command(self.installation, unfinished, self.options)
+            self.service.make_folder(made)
+            command = self.recipe.command(self.installation, made, self.options)
             self._run(command, self.recipe.program, pass_fds)
             if self.recipe.is_mostly_zeros:
-                unfinished = self._with_holes(unfinished, pass_fds)
-            self._put_on_disk(unfinished)
-            unfinished.rename(self.path)
-        finally:
-            clear(unfinished)
-
-    def _with_holes(self, made: Path, pass_fds: Sequence[int]) -> Path:
-        """The same without the zeros, which each copy would have to write."""
-        target = self.place / (UNFINISHED + secrets.token_hex(8))
-        try:
-            self.service.make_folder(target)
-            copy = ("cp", "--archive", "--sparse=always", "--no-target-directory", made, target)
-            self._run(copy, "cp", pass_fds)
+                # Without the zeros, which each copy would have to write.
+                self.service.make_folder(whole)
+                copy = ("cp", "--archive", "--sparse=always", "--no-target-directory", made, whole)
+                self._run(copy, "cp", pass_fds)
+            else:
+                made.rename(whole)
+            self._put_on_disk(whole)
+            whole.rename(self.path)
         finally:
             clear(made)
-        return target
+            clear(whole)
 
     def _run(self, command: Sequence[str | Path], program: str, pass_fds: Sequence[int] = ()) -> None:
         run(command, self.service, f"a data directory of {self.recipe.engine}: {program}", _SECONDS, pass_fds)
