@@ -93,7 +93,7 @@ def session(
         LockedError: a client holds a lock on what a statement changes.
         EngineError: the server does not let us in, or a statement in the session failed.
     """
-    with _clear_errors(node.installation.engine, node), _connected(node, statement_seconds) as connection:
+    with _clear_errors(node), _connected(node, statement_seconds) as connection:
         _pin(node, connection, statement_seconds, logged)
         with ended_with_step(lambda: end_session(node, connection)):
             yield connection
@@ -109,8 +109,7 @@ def account_session(
     Raises:
         EngineError: as above.
     """
-    errors = _clear_errors(node.installation.engine, node)
-    with errors, _connected(node, statement_seconds, user, password) as connection:
+    with _clear_errors(node), _connected(node, statement_seconds, user, password) as connection:
         execute(connection, _UNPINNED)
         with ended_with_step(lambda: end_session(node, connection)):
             yield connection
@@ -140,7 +139,7 @@ def follower_session(upstream: Upstream) -> Iterator[Connection]:
     Raises:
         EngineError: as above.
     """
-    with _clear_errors(upstream.engine, upstream):
+    with _clear_errors(upstream):
         connection = pymysql.connect(
             host=upstream.address,
             port=upstream.port,
@@ -271,7 +270,7 @@ def _break(connection: Connection) -> None:
 
 
 def _pin(node: NodeSpec, connection: Connection, seconds: float, logged: bool) -> None:
-    bound = _BOUND[node.installation.engine].format(seconds=seconds, milliseconds=int(seconds * 1000))
+    bound = _BOUND[node.engine].format(seconds=seconds, milliseconds=int(seconds * 1000))
     pinned = _PINNED.format(lock=_LOCK_SECONDS)
     execute(connection, f"SET {pinned}, {bound}, sql_log_bin={int(logged)}")
 
@@ -327,12 +326,12 @@ def _door(node: NodeSpec) -> socket.socket:
 
 
 @contextmanager
-def _clear_errors(engine: EngineName, node: NodeSpec | Upstream) -> Iterator[None]:
+def _clear_errors(node: NodeSpec | Upstream) -> Iterator[None]:
     """The text of a statement is not in them: it may hold a sealed password."""
     try:
         yield
     except (pymysql.Error, OSError) as error:
-        where = f"{engine} {node.node_id} on {node.address}:{node.port}"
+        where = f"{node.engine} {node.node_id} on {node.address}:{node.port}"
         if error.args and error.args[0] == ER.LOCK_WAIT_TIMEOUT:
             raise LockedError(
                 f"{where}: a session of a client holds a lock on what is to be changed; have it end its transaction"

@@ -109,6 +109,10 @@ class NodeSpec:
     tls: Tls | None = None
 
     @property
+    def engine(self) -> EngineName:
+        return self.installation.engine
+
+    @property
     def data_dir(self) -> Path:
         return self.folder / "data"
 
@@ -129,7 +133,7 @@ class NodeSpec:
         """What one on the same host that is to follow this node is told of it."""
         return Upstream(
             node_id=self.node_id,
-            engine=self.installation.engine,
+            engine=self.engine,
             address=self.address,
             port=self.port,
             memory_mb=self.memory_mb,

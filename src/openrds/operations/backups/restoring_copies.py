@@ -78,7 +78,7 @@ def check_now(intake: Intake, instance: Instance, restore_time: int, copies: Cop
     target = intake.sight.find(instance, node)
     if target is None:
         return
-    copying = intake.sight.engines[target.installation.engine].copying
+    copying = intake.sight.engines[target.engine].copying
     try:
         copying.check_names(target, copies)
         if time.time() * 1000 - restore_time < _STILL_THE_SAME:

@@ -73,8 +73,7 @@ class Host:
 
     def initialise(self, server: Server) -> None:
         """Make the data directory of a server, from a spare one where there is one."""
-        installation = server.node.installation
-        self.engines[installation.engine].initialise(server.node)
+        self.engines[server.node.engine].initialise(server.node)
         self.spare_taken.set()
 
     def start(self, server: Server) -> None:
@@ -95,7 +94,7 @@ class Host:
 
     def changed(self, server: Server, **changes: Any) -> Server:
         """The same server as it would be if its node were otherwise."""
-        return self.engines[server.node.installation.engine].server(replace(server.node, **changes))
+        return self.engines[server.node.engine].server(replace(server.node, **changes))
 
     def out_of_reach(self, server: Server) -> Server:
         """The same server where clients cannot connect: it listens on no address."""

@@ -64,7 +64,7 @@ def remove_apart(host: Host, server: Server, name: str) -> None:
     """Remove what `restore_apart` left, also where it was cut off."""
     node = server.node
     scratch = _scratch(host, node, node.folder / _RESTORING, name)
-    host.engines[node.installation.engine].backups.drop(scratch)
+    host.engines[node.engine].backups.drop(scratch)
     clear(node.folder / _RESTORED)
 
 
@@ -73,7 +73,7 @@ def restore_and_run(resources: Resources, source: Source, scratch: NodeSpec) -> 
 
     It runs as the user whose the backup and the log are, which no other can read.
     """
-    engine, point = resources.host.engines[scratch.installation.engine], _restore_point(resources, source)
+    engine, point = resources.host.engines[scratch.engine], _restore_point(resources, source)
     owner = resources.host.backups.owner(point.backup.parent.name, point.backup.name)
     return engine.backups.restore(replace(scratch, user=owner), point)
 
@@ -98,7 +98,7 @@ def make_scratch_root(host: Host) -> None:
 
 
 def remove_scratch(host: Host, scratch: NodeSpec) -> None:
-    host.engines[scratch.installation.engine].backups.drop(scratch)
+    host.engines[scratch.engine].backups.drop(scratch)
     with contextlib.suppress(OSError):  # others are at work there, or it is gone
         host.settings.scratch_dir.rmdir()
 
