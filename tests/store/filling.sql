@@ -7,7 +7,21 @@ create function pg_temp.task_id(number integer) returns uuid language sql as $$
     select rpad(lpad(to_hex(floor(extract(epoch from current_setting('tests.now')::timestamptz - number * interval '1 minute') * 1000)::bigint), 12, '0')
                 || lpad(to_hex(number), 8, '0'), 32, '0')::uuid
 $$;
-select create_task_partitions(now() - interval '30 days', now());
+-- Weeks of tasks end at the same distance from now on each day: what is cheapest depends on how full the newest is.
+do $$
+declare
+    partition regclass;
+    week timestamptz;
+begin
+    for partition in select inhrelid from pg_inherits where inhparent = 'task'::regclass loop
+        execute format('drop table %s', partition);
+    end loop;
+    for week in select generate_series(now() - interval '31 days', now() + interval '11 days', '7 days') loop
+        execute format('create table %I partition of task for values from (%L) to (%L)', 'task_' || to_char(week, 'YYYYMMDD'),
+                       first_task_id(week), first_task_id(week + interval '7 days'));
+    end loop;
+end
+$$;
 
 insert into project (id, name, domain_id, domain_name) select 'p' || n, 'project ' || n, 'd', 'd' from generate_series(0, 49) as n
 on conflict do nothing;
