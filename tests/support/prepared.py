@@ -23,6 +23,7 @@ class Prepared:
         """An instance of the bench's engine to run an operation on, or None if the preparation makes none."""
         if self._kept is not None and self._kept[:2] == (bench.dialect, prepare):
             (*_, instance_id), self._kept = self._kept, None
+            self._finish(instance_id)
             return instance_id
         self.clean_up()
         return prepare(bench)
@@ -63,7 +64,17 @@ class Prepared:
             bench.submit(lambda intake, id_=row["id"]: remove_backup.delete(intake, id_))
         remove_deleted(bench.resources)
 
+    def _finish(self, instance_id: str) -> None:
+        """A worker that was ended may have begun to bring back a standby or a server."""
+        bench = self._bench
+        for row in bench.store.rows(
+            b"select task_id from instance_lock where instance_id = %s", [instance_id]
+        ):
+            task = bench.run(row["task_id"])
+            assert task["status"] == "Completed", task["fail_reason"]
+
     def _delete(self, instance_id: str) -> None:
+        self._finish(instance_id)
         bench = self._bench
         task = bench.run(bench.submit(lambda intake: delete_instance.submit(intake, instance_id)))
         assert task["status"] == "Completed", task["fail_reason"]
