@@ -110,8 +110,8 @@ def _processes(service: ServiceUnderTest) -> list[tuple[str, psutil.Process]]:
     assert service.process is not None
     found = [
         ("supervisor", psutil.Process(service.process.pid)),
-        ("API", service.child("api_process")),
-        ("worker", service.child("worker_process")),
+        ("API", service.child("api")),
+        ("worker", service.child("worker")),
     ]
     store = find(service.data_dir / "store" / RECORD)
     assert store is not None

@@ -1,5 +1,7 @@
 """An operation of five steps that do nothing, and a worker process that knows it."""
 
+from multiprocessing.connection import Connection
+
 from openrds.operations.intake.intake import NoParameters
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.steps.resources import Resources
@@ -30,6 +32,8 @@ NOOP: Operation[Resources, NoParameters] = Operation(
     on_failed=failed,
 )
 
-if __name__ == "__main__":
-    worker_process.OPERATIONS = {**OPERATIONS, NOOP.key: NOOP}
-    child.run(worker_process.work)
+
+def work(parent: Connection, brief: child.Brief) -> None:
+    """The body of a worker process."""
+    vars(worker_process)["OPERATIONS"] = {**OPERATIONS, NOOP.key: NOOP}
+    child.live(lambda: worker_process.work(brief, lambda: None), parent.fileno())

@@ -19,7 +19,7 @@ def measure() -> Iterator[Figure]:
     with running_service(request_rate=UNBOUNDED) as service:
         instance = service.create(name="bench-requests")
         # A worker that is stopped keeps the task running for as long as it is asked for.
-        worker = service.child("worker_process")
+        worker = service.child("worker")
         worker.send_signal(signal.SIGSTOP)
         try:
             answer = service.call("POST", f"instances/{instance['id']}/action", {"restart": {}})

@@ -5,20 +5,18 @@ After each task comes a bare transaction of three updates on the same store: the
 
 import itertools
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import uuid_utils
 
 from bench.figures import Figure, percentile, spread
-from bench.noop import NOOP
+from bench.noop import NOOP, work
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import NoParameters
 from openrds.tasks.accept import Work, accept
+from support.forked import forked
 from support.service import wait_for
 from support.workbench import Workbench, running_workbench
 
@@ -26,26 +24,11 @@ TASKS = 300
 
 
 def measure() -> Iterator[Figure]:
-    with running_workbench() as bench:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "bench.noop"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=Path(__file__).parent.parent,
-        )
-        assert worker.stdin is not None and worker.stdout is not None
-        worker.stdin.write(bench.brief.encode())
-        worker.stdin.flush()
-        worker.stdout.readline()
-        try:
-            _run(bench, 20)
-            begun = time.time()
-            starts, steps, bare = _run(bench, TASKS)
-            took = time.time() - begun
-        finally:
-            worker.stdin.close()
-            worker.wait(15)
-            worker.stdout.close()
+    with running_workbench() as bench, forked(work, bench.brief):
+        _run(bench, 20)
+        begun = time.time()
+        starts, steps, bare = _run(bench, TASKS)
+        took = time.time() - begun
     yield Figure(
         "accepted to first step running, median",
         statistics.median(starts) * 1000,

@@ -115,9 +115,9 @@ def _measure(big: ServiceUnderTest, small: ServiceUnderTest) -> Iterator[Figure]
 
     yield from _throughputs(big, jobs[big.data_dir])
     yield _cost_of_counting(big)
-    memory = big.child("api_process").memory_info().rss / 2**20
+    memory = big.child("api").memory_info().rss / 2**20
     yield _pause_while_dropping(big)
-    memory = max(memory, big.child("api_process").memory_info().rss / 2**20)
+    memory = max(memory, big.child("api").memory_info().rss / 2**20)
     yield Figure("memory of the API process", memory, 250, " MB")
 
 

@@ -184,7 +184,7 @@ class Fleet:
     def _kill_worker(self) -> None:
         """One that is just being started again after the last time is spared."""
         with contextlib.suppress(ValueError, psutil.Error):
-            self.service.child("worker_process").kill()
+            self.service.child("worker").kill()
 
     # --- what must hold after each operation ---
 

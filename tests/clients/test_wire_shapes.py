@@ -26,7 +26,7 @@ NOBODY = f"{'0' * 32}in03"
 @contextlib.contextmanager
 def paused_worker(service: ServiceUnderTest) -> Iterator[None]:
     """Tasks that are accepted meanwhile stay at their first step, for as long as it takes to look at them."""
-    worker = service.child("worker_process")
+    worker = service.child("worker")
     worker.send_signal(signal.SIGSTOP)
     try:
         yield

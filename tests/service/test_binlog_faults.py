@@ -124,7 +124,7 @@ def test_a_replica_whose_log_is_gone_or_that_has_what_nobody_has_is_copied_anew(
     wait_for(lambda: not has(replica, "errant") and has(replica, "kept"), 60, "the errant table to be gone")
 
     wait_for(lambda: service.instance(replica["id"])["status"] == "ACTIVE", 60)
-    worker = service.child("worker_process")
+    worker = service.child("worker")
     worker.suspend()
     process_of(service, replica_node).send(signal.SIGKILL)
     with session(pair) as client:
@@ -149,7 +149,7 @@ def test_a_volume_that_is_full_in_the_middle_of_a_commit_loses_nothing() -> None
         folder = service.data_dir / "nodes" / instance["nodes"][0]["id"]
         with session(instance) as client:
             client.execute("create table kept (id int auto_increment primary key, x longblob)")
-        worker = service.child("worker_process")
+        worker = service.child("worker")
         worker.suspend()
         take(folder / "filler", free(folder) - 4 * 2**20)
         acknowledged = 0

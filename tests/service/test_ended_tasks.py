@@ -1,13 +1,12 @@
 """Ended tasks are answered from memory by every API process, and by none once their record was deleted."""
 
-import os
 import secrets
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import httpx
@@ -16,7 +15,9 @@ import pytest
 
 from openrds.domain.settings import Settings
 from openrds.service import child, places
+from openrds.service.api_process import serve_api
 from openrds.tasks.history import write_history
+from support.forked import forked
 from support.service import ServiceUnderTest, free_port, running_service, wait_for
 
 HISTORY = 400
@@ -46,28 +47,19 @@ def dsn(service: ServiceUnderTest) -> str:
 
 
 @contextmanager
-def second_api(service: ServiceUnderTest) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def second_api(service: ServiceUnderTest) -> Iterator[tuple[BaseProcess, str]]:
     """Another API process on the same store, and its endpoint."""
     listen = f"127.0.0.1:{free_port()}"
     settings = replace(Settings(data_dir=service.data_dir), listen=listen)
     brief = child.Brief(dsn(service), places.socket_root(service.data_dir), settings)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "openrds.service.api_process"],
-        stdin=subprocess.PIPE,
-        env=service.environment(),
-    )
-    try:
-        assert process.stdin is not None
-        process.stdin.write(brief.encode())
-        process.stdin.flush()
+    with forked(serve, brief) as process:
         endpoint = f"http://{listen}"
         wait_for(lambda: answers(endpoint), what="the second API process")
         yield process, endpoint
-    finally:
-        process.kill()
-        process.wait(10)
-        assert process.stdin is not None
-        process.stdin.close()
+
+
+def serve(parent: Connection, brief: child.Brief) -> None:
+    child.live(lambda: serve_api(brief, lambda: None), parent.fileno())
 
 
 def answers(endpoint: str) -> bool:
@@ -142,7 +134,7 @@ def test_a_process_that_died_holds_up_no_deletion(service: ServiceUnderTest, end
         other = elsewhere(service, endpoint)
         task_id = ended.pop()
         assert ask(other, task_id).status_code == 200
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
         assert service.call("DELETE", f"jobs?id={task_id}").status_code == 200
 
 
@@ -166,7 +158,7 @@ def test_memory_is_used_again_after_its_connection_was_lost(
 
 def test_a_running_task_is_asked_for_anew(service: ServiceUnderTest) -> None:
     instance = service.create(name="ended-tasks")
-    worker = service.child("worker_process")
+    worker = service.child("worker")
     worker.send_signal(signal.SIGSTOP)
     try:
         answer = service.call("POST", f"instances/{instance['id']}/action", {"restart": {}})

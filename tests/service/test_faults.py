@@ -131,7 +131,7 @@ def test_an_address_where_another_program_listens_is_passed_over(service: Servic
 
 def test_one_change_at_a_time(service: ServiceUnderTest, instance: dict[str, Any]) -> None:
     path = f"instances/{instance['id']}"
-    worker = service.child("worker_process")
+    worker = service.child("worker")
     worker.suspend()
     try:
         answer = service.call("POST", f"{path}/action", {"restart": {}})

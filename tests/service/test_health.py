@@ -58,7 +58,7 @@ def test_metrics_tell_of_tasks_steps_instances_the_queue_and_requests(service: S
     assert value(found["openrds_requests"], method="POST", route=route, status="202") >= 1
     assert any(sample.name == "openrds_request_seconds_bucket" for sample in found["openrds_request_seconds"])
 
-    worker = service.child("worker_process")
+    worker = service.child("worker")
     worker.suspend()
     try:
         job_id = service.call("DELETE", f"instances/{instance['id']}").json()["job_id"]

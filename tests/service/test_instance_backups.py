@@ -97,7 +97,7 @@ def test_what_is_wrong_with_a_backup_is_said(
 
 
 def test_one_backup_at_a_time_which_may_be_stopped(service: ServiceUnderTest, orders: dict[str, Any]) -> None:
-    worker = service.child("worker_process")
+    worker = service.child("worker")
     worker.suspend()
     try:
         made = post(service, "backups", {"instance_id": orders["id"], "name": "slow-backup"})["backup"]

@@ -333,7 +333,7 @@ def test_a_server_that_dies_of_a_volume_full_to_the_last_byte_comes_back(on_imag
         client.execute("create table kept as select 7 as x")
     # Nobody is to make it read-only, or give it the reserve, before the volume is full.
     process.send(signal.SIGSTOP)
-    on_images.child("worker_process").suspend()
+    on_images.child("worker").suspend()
     with contextlib.suppress(OSError):
         for number, size in enumerate((GB, 2**20, 2**12)):
             for part in range(64):
@@ -343,7 +343,7 @@ def test_a_server_that_dies_of_a_volume_full_to_the_last_byte_comes_back(on_imag
             file.write(b"x" * 4096)
             file.flush()
     process.send(signal.SIGKILL)
-    on_images.child("worker_process").resume()
+    on_images.child("worker").resume()
 
     wait_for(
         lambda: on_images.instance(created["id"])["status"] == "STORAGE FULL" and can_connect(created), 90

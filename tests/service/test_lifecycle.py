@@ -63,7 +63,7 @@ def processes_of(service: ServiceUnderTest) -> list[psutil.Process]:
     """The service's own processes: the one that supervises, and its children."""
     assert service.process is not None
     supervisor = psutil.Process(service.process.pid)
-    return [supervisor, service.child("worker_process"), service.child("api_process")]
+    return [supervisor, *map(service.child, ("worker", "api", "store watch"))]
 
 
 def command_lines() -> list[str]:
@@ -194,19 +194,19 @@ def test_down_without_a_data_directory_says_so(short_dir: Path) -> None:
 # Processes that are killed
 
 
-@pytest.mark.parametrize("module", ["worker_process", "api_process"])
+@pytest.mark.parametrize("name", ["worker", "api", "store watch"])
 def test_a_child_that_is_killed_comes_back(
-    service: ServiceUnderTest, instance: dict[str, Any], module: str
+    service: ServiceUnderTest, instance: dict[str, Any], name: str
 ) -> None:
-    killed = service.child(module)
+    killed = service.child(name)
     killed.kill()
 
     def came_back() -> bool:
         with contextlib.suppress(ValueError, psutil.Error):
-            return service.child(module).pid != killed.pid
+            return service.child(name).pid != killed.pid
         return False
 
-    wait_for(came_back, 10, f"{module} comes back")
+    wait_for(came_back, 10, f"the {name} comes back")
     wait_for(lambda: is_ready(service), 20, "the service is ready")
     answer = service.call("POST", f"instances/{instance['id']}/action", {"restart": {}})
     service.completed(answer.json()["job_id"])
@@ -217,7 +217,7 @@ def test_a_worker_that_was_killed_between_two_steps_leaves_nothing_stuck(
     service: ServiceUnderTest, instance: dict[str, Any]
 ) -> None:
     """It had taken the step, and had not begun it."""
-    worker = service.child("worker_process")
+    worker = service.child("worker")
     worker.suspend()
     answer = service.call("POST", f"instances/{instance['id']}/action", {"restart": {"forcible": True}})
     job_id = answer.json()["job_id"]

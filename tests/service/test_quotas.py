@@ -107,7 +107,7 @@ def test_public_addresses_are_counted(service: ServiceUnderTest, instance: dict[
 
 def test_tasks_that_run_or_wait_are_counted(service: ServiceUnderTest, instance: dict[str, Any]) -> None:
     """Of one project; another's are its own."""
-    worker = service.child("worker_process")
+    worker = service.child("worker")
     other = replace(service, project="other")
     worker.send_signal(signal.SIGSTOP)
     try:

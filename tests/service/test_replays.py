@@ -87,7 +87,7 @@ def test_what_was_refused_stays_refused(service: ServiceUnderTest, instance_id: 
     """Also when the cause has gone: a captured call must not come to life later."""
     path, now = f"instances/{instance_id}/action", next(times)
     body: dict[str, Any] = {"restart": {}}
-    worker = service.child("worker_process")
+    worker = service.child("worker")
     worker.suspend()
     try:
         running = service.call("POST", path, body, now=next(times))

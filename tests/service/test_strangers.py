@@ -73,7 +73,7 @@ def test_a_crowd_that_holds_connections_keeps_nobody_out(
 
 
 def test_the_descriptors_of_a_crowd_come_back(service: ServiceUnderTest) -> None:
-    api = service.child("api_process")
+    api = service.child("api")
     before = api.num_fds()
     with Strangers(plan(service, "idle", FORTY_ADDRESSES)):
         wait_for(lambda: api.num_fds() >= before + CROWD - 50, 20)

@@ -40,7 +40,7 @@ def export(service: ServiceUnderTest, *arguments: str) -> subprocess.CompletedPr
 
 
 def test_all_tasks_are_exported_in_constant_memory(service: ServiceUnderTest, tmp_path: Path) -> None:
-    api = service.child("api_process")
+    api = service.child("api")
     export(service, "--name", "nothing")
     before = api.memory_info().rss
     file = tmp_path / "tasks.ndjson"

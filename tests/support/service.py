@@ -169,10 +169,10 @@ class ServiceUnderTest:
     def log_text(self) -> str:
         return (self.data_dir.parent / f"{self.data_dir.name}.log").read_text(errors="replace")
 
-    def child(self, module: str) -> psutil.Process:
-        """One of the service's processes: `worker_process` or `api_process`."""
+    def child(self, name: str) -> psutil.Process:
+        """One of the service's processes: `worker`, `api` or `store watch`."""
         assert self.process is not None
-        return child_named(self.process.pid, module)
+        return child_named(self.process.pid, f"openrds: {name} of ")
 
     def call(
         self,

@@ -1,5 +1,7 @@
 """The API process: the application behind its door."""
 
+from collections.abc import Callable
+
 from openrds.api.access.rates import Rates
 from openrds.api.app import create_app
 from openrds.api.state import Service
@@ -8,7 +10,7 @@ from openrds.api.wire.server import serve
 from openrds.engines.registry import engines_of_host
 from openrds.operations.intake.sight import Sight
 from openrds.operations.steps.owners import Owners
-from openrds.service import child
+from openrds.service.child import Brief
 from openrds.service.identities import load_accounts
 from openrds.service.means import choose_users
 from openrds.store.database import Reads, Store
@@ -19,7 +21,8 @@ _READ_CONNECTIONS = 8
 _WRITE_CONNECTIONS = 8
 
 
-async def serve_api(brief: child.Brief) -> None:
+async def serve_api(brief: Brief, _announce_ready: Callable[[], None]) -> None:
+    """Its clients see that it is ready."""
     with Store(brief.dsn, connections=1) as first:
         accounts = load_accounts(first)
     store = Store(brief.dsn, connections=_WRITE_CONNECTIONS)
@@ -36,7 +39,7 @@ async def serve_api(brief: child.Brief) -> None:
     await serve(create_app(service, accounts), host, int(port), Bounds.of(brief.settings))
 
 
-def _sight(brief: child.Brief, store: Store) -> Sight:
+def _sight(brief: Brief, store: Store) -> Sight:
     settings = brief.settings
     users = choose_users(settings)
     return Sight(
@@ -46,7 +49,3 @@ def _sight(brief: child.Brief, store: Store) -> Sight:
         engines=engines_of_host(settings.data_dir, users, settings.engine_dirs),
         owners=Owners(store, settings.host, users),
     )
-
-
-if __name__ == "__main__":
-    child.run(serve_api)

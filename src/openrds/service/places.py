@@ -209,6 +209,12 @@ class Lock:
         os.pwrite(file, f"{os.getpid():<31}\n".encode(), 0)
         self._file = file
 
+    def let_go(self) -> None:
+        """In a forked child: its parent alone holds the lock."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
     def holder(self) -> int | None:
         """The process that holds the lock, if it is held."""
         try:

@@ -1,14 +1,16 @@
 """The private PostgreSQL that is the store unless another is named: on a Unix socket only, in the data directory."""
 
+import asyncio
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from openrds.domain.settings import Settings
 from openrds.engines.postgresql import configuration
 from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.engines.postgresql.server import PostgreSQLServer
-from openrds.engines.protocol import Installation, NodeSpec
+from openrds.engines.protocol import EngineError, Installation, NodeSpec
 from openrds.hosts.errors import HostError
 from openrds.hosts.folders import make_home, read, used_bytes
 from openrds.hosts.users import ServerUsers
@@ -38,6 +40,10 @@ autovacuum_naptime = 60s
 bgwriter_delay = 10s
 autovacuum_max_workers = 1
 """
+
+
+#: Looks at the store in the time that it may hang, for one that fails to mean little.
+_LOOKS_BEFORE_KILL = 4
 
 
 class PrivateStore(PostgreSQLServer):
@@ -137,3 +143,16 @@ def _version_in_use(data_dir: Path) -> str | None:
         return read(data_dir / "store" / "data" / "PG_VERSION").decode().strip()
     except FileNotFoundError:
         return None
+
+
+async def watch(store: PrivateStore, timeout: float, _announce_ready: Callable[[], None]) -> None:
+    """Kill the store when it hangs; once it is dead, who keeps it running starts it again.
+
+    In a process of its own: who asks a store that hangs is kept waiting.
+    """
+    while True:
+        await asyncio.sleep(timeout / _LOOKS_BEFORE_KILL)
+        try:
+            await asyncio.to_thread(store.kill_if_hanging, timeout)
+        except EngineError:
+            logger.exception("the store hangs and could not be killed; trying again")

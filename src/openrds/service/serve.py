@@ -7,12 +7,12 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -29,13 +29,12 @@ from openrds.service.authority import AuthorityError, open_authority
 from openrds.service.identities import KeysError, ensure_accounts
 from openrds.service.logs import set_up_logging
 from openrds.service.means import check_means, choose_users
-from openrds.service.private_store import PrivateStore, open_private_store
+from openrds.service.private_store import PrivateStore, open_private_store, watch
 from openrds.store.database import Store
 from openrds.store.migrate import migrate
 
 logger = logging.getLogger(__name__)
 
-_CHILDREN = {"worker": "openrds.service.worker_process", "api": "openrds.service.api_process"}
 #: All of these in seconds. A stop takes less than 5: the children's grace, then a little more.
 _STOP_TIMEOUT = 4.0
 _START_TIMEOUT = 60.0
@@ -47,8 +46,6 @@ _RESTART_DELAYS = (0.0, 0.2, 1.0, 2.0)
 _STABLE_AFTER = 30.0
 #: A private store that hangs keeps everybody waiting, so it is killed after `hang_timeout` and at most so long.
 _STORE_HANG_TIMEOUT = 20.0
-#: Looks in this time, for one that fails to mean little.
-_LOOKS_BEFORE_KILL = 4
 
 
 class ServeError(Exception):
@@ -60,7 +57,7 @@ class Child:
     """One of our processes, and how often in a row it ended too soon."""
 
     name: str
-    process: "subprocess.Popen[bytes]"
+    forked: child.Forked
     failures: int = 0
     started_at: float = field(default_factory=time.monotonic)
     restart_at: float | None = None
@@ -88,7 +85,7 @@ class Supervisor:
         self._stop = threading.Event()
         self._children: dict[str, Child] = {}
         self._store: PrivateStore | None = None
-        self._brief: child.Brief | None = None
+        self._bodies: dict[str, child.Body] = {}
         self._lock = places.Lock(settings.data_dir)
         self._claim: socket.socket | None = None
         # A signal is written to the second by the interpreter, which wakes who reads the first.
@@ -101,13 +98,12 @@ class Supervisor:
             signal.signal(number, self._on_signal)
         self._prepare()
         try:
-            for name in _CHILDREN:
+            for name in self._bodies:
                 self._start(name)
             self._await_ready()
             if not self._stop.is_set():
                 print(f"openrds ready on http://{self._settings.listen}", flush=True)
                 self._on_ready()
-            threading.Thread(target=self._look_for_hanging_store, daemon=True).start()
             while self._wait():
                 self._keep_store_running()
                 for one in list(self._children.values()):
@@ -119,7 +115,7 @@ class Supervisor:
         """Until a child or the store ends, or one is due to be started again, a round at most; whether to go on."""
         children = list(self._children.values())
         due = [one.restart_at - time.monotonic() for one in children if one.restart_at is not None]
-        pids = [one.process.pid for one in children if one.restart_at is None]
+        pids = [one.forked.pid for one in children if one.restart_at is None]
         if self._store is not None:
             running = processes.find(self._store.node.folder / processes.RECORD)
             due += [] if running else [_STORE_ROUND]
@@ -154,7 +150,7 @@ class Supervisor:
         # A private store that runs has made the data directory one, whatever comes now.
         if not settings.store:
             self._fill_store(dsn)
-        self._brief = child.Brief(dsn, socket_root, settings)
+        self._bodies = _bodies_of(child.Brief(dsn, socket_root, settings), self._store)
 
     def _start_private_store(self, users: ServerUsers) -> str:
         self._store = open_private_store(self._settings, users)
@@ -184,29 +180,27 @@ class Supervisor:
             raise ServeError(f"the store cannot be used: {error}") from None
 
     def _start(self, name: str, failures: int = 0) -> None:
-        assert self._brief is not None
-        process = subprocess.Popen(
-            [sys.executable, "-m", _CHILDREN[name]],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            process_group=0,
-        )
-        assert process.stdin is not None
-        # Its standard input stays open: that it ends is how a child knows that we are gone.
-        process.stdin.write(self._brief.encode())
-        process.stdin.flush()
-        self._children[name] = Child(name, process, failures)
+        title = f"openrds: {name} of {self._settings.data_dir}"
+        forked = child.fork(title, self._bodies[name], self._let_go)
+        self._children[name] = Child(name, forked, failures)
+
+    def _let_go(self) -> None:
+        """In a child: only as long as we live ourselves the data directory is served, and the others have a parent."""
+        self._lock.let_go()
+        for shared in (self._claim, self._bell, self._rope):
+            if shared is not None:
+                shared.close()
+        for one in self._children.values():
+            one.forked.let_go()
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT
-        worker = self._children["worker"].process
-        assert worker.stdout is not None
-        if worker.stdout.readline().decode().strip() != child.READY and not self._stop.is_set():
+        if not self._children["worker"].forked.await_ready() and not self._stop.is_set():
             raise ServeError("the worker did not start; see the messages above.")
         while not self._answers():
             if self._stop.wait(0.01):
                 return
-            if self._children["api"].process.poll() is not None or time.monotonic() > deadline:
+            if self._children["api"].forked.has_ended() or time.monotonic() > deadline:
                 raise ServeError("the API did not start; see the messages above.")
 
     def _answers(self) -> bool:
@@ -228,40 +222,40 @@ class Supervisor:
             except EngineError:
                 logger.exception("the store could not be started; trying again")
 
-    def _look_for_hanging_store(self) -> None:
-        """In a thread of its own, as one that hangs keeps waiting who asks it. Once it is dead it is started above."""
-        timeout = min(self._settings.hang_timeout, _STORE_HANG_TIMEOUT)
-        while self._store is not None and timeout and not self._stop.wait(timeout / _LOOKS_BEFORE_KILL):
-            try:
-                self._store.kill_if_hanging(timeout)
-            except EngineError:
-                logger.exception("the store hangs and could not be killed; trying again")
-
     def _keep_running(self, one: Child) -> None:
-        code = one.process.poll()
-        if code is None:
+        if not one.forked.has_ended():
             return
         if one.restart_at is None:
             lived = time.monotonic() - one.started_at
             one.failures = 0 if lived > _STABLE_AFTER else one.failures + 1
             delay = _RESTART_DELAYS[min(one.failures, len(_RESTART_DELAYS)) - 1] if one.failures else 0.0
             one.restart_at = one.started_at + delay
-            logger.error("the %s process ended (%s) and is started again", one.name, code)
+            logger.error("the %s process ended (%s) and is started again", one.name, one.forked.exitcode)
         if time.monotonic() >= one.restart_at:
-            _clean_up_after(one.process)
+            one.forked.clean_up()
+            del self._children[one.name]
             self._start(one.name, one.failures)
 
     def _stop_children(self) -> None:
         deadline = time.monotonic() + _STOP_TIMEOUT
         for one in self._children.values():
-            one.process.terminate()
+            one.forked.terminate()
         for one in self._children.values():
-            try:
-                one.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                one.process.kill()
-                one.process.wait()
-            _clean_up_after(one.process)
+            one.forked.end(max(0.0, deadline - time.monotonic()))
+            one.forked.clean_up()
+
+
+def _bodies_of(brief: child.Brief, store: PrivateStore | None) -> dict[str, child.Body]:
+    """What the children do, by their names."""
+    # Late, so that what must not start is refused at once.
+    from openrds.service.api_process import serve_api  # noqa: PLC0415
+    from openrds.service.worker_process import work  # noqa: PLC0415
+
+    bodies: dict[str, child.Body] = {"worker": partial(work, brief), "api": partial(serve_api, brief)}
+    timeout = brief.settings.hang_timeout
+    if store is not None and timeout:
+        bodies["store watch"] = partial(watch, store, min(timeout, _STORE_HANG_TIMEOUT))
+    return bodies
 
 
 @contextlib.contextmanager
@@ -290,13 +284,3 @@ def _logging_to(file: Path | None) -> Iterator[None]:
     finally:
         os.close(descriptor)
         os.close(before)
-
-
-def _clean_up_after(process: "subprocess.Popen[bytes]") -> None:
-    """Also end what a child had running for itself, such as initdb; servers have sessions of their own."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            with contextlib.suppress(BrokenPipeError):
-                pipe.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,8 +26,8 @@ from openrds.operations.steps.host import Host
 from openrds.operations.steps.owners import Owners
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.view import View
-from openrds.service import child
 from openrds.service.authority import open_authority
+from openrds.service.child import Brief
 from openrds.service.means import choose_limits, choose_users, choose_volumes
 from openrds.store.database import Store
 from openrds.store.queries import Queries
@@ -140,7 +141,7 @@ def attach_volumes(host: Host) -> None:
         logger.exception("not every volume is in its place")
 
 
-async def work(brief: child.Brief) -> None:
+async def work(brief: Brief, announce_ready: Callable[[], None]) -> None:
     settings = brief.settings
     # The default has fewer on a small machine: slow steps would keep the monitor and the watchdog waiting.
     threads = ThreadPoolExecutor(settings.worker_concurrency + _SPARE_THREADS)
@@ -166,13 +167,9 @@ async def work(brief: child.Brief) -> None:
             *shared_rounds(store, queue, settings, changes),
             Round(fetched.look),
         ]
-        child.announce_ready()
+        announce_ready()
         await asyncio.gather(
             worker.run(),
             changes.follow(),
             *(round_.repeat() for round_ in rounds),
         )
-
-
-if __name__ == "__main__":
-    child.run(work)
