@@ -112,6 +112,7 @@ def _processes(service: ServiceUnderTest) -> list[tuple[str, psutil.Process]]:
         ("supervisor", psutil.Process(service.process.pid)),
         ("API", service.child("api")),
         ("worker", service.child("worker")),
+        ("store watch", service.child("store watch")),
     ]
     store = find(service.data_dir / "store" / RECORD)
     assert store is not None

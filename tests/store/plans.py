@@ -255,6 +255,7 @@ HOT: dict[str, Hot] = {
     "tasks.any_runs": of(),
     "tasks.add_count_changes": of(100),
     "tasks.get_task": Hot({"id": task(7)}),
+    "tasks.get_tasks": Hot({"ids": [task(7), task(1007)], "project_ids": ["p7", "p7"]}),
     "tasks.hide_task": Hot({"id": task(1007), "project_id": "p7"}),
     "tasks.get_steps": Hot({"id": task(7)}),
     "tasks.list_tasks": Hot(

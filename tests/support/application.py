@@ -11,13 +11,21 @@ from openrds.api.state import Service
 from openrds.domain.identity import Account, Accounts
 from openrds.domain.settings import Settings
 from openrds.store.database import Reads, Store
+from openrds.tasks.lookups import Lookups
 from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
 
 
 def unstarted_application(*accounts: Account) -> Litestar:
     nowhere = Settings(data_dir=Path("/nonexistent"))
-    return create_app(
-        Service(nowhere, cast(Reads, None), cast(Store, None), Queue(), EndedTasks(""), Rates(1000)),
-        Accounts(accounts),
+    reads = cast(Reads, None)
+    service = Service(
+        settings=nowhere,
+        reads=reads,
+        lookups=Lookups(reads),
+        store=cast(Store, None),
+        queue=Queue(),
+        ended_tasks=EndedTasks(""),
+        rates=Rates(1000),
     )
+    return create_app(service, Accounts(accounts))

@@ -24,6 +24,7 @@ from openrds.tasks import center
 from openrds.tasks.center import TaskFilter, TaskPage
 from openrds.tasks.counting import add_changes, recount, wrong_counts
 from openrds.tasks.history import write_history
+from openrds.tasks.lookups import Lookups
 from openrds.tasks.retention import forget_expired
 from support.workbench import Workbench, running_workbench
 
@@ -59,8 +60,14 @@ class Snapshot(Reads):
 
     def __init__(self, connection: Writer) -> None:
         self.connection = connection
+        self.statements = 0
+        self.fails = False
 
     async def rows(self, statement: bytes, parameters: Any = ()) -> list[Row]:
+        await asyncio.sleep(0)  # as where a store is waited for, others get to ask
+        self.statements += 1
+        if self.fails:
+            raise psycopg.OperationalError("on purpose")
         return self.connection.execute(statement, parameters).fetchall()
 
 
@@ -73,6 +80,16 @@ def snapshot(bench: Workbench) -> Iterator[Snapshot]:
 
 def page(reads: Reads, project_id: str, wanted: TaskFilter, offset: int, limit: int) -> TaskPage:
     return asyncio.run(center.list_tasks(reads, project_id, wanted, offset=offset, limit=limit))
+
+
+def find(reads: Reads, project_id: str, ids: Sequence[Any]) -> list[Row | None]:
+    """What is found of tasks that are asked for at the same time."""
+
+    async def ask() -> list[Row | None]:
+        lookups = Lookups(reads)
+        return await asyncio.gather(*(center.find_task(lookups, project_id, str(id_)) for id_ in ids))
+
+    return asyncio.run(ask())
 
 
 def all_tasks(reads: Snapshot, project_id: str) -> list[Row]:
@@ -240,6 +257,45 @@ def test_a_project_sees_its_own_tasks_only(bench: Workbench) -> None:
             assert page(reads, "0" * 32, wanted, 0, 10).total_count == 0
 
 
+def test_tasks_that_are_asked_for_at_once_are_found_together(whole: Workbench, bench: Workbench) -> None:
+    """Each caller gets the one of his project, or none, with a few statements for all of them."""
+    with snapshot(bench) as reads:
+        tasks = all_tasks(reads, bench.project_id)[::50]
+        foreign = all_tasks(reads, whole.project_id)[:20]
+        reads.statements = 0
+        unknown = [uuid_utils.uuid7() for _ in range(5)]
+        found = find(reads, bench.project_id, [task["id"] for task in (*tasks, *foreign, tasks[0])] + unknown)
+    assert [task and task["id"] for task in found] == [
+        *(task["id"] for task in tasks),
+        *(None for _ in foreign),
+        tasks[0]["id"],
+        *(None for _ in unknown),
+    ]
+    assert {task["project_id"] for task in found if task} == {bench.project_id}
+    assert reads.statements <= 2 + len(found) // 100
+
+
+def test_all_who_wait_for_a_store_that_fails_are_told(bench: Workbench) -> None:
+    """And those who ask afterwards are answered."""
+
+    async def ask(reads: Snapshot, lookups: Lookups) -> list[Any]:
+        asked = (lookups.find(bench.project_id, task["id"]) for task in tasks)
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    async def fail_and_go_on(reads: Snapshot) -> tuple[list[Any], list[Any]]:
+        lookups = Lookups(reads)
+        reads.fails = True
+        failed = await ask(reads, lookups)
+        reads.fails = False
+        return failed, await ask(reads, lookups)
+
+    with snapshot(bench) as reads:
+        tasks = all_tasks(reads, bench.project_id)[:10]
+        failed, found = asyncio.run(fail_and_go_on(reads))
+    assert all(isinstance(one, psycopg.OperationalError) for one in failed)
+    assert [one["id"] for one in found] == [task["id"] for task in tasks]
+
+
 def test_hot_questions_touch_few_rows(whole: Workbench) -> None:
     """Each keeps its index: no partition is read through, and what is counted is counted on an index alone."""
     add_changes(whole.store)
@@ -255,7 +311,7 @@ def test_hot_questions_touch_few_rows(whole: Workbench) -> None:
             # A page, and of the block that a window ends in, what was written since the last vacuum.
             assert rows < 2_000, wanted
     with snapshot(whole) as reads:
-        asyncio.run(center.find_task(reads, whole.project_id, str(tasks[len(tasks) // 2]["id"])))
+        find(reads, whole.project_id, [tasks[len(tasks) // 2]["id"]])
         assert table_use(reads) == (0, 1)
 
 
@@ -329,7 +385,7 @@ def test_tasks_older_than_a_month_are_forgotten(fresh: Workbench) -> None:
         check(reads, fresh.project_id, kept, TaskFilter(), rng)
         for _ in range(20):
             check(reads, fresh.project_id, kept, random_filter(kept, rng), rng)
-        assert asyncio.run(center.find_task(reads, fresh.project_id, str(ended))) is None
+        assert find(reads, fresh.project_id, [ended]) == [None]
     assert wrong_counts(fresh.store) == []
     weeks = partitions(fresh)
     assert weeks[0].day == week_of(running).day

@@ -11,6 +11,7 @@ from openrds.domain.identity import Caller, Project
 from openrds.domain.settings import Settings
 from openrds.operations.intake.sight import Sight
 from openrds.store.database import Reads, Store
+from openrds.tasks.lookups import Lookups
 from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
 
@@ -19,13 +20,14 @@ ApiRequest: TypeAlias = Request[Caller, Caller, State]
 
 @dataclass(frozen=True)
 class Service:
-    """`reads` answers queries on the event loop; `store` is for changes, which run in threads.
+    """`reads` answers queries on the event loop, `lookups` those for one task.
 
-    `sight` is what this process sees of the servers of its host.
+    `store` is for changes, which run in threads. `sight` is what this process sees of the servers of its host.
     """
 
     settings: Settings
     reads: Reads
+    lookups: Lookups
     store: Store
     queue: Queue
     ended_tasks: EndedTasks

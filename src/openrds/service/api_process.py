@@ -14,6 +14,7 @@ from openrds.service.child import Brief
 from openrds.service.identities import load_accounts
 from openrds.service.means import choose_users
 from openrds.store.database import Reads, Store
+from openrds.tasks.lookups import Lookups
 from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
 
@@ -26,9 +27,11 @@ async def serve_api(brief: Brief, _announce_ready: Callable[[], None]) -> None:
     with Store(brief.dsn, connections=1) as first:
         accounts = load_accounts(first)
     store = Store(brief.dsn, connections=_WRITE_CONNECTIONS)
+    reads = Reads(brief.dsn, connections=_READ_CONNECTIONS)
     service = Service(
         settings=brief.settings,
-        reads=Reads(brief.dsn, connections=_READ_CONNECTIONS),
+        reads=reads,
+        lookups=Lookups(reads),
         store=store,
         queue=Queue(),
         ended_tasks=EndedTasks(brief.dsn),

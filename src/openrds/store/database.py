@@ -22,7 +22,7 @@ CONNECTION_TIMEOUT = 5.0
 ANSWER_TIMEOUT = 10.0
 CHANGE_TIMEOUT = 25.0
 #: After so many seconds a connection is replaced: its server process keeps all that it ever looked up and planned.
-_LIFETIME = 300.0
+_LIFETIME = 60.0
 
 
 @asynccontextmanager

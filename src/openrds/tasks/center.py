@@ -11,6 +11,7 @@ from openrds.domain.task import TaskStatus, lowest_id_at
 from openrds.domain.texts import uuid_in
 from openrds.store.database import Reads, Row, Writer
 from openrds.store.queries import Queries
+from openrds.tasks.lookups import Lookups
 
 _sql = Queries("tasks")
 _schedule = Queries("schedule")
@@ -43,12 +44,10 @@ class TaskPage:
     actions: Sequence[str] = field(default_factory=list)
 
 
-async def find_task(reads: Reads, project_id: str, task_id: str) -> Row | None:
+async def find_task(lookups: Lookups, project_id: str, task_id: str) -> Row | None:
     """The task, unless it is unknown, another project's, older than a month, or its record was deleted."""
     id_ = uuid_in(task_id)
-    if id_ is None:
-        return None
-    return await reads.row(_sql.get_task, {"id": id_, "project_id": project_id})
+    return None if id_ is None else await lookups.find(project_id, id_)
 
 
 async def find_scheduled(reads: Reads, project_id: str, id_: str) -> Row | None:
@@ -59,11 +58,11 @@ async def find_scheduled(reads: Reads, project_id: str, id_: str) -> Row | None:
     return await reads.row(_schedule.find, {"id": parsed, "project_id": project_id})
 
 
-async def wait_until_ended(reads: Reads, project_id: str, task_id: UUID, seconds: float) -> Row | None:
+async def wait_until_ended(lookups: Lookups, project_id: str, task_id: UUID, seconds: float) -> Row | None:
     """The task once it has ended; None when it still runs after so many seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        task = await find_task(reads, project_id, str(task_id))
+        task = await lookups.find(project_id, task_id)
         if task is None or task["status"] != TaskStatus.RUNNING:
             return task
         await asyncio.sleep(_WAIT_INTERVAL)

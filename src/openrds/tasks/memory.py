@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _sql = Queries("tasks")
 
 #: The most that is kept, in bytes of answers.
-_CAPACITY = 16 * 2**20
+_CAPACITY = 4 * 2**20
 #: Seconds before the store is tried again after it went away; meanwhile nothing is answered from memory.
 _RECONNECT_DELAY = 1.0
 #: Seconds without a deletion after which the connection is asked whether it lives.

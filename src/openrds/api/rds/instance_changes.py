@@ -129,7 +129,7 @@ async def set_password(
     )
     for task_id in accepted:
         task = await center.wait_until_ended(
-            service_of(request).reads, project_id, task_id, _PASSWORD_TIMEOUT
+            service_of(request).lookups, project_id, task_id, _PASSWORD_TIMEOUT
         )
         if task is None or task["status"] != TaskStatus.COMPLETED:
             reason = task["fail_reason"] if task else f"task {task_id} is still running"

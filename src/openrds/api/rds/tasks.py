@@ -102,7 +102,7 @@ async def show_job(request: ApiRequest, project_id: FromPath[str], id_: TaskId) 
     answer = memory.find(project_id, id_)
     if answer is None:
         generation = memory.generation
-        task = await center.find_task(service.reads, project_id, id_)
+        task = await center.find_task(service.lookups, project_id, id_)
         if task is None:
             return Response(JobAnswer(await _scheduled_job(service, project_id, id_)))
         answer = msgspec.json.encode(JobAnswer(_job(task)))
@@ -198,7 +198,7 @@ async def _scheduled_job(service: Service, project_id: str, id_: str) -> Job:
     if scheduled is None:
         raise Refusal(ErrorCode.TASK_NOT_FOUND)
     if scheduled["task_id"] is not None:
-        task = await center.find_task(service.reads, project_id, str(scheduled["task_id"]))
+        task = await center.find_task(service.lookups, project_id, str(scheduled["task_id"]))
         if task is None:
             raise Refusal(ErrorCode.TASK_NOT_FOUND)
         return msgspec.structs.replace(_job(task), id=id_)

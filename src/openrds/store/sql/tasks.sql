@@ -135,6 +135,13 @@ select id, project_id, name, instance_id, instance_name, status, entities, fail_
 from task
 where id = %(id)s and project_id = %(project_id)s and not hidden and id >= (select id from task_floor)
 
+-- name: get_tasks
+select task.id, task.project_id, name, instance_id, instance_name, status, entities, fail_reason, created_at, ended_at,
+       progress, step_share, step_expected, step_started_at, clock_timestamp() as now
+from unnest(%(ids)s::uuid[], %(project_ids)s::text[]) as asked (id, project_id)
+join task on task.id = asked.id and task.project_id = asked.project_id
+where not hidden and task.id >= (select id from task_floor)
+
 -- name: hide_task
 with gone as (
     update task set hidden = true
