@@ -44,6 +44,7 @@ DATES = (
     END_OF_A_YEAR,
     Date("the first day of a year", "2021-01-01 00:00:30"),
     Date("a minute before a week ends", "2021-06-13 23:59:00"),
+    Date("the first hours of a week", "2021-06-14 03:00:00"),
     Date("a minute before all backup windows open", "2021-06-10 01:59:00"),
     Date("within all maintenance windows", "2021-06-10 03:00:00"),
 )
@@ -62,6 +63,7 @@ STORED = (
 WHOLE = (
     "tests/domain",
     "tests/api",
+    "tests/store/test_query_plans.py",
     "tests/tasks",
     "tests/operations/test_backup_schedule.py",
     "tests/service/test_ended_tasks.py",
