@@ -82,7 +82,12 @@ class Host:
             mounts=frozenset(
                 mount.point.name for mount in mounts() if nodes.resolve() in mount.point.parents
             ),
-            images=frozenset(name.removesuffix(".xfs") for name in _names(self._root / "images")),
+            # A worker that is being started tries whether there can be images, and the next removes what it leaves.
+            images=frozenset(
+                name.removesuffix(".xfs")
+                for name in _names(self._root / "images")
+                if not name.startswith(".trial-")
+            ),
             limited=frozenset(filter(_is_no_trial, getattr(self._limits, "names", list)())),
             routes=self._forwarder.routes(),
             addresses=_column(store, "select host(address) as found from address"),
