@@ -126,6 +126,27 @@ def test_tables_come_back_under_new_names_with_all_that_is_their_own(accident):
         trial.engine.copying.check_names(server.node, copies)
 
 
+def test_tables_that_came_as_files_survive_a_crash_at_once(accident):
+    """Recovery begins before they came, and goes over what was done to them since."""
+    trial, server, scratch, _ = accident
+    names = ("orders", "odd näme", "dash-ed")
+    copied(
+        trial, server, scratch, [TableCopy("app", "", name, f"{name}_crashed") for name in names], "9" * 32
+    )
+    trial.query(server, "INSERT INTO orders_crashed (note) VALUES ('since')")
+
+    trial.kill(server)
+    server.start()
+
+    with trial.client(server) as client:
+        assert client.execute("SELECT COUNT(*), MAX(id) FROM orders_crashed") == [(901, 901)]
+        assert client.execute("SELECT COUNT(*) FROM `odd näme_crashed`") == [(1,)]
+        assert client.execute("SELECT COUNT(*) FROM `dash-ed_crashed`") == [(2,)]
+        for name in names:
+            assert client.execute(f"CHECK TABLE `{name}_crashed` EXTENDED")[0][-1] == "OK"
+            client.execute(f"DROP TABLE `{name}_crashed`")
+
+
 def test_a_database_comes_back_under_a_new_name_and_does_not_act_beside_the_old(accident):
     trial, server, scratch, _ = accident
 
