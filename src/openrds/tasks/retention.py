@@ -40,9 +40,9 @@ def forget_expired(store: Store, now: dt.datetime | None = None) -> None:
             _detach_partition(store, name)
     except psycopg.errors.LockNotAvailable:
         logger.debug("others are at work on the tasks; expired ones are forgotten in the next round")
-    # Removing the files takes long, and stops nobody.
+    # Removing the files takes long, and stops nobody. Others who are at it may have been quicker.
     for name in _names(store, _sql.detached_partitions):
-        store.rows(sql.SQL("drop table {}").format(sql.Identifier(name)).as_bytes())
+        store.rows(sql.SQL("drop table if exists {}").format(sql.Identifier(name)).as_bytes())
         logger.info("the tasks of %s are older than a month and were dropped", name)
 
 
