@@ -194,8 +194,11 @@ class Fleet:
             listed = self._wait_until_settled(store)
             for one in self.instances:
                 self._check_data(one, listed[one.id])
-            self._note_back()
-            differences = self._differences(listed, store, lenient=True)
+            if self.back_since is not None:
+                # A standby comes back after its primary: all may look settled before the monitor has looked at it.
+                self._wait_until_whole(store)
+                self._note_back()
+            differences = self._differences(self._wait_until_settled(store), store, lenient=True)
         assert not differences, "\n".join(differences)
 
     def check_in_the_end(self) -> None:
@@ -223,11 +226,23 @@ class Fleet:
             wanted = replace(wanted, backups=wanted.backups | late, routes=wanted.routes | idle)
         return found.differences(wanted)
 
+    def _wait_until_whole(self, store: StoreConnection) -> None:
+        differences: list[str] = []
+
+        def look() -> bool:
+            differences[:] = self._differences(self._wait_until_settled(store), store, lenient=True)
+            return not differences
+
+        try:
+            wait_for(look, SETTLE_SECONDS, "all that is to be there")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {'; '.join(differences)}") from None
+
     def _note_back(self) -> None:
-        if self.back_since is not None:
-            took, self.back_since = time.monotonic() - self.back_since, None
-            self.longest = max(self.longest, took)
-            assert took < BACK_SECONDS, f"it took {took:.0f} s until all was well again"
+        assert self.back_since is not None
+        took, self.back_since = time.monotonic() - self.back_since, None
+        self.longest = max(self.longest, took)
+        assert took < BACK_SECONDS, f"it took {took:.0f} s until all was well again"
 
     def _wait_until_settled(self, store: StoreConnection) -> Listed:
         """Nothing is being mended any more, as the standby that died with a primary is."""
