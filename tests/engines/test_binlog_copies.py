@@ -126,8 +126,8 @@ def test_tables_come_back_under_new_names_with_all_that_is_their_own(accident):
         trial.engine.copying.check_names(server.node, copies)
 
 
-def test_tables_that_came_as_files_survive_a_crash_at_once(accident):
-    """Recovery begins before they came, and goes over what was done to them since."""
+def test_tables_survive_a_crash_at_once(accident):
+    """Whether they came as files or by the log: recovery begins before, and goes over what was done to them since."""
     trial, server, scratch, _ = accident
     names = ("orders", "odd näme", "dash-ed")
     copied(

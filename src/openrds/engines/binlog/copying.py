@@ -176,7 +176,7 @@ class _Work:
             for connection in (origin, unlogged):
                 sessions.execute(connection, f"CREATE DATABASE IF NOT EXISTS {named(files)}")
             kept = None
-            if as_files and not _has_followers(ours, target, flavour):
+            if as_files and flavour.imports_survive_a_crash and not _has_followers(ours, target, flavour):
                 kept = Imports(target.archive, target.user).folder(mark)
                 _forget_beginning(unlogged, target, flavour)
             with loader(target, mark, (*places, files)) as loading:

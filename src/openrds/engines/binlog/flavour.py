@@ -93,6 +93,7 @@ class Flavour(ABC):
     semisync: ClassVar[Semisync]
     writers: ClassVar[tuple[str, ...]]
     purged: ClassVar[str] = ""
+    imports_survive_a_crash: ClassVar[bool] = True
 
     @abstractmethod
     def settings(self, node: NodeSpec) -> Mapping[str, str]:
@@ -139,14 +140,6 @@ class Flavour(ABC):
     @abstractmethod
     def turn_to(self, upstream: Upstream, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
         """The statements, with their parameters, that have a server follow another from where it is."""
-
-    @abstractmethod
-    def forget_creations(self, connection: Connection) -> None:
-        """Before a file takes the place of a table's: have the recovery after a crash not begin with how it was made.
-
-        Raises:
-            EngineError: not in time.
-        """
 
     def lacking(self, connection: Connection, upstream: Upstream) -> str:
         """What a server has committed and its upstream has not, so that it can only follow as a copy of it.

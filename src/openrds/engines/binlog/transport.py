@@ -80,8 +80,6 @@ class Transport:
         self._clear_files(name)
         sessions.execute(self._target, f"CREATE TABLE {here} {like}")
         sessions.execute(self._target, f"ALTER TABLE {here} DISCARD TABLESPACE")
-        with moving(self._target_node, self._flavour):
-            self._flavour.forget_creations(self._target)
         sessions.execute(self._source, f"FLUSH TABLES {named(*origin)} FOR EXPORT")
         try:
             for suffix in SUFFIXES:

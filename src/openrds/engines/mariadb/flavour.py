@@ -24,7 +24,6 @@ from openrds.engines.certificates import identity_path, serves_tls
 from openrds.engines.mariadb.passwords import native_hash
 from openrds.engines.mariadb.relay_logs import first_unapplied
 from openrds.engines.protocol import EngineError, Installation, NodeSpec, Upstream
-from openrds.hosts.processes import wait_until
 from openrds.hosts.user import ServerUser
 
 #: Who fetches less than this from the beginning on is as fast as with a copy.
@@ -34,11 +33,6 @@ _FIRST_LOG = "binlog.000001"
 _SEALED = re.compile(r"\*[0-9A-F]{40}", re.ASCII)
 _HAS_PUBLIC = (10, 11)
 _DRAINED = "Slave has read all relay log"
-#: How much of the buffers may wait to be written, in percent, the lower first: it may not be above the other.
-_DIRTY_PAGES = ("innodb_max_dirty_pages_pct_lwm", "innodb_max_dirty_pages_pct")
-_CHECKPOINT_SECONDS = 600.0
-#: A checkpoint is noted in the log itself, behind what was made.
-_CHECKPOINT_BYTES = 64
 
 #: What a tenant may do with its own databases.
 _OBJECT_RIGHTS = (
@@ -57,6 +51,8 @@ class MariaDBFlavour(Flavour):
     engine = EngineName.MARIADB
     daemon = "mariadbd"
     recipe_program = "mariadb-install-db"
+    #: Recovery makes the first page anew, as it was when the table was created without rows.
+    imports_survive_a_crash = False
 
     position = "SELECT @@GLOBAL.gtid_binlog_pos"
     await_position = "SELECT MASTER_GTID_WAIT(%s, %s)"
@@ -95,28 +91,6 @@ class MariaDBFlavour(Flavour):
             "innodb_log_file_size": f"{configuration.log_file_mb(node.memory_mb)}M",
             "log_warnings": "1",
         }
-
-    def forget_creations(self, connection: Connection) -> None:
-        """Recovery would make the first page of the file anew, as it was when the table was created without rows.
-
-        It begins at the last checkpoint, which comes when the pages are written that were changed before.
-        """
-        made, written = _log_positions(connection)
-        if written >= made:
-            return
-        usual = rows(
-            connection, f"SELECT {', '.join(f'@@GLOBAL.{name} AS {name}' for name in _DIRTY_PAGES)}"
-        )[0]
-        for name in _DIRTY_PAGES:
-            execute(connection, f"SET GLOBAL {name} = 0")
-        try:
-            if not wait_until(lambda: _log_positions(connection)[1] >= made, _CHECKPOINT_SECONDS):
-                raise EngineError(
-                    "the server writes more than it gets onto its disk; try again when it has less to do."
-                )
-        finally:
-            for name in reversed(_DIRTY_PAGES):
-                execute(connection, f"SET GLOBAL {name} = %s", usual[name])
 
     def read_only(self, wanted: bool) -> Mapping[str, str]:
         return {"read_only": "ON" if wanted else "OFF"}
@@ -271,12 +245,3 @@ def _is_drained(connection: Connection, row: Mapping[str, Any]) -> bool:
 
 def version_of(node: NodeSpec) -> tuple[int, ...]:
     return tuple(map(int, node.installation.complete_version.split(".")[:2]))
-
-
-def _log_positions(connection: Connection) -> tuple[int, int]:
-    """Where the log ended when it was last written to but for checkpoints, and where recovery would begin."""
-    found = {
-        row["Variable_name"]: int(row["Value"])
-        for row in rows(connection, "SHOW GLOBAL STATUS LIKE 'Innodb_lsn%'")
-    }
-    return found["Innodb_lsn_current"] - _CHECKPOINT_BYTES, found["Innodb_lsn_last_checkpoint"]

@@ -92,9 +92,6 @@ class MySQLFlavour(Flavour):
             "innodb_use_native_aio": "ON" if _has_plenty_of_aio() else "OFF",
         }
 
-    def forget_creations(self, connection: Connection) -> None:
-        """Nothing to do: recovery leaves alone what came as a file."""
-
     def read_only(self, wanted: bool) -> Mapping[str, str]:
         """Nobody but the service has the right to write all the same, so the stricter one would bind it alone."""
         return {"read_only": "ON" if wanted else "OFF"}
