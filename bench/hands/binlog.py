@@ -35,12 +35,14 @@ _BATCH = 500
 
 class Tree:
     """The programs of a version, and what is said to them: `gtids` turns on what followers go by, `turn` makes a
-    server follow another, `status` says how, in the columns `running`.
+    server follow another, `status` says how, in the columns `running`. `as_made` is what a copy of the service's data
+    must be started with.
     """
 
     daemon: ClassVar[str]
     gtids: ClassVar[tuple[str, ...]] = ()
     unused: ClassVar[tuple[str, ...]] = ()
+    as_made: ClassVar[tuple[str, ...]] = ()
     turn: ClassVar[str]
     start: ClassVar[str]
     status: ClassVar[str]
@@ -95,6 +97,7 @@ class MySQLTree(Tree):
     daemon = "mysqld"
     gtids = ("--gtid-mode=ON", "--enforce-gtid-consistency=ON")
     unused = ("--mysqlx=OFF",)
+    as_made = ("--lower-case-table-names=1",)
     turn = (
         "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '{address}', SOURCE_USER = 'root', SOURCE_AUTO_POSITION = 1, "
         "GET_SOURCE_PUBLIC_KEY = 1"
@@ -245,6 +248,7 @@ class BinlogHand(Hand):
                 root / "data",
                 root.parent / "process",
                 user,
+                *tree.as_made,
                 "--skip-networking",
                 "--skip-grant-tables",
                 "--skip-log-bin",
@@ -261,8 +265,7 @@ class BinlogHand(Hand):
     def _replay(self, tree: Tree, accident: Accident, socket: Path) -> None:
         position = (accident.backup / "position").read_text()
         until = dt.datetime.fromtimestamp(accident.moment / 1000, tz=dt.UTC)
-        logs = sorted((accident.node / "data").glob("binlog.[0-9]*"))
-        words = [*tree.replayed(position), f"--stop-datetime={until:%Y-%m-%d %H:%M:%S}", *logs]
+        words = [*tree.replayed(position), f"--stop-datetime={until:%Y-%m-%d %H:%M:%S}", *_logs(accident)]
         client = [program(tree.installation, "mysql"), "--no-defaults", f"--socket={socket}"]
         with subprocess.Popen(words, stdout=subprocess.PIPE, env=ENVIRONMENT) as printer:
             subprocess.run([*client, "--binary-mode"], stdin=printer.stdout, check=True, env=ENVIRONMENT)
@@ -304,6 +307,16 @@ class MariaDBHand(BinlogHand):
     )
     pair = MariaDBPair
     tree_class = MariaDBTree
+
+
+def _logs(accident: Accident) -> list[Path]:
+    """As they were before the first restore: those of the service may have the server drop the oldest."""
+    kept = accident.service.data_dir.parent / "logs"
+    if not kept.exists():
+        kept.mkdir()
+        for log in (accident.node / "data").glob("binlog.[0-9]*"):
+            shutil.copy(log, kept)
+    return sorted(kept.iterdir())
 
 
 @contextmanager
