@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
-from openrds.store.database import Reads, Row
+from openrds.store.database import ANSWER_TIMEOUT, Reads, Row, answered_within
 from openrds.store.queries import Queries
 
 _sql = Queries("tasks")
@@ -38,7 +38,9 @@ class Lookups:
         self._waiting.append(((project_id, task_id), answer))
         if self._asking is None:
             self._asking = asyncio.ensure_future(self._ask())
-        return await answer
+        # Also what is waited for before its own statement begins.
+        async with answered_within(ANSWER_TIMEOUT):
+            return await answer
 
     async def _ask(self) -> None:
         while self._waiting:
