@@ -85,7 +85,7 @@ def load(
     for name in _PATHS & values.keys():
         values[name] = str(Path(values[name]).absolute()) if values[name] else None
     try:
-        settings = msgspec.convert(values, Settings, strict=False, dec_hook=decode_path)
+        settings = msgspec.convert(values, Settings, strict=False, dec_hook=_decode_path)
         return _checked(settings)
     except (msgspec.ValidationError, ValueError) as error:
         raise ConfigurationError(f"A setting is wrong: {error}") from None
@@ -193,7 +193,7 @@ def _check_numbers(settings: Settings) -> None:
         raise ValueError("worker_timeout must be longer than heartbeat_interval")
 
 
-def decode_path(type_: type, value: Any) -> Any:
+def _decode_path(type_: type, value: Any) -> Any:
     """A `dec_hook` for values with paths in them."""
     if type_ is Path:
         return Path(value)
