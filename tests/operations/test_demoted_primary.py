@@ -143,6 +143,30 @@ def test_a_death_between_demote_and_promote_loses_nothing(
 
 
 @needs_forwarding
+@pytest.mark.parametrize("which", ["primary", "standby"])
+def test_who_is_seen_alive_and_then_dead_is_brought_back(
+    bench: Workbench, pair: str, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    """A process that was killed may look alive when the step begins."""
+    old, new = (node.id for node in bench.resources.view.nodes(pair))
+    replication = replication_of(bench, pair)
+    state = replication.state
+
+    def die(asked: Any) -> Any:
+        monkeypatch.setattr(replication, "state", state)
+        bench.resources.node_server(pair, old if which == "primary" else new).kill()
+        raise EngineError("the server has gone")
+
+    task_id = bench.submit(lambda intake: submit_switchover(intake, pair, bench))
+    monkeypatch.setattr(replication, "state", die)
+    task = bench.run(task_id)
+    assert replication.state is state
+    assert task["status"] == "Completed", task["fail_reason"]
+    assert bench.resources.view.primary(pair).id == new
+    check_ha(bench, pair)
+
+
+@needs_forwarding
 def test_one_that_cannot_be_demoted_is_ended_by_force(
     bench: Workbench, pair: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -45,20 +45,6 @@ def what_hinders(standby: Server) -> str:
     return ""
 
 
-def _meet(standby: Server) -> str:
-    """What hinders a standby still, after a while: it or its primary may have come back just now."""
-    problem = ""
-
-    def is_settled() -> bool:
-        nonlocal problem
-        begun = time.monotonic()
-        problem = what_hinders(standby)
-        return not problem or time.monotonic() - begun > _HANGING_SECONDS
-
-    wait_until(is_settled, _MEETING_SECONDS, every=0.1)
-    return problem
-
-
 def is_promoted(server: Server) -> bool:
     """One that died since has served nobody, and counts for nothing."""
     return server.is_running() and server.replication.is_primary()
@@ -114,7 +100,7 @@ class Takeover:
         old, new = self.old, self.new
         if not new.is_running() or not (old.is_running() or ended_well(old)):
             self._bring_both_back()
-        if old.is_running() and (problem := _meet(new)):
+        if old.is_running() and (problem := self._meet()):
             raise StepFailed(problem + otherwise)
         try:
             position = old.replication.demote()
@@ -148,6 +134,24 @@ class Takeover:
             primary.stop()  # it may run where no client reaches it
         # One that answers may be one that takes no writes: it was demoted, and nobody took its place.
         start_primary(self.resources, self.instance_id)
+
+    def _meet(self) -> str:
+        """What hinders the standby still, after a while: it or its primary may have come back just now.
+
+        One that was killed may look alive until it is gone, so that it is seen here only that it died.
+        """
+        problem = ""
+
+        def is_settled() -> bool:
+            nonlocal problem
+            if not (self.old.is_running() and self.new.is_running()):
+                self._bring_both_back()
+            begun = time.monotonic()
+            problem = what_hinders(self.new)
+            return not problem or time.monotonic() - begun > _HANGING_SECONDS
+
+        wait_until(is_settled, _MEETING_SECONDS, every=0.1)
+        return problem
 
     def _bring_both_back(self) -> None:
         """They died before they changed roles; there is nothing to hand over before they serve again."""
