@@ -213,6 +213,12 @@ def test_a_child_that_is_killed_comes_back(
     assert query(instance) == 1
 
 
+def test_who_forks_has_no_threads(service: ServiceUnderTest) -> None:
+    """What another thread had locked would stay locked in the child."""
+    supervisor, *_ = processes_of(service)
+    assert supervisor.num_threads() == 1
+
+
 def test_a_worker_that_was_killed_between_two_steps_leaves_nothing_stuck(
     service: ServiceUnderTest, instance: dict[str, Any]
 ) -> None:
