@@ -2,6 +2,7 @@
 
 from multiprocessing.connection import Connection
 
+from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import NoParameters
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.steps.resources import Resources
@@ -26,6 +27,7 @@ def failed(_context: Context, _connection: Writer) -> None:
 
 NOOP: Operation[Resources, NoParameters] = Operation(
     key="noop",
+    name=TaskName.RESTART,
     parameters=NoParameters,
     steps=tuple(Step(f"step {number}", nothing) for number in range(5)),
     on_completed=completed,

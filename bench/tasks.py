@@ -28,7 +28,7 @@ import uuid_utils
 
 from bench.figures import Figure, percentile, spread
 from bench.load import UNBOUNDED, connect, latencies_at, latency, signed_get, throughput
-from openrds.domain.task import RETENTION
+from openrds.domain.task import RETENTION, TaskName
 from openrds.hosts import processes
 from openrds.operations.intake.intake import NoParameters
 from openrds.service import places
@@ -361,8 +361,13 @@ def _cost_of_counting(service: ServiceUnderTest) -> Figure:
     """Accepting with the triggers that note changes of the counts, and without."""
     today = dt.datetime.now(dt.UTC).date()
     partition = f"task_{today - dt.timedelta(days=today.weekday()):%Y%m%d}"
-    work = Operation(
-        "bench", NoParameters, (Step("only", lambda _: None),), lambda _c, _w: {}, lambda _c, _w: None
+    work: Operation[Any, Any] = Operation(
+        key="bench",
+        name=TaskName.RESTART,
+        parameters=NoParameters,
+        steps=(Step("only", lambda _: None),),
+        on_completed=lambda _c, _w: {},
+        on_failed=lambda _c, _w: None,
     )
     ratios = []
     with Store(_dsn(service), connections=1) as store:

@@ -5,6 +5,7 @@ import itertools
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ import pytest
 import uuid_utils
 
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import NoParameters
 from openrds.store.database import Row, Writer
 from openrds.tasks.accept import Work, accept
@@ -38,7 +40,14 @@ def operation(*steps: Step[Any, Any], ended: list[str] | None = None) -> Operati
     def failed(_context: Context, _connection: Writer) -> None:
         notes.append("failed")
 
-    return Operation("test", NoParameters, steps, completed, failed)
+    return Operation(
+        key="test",
+        name=TaskName.RESTART,
+        parameters=NoParameters,
+        steps=steps,
+        on_completed=completed,
+        on_failed=failed,
+    )
 
 
 def submit(
@@ -290,7 +299,7 @@ def test_progress_never_goes_back_and_follows_what_steps_took(workbench: Workben
             look(context)
 
     work = operation(Step("short", look), Step("long", long), Step("short again", look))
-    work = Operation("test_progress", work.parameters, work.steps, work.on_completed, work.on_failed)
+    work = replace(work, key="test_progress")
     run(workbench, work)
     assert shown == sorted(shown)
     shown.clear()

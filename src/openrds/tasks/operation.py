@@ -8,6 +8,9 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.deadline import ORDINARY, Deadline
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
 from openrds.store.database import Writer
 
 R = TypeVar("R")
@@ -58,15 +61,23 @@ class Step(Generic[R, P]):
     deadline: Deadline = ORDINARY
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Operation(Generic[R, P]):
     """A kind of task. `key` names it in the store and must never change.
+
+    `name` is the contract's, and `also_named` what else its tasks may be called. `action` is what the table of
+    statuses is asked before a caller gets it: nothing for what openrds alone begins, and where there is no instance
+    yet. `status` is what the instance is while it runs: nothing where it stays what it was.
 
     `on_completed` and `on_failed` run inside the transaction that ends the task: they settle the instance's
     status. `on_completed` returns what the task's `entities` gain.
     """
 
     key: str
+    name: TaskName
+    also_named: tuple[TaskName, ...] = ()
+    action: Action | None = None
+    status: InstanceStatus | None = None
     parameters: type[P]
     steps: tuple[Step[R, P], ...]
     on_completed: Callable[[StepContext[R, P], Writer], Output]

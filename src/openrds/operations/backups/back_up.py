@@ -102,12 +102,10 @@ def _accept(
     running = intake.connection.execute(_sql.running_backup, [instance.id]).fetchone()
     if running is not None:
         raise Refusal(ErrorCode.BACKUP_RUNNING, f"Backup {running['name']} of the instance is running.")
-    intake.check(instance, Action.BACK_UP)
+    intake.check(instance, BACK_UP)
     _check_room(intake, instance, type_)
     backup = _write(intake, instance, type_, name, description)
-    task_id = intake.accept(instance, BACK_UP, TaskName.BACK_UP, Parameters(backup["id"]))
-    intake.set_status(instance, InstanceStatus.BACKING_UP)
-    return backup, task_id
+    return backup, intake.accept(instance, BACK_UP, Parameters(backup["id"]))
 
 
 def _check_room(intake: Intake, instance: Instance, type_: BackupType) -> None:
@@ -196,6 +194,9 @@ def _primary(context: Context) -> NodeSpec:
 
 BACK_UP: Operation[Resources, Parameters] = Operation(
     key="back_up",
+    name=TaskName.BACK_UP,
+    action=Action.BACK_UP,
+    status=InstanceStatus.BACKING_UP,
     parameters=Parameters,
     steps=(Step("copy data", copy_data, undo=remove_copy, expected=1.0, deadline=LONG),),
     on_completed=completed,

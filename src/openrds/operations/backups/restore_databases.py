@@ -10,6 +10,7 @@ import msgspec
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.lengths import Several, Text
+from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import DatabaseCopy
 from openrds.operations.backups import restoring_copies
@@ -59,16 +60,19 @@ def _submit(intake: Intake, wanted: InstanceDatabases) -> UUID:
         [(database.database, database.new_name) for database in databases],
         [(database.new_name,) for database in databases],
     )
-    instance, source = restoring_copies.check_instance(intake, wanted.instance_id, wanted.restore_time)
+    instance, source = restoring_copies.admit(
+        intake, wanted.instance_id, RESTORE_DATABASES, wanted.restore_time
+    )
     restoring_copies.check_now(intake, instance, wanted.restore_time, databases)
     parameters = Parameters(source.source_id, source.backup_id, wanted.restore_time, databases)
-    task_id = intake.accept(instance, RESTORE_DATABASES, TaskName.RESTORE_DATABASES, parameters)
-    intake.set_status(instance, InstanceStatus.RESTORING)
-    return task_id
+    return intake.accept(instance, RESTORE_DATABASES, parameters)
 
 
 RESTORE_DATABASES: Operation[Resources, Parameters] = Operation(
     key="restore_databases",
+    name=TaskName.RESTORE_DATABASES,
+    action=Action.RESTORE_TABLES,
+    status=InstanceStatus.RESTORING,
     parameters=Parameters,
     steps=restoring_copies.STEPS,
     on_completed=become_active,

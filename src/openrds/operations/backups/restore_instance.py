@@ -69,14 +69,12 @@ def submit(intake: Intake, request: RestoreInstance) -> UUID:
     _check_not_itself(target, request)
     source, backup = find_source(intake, request.source)
     _check_fits(target, backup)
-    intake.check(target, Action.RESTORE_ONTO)
+    intake.check(target, RESTORE_INSTANCE)
     check_not_a_source(intake, target.id)
     replicas = list(_replicas_of(intake, target))
-    held = [replica.id for replica in replicas]
-    task_id = intake.accept(target, RESTORE_INSTANCE, TaskName.RESTORE_ONTO, source, also_held=held)
-    for one in (target, *replicas):
-        intake.set_status(one, InstanceStatus.RESTORING)
-    return task_id
+    for replica in replicas:
+        intake.set_status(replica, InstanceStatus.RESTORING)
+    return intake.accept(target, RESTORE_INSTANCE, source, also_held=[replica.id for replica in replicas])
 
 
 def _check_not_itself(target: Instance, request: RestoreInstance) -> None:
@@ -264,6 +262,9 @@ def _mark(context: Context) -> str:
 
 RESTORE_INSTANCE: Operation[Resources, Source] = Operation(
     key="restore_instance",
+    name=TaskName.RESTORE_ONTO,
+    action=Action.RESTORE_ONTO,
+    status=InstanceStatus.RESTORING,
     parameters=Source,
     steps=(
         Step("restore data", restore_data, undo=remove_restored, expected=2.0, deadline=LONG),

@@ -11,6 +11,7 @@ import msgspec
 
 from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import InstanceStatus
 from openrds.domain.task import TaskName
 from openrds.engines.registry import seal_password
 from openrds.operations.intake.create_request import CreateInstance, Datastore, UnchangeableParam
@@ -48,9 +49,7 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
         sealed_password=seal_password(instance.engine, request.password or ""),
     )
     entities = {"instance": creating.aim_of(instance)}
-    return planned, intake.accept(
-        instance, RESTORE_NEW_INSTANCE, TaskName.RESTORE_NEW, parameters, entities=entities
-    )
+    return planned, intake.accept(instance, RESTORE_NEW_INSTANCE, parameters, entities)
 
 
 def _restore_point(request: CreateInstance) -> RestoreSource:
@@ -138,6 +137,8 @@ def stop_servers(context: Context) -> None:
 
 RESTORE_NEW_INSTANCE: Operation[Resources, Parameters] = Operation(
     key="restore_new_instance",
+    name=TaskName.RESTORE_NEW,
+    status=InstanceStatus.BUILD,
     parameters=Parameters,
     steps=(
         creating.ALLOCATE_ADDRESS,

@@ -12,6 +12,7 @@ from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.lengths import Several, Text
+from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import TableCopy
 from openrds.operations.backups import restoring_copies
@@ -74,12 +75,10 @@ def submit_one(intake: Intake, wanted: InstanceTables) -> UUID:
         [(table.table, table.new_name) for table in tables],
         [(table.database, table.schema, table.new_name) for table in tables],
     )
-    instance, source = restoring_copies.check_instance(intake, wanted.instance_id, wanted.restore_time)
+    instance, source = restoring_copies.admit(intake, wanted.instance_id, RESTORE_TABLES, wanted.restore_time)
     restoring_copies.check_now(intake, instance, wanted.restore_time, tables)
     parameters = Parameters(source.source_id, source.backup_id, wanted.restore_time, tables)
-    task_id = intake.accept(instance, RESTORE_TABLES, TaskName.RESTORE_TABLES, parameters)
-    intake.set_status(instance, InstanceStatus.RESTORING)
-    return task_id
+    return intake.accept(instance, RESTORE_TABLES, parameters)
 
 
 def _tables_of(wanted: InstanceTables, engine: EngineName) -> Iterator[TableCopy]:
@@ -105,6 +104,9 @@ _NO_SCHEMAS = ("tables", "schemas", "tables[]")
 
 RESTORE_TABLES: Operation[Resources, Parameters] = Operation(
     key="restore_tables",
+    name=TaskName.RESTORE_TABLES,
+    action=Action.RESTORE_TABLES,
+    status=InstanceStatus.RESTORING,
     parameters=Parameters,
     steps=restoring_copies.STEPS,
     on_completed=become_active,

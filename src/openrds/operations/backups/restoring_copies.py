@@ -13,7 +13,6 @@ from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceType
 from openrds.domain.instance_values import Instance
-from openrds.domain.statuses import Action
 from openrds.engines.protocol import Copies, Copying, Engine, EngineError, NameTaken, NodeSpec, NotThere
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.restore_source import source_at
@@ -22,7 +21,7 @@ from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import keeping_servers, with_primary
 from openrds.operations.steps.source import Source
 from openrds.store.instances import nodes_of
-from openrds.tasks.operation import Step, StepContext, StepFailed
+from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
 
 logger = logging.getLogger(__name__)
 
@@ -51,15 +50,18 @@ class Wanted(msgspec.Struct, frozen=True):
 Context = StepContext[Resources, Any]
 
 
-def check_instance(intake: Intake, instance_id: str, restore_time: int) -> tuple[Instance, Source]:
-    """
+def admit(
+    intake: Intake, instance_id: str, operation: Operation[Any, Any], restore_time: int
+) -> tuple[Instance, Source]:
+    """The instance, and what it was at the moment.
+
     Raises:
         Refusal: it cannot be restored in now, or not to that moment.
     """
     instance = intake.instance(instance_id)
     if instance.type is InstanceType.REPLICA:
         raise Refusal(ErrorCode.INSTANCE_TYPE, "A read replica cannot be written to; restore in its primary.")
-    intake.check(instance, Action.RESTORE_TABLES)
+    intake.check(instance, operation)
     source, _ = source_at(intake, instance_id, restore_time)
     return instance, source
 

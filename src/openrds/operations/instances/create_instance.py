@@ -5,6 +5,7 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.deadline import SHORT
+from openrds.domain.instance import InstanceStatus
 from openrds.domain.task import TaskName
 from openrds.engines.registry import seal_password
 from openrds.operations.intake.create_request import CreateInstance
@@ -35,7 +36,6 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
     task_id = intake.accept(
         instance,
         CREATE_HA_INSTANCE if request.ha else CREATE_INSTANCE,
-        TaskName.CREATE,
         Parameters(planned.administrator, seal_password(instance.engine, request.password or "")),
         entities={"instance": creating.aim_of(instance)},
     )
@@ -58,6 +58,8 @@ def create_administrator(context: Context) -> None:
 
 CREATE_INSTANCE: Operation[Resources, Parameters] = Operation(
     key="create_instance",
+    name=TaskName.CREATE,
+    status=InstanceStatus.BUILD,
     parameters=Parameters,
     steps=(
         creating.ALLOCATE_ADDRESS,
@@ -74,6 +76,8 @@ CREATE_INSTANCE: Operation[Resources, Parameters] = Operation(
 #: The same for an instance with a standby, which has its own usual times.
 CREATE_HA_INSTANCE: Operation[Resources, Parameters] = Operation(
     key="create_ha_instance",
+    name=TaskName.CREATE,
+    status=InstanceStatus.BUILD,
     parameters=Parameters,
     steps=(
         creating.ALLOCATE_ADDRESS,

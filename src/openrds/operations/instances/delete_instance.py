@@ -29,11 +29,10 @@ def submit(intake: Intake, instance_id: str) -> UUID:
 
     The read replicas of an instance go with it (operations.md 4).
     """
-    instance = intake.instance(instance_id)
-    intake.check(instance, Action.DELETE)
+    instance = intake.admit(instance_id, DELETE_INSTANCE)
     replicas = replicas_of(intake.connection, instance_id)
     held = [replica.id for replica in replicas]
-    task_id = intake.accept(instance, DELETE_INSTANCE, TaskName.DELETE, also_held=held)
+    task_id = intake.accept(instance, DELETE_INSTANCE, also_held=held)
     for one in (instance, *replicas):
         intake.set_status(one, one.status, deleting=True)
         intake.set_wanted(one, Wanted.GONE)
@@ -129,6 +128,8 @@ def _all(context: Context) -> list[Instance]:
 
 DELETE_INSTANCE: Operation[Resources, NoParameters] = Operation(
     key="delete_instance",
+    name=TaskName.DELETE,
+    action=Action.DELETE,
     parameters=NoParameters,
     steps=(
         Step("stop server", stop_servers, undo=start_servers_again, expected=0.05),

@@ -39,19 +39,11 @@ Context = StepContext[Resources, Parameters]
 
 
 def submit(intake: Intake, instance_id: str, request: EnlargeVolume) -> UUID:
-    instance = intake.instance(instance_id)
-    intake.check(instance, Action.ENLARGE_VOLUME)
+    instance = intake.admit(instance_id, ENLARGE_VOLUME)
     rules.check_larger_volume(request.size, instance.volume_size)
     _check_primary(intake, instance, request.size)
-    task_id = intake.accept(
-        instance,
-        ENLARGE_VOLUME,
-        TaskName.ENLARGE_VOLUME,
-        Parameters(request.size),
-        entities={"volume": _aim(instance, request.size)},
-    )
-    intake.set_status(instance, InstanceStatus.MODIFYING)
-    return task_id
+    entities = {"volume": _aim(instance, request.size)}
+    return intake.accept(instance, ENLARGE_VOLUME, Parameters(request.size), entities)
 
 
 def grow_volumes(context: Context) -> None:
@@ -117,6 +109,9 @@ def _aim(instance: Instance, size: int) -> dict[str, str]:
 
 ENLARGE_VOLUME: Operation[Resources, Parameters] = Operation(
     key="enlarge_volume",
+    name=TaskName.ENLARGE_VOLUME,
+    action=Action.ENLARGE_VOLUME,
+    status=InstanceStatus.MODIFYING,
     parameters=Parameters,
     steps=(
         Step("grow volume", grow_volumes, expected=0.05),

@@ -40,7 +40,7 @@ def submit(intake: Intake, instance_id: str, request: SetRemoteConnection) -> UU
     instance = intake.instance(instance_id)
     rules = RULES[instance.engine]
     _check_has(instance, has_hosts=rules.accounts_have_hosts)
-    intake.check(instance, Action.CHANGE_REMOTE_CONNECTION)
+    intake.check(instance, SET_REMOTE_CONNECTION)
     if instance.remote_access == request.is_open:
         state = "open" if request.is_open else "closed"
         raise Refusal(ErrorCode.PARAMETER, f"The remote connection of the instance is {state} already.")
@@ -48,9 +48,9 @@ def submit(intake: Intake, instance_id: str, request: SetRemoteConnection) -> UU
     return intake.accept(
         instance,
         SET_REMOTE_CONNECTION,
-        TaskName.OPEN_REMOTE_CONNECTION if request.is_open else TaskName.CLOSE_REMOTE_CONNECTION,
         Parameters(rules.administrator, request.is_open),
         entities={"public_ip": bound["address"] if bound else ""},
+        name=TaskName.OPEN_REMOTE_CONNECTION if request.is_open else TaskName.CLOSE_REMOTE_CONNECTION,
     )
 
 
@@ -97,6 +97,9 @@ def failed(_context: Context, _connection: Writer) -> None:
 
 SET_REMOTE_CONNECTION: Operation[Resources, Parameters] = Operation(
     key="set_remote_connection",
+    name=TaskName.OPEN_REMOTE_CONNECTION,
+    also_named=(TaskName.CLOSE_REMOTE_CONNECTION,),
+    action=Action.CHANGE_REMOTE_CONNECTION,
     parameters=Parameters,
     steps=(Step("set access", set_access, undo=set_access_back, expected=0.02, deadline=SHORT),),
     on_completed=completed,

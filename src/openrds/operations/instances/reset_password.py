@@ -43,9 +43,9 @@ def submit(intake: Intake, instance_id: str, request: ResetPassword) -> UUID:
         )
     administrator = RULES[engine].administrator
     rules.check_password(request.db_user_pwd, engine, user=administrator)
-    intake.check(instance, Action.RESET_PASSWORD)
+    intake.check(instance, RESET_PASSWORD)
     parameters = Parameters(administrator, seal_password(engine, request.db_user_pwd))
-    return intake.accept(instance, RESET_PASSWORD, TaskName.RESET_PASSWORD, parameters)
+    return intake.accept(instance, RESET_PASSWORD, parameters)
 
 
 @with_primary
@@ -71,6 +71,8 @@ def failed(_context: Context, _connection: Writer) -> None:
 
 RESET_PASSWORD: Operation[Resources, Parameters] = Operation(
     key="reset_password",
+    name=TaskName.RESET_PASSWORD,
+    action=Action.RESET_PASSWORD,
     parameters=Parameters,
     steps=(Step("set password", set_password, expected=0.02, deadline=SHORT),),
     on_completed=completed,

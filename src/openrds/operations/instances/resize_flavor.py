@@ -46,8 +46,7 @@ Context = StepContext[Resources, Parameters]
 
 def submit(intake: Intake, instance_id: str, request: ResizeFlavor) -> UUID:
     """The id of the task, or with `is_delay` of the scheduled task."""
-    instance = intake.instance(instance_id)
-    intake.check(instance, Action.RESIZE_FLAVOR)
+    instance = intake.admit(instance_id, RESIZE_FLAVOR)
     flavor = _check_flavor(instance, request.spec_code)
     for node in nodes_of(intake.connection, instance_id):
         check_holds(intake, node.host, flavor)
@@ -55,19 +54,11 @@ def submit(intake: Intake, instance_id: str, request: ResizeFlavor) -> UUID:
         now = ResizeFlavor(request.spec_code)
         target = {"flavor": flavor.spec_code, "cpu": str(flavor.vcpus), "mem": str(flavor.memory_gb)}
         return schedule(
-            intake, instance, ScheduledName.RESIZE_FLAVOR, TaskName.RESIZE_FLAVOR, now, target_config=target
+            intake, instance, ScheduledName.RESIZE_FLAVOR, RESIZE_FLAVOR.name, now, target_config=target
         )
-    replicas = replicas_of(intake.connection, instance_id)
+    held = [replica.id for replica in replicas_of(intake.connection, instance_id)]
     operation, parameters = _operation_on(intake, instance, flavor)
-    task_id = intake.accept(
-        instance,
-        operation,
-        TaskName.RESIZE_FLAVOR,
-        parameters,
-        also_held=[replica.id for replica in replicas],
-    )
-    intake.set_status(instance, InstanceStatus.MODIFYING)
-    return task_id
+    return intake.accept(instance, operation, parameters, also_held=held)
 
 
 def _operation_on(
@@ -121,6 +112,9 @@ def _check_flavor(instance: Instance, spec_code: str) -> Flavor:
 
 RESIZE_FLAVOR: Operation[Resources, Parameters] = Operation(
     key="resize_flavor",
+    name=TaskName.RESIZE_FLAVOR,
+    action=Action.RESIZE_FLAVOR,
+    status=InstanceStatus.MODIFYING,
     parameters=Parameters,
     steps=(Step("restart server", restart_server, undo=restart_server_as_before, expected=0.2),),
     on_completed=become_active,

@@ -18,6 +18,9 @@ acknowledged is on its disk when the primary is stopped, also where it cannot be
 import msgspec
 
 from openrds.domain.deadline import LONG
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.statuses import Action
+from openrds.domain.task import TaskName
 from openrds.hosts.processes import wait_until
 from openrds.operations.steps.replication import (
     build_standby,
@@ -119,6 +122,9 @@ def _takeover(context: Context) -> Takeover:
 
 RESIZE_PAIR: Operation[Resources, Parameters] = Operation(
     key="resize_pair",
+    name=TaskName.RESIZE_FLAVOR,
+    action=Action.RESIZE_FLAVOR,
+    status=InstanceStatus.MODIFYING,
     parameters=Parameters,
     steps=(
         Step("restart standby", restart_standby, undo=restart_standby_as_before, expected=0.5),

@@ -32,15 +32,12 @@ Context = StepContext[Resources, NoParameters]
 
 def submit(intake: Intake, instance_id: str, request: Restart) -> UUID:
     """The id of the task, or with `delay` of the scheduled task."""
-    instance = intake.instance(instance_id)
-    intake.check(instance, Action.RESTART)
+    instance = intake.admit(instance_id, RESTART_INSTANCE)
     if request.delay:
-        return schedule(intake, instance, ScheduledName.RESTART, TaskName.RESTART, Restart())
+        return schedule(intake, instance, ScheduledName.RESTART, RESTART_INSTANCE.name, Restart())
     # Whoever asks for it has mended something: should the server die again, it is brought back at once.
     intake.connection.execute(_sql.forget_revivals, [instance_id])
-    task_id = intake.accept(instance, RESTART_INSTANCE, TaskName.RESTART)
-    intake.set_status(instance, InstanceStatus.REBOOTING)
-    return task_id
+    return intake.accept(instance, RESTART_INSTANCE)
 
 
 def stop_server(context: Context) -> None:
@@ -53,6 +50,9 @@ def start_server(context: Context) -> None:
 
 RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(
     key="restart_instance",
+    name=TaskName.RESTART,
+    action=Action.RESTART,
+    status=InstanceStatus.REBOOTING,
     parameters=NoParameters,
     steps=(
         Step("stop server", stop_server, undo=start_server, expected=0.05),

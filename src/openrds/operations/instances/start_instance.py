@@ -38,9 +38,8 @@ def submit(intake: Intake, instance_id: str) -> UUID:
 
 
 def _submit_one(intake: Intake, instance: Instance) -> UUID:
-    intake.check(instance, Action.START)
-    task_id = intake.accept(instance, START_INSTANCE, TaskName.START)
-    intake.set_status(instance, InstanceStatus.MODIFYING)
+    intake.check(instance, START_INSTANCE)
+    task_id = intake.accept(instance, START_INSTANCE)
     intake.set_wanted(instance, Wanted.SERVING)
     return task_id
 
@@ -78,6 +77,9 @@ def failed(context: Context, connection: Writer) -> None:
 
 START_INSTANCE: Operation[Resources, NoParameters] = Operation(
     key="start_instance",
+    name=TaskName.START,
+    action=Action.START,
+    status=InstanceStatus.MODIFYING,
     parameters=NoParameters,
     steps=(
         Step("start server", start_server, undo=stop_server, expected=0.1),

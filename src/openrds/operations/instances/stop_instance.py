@@ -29,7 +29,7 @@ def submit(intake: Intake, instance_id: str) -> UUID:
     """Each read replica has a task of its own; the answer is the primary's."""
     instance = intake.instance(instance_id)
     check_is_primary(instance)
-    intake.check(instance, Action.STOP)
+    intake.check(instance, STOP_INSTANCE)
     task_id, *_ = [_submit_one(intake, one) for one in (instance, *_replicas_to_stop(intake, instance))]
     return task_id
 
@@ -49,13 +49,12 @@ def _replicas_to_stop(intake: Intake, instance: Instance) -> Iterator[Instance]:
             continue
         # One that is FAILED would be brought back while its primary is stopped.
         if replica.status is not InstanceStatus.FAILED:
-            intake.check(replica, Action.STOP)
+            intake.check(replica, STOP_INSTANCE)
         yield replica
 
 
 def _submit_one(intake: Intake, instance: Instance) -> UUID:
-    task_id = intake.accept(instance, STOP_INSTANCE, TaskName.STOP)
-    intake.set_status(instance, InstanceStatus.MODIFYING)
+    task_id = intake.accept(instance, STOP_INSTANCE)
     intake.set_wanted(instance, Wanted.STOPPED)
     return task_id
 
@@ -81,6 +80,9 @@ def failed(context: Context, connection: Writer) -> None:
 
 STOP_INSTANCE: Operation[Resources, NoParameters] = Operation(
     key="stop_instance",
+    name=TaskName.STOP,
+    action=Action.STOP,
+    status=InstanceStatus.MODIFYING,
     parameters=NoParameters,
     steps=(Step("stop server", stop_server, undo=start_server, expected=0.05),),
     on_completed=completed,

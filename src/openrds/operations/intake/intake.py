@@ -11,7 +11,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus, Wanted, is_instance_id
 from openrds.domain.instance_values import Instance
 from openrds.domain.settings import Settings
-from openrds.domain.statuses import Action, check_allowed
+from openrds.domain.statuses import check_allowed
 from openrds.domain.task import TaskName
 from openrds.operations.intake.quotas import check_tasks
 from openrds.operations.intake.sight import Sight
@@ -56,25 +56,40 @@ class Intake:
             raise Refusal(ErrorCode.INSTANCE_NOT_FOUND, f"There is no instance {instance_id}.")
         return found
 
-    def check(self, instance: Instance, action: Action) -> None:
-        """Refuse an action while a task holds the instance, or when its status does not allow it.
+    def admit(self, instance_id: str, operation: Operation[Any, Any]) -> Instance:
+        """The instance, locked, on which an operation may run now.
+
+        Raises:
+            Refusal: there is none, or not now: see `instance` and `check`.
+        """
+        found = self.instance(instance_id)
+        self.check(found, operation)
+        return found
+
+    def check(self, instance: Instance, operation: Operation[Any, Any]) -> None:
+        """Refuse an operation while a task holds the instance, or when its status does not allow it.
 
         Raises:
             Refusal: INSTANCE_BUSY, FROZEN or STATUS_FORBIDS.
         """
+        assert operation.action is not None, f"no caller asks for {operation.key}"
         check_free(self.connection, instance.id)
-        check_allowed(action, instance.status)
+        check_allowed(operation.action, instance.status)
 
     def accept(
         self,
         instance: Instance,
         operation: Operation[Any, Any],
-        name: TaskName,
         parameters: msgspec.Struct | None = None,
         entities: Output | None = None,
         also_held: Sequence[str] = (),
+        *,
+        name: TaskName | None = None,
+        keeps_status: bool = False,
     ) -> UUID:
-        """Accept a task on an instance, which holds others too. The new status is the caller's to set.
+        """Accept a task on an instance, which has the operation's status from now on. The task may hold others too.
+
+        `name` is another of the names of the operation. With `keeps_status` the instance stays what it is.
 
         Raises:
             Refusal: INSTANCE_BUSY; QUOTA, when the project has as many tasks as it may have.
@@ -84,7 +99,7 @@ class Intake:
         primary, *_ = nodes_of(self.connection, instance.id)
         work = Work(
             operation=operation,
-            name=name.on(instance.engine),
+            name=(name or operation.name).on(instance.engine),
             project_id=instance.project_id,
             instance_id=instance.id,
             instance_name=instance.name,
@@ -93,7 +108,10 @@ class Intake:
             entities=entities or {},
             also_held=also_held,
         )
-        return accept(self.connection, self.queue, work)
+        task_id = accept(self.connection, self.queue, work)
+        if not keeps_status and operation.status not in (None, instance.status):
+            self.set_status(instance, operation.status)
+        return task_id
 
     def set_status(self, instance: Instance, status: InstanceStatus, *, deleting: bool = False) -> None:
         set_status(self.connection, instance.id, status, deleting=deleting)

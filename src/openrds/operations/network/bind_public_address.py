@@ -32,16 +32,12 @@ Context = StepContext[Resources, Parameters]
 
 def submit(intake: Intake, instance_id: str, address: str | None, address_id: str | None) -> UUID:
     """The address is the instance's from now on, so that no other call can have it."""
-    instance = intake.instance(instance_id)
-    intake.check(instance, Action.CHANGE_PUBLIC_ADDRESS)
+    instance = intake.admit(instance_id, BIND_PUBLIC_ADDRESS)
     _check_forwarding(intake, instance)
     _check_offered(intake, address, address_id)
     check_public_addresses(intake.connection, intake.project_id, intake.settings)
     _take(intake, instance, str(address))
-    entities = {"public_ip": address}
-    return intake.accept(
-        instance, BIND_PUBLIC_ADDRESS, TaskName.BIND_PUBLIC_ADDRESS, Parameters(str(address)), entities
-    )
+    return intake.accept(instance, BIND_PUBLIC_ADDRESS, Parameters(str(address)), {"public_ip": address})
 
 
 def _check_forwarding(intake: Intake, instance: Instance) -> None:
@@ -124,6 +120,8 @@ def set_bound(resources: Resources, instance_id: str, *, bound: bool) -> None:
 
 BIND_PUBLIC_ADDRESS: Operation[Resources, Parameters] = Operation(
     key="bind_public_address",
+    name=TaskName.BIND_PUBLIC_ADDRESS,
+    action=Action.CHANGE_PUBLIC_ADDRESS,
     parameters=Parameters,
     steps=(
         Step("check address", check_address, expected=0.01),

@@ -36,17 +36,12 @@ Context = StepContext[Resources, Parameters]
 
 
 def submit(intake: Intake, instance_id: str, request: ChangePort) -> UUID:
-    instance = intake.instance(instance_id)
-    intake.check(instance, Action.CHANGE_PORT)
+    instance = intake.admit(instance_id, CHANGE_PORT)
     check_port(request.port, instance.engine)
     if request.port == instance.port:
         raise Refusal(ErrorCode.PARAMETER, f"The instance has the port {request.port} already.")
     _check_free(intake, instance, request.port)
-    task_id = intake.accept(
-        instance, CHANGE_PORT, TaskName.CHANGE_PORT, Parameters(instance.port, request.port)
-    )
-    intake.set_status(instance, InstanceStatus.MODIFYING_DATABASE_PORT)
-    return task_id
+    return intake.accept(instance, CHANGE_PORT, Parameters(instance.port, request.port))
 
 
 def _check_free(intake: Intake, instance: Instance, port: int) -> None:
@@ -88,6 +83,9 @@ def _set_port(resources: Resources, instance_id: str, port: int) -> None:
 
 CHANGE_PORT: Operation[Resources, Parameters] = Operation(
     key="change_port",
+    name=TaskName.CHANGE_PORT,
+    action=Action.CHANGE_PORT,
+    status=InstanceStatus.MODIFYING_DATABASE_PORT,
     parameters=Parameters,
     steps=(
         Step("stop server", stop_server, undo=start_server, expected=0.05),

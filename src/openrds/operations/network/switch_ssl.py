@@ -34,12 +34,11 @@ Context = StepContext[Resources, Parameters]
 
 def submit(intake: Intake, instance_id: str, request: SwitchSsl) -> UUID:
     """What is so already may be asked for, as Terraform does of a new instance; the servers then go on as they are."""
-    instance = intake.instance(instance_id)
-    intake.check(instance, Action.SWITCH_SSL)
+    instance = intake.admit(instance_id, SWITCH_SSL)
     if request.ssl_option:
         _check_offered(intake, instance)
     parameters = Parameters(was_on=instance.ssl, on=request.ssl_option)
-    return intake.accept(instance, SWITCH_SSL, TaskName.SWITCH_SSL, parameters)
+    return intake.accept(instance, SWITCH_SSL, parameters)
 
 
 def _check_offered(intake: Intake, instance: Instance) -> None:
@@ -86,6 +85,8 @@ def _set(context: Context, *, on: bool) -> None:
 
 SWITCH_SSL: Operation[Resources, Parameters] = Operation(
     key="switch_ssl",
+    name=TaskName.SWITCH_SSL,
+    action=Action.SWITCH_SSL,
     parameters=Parameters,
     steps=(
         Step("stop server", stop_server, undo=start_server, expected=0.05),

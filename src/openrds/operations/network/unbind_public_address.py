@@ -19,8 +19,7 @@ Context = StepContext[Resources, Parameters]
 
 def submit(intake: Intake, instance_id: str, address: str | None) -> UUID:
     """The address need not be named; one that is must be the one that is bound."""
-    instance = intake.instance(instance_id)
-    intake.check(instance, Action.CHANGE_PUBLIC_ADDRESS)
+    instance = intake.admit(instance_id, UNBIND_PUBLIC_ADDRESS)
     held = intake.connection.execute(_sql.public_address_of_instance, [instance_id]).fetchone()
     if held is None:
         raise Refusal(ErrorCode.PARAMETER, "No public address is bound to the instance.")
@@ -28,9 +27,7 @@ def submit(intake: Intake, instance_id: str, address: str | None) -> UUID:
         raise Refusal(ErrorCode.PARAMETER, f"{held['address']} is bound to the instance, not {address}.")
     parameters = Parameters(held["address"])
     entities = {"public_ip": held["address"]}
-    return intake.accept(
-        instance, UNBIND_PUBLIC_ADDRESS, TaskName.UNBIND_PUBLIC_ADDRESS, parameters, entities
-    )
+    return intake.accept(instance, UNBIND_PUBLIC_ADDRESS, parameters, entities)
 
 
 def stop_passing_on(context: Context) -> None:
@@ -52,6 +49,8 @@ def failed(_context: Context, _connection: Writer) -> None:
 
 UNBIND_PUBLIC_ADDRESS: Operation[Resources, Parameters] = Operation(
     key="unbind_public_address",
+    name=TaskName.UNBIND_PUBLIC_ADDRESS,
+    action=Action.CHANGE_PUBLIC_ADDRESS,
     parameters=Parameters,
     steps=(Step("stop passing on", stop_passing_on, undo=pass_connections_on, expected=0.05),),
     on_completed=completed,

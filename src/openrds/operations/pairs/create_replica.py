@@ -5,7 +5,7 @@ from uuid import UUID
 from openrds.domain import rules
 from openrds.domain.deadline import LONG
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceType, new_instance_id
+from openrds.domain.instance import InstanceStatus, InstanceType, new_instance_id
 from openrds.domain.instance_values import Instance, InstanceSpec
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
@@ -44,7 +44,7 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
         return planned, None
     instance = write_instance(intake, planned)
     entities = {"instance": creating.aim_of(instance)}
-    return planned, intake.accept(instance, CREATE_REPLICA, TaskName.CREATE_REPLICA, entities=entities)
+    return planned, intake.accept(instance, CREATE_REPLICA, entities=entities)
 
 
 def _primary(intake: Intake, request: CreateInstance) -> Instance:
@@ -56,7 +56,7 @@ def _primary(intake: Intake, request: CreateInstance) -> Instance:
     primary = intake.instance(request.replica_of_id)
     if primary.type is InstanceType.REPLICA:
         raise Refusal(ErrorCode.REPLICA_SOURCE, "A read replica cannot have read replicas; name its primary.")
-    intake.check(primary, Action.CREATE_REPLICA)
+    intake.check(primary, CREATE_REPLICA)
     replicas = replicas_of(intake.connection, primary.id)
     if len(replicas) >= MOST_REPLICAS:
         raise Refusal(
@@ -132,6 +132,9 @@ def _server(context: Context) -> Server:
 
 CREATE_REPLICA: Operation[Resources, NoParameters] = Operation(
     key="create_replica",
+    name=TaskName.CREATE_REPLICA,
+    action=Action.CREATE_REPLICA,
+    status=InstanceStatus.BUILD,
     parameters=NoParameters,
     steps=(
         creating.ALLOCATE_ADDRESS,

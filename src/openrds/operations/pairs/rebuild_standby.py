@@ -33,10 +33,8 @@ Context = StepContext[Resources, Parameters]
 
 def begin(intake: Intake, instance: Instance, standby_id: str) -> UUID:
     """An instance serves without its standby, so its status stays; a read replica does not serve meanwhile."""
-    task_id = intake.accept(instance, REBUILD_STANDBY, TaskName.REBUILD_STANDBY, Parameters(standby_id))
-    if instance.type is InstanceType.REPLICA:
-        intake.set_status(instance, InstanceStatus.MODIFYING)
-    return task_id
+    serves = instance.type is not InstanceType.REPLICA
+    return intake.accept(instance, REBUILD_STANDBY, Parameters(standby_id), keeps_status=serves)
 
 
 def release_writes(context: Context) -> None:
@@ -67,6 +65,8 @@ def completed(context: Context, connection: Writer) -> Output:
 
 REBUILD_STANDBY: Operation[Resources, Parameters] = Operation(
     key="rebuild_standby",
+    name=TaskName.REBUILD_STANDBY,
+    status=InstanceStatus.MODIFYING,
     parameters=Parameters,
     steps=(
         Step("release writes", release_writes, expected=0.02),

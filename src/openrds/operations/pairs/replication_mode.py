@@ -57,11 +57,8 @@ def submit(intake: Intake, instance_id: str, request: ChangeMode) -> UUID:
     instance = intake.instance(instance_id)
     require_standby(instance)
     check_replication_mode("mode", request.mode, instance.engine)
-    intake.check(instance, Action.CHANGE_REPLICATION_MODE)
-    parameters = Parameters(request.mode)
-    task_id = intake.accept(instance, CHANGE_REPLICATION_MODE, TaskName.CHANGE_REPLICATION_MODE, parameters)
-    intake.set_status(instance, InstanceStatus.MODIFYING)
-    return task_id
+    intake.check(instance, CHANGE_REPLICATION_MODE)
+    return intake.accept(instance, CHANGE_REPLICATION_MODE, Parameters(request.mode))
 
 
 @with_standby
@@ -94,6 +91,9 @@ def completed(context: Context, connection: Writer) -> Output:
 
 CHANGE_REPLICATION_MODE: Operation[Resources, Parameters] = Operation(
     key="change_replication_mode",
+    name=TaskName.CHANGE_REPLICATION_MODE,
+    action=Action.CHANGE_REPLICATION_MODE,
+    status=InstanceStatus.MODIFYING,
     parameters=Parameters,
     steps=(Step("change mode", change_mode, undo=change_mode_back, expected=0.1),),
     on_completed=completed,

@@ -55,7 +55,7 @@ def submit(intake: Intake, instance_id: str, request: SingleToHa) -> UUID:
             ErrorCode.INSTANCE_TYPE,
             f"The instance is of type {instance.type}; only a single one is changed.",
         )
-    intake.check(instance, Action.SINGLE_TO_HA)
+    intake.check(instance, SINGLE_TO_HA)
     check_zone(intake, "az_code_new_node", request.az_code_new_node)
     (primary,) = nodes_of(intake.connection, instance_id)
     check_forwarding(intake, primary.host)
@@ -63,15 +63,7 @@ def submit(intake: Intake, instance_id: str, request: SingleToHa) -> UUID:
     check_room(intake, primary.host, places=2, instances=0)
     standby_id = write_node(intake, instance, 1, NodeRole.SLAVE, primary.host, request.az_code_new_node)
     becoming = msgspec.structs.replace(instance, type=InstanceType.HA)
-    task_id = intake.accept(
-        instance,
-        SINGLE_TO_HA,
-        TaskName.SINGLE_TO_HA,
-        Parameters(standby_id),
-        entities={"instance": aim_of(becoming)},
-    )
-    intake.set_status(instance, InstanceStatus.MODIFYING_INSTANCE_TYPE)
-    return task_id
+    return intake.accept(instance, SINGLE_TO_HA, Parameters(standby_id), {"instance": aim_of(becoming)})
 
 
 def allocate_address(context: Context) -> None:
@@ -147,6 +139,9 @@ def _standby(context: Context) -> Node:
 
 SINGLE_TO_HA: Operation[Resources, Parameters] = Operation(
     key="single_to_ha",
+    name=TaskName.SINGLE_TO_HA,
+    action=Action.SINGLE_TO_HA,
+    status=InstanceStatus.MODIFYING_INSTANCE_TYPE,
     parameters=Parameters,
     steps=(
         Step("allocate address", allocate_address, undo=release_address, expected=0.01),

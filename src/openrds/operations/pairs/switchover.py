@@ -48,16 +48,14 @@ def submit(intake: Intake, instance_id: str, request: Failover) -> tuple[Node, U
     """The standby that will be the primary, and the task."""
     instance = intake.instance(instance_id)
     require_standby(instance)
-    intake.check(instance, Action.SWITCHOVER)
+    intake.check(instance, SWITCHOVER)
     old, new, *_ = nodes_of(intake.connection, instance_id)
     return new, begin(intake, instance, Parameters(old.id, new.id, request.force))
 
 
 def begin(intake: Intake, instance: Instance, parameters: Parameters) -> UUID:
     entities = {"switch_strategy": instance.switch_strategy or ""}
-    task_id = intake.accept(instance, SWITCHOVER, TaskName.SWITCHOVER, parameters, entities)
-    intake.set_status(instance, InstanceStatus.SWITCHOVER)
-    return task_id
+    return intake.accept(instance, SWITCHOVER, parameters, entities)
 
 
 def require_standby(instance: Instance) -> None:
@@ -119,6 +117,9 @@ def _takeover(context: Context) -> Takeover:
 
 SWITCHOVER: Operation[Resources, Parameters] = Operation(
     key="switchover",
+    name=TaskName.SWITCHOVER,
+    action=Action.SWITCHOVER,
+    status=InstanceStatus.SWITCHOVER,
     parameters=Parameters,
     steps=(
         Step("change roles", change_roles, undo=change_roles_back, expected=0.15),

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from openrds.domain.instance import Confirmation, InstanceStatus, SwitchStrategy, Wanted
 from openrds.domain.instance_values import Instance, Node
 from openrds.domain.recovery import AT_ONCE, pause_after
-from openrds.domain.task import TaskName
 from openrds.operations.instances.restart_instance import RESTART_INSTANCE
 from openrds.operations.intake.intake import Intake
 from openrds.operations.pairs import rebuild_standby, switchover
@@ -50,8 +49,7 @@ class Revival:
             if revivals >= AT_ONCE and self._can_be_copied_anew(instance):
                 rebuild_standby.begin(intake, instance, node.id)
                 return
-            intake.accept(instance, RESTART_INSTANCE, TaskName.RESTART)
-            intake.set_status(instance, InstanceStatus.REBOOTING)
+            intake.accept(instance, RESTART_INSTANCE)
 
         self._begin(seen, begin)
 
