@@ -7,8 +7,7 @@ from openrds.operations.intake.intake import NoParameters
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.steps.resources import Resources
 from openrds.service import child, worker_process
-from openrds.store.database import Writer
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Ending, Operation, Step, StepContext
 
 Context = StepContext[Resources, NoParameters]
 
@@ -17,21 +16,15 @@ def nothing(_context: Context) -> None:
     pass
 
 
-def completed(_context: Context, _connection: Writer) -> Output:
-    return {}
-
-
-def failed(_context: Context, _connection: Writer) -> None:
-    pass
-
+ENDING: Ending[Resources, NoParameters, None] = Ending(lambda _context, _connection, _seen: None)
 
 NOOP: Operation[Resources, NoParameters] = Operation(
     key="noop",
     name=TaskName.RESTART,
     parameters=NoParameters,
     steps=tuple(Step(f"step {number}", nothing) for number in range(5)),
-    on_completed=completed,
-    on_failed=failed,
+    on_completed=ENDING,
+    on_failed=ENDING,
 )
 
 

@@ -34,7 +34,7 @@ from openrds.operations.intake.intake import NoParameters
 from openrds.service import places
 from openrds.store.database import Store
 from openrds.tasks.accept import Work, accept
-from openrds.tasks.operation import Operation, Step
+from openrds.tasks.operation import Ending, Operation, Step
 from openrds.tasks.queue import Queue
 from openrds.tasks.retention import forget_expired
 from support.service import ServiceUnderTest, free_port, private_cidr
@@ -361,13 +361,14 @@ def _cost_of_counting(service: ServiceUnderTest) -> Figure:
     """Accepting with the triggers that note changes of the counts, and without."""
     today = dt.datetime.now(dt.UTC).date()
     partition = f"task_{today - dt.timedelta(days=today.weekday()):%Y%m%d}"
+    ending: Ending[Any, Any, None] = Ending(lambda _context, _connection, _seen: None)
     work: Operation[Any, Any] = Operation(
         key="bench",
         name=TaskName.RESTART,
         parameters=NoParameters,
         steps=(Step("only", lambda _: None),),
-        on_completed=lambda _c, _w: {},
-        on_failed=lambda _c, _w: None,
+        on_completed=ending,
+        on_failed=ending,
     )
     ratios = []
     with Store(_dsn(service), connections=1) as store:

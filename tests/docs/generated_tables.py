@@ -8,6 +8,7 @@ Each stands between `<!-- generated: NAME -->` and `<!-- end -->`. To draw them 
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
@@ -15,6 +16,7 @@ from openrds.domain.instance import InstanceStatus
 from openrds.domain.statuses import ALLOWED, Action, check_allowed
 from openrds.domain.task import TaskName
 from openrds.operations.registry import OPERATIONS
+from openrds.tasks.operation import Operation
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,11 +34,27 @@ def task_names() -> str:
 
 
 def operations() -> str:
-    rows = (
-        (f"`{key}`", ", ".join(step.name for step in operation.steps))
-        for key, operation in OPERATIONS.items()
+    header = (
+        "operation",
+        "`name` of its task",
+        "asked for in",
+        "status meanwhile",
+        "its steps, in their order",
     )
-    return _table(("operation", "its steps, in their order"), rows)
+    return _table(header, map(_operation, OPERATIONS.values()))
+
+
+def _operation(operation: Operation[Any, Any]) -> tuple[str, ...]:
+    names = (name.on(EngineName.POSTGRESQL) for name in (operation.name, *operation.also_named))
+    asked_for_in = sorted(ALLOWED[operation.action]) if operation.action else ()
+    steps = (f"**{step.name}**" if step.final else step.name for step in operation.steps)
+    return (
+        f"`{operation.key}`",
+        ", ".join(f"`{name}`" for name in names),
+        ", ".join(asked_for_in),
+        operation.status or "",
+        ", ".join(steps),
+    )
 
 
 def statuses() -> str:

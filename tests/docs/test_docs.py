@@ -13,7 +13,9 @@ from litestar.routes import HTTPRoute
 
 from openrds.api import health
 from openrds.cli.main import app as cli
+from openrds.domain.instance import InstanceStatus
 from openrds.domain.settings import Settings
+from openrds.operations.registry import OPERATIONS
 from openrds.store.migrate import migrations
 from support.application import unstarted_application
 
@@ -146,6 +148,17 @@ def test_every_table_of_the_store_is_documented() -> None:
     row = re.compile(r"^\| ((?:`\w+`(?:, )?)+) \|", re.MULTILINE)
     section = read("docs/architecture.md").partition("## The store\n")[2].partition("\n## ")[0]
     assert {name for names in row.findall(section) for name in re.findall(r"\w+", names)} == tables
+
+
+def test_every_status_that_an_instance_may_have_is_documented() -> None:
+    section = read("docs/statuses.md").partition("## Which statuses there are now\n")[2]
+    endings = [ending for one in OPERATIONS.values() for ending in (one.on_completed, one.on_failed)]
+    given = {one.status for one in OPERATIONS.values() if one.status}.union(
+        *(one.statuses for one in endings)
+    )
+    assert set(re.findall(r"^\| ([A-Z ]+) \|", section, re.MULTILINE)) == given | {
+        InstanceStatus.STORAGE_FULL
+    }
 
 
 # --- Messages ---

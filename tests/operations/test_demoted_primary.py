@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from openrds.domain.engine import EngineName
+from openrds.domain.instance import InstanceStatus
 from openrds.engines.protocol import EngineError
 from openrds.hosts.deaths import Deathwatch
 from openrds.operations.pairs import switchover
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.rounds.monitor import Monitor
 from openrds.operations.rounds.roster import Roster
-from openrds.operations.steps.status import settle
+from openrds.operations.steps.status import status_by_looking
 from openrds.tasks.runner import Runner
 from support.dialects import DIALECTS
 from support.engines import needs_engine
@@ -186,10 +187,9 @@ def test_one_that_cannot_be_demoted_is_ended_by_force(
     check_ha(bench, pair)
 
 
-def test_who_settles_an_instance_resumes_it(bench: Workbench, single: str) -> None:
+def test_who_looks_what_became_of_an_instance_resumes_it(bench: Workbench, single: str) -> None:
     demote(bench, single)
-    with bench.store.transaction() as connection:
-        settle(bench.resources, connection, single)
+    assert status_by_looking(bench.resources, single) is InstanceStatus.ACTIVE
     check_active(bench, single)
     assert takes_writes(bench, single)
 

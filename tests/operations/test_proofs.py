@@ -216,7 +216,7 @@ def prove_unwinding(
     assert task["status"] == "Failed"
     assert "on purpose" in task["fail_reason"]
     last_done = position - 1 if fail is fail_before else position
-    if came_too_far(scenario, key, last_done):
+    if came_too_far(key, last_done):
         check_halted(bench, scenario, task["instance_id"])
         leave(bench, prepared, scenario, task["instance_id"])
     else:
@@ -251,10 +251,9 @@ def check_halted(bench: Workbench, scenario: Scenario, instance_id: str) -> None
         scenario.check_failed(bench, instance_id)
 
 
-def came_too_far(scenario: Scenario, key: str, last_done: int) -> bool:
-    """Whether the step from which there is no way back did something."""
-    names = [step.name for step in OPERATIONS[key].steps]
-    return scenario.no_way_back is not None and last_done >= names.index(scenario.no_way_back)
+def came_too_far(key: str, last_done: int) -> bool:
+    """Whether a step behind which there is no way back did something."""
+    return any(step.final for step in OPERATIONS[key].steps[: last_done + 1])
 
 
 def begin(bench: Workbench, prepared: Prepared, key: str) -> tuple[Scenario, UUID]:

@@ -57,16 +57,14 @@ SMALL, LARGE = "medium.2", "large.2"
 class Scenario:
     """`prepare` gives the instance that the operation runs on, if it needs one; `submit` asks for the operation.
 
-    `gone` says whether the instance is gone after success, `no_way_back` names the first step that cannot be
-    undone, `failed_status` is the status after a failure from which everything could be undone, and `check_failed`
-    what else must hold of the instance then. `repeatable` says that the same can be asked for again after success.
+    `failed_status` is the status after a failure from which everything could be undone, and `check_failed` what else
+    must hold of the instance then. `repeatable` says that the same can be asked for again after success.
     """
 
     prepare: Callable[[Workbench], str | None]
     submit: Callable[[Intake, str | None, Workbench], UUID]
     check: Callable[[Workbench, str], None]
     failed_status: InstanceStatus
-    no_way_back: str | None = None
     check_failed: Callable[[Workbench, str], None] = lambda _bench, _instance_id: None
     repeatable: bool = False
 
@@ -529,7 +527,6 @@ SCENARIOS = {
         submit_with(delete_instance),
         check_gone,
         InstanceStatus.ACTIVE,
-        no_way_back="remove volume",
     ),
     "back_up": Scenario(active_instance, submit_backup, check_backup, InstanceStatus.ACTIVE),
     "restore_new_instance": Scenario(
@@ -540,7 +537,6 @@ SCENARIOS = {
         submit_restore_onto,
         check_restored_onto,
         InstanceStatus.ACTIVE,
-        no_way_back="replace old data",
         check_failed=check_followed,
         repeatable=True,
     ),
@@ -549,14 +545,12 @@ SCENARIOS = {
         submit_restore_tables,
         check_restored_table,
         InstanceStatus.ACTIVE,
-        no_way_back="publish",
     ),
     "restore_databases": Scenario(
         backed_up_instance,
         submit_restore_databases,
         check_restored_database,
         InstanceStatus.ACTIVE,
-        no_way_back="publish",
     ),
     "reset_password": Scenario(
         instance_of_any_password, submit_reset, check_new_password, InstanceStatus.ACTIVE
@@ -568,7 +562,6 @@ SCENARIOS = {
         submit_smaller,
         check_smaller_pair,
         InstanceStatus.ACTIVE,
-        no_way_back="change roles",
     ),
     "stop_instance": Scenario(
         active_instance, submit_with(stop_instance), check_stopped, InstanceStatus.ACTIVE
@@ -583,9 +576,7 @@ SCENARIOS = {
     "bind_public_address": Scenario(reachable_instance, submit_bind, check_bound, InstanceStatus.ACTIVE),
     "create_ha_instance": Scenario(nothing, submit_create_ha, check_ha, InstanceStatus.CREATE_FAIL),
     "single_to_ha": Scenario(reachable_instance, submit_single_to_ha, check_ha, InstanceStatus.ACTIVE),
-    "switchover": Scenario(
-        ha_instance, submit_switchover, check_ha, InstanceStatus.ACTIVE, no_way_back="change roles"
-    ),
+    "switchover": Scenario(ha_instance, submit_switchover, check_ha, InstanceStatus.ACTIVE),
     "rebuild_standby": Scenario(ha_instance, submit_rebuild, check_ha, InstanceStatus.ACTIVE),
     "change_replication_mode": Scenario(ha_instance, submit_mode, check_async, InstanceStatus.ACTIVE),
     "set_remote_connection": Scenario(

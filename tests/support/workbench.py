@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from openrds.domain.instance import InstanceStatus
 from openrds.domain.instance_values import Instance
 from openrds.domain.network import default_network
 from openrds.domain.settings import Settings
@@ -94,7 +95,17 @@ class Workbench:
         runner = Runner(self.store, self.queue, operations, self.resources)
         while self.task(task_id)["status"] == "Running":
             runner.run_step(task_id)
-        return self.task(task_id)
+        task = self.task(task_id)
+        self._check_ending(task, operations[task["operation"]])
+        return task
+
+    def _check_ending(self, task: Row, operation: Operation[Any, Any]) -> None:
+        """An instance is left as the operation says of its ending. STORAGE FULL is what ACTIVE is without room."""
+        ending = operation.on_completed if task["status"] == "Completed" else operation.on_failed
+        instance = self.instance(task["instance_id"])
+        if instance is not None and ending.statuses:
+            is_full = instance.status is InstanceStatus.STORAGE_FULL
+            assert (InstanceStatus.ACTIVE if is_full else instance.status) in ending.statuses
 
     def task(self, task_id: UUID) -> Row:
         (row,) = self.store.rows(b"select * from task where id = %s", [task_id])

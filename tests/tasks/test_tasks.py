@@ -19,7 +19,7 @@ from openrds.operations.intake.intake import NoParameters
 from openrds.store.database import Row, Writer
 from openrds.tasks.accept import Work, accept
 from openrds.tasks.center import percent_done
-from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
+from openrds.tasks.operation import Ending, Operation, Step, StepContext, StepFailed, TaskContext
 from openrds.tasks.runner import Runner
 from openrds.tasks.watchdog import GRACE, return_lost_steps
 from support.service import wait_for
@@ -33,11 +33,11 @@ def operation(*steps: Step[Any, Any], ended: list[str] | None = None) -> Operati
     """An operation named `test` whose end is noted in `ended`."""
     notes = ended if ended is not None else []
 
-    def completed(context: Context, _connection: Writer) -> dict[str, Any]:
+    def completed(context: TaskContext[NoParameters], _connection: Writer, _seen: None) -> dict[str, Any]:
         notes.append("completed")
         return {"outputs": dict(context.outputs)}
 
-    def failed(_context: Context, _connection: Writer) -> None:
+    def failed(_context: TaskContext[NoParameters], _connection: Writer, _seen: None) -> None:
         notes.append("failed")
 
     return Operation(
@@ -45,8 +45,8 @@ def operation(*steps: Step[Any, Any], ended: list[str] | None = None) -> Operati
         name=TaskName.RESTART,
         parameters=NoParameters,
         steps=steps,
-        on_completed=completed,
-        on_failed=failed,
+        on_completed=Ending(completed),
+        on_failed=Ending(failed),
     )
 
 
@@ -160,6 +160,45 @@ def test_an_outdated_attempt_records_nothing(workbench: Workbench) -> None:
     task = workbench.run(task_id, {work.key: work})
     assert task["status"] == "Completed"
     assert task["entities"]["outputs"]["slow"] == {"attempt": 2}
+
+
+@pytest.mark.parametrize("goes_well", [True, False])
+def test_what_must_be_seen_for_the_end_is_looked_at_before_anything_is_locked(
+    workbench: Workbench, goes_well: bool
+) -> None:
+    written: list[str] = []
+
+    def look(context: Context) -> str:
+        """Another one may have the task's row now."""
+        workbench.store.rows(b"select from task where id = %s for update nowait", [context.task_id])
+        return "seen"
+
+    ending: Ending[Any, NoParameters, str] = Ending(
+        lambda _context, _connection, seen: written.append(seen), look
+    )
+    work = replace(
+        operation(Step("only", nothing if goes_well else fail_times(10))),
+        on_completed=ending,
+        on_failed=ending,
+    )
+    assert run(workbench, work)["status"] == ("Completed" if goes_well else "Failed")
+    assert written == ["seen"]
+
+
+def test_an_outdated_attempt_looks_at_nothing(workbench: Workbench) -> None:
+    """Who looks may resume a server, which is somebody else's by then."""
+    attempts = itertools.count(1)
+    looks: list[Context] = []
+
+    def slow(_context: Context) -> None:
+        if next(attempts) == 1:
+            runner(workbench, work).run_step(task_id)
+
+    ending: Ending[Any, NoParameters, None] = Ending(lambda _context, _connection, _seen: None, looks.append)
+    work = replace(operation(Step("only", slow)), on_completed=ending)
+    task_id = submit(workbench, work)
+    assert workbench.run(task_id, {work.key: work})["status"] == "Completed"
+    assert len(looks) == 1
 
 
 def test_a_step_is_tried_again(workbench: Workbench) -> None:

@@ -15,6 +15,7 @@ from openrds.store.database import Writer
 
 R = TypeVar("R")
 P = TypeVar("P", bound=msgspec.Struct)
+S = TypeVar("S")
 
 #: What a step hands to later steps and to a second run of itself: JSON values by name.
 Output = Mapping[str, Any]
@@ -25,22 +26,28 @@ class StepFailed(Exception):  # noqa: N818 - the outcome of a step, not a fault 
 
 
 @dataclass(frozen=True)
-class StepContext(Generic[R, P]):
-    """What a step knows: its task's parameters, the outputs of the steps before it, and the means to act.
-
-    `outputs` is keyed by step name. `resources` is whatever the service gives its operations.
-    """
+class TaskContext(Generic[P]):
+    """What is known of a task: its parameters, and the outputs of its steps, keyed by their names."""
 
     task_id: UUID
     project_id: str
     instance_id: str
     parameters: P
     outputs: Mapping[str, Output]
+
+
+@dataclass(frozen=True)
+class StepContext(TaskContext[P], Generic[R, P]):
+    """What a step knows: its task, the outputs of the steps before it, and the means to act.
+
+    `resources` is whatever the service gives its operations.
+    """
+
     resources: R
 
 
 def nothing_to_undo(_context: StepContext[Any, Any]) -> None:
-    """For a step that leaves nothing behind, or behind which there is no way back."""
+    """For a step that leaves nothing behind, or that is final."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Step(Generic[R, P]):
     not recorded; they must then find what is done and go on. `undo` is also called for a step that failed
     half-way. `attempts` bounds the tries of `do`; `expected` is a first guess of its seconds, replaced by what
     this installation measures. Either is given up at its `deadline`: see `openrds.domain.deadline`.
+    Behind a `final` step there is no way back: what is undone then leaves the instance whole, or saying that it is not.
     """
 
     name: str
@@ -59,6 +67,26 @@ class Step(Generic[R, P]):
     attempts: int = 3
     expected: float = 0.05
     deadline: Deadline = ORDINARY
+    final: bool = False
+
+
+def nothing_to_see(_context: StepContext[Any, Any]) -> Any:
+    """For an ending that needs to know no more than its task."""
+
+
+@dataclass(frozen=True)
+class Ending(Generic[R, P, S]):
+    """How a task ends: what must be seen for it is looked at first, and then it is written down.
+
+    `look` may ask servers, the host and the store, and may be called again. `write` gets what it saw, inside the
+    transaction that ends the task, and acts by its connection alone: it has no resources. It returns what the task's
+    `entities` gain, if it went well. `statuses` are those in which it may leave an instance; with none it is left as
+    it is, or is no more.
+    """
+
+    write: Callable[[TaskContext[P], Writer, S], Output | None]
+    look: Callable[[StepContext[R, P]], S] = nothing_to_see
+    statuses: frozenset[InstanceStatus] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +97,7 @@ class Operation(Generic[R, P]):
     statuses is asked before a caller gets it: nothing for what openrds alone begins, and where there is no instance
     yet. `status` is what the instance is while it runs: nothing where it stays what it was.
 
-    `on_completed` and `on_failed` run inside the transaction that ends the task: they settle the instance's
-    status. `on_completed` returns what the task's `entities` gain.
+    Its endings settle what becomes of the instance.
     """
 
     key: str
@@ -80,5 +107,5 @@ class Operation(Generic[R, P]):
     status: InstanceStatus | None = None
     parameters: type[P]
     steps: tuple[Step[R, P], ...]
-    on_completed: Callable[[StepContext[R, P], Writer], Output]
-    on_failed: Callable[[StepContext[R, P], Writer], None]
+    on_completed: Ending[R, P, Any]
+    on_failed: Ending[R, P, Any]

@@ -20,7 +20,7 @@ from openrds.domain.deadline import Countdown
 from openrds.domain.task import StepStatus, TaskStatus
 from openrds.store.database import Row, Store, Writer
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
+from openrds.tasks.operation import Ending, Operation, Step, StepContext, StepFailed, nothing_to_see
 from openrds.tasks.queue import Queue
 
 logger = logging.getLogger(__name__)
@@ -115,9 +115,7 @@ class Runner:
         context = self._context(operation, attempt)
         if attempt.step is None:
             # Nothing is due, yet the task has not ended: its end was cut off after the last step was recorded.
-            return self._write(
-                attempt, lambda connection: self._end(connection, attempt, operation, context), take
-            )
+            return self._write(attempt, self._what_follows(attempt, operation, context), take)
         step = operation.steps[attempt.step["position"]]
         try:
             _check_survivable(attempt.step, undoing=attempt.undoing)
@@ -171,12 +169,13 @@ class Runner:
         if output is not None:
             outputs = {**context.outputs, recorded["name"]: output}
             context = replace(context, outputs=outputs)
+        go_on = self._what_follows(attempt.followed_by(status), operation, context)
 
         def record(connection: Writer) -> None:
             self._record_step(connection, attempt, status, output=output, error=recorded["error"])
             if not attempt.undoing:
                 connection.execute(_sql.record_duration, _place(attempt))
-            self._go_on(connection, attempt.followed_by(status), operation, context)
+            go_on(connection)
 
         return self._write(attempt, record, take)
 
@@ -211,6 +210,8 @@ class Runner:
         take: Take,
     ) -> Attempt | None:
         status = StepStatus.UNDO_FAILED if attempt.undoing else StepStatus.FAILED
+        context = self._context(operation, attempt)
+        go_on = self._what_follows(attempt.followed_by(status), operation, context)
 
         def record(connection: Writer) -> None:
             self._record_step(connection, attempt, status, error=message)
@@ -220,40 +221,41 @@ class Runner:
             else:
                 reason = f"{step.name} failed: {message}"
                 connection.execute(_sql.begin_unwinding, {"task_id": attempt.task_id, "fail_reason": reason})
-            self._go_on(connection, attempt.followed_by(status), operation, self._context(operation, attempt))
+            go_on(connection)
 
         return self._write(attempt, record, take)
 
-    def _go_on(
-        self,
-        connection: Writer,
-        outcome: Attempt,
-        operation: Operation[Any, Any],
-        context: StepContext[Any, Any],
-    ) -> None:
-        """Make the next step due, or end the task when none is left."""
+    def _what_follows(
+        self, outcome: Attempt, operation: Operation[Any, Any], context: StepContext[Any, Any]
+    ) -> Callable[[Writer], None]:
+        """What is to be written when a step has ended: that the next is due, or the task's end when none is left.
+
+        What must be seen for the end is looked at here, where nothing is locked and no connection is held.
+        """
         due = _due(outcome.task, outcome.steps)
         if due is not None:
-            connection.execute(_sql.record_progress, {"task_id": outcome.task_id})
-            place = (outcome.task_id, outcome.task["project_id"], due["host"])
-            # The worker that records looks for what is due by itself, and there is one a host.
-            is_here = all(step["host"] == due["host"] for step in outcome.steps)
-            (self._queue.hand_on if is_here else self._queue.enqueue)(connection, *place)
-        else:
-            self._end(connection, outcome, operation, context)
+            return lambda connection: self._make_due(connection, outcome, due)
+        ending = operation.on_failed if outcome.undoing else operation.on_completed
+        seen = self._look(ending, outcome, context)
+        return lambda connection: self._end(
+            connection, outcome, dict(ending.write(context, connection, seen) or {})
+        )
 
-    def _end(
-        self,
-        connection: Writer,
-        outcome: Attempt,
-        operation: Operation[Any, Any],
-        context: StepContext[Any, Any],
-    ) -> None:
-        if outcome.undoing:
-            operation.on_failed(context, connection)
-            status, entities = TaskStatus.FAILED, {}
-        else:
-            status, entities = TaskStatus.COMPLETED, dict(operation.on_completed(context, connection))
+    def _look(self, ending: Ending[Any, Any, Any], outcome: Attempt, context: StepContext[Any, Any]) -> Any:
+        """Not for an attempt that may record nothing any more: who looks may resume a server."""
+        if ending.look is nothing_to_see or not self._is_current(outcome):
+            return None
+        return ending.look(context)
+
+    def _make_due(self, connection: Writer, outcome: Attempt, due: Row) -> None:
+        connection.execute(_sql.record_progress, {"task_id": outcome.task_id})
+        place = (outcome.task_id, outcome.task["project_id"], due["host"])
+        # The worker that records looks for what is due by itself, and there is one a host.
+        is_here = all(step["host"] == due["host"] for step in outcome.steps)
+        (self._queue.hand_on if is_here else self._queue.enqueue)(connection, *place)
+
+    def _end(self, connection: Writer, outcome: Attempt, gained: Mapping[str, Any]) -> None:
+        status, entities = (TaskStatus.FAILED, {}) if outcome.undoing else (TaskStatus.COMPLETED, gained)
         task_id = outcome.task_id
         connection.execute(
             _sql.finish_task, {"task_id": task_id, "status": status, "entities": Jsonb(entities)}
@@ -261,11 +263,13 @@ class Runner:
         connection.execute(_sql.release_locks, [task_id])
         self._queue.remove(connection, task_id)
 
+    def _is_current(self, attempt: Attempt) -> bool:
+        return bool(self._store.rows(_sql.lock_task, _fence(attempt)))
+
     def _write(self, attempt: Attempt, record: Callable[[Writer], None], take: Take) -> Attempt | None:
         """Record, unless a later attempt has begun: then this one was taken for dead, and its word counts no more."""
         with self._store.transaction() as connection:
-            fence = {"task_id": attempt.task_id, "epoch": attempt.task["epoch"]}
-            if connection.execute(_sql.lock_task, fence).fetchone() is None:
+            if connection.execute(_sql.lock_task, _fence(attempt)).fetchone() is None:
                 logger.warning("task %s: an outdated attempt may record nothing", attempt.task_id)
             else:
                 record(connection)
@@ -320,6 +324,10 @@ def _check_survivable(step: Row, *, undoing: bool) -> None:
     # Undoing goes on counting where doing ended, and gets as many tries again.
     if step["attempts"] > _MOST_BEGINNINGS * (2 if undoing else 1):
         raise StepFailed(f"the worker died in it {_MOST_BEGINNINGS} times")
+
+
+def _fence(attempt: Attempt) -> dict[str, Any]:
+    return {"task_id": attempt.task_id, "epoch": attempt.task["epoch"]}
 
 
 def _place(attempt: Attempt) -> dict[str, Any]:

@@ -26,11 +26,11 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.quotas import check_backups, check_disk
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import keeping_servers, with_primary
-from openrds.operations.steps.status import set_status, settle_by_looking
+from openrds.operations.steps.status import ACTIVE, SETTLED, looked_at, set_status
 from openrds.store.database import Row, Writer
 from openrds.store.instances import nodes_of
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
+from openrds.tasks.operation import Ending, Operation, Output, Step, StepContext, StepFailed, TaskContext
 
 _sql = Queries("backups")
 
@@ -170,18 +170,17 @@ def remove_copy(context: Context) -> None:
     context.resources.host.backups.remove(context.instance_id, context.parameters.backup_id)
 
 
-def completed(context: Context, connection: Writer) -> Output:
+def completed(context: TaskContext[Parameters], connection: Writer, _seen: None) -> None:
     facts = msgspec.convert(context.outputs["copy data"]["facts"], Facts)
     connection.execute(
         _sql.complete_backup, {"id": context.parameters.backup_id, **msgspec.structs.asdict(facts)}
     )
     set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    return {}
 
 
-def failed(context: Context, connection: Writer) -> None:
+def failed(context: TaskContext[Parameters], connection: Writer, status: InstanceStatus) -> None:
     connection.execute(_sql.fail_backup, [context.parameters.backup_id])
-    settle_by_looking(context, connection)
+    set_status(connection, context.instance_id, status)
 
 
 def _facts(made: BaseBackup) -> bytes:
@@ -199,6 +198,6 @@ BACK_UP: Operation[Resources, Parameters] = Operation(
     status=InstanceStatus.BACKING_UP,
     parameters=Parameters,
     steps=(Step("copy data", copy_data, undo=remove_copy, expected=1.0, deadline=LONG),),
-    on_completed=completed,
-    on_failed=failed,
+    on_completed=Ending(completed, statuses=ACTIVE),
+    on_failed=Ending(failed, looked_at, SETTLED),
 )

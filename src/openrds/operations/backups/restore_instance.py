@@ -8,7 +8,7 @@ so are the standby and the read replicas, at rest, which then copy the restored 
 
 import logging
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -37,11 +37,11 @@ from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import check_endpoint, start_servers, stop_servers
 from openrds.operations.steps.serving import keeping_servers
 from openrds.operations.steps.source import Source
-from openrds.operations.steps.status import set_status, settle
+from openrds.operations.steps.status import ACTIVE, SETTLED, set_status, status_by_looking
 from openrds.store.database import Row, Writer
 from openrds.store.instances import replicas_of
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Ending, Operation, Step, StepContext, TaskContext
 
 logger = logging.getLogger(__name__)
 
@@ -199,15 +199,18 @@ def _remove(place: Path) -> None:
         shutil.rmtree(hidden)
 
 
-def completed(context: Context, connection: Writer) -> Output:
-    for id_ in _held(context):
+def look_at_all(context: Context) -> Mapping[str, InstanceStatus]:
+    return {id_: status_by_looking(context.resources, id_) for id_ in _held(context)}
+
+
+def completed(_context: TaskContext[Source], connection: Writer, held: Sequence[str]) -> None:
+    for id_ in held:
         set_status(connection, id_, InstanceStatus.ACTIVE)
-    return {}
 
 
-def failed(context: Context, connection: Writer) -> None:
-    for id_ in _held(context):
-        settle(context.resources, connection, id_)
+def failed(_context: TaskContext[Source], connection: Writer, seen: Mapping[str, InstanceStatus]) -> None:
+    for id_, status in seen.items():
+        set_status(connection, id_, status)
 
 
 def _stop_all(context: Context) -> None:
@@ -269,9 +272,8 @@ RESTORE_INSTANCE: Operation[Resources, Source] = Operation(
     steps=(
         Step("restore data", restore_data, undo=remove_restored, expected=2.0, deadline=LONG),
         Step("swap data", swap_data, undo=swap_back, expected=0.3),
-        # From here on there is no way back: what was before is gone.
-        Step("replace old data", replace_old_data, expected=0.1),
+        Step("replace old data", replace_old_data, expected=0.1, final=True),
     ),
-    on_completed=completed,
-    on_failed=failed,
+    on_completed=Ending(completed, _held, ACTIVE),
+    on_failed=Ending(failed, look_at_all, SETTLED),
 )

@@ -146,6 +146,6 @@ RESTORE_NEW_INSTANCE: Operation[Resources, Parameters] = Operation(
         Step("restore data", restore_data, undo=remove_data, expected=2.0, deadline=LONG),
         Step("start server", start_servers, undo=stop_servers, expected=0.2),
     ),
-    on_completed=creating.completed,
-    on_failed=creating.failed,
+    on_completed=creating.IS_MADE,
+    on_failed=creating.IS_UNMADE,
 )

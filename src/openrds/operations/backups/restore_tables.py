@@ -18,7 +18,7 @@ from openrds.engines.protocol import TableCopy
 from openrds.operations.backups import restoring_copies
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.resources import Resources
-from openrds.operations.steps.status import become_active, settle_by_looking
+from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
 from openrds.tasks.operation import Operation
 
 
@@ -109,6 +109,6 @@ RESTORE_TABLES: Operation[Resources, Parameters] = Operation(
     status=InstanceStatus.RESTORING,
     parameters=Parameters,
     steps=restoring_copies.STEPS,
-    on_completed=become_active,
-    on_failed=settle_by_looking,
+    on_completed=BECOMES_ACTIVE,
+    on_failed=IS_LOOKED_AT,
 )

@@ -175,7 +175,7 @@ STEPS: tuple[Step[Resources, Any], ...] = (
     Step("copy", copy, undo=discard, expected=1.0, deadline=LONG),
     Step("remove what was beside", remove_scratch, expected=0.1),
     # What has appeared belongs to the clients.
-    Step("publish", publish, expected=0.02),
+    Step("publish", publish, expected=0.02, final=True),
 )
 
 

@@ -69,8 +69,8 @@ CREATE_INSTANCE: Operation[Resources, Parameters] = Operation(
         Step("create administrator", create_administrator, expected=0.02, deadline=SHORT),
         Step("check endpoint", creating.check_endpoint, expected=0.02),
     ),
-    on_completed=creating.completed,
-    on_failed=creating.failed,
+    on_completed=creating.IS_MADE,
+    on_failed=creating.IS_UNMADE,
 )
 
 #: The same for an instance with a standby, which has its own usual times.
@@ -89,6 +89,6 @@ CREATE_HA_INSTANCE: Operation[Resources, Parameters] = Operation(
         Step("pass on endpoint", creating.pass_on_endpoint, expected=0.05),
         Step("check endpoint", creating.check_endpoint, expected=0.02),
     ),
-    on_completed=creating.completed,
-    on_failed=creating.failed,
+    on_completed=creating.IS_MADE,
+    on_failed=creating.IS_UNMADE,
 )

@@ -1,5 +1,6 @@
 """Delete an instance with its data and automatic backups. Its tasks stay readable, and manual backups stay."""
 
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from openrds.domain.instance import InstanceStatus, Wanted
@@ -11,17 +12,20 @@ from openrds.operations.steps.addresses import release_addresses
 from openrds.operations.steps.replication import forget_follower
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import await_serving
-from openrds.operations.steps.status import set_status, set_wanted, settle
+from openrds.operations.steps.status import SETTLED, set_status, set_wanted, status_by_looking
 from openrds.store.database import Writer
 from openrds.store.instances import replicas_of
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Ending, Operation, Step, StepContext, TaskContext
 
 _sql = Queries("instances")
 _backups = Queries("backups")
 _schedule = Queries("schedule")
 
 Context = StepContext[Resources, NoParameters]
+
+#: What an instance that was not deleted is, and is to be, by its id.
+Remains = Mapping[str, tuple[InstanceStatus, Wanted]]
 
 
 def submit(intake: Intake, instance_id: str) -> UUID:
@@ -88,32 +92,35 @@ def release_address(context: Context) -> None:
         release_addresses(context.resources, instance.id)
 
 
-def completed(context: Context, connection: Writer) -> Output:
-    for instance in _all(context):
+def completed(context: TaskContext[NoParameters], connection: Writer, gone: Sequence[Instance]) -> None:
+    for instance in gone:
         connection.execute(_schedule.cancel_of_instance, [instance.id])
     connection.execute(_backups.delete_automatic_backups, [context.instance_id])
     connection.execute(_backups.break_continuity, [context.instance_id])
     connection.execute(_sql.delete_replicas, [context.instance_id])
     connection.execute(_sql.delete_instance, [context.instance_id])
     connection.execute(_sql.release_os_users)
-    return {}
 
 
-def failed(context: Context, connection: Writer) -> None:
+def see_remains(context: Context) -> Remains:
+    return {instance.id: _remains(context.resources, instance) for instance in _all(context)}
+
+
+def _remains(resources: Resources, instance: Instance) -> tuple[InstanceStatus, Wanted]:
     """Each is as it was before, but for one whose data is gone: that can only be deleted again."""
-    resources = context.resources
-    for instance in _all(context):
-        status = instance.status
-        if status is InstanceStatus.CREATE_FAIL:
-            set_status(connection, instance.id, status)
-        elif not _is_whole(resources, instance):
-            set_status(connection, instance.id, InstanceStatus.FAILED)
-        elif status is InstanceStatus.SHUTDOWN:
-            set_status(connection, instance.id, status)
-            set_wanted(connection, instance.id, Wanted.STOPPED)
-        else:
-            settle(resources, connection, instance.id)
-            set_wanted(connection, instance.id, Wanted.SERVING)
+    if instance.status is InstanceStatus.CREATE_FAIL:
+        return instance.status, Wanted.GONE
+    if not _is_whole(resources, instance):
+        return InstanceStatus.FAILED, Wanted.GONE
+    if instance.status is InstanceStatus.SHUTDOWN:
+        return instance.status, Wanted.STOPPED
+    return status_by_looking(resources, instance.id), Wanted.SERVING
+
+
+def failed(_context: TaskContext[NoParameters], connection: Writer, remains: Remains) -> None:
+    for id_, (status, wanted) in remains.items():
+        set_status(connection, id_, status)
+        set_wanted(connection, id_, wanted)
 
 
 def _is_whole(resources: Resources, instance: Instance) -> bool:
@@ -133,12 +140,12 @@ DELETE_INSTANCE: Operation[Resources, NoParameters] = Operation(
     parameters=NoParameters,
     steps=(
         Step("stop server", stop_servers, undo=start_servers_again, expected=0.05),
-        # From here on there is no way back: a failure leaves an instance that can only be deleted again.
-        Step("remove volume", remove_volumes, expected=0.05),
+        # A failure from here on leaves an instance that can only be deleted again.
+        Step("remove volume", remove_volumes, expected=0.05, final=True),
         Step("remove backups", remove_backups, expected=0.02),
         Step("leave primary", leave_primary, expected=0.01),
         Step("release address", release_address, expected=0.01),
     ),
-    on_completed=completed,
-    on_failed=failed,
+    on_completed=Ending(completed, _all),
+    on_failed=Ending(failed, see_remains, SETTLED | {InstanceStatus.SHUTDOWN, InstanceStatus.CREATE_FAIL}),
 )

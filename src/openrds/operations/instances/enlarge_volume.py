@@ -15,11 +15,11 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import hold_writes
 from openrds.operations.steps.serving import with_primary
-from openrds.operations.steps.status import set_status, settle_by_looking
+from openrds.operations.steps.status import ACTIVE, IS_LOOKED_AT, set_status
 from openrds.store.database import Writer
 from openrds.store.instances import find_instance
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Ending, Operation, Output, Step, StepContext, TaskContext
 
 _sql = Queries("instances")
 
@@ -70,7 +70,7 @@ def hold_writes_again(context: Context) -> None:
         hold_writes(context.resources, instance, full=True)
 
 
-def completed(context: Context, connection: Writer) -> Output:
+def completed(context: TaskContext[Parameters], connection: Writer, _seen: None) -> Output:
     id_ = context.instance_id
     connection.execute(_sql.set_volume_size, {"id": id_, "size": context.parameters.size})
     connection.execute(_sql.set_storage_full, {"id": id_, "full": context.outputs["allow writes"]["full"]})
@@ -117,6 +117,6 @@ ENLARGE_VOLUME: Operation[Resources, Parameters] = Operation(
         Step("grow volume", grow_volumes, expected=0.05),
         Step("allow writes", allow_writes, undo=hold_writes_again, expected=0.02),
     ),
-    on_completed=completed,
-    on_failed=settle_by_looking,
+    on_completed=Ending(completed, statuses=ACTIVE),
+    on_failed=IS_LOOKED_AT,
 )

@@ -17,9 +17,10 @@ from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary
+from openrds.operations.steps.status import STAYS_AS_IT_IS
 from openrds.store.database import Writer
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Ending, Operation, Step, StepContext, TaskContext
 
 _sql = Queries("instances")
 
@@ -84,15 +85,10 @@ def _set(context: Context, *, allowed: bool) -> None:
     server.set_remote_access(context.parameters.administrator, allowed)
 
 
-def completed(context: Context, connection: Writer) -> Output:
+def completed(context: TaskContext[Parameters], connection: Writer, _seen: None) -> None:
     connection.execute(
         _sql.set_remote_access, {"id": context.instance_id, "allowed": context.parameters.is_open}
     )
-    return {}
-
-
-def failed(_context: Context, _connection: Writer) -> None:
-    """It is as it was, and the status never changed."""
 
 
 SET_REMOTE_CONNECTION: Operation[Resources, Parameters] = Operation(
@@ -102,6 +98,6 @@ SET_REMOTE_CONNECTION: Operation[Resources, Parameters] = Operation(
     action=Action.CHANGE_REMOTE_CONNECTION,
     parameters=Parameters,
     steps=(Step("set access", set_access, undo=set_access_back, expected=0.02, deadline=SHORT),),
-    on_completed=completed,
-    on_failed=failed,
+    on_completed=Ending(completed),
+    on_failed=STAYS_AS_IT_IS,
 )

@@ -18,8 +18,8 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.restoring import set_remote_access
 from openrds.operations.steps.serving import with_primary
-from openrds.store.database import Writer
-from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
+from openrds.operations.steps.status import STAYS_AS_IT_IS
+from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
 
 
 class ResetPassword(msgspec.Struct):
@@ -61,20 +61,12 @@ def set_password(context: Context) -> None:
         raise StepFailed(str(error)) from None
 
 
-def completed(_context: Context, _connection: Writer) -> Output:
-    return {}
-
-
-def failed(_context: Context, _connection: Writer) -> None:
-    """The instance is as it was; whether it serves is the monitor's to say."""
-
-
 RESET_PASSWORD: Operation[Resources, Parameters] = Operation(
     key="reset_password",
     name=TaskName.RESET_PASSWORD,
     action=Action.RESET_PASSWORD,
     parameters=Parameters,
     steps=(Step("set password", set_password, expected=0.02, deadline=SHORT),),
-    on_completed=completed,
-    on_failed=failed,
+    on_completed=STAYS_AS_IT_IS,
+    on_failed=STAYS_AS_IT_IS,
 )

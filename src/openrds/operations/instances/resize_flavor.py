@@ -23,7 +23,7 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.scheduling import schedule
 from openrds.operations.steps.resizing import Resizing, restart
 from openrds.operations.steps.resources import Resources, flavor_of
-from openrds.operations.steps.status import become_active, settle_by_looking
+from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
 from openrds.store.instances import nodes_of, replicas_of
 from openrds.tasks.operation import Operation, Step, StepContext
 
@@ -117,6 +117,6 @@ RESIZE_FLAVOR: Operation[Resources, Parameters] = Operation(
     status=InstanceStatus.MODIFYING,
     parameters=Parameters,
     steps=(Step("restart server", restart_server, undo=restart_server_as_before, expected=0.2),),
-    on_completed=become_active,
-    on_failed=settle_by_looking,
+    on_completed=BECOMES_ACTIVE,
+    on_failed=IS_LOOKED_AT,
 )

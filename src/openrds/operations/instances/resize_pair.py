@@ -30,7 +30,7 @@ from openrds.operations.steps.replication import (
 )
 from openrds.operations.steps.resizing import NEWS_SECONDS, Resizing
 from openrds.operations.steps.resources import Resources
-from openrds.operations.steps.status import become_active, settle_by_looking
+from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
 from openrds.operations.steps.takeover import Takeover, what_hinders
 from openrds.tasks.operation import Operation, Step, StepContext
 
@@ -128,9 +128,9 @@ RESIZE_PAIR: Operation[Resources, Parameters] = Operation(
     parameters=Parameters,
     steps=(
         Step("restart standby", restart_standby, undo=restart_standby_as_before, expected=0.5),
-        Step("change roles", change_roles, undo=change_roles_back, expected=0.15),
+        Step("change roles", change_roles, undo=change_roles_back, expected=0.15, final=True),
         Step("restart old primary", restart_old_primary, expected=0.5, deadline=LONG),
     ),
-    on_completed=become_active,
-    on_failed=settle_by_looking,
+    on_completed=BECOMES_ACTIVE,
+    on_failed=IS_LOOKED_AT,
 )

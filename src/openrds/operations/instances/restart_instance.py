@@ -12,7 +12,7 @@ from openrds.operations.intake.intake import Intake, NoParameters
 from openrds.operations.intake.scheduling import schedule
 from openrds.operations.steps import servers
 from openrds.operations.steps.resources import Resources
-from openrds.operations.steps.status import become_active, settle_by_looking
+from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Step, StepContext
 
@@ -58,6 +58,6 @@ RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(
         Step("stop server", stop_server, undo=start_server, expected=0.05),
         Step("start server", start_server, expected=0.1),
     ),
-    on_completed=become_active,
-    on_failed=settle_by_looking,
+    on_completed=BECOMES_ACTIVE,
+    on_failed=IS_LOOKED_AT,
 )

@@ -13,11 +13,11 @@ from openrds.operations.instances.stop_instance import check_is_primary
 from openrds.operations.intake.intake import Intake, NoParameters
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import any_server_runs, start_servers, stop_servers
-from openrds.operations.steps.status import become_active, set_status, set_wanted, settle_by_looking
+from openrds.operations.steps.status import BECOMES_ACTIVE, SETTLED, looked_at, set_status, set_wanted
 from openrds.store.database import Store, Writer
 from openrds.store.instances import replicas_of
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Step, StepContext
+from openrds.tasks.operation import Ending, Operation, Step, StepContext, TaskContext
 from openrds.tasks.queue import Queue
 
 logger = logging.getLogger(__name__)
@@ -66,12 +66,15 @@ def pass_connections_on(context: Context) -> None:
     context.resources.apply_routes(*context.resources.view.where_clients_come(context.instance_id))
 
 
-def failed(context: Context, connection: Writer) -> None:
+def see_what_runs(context: Context) -> InstanceStatus:
     """It is stopped as before, unless even that failed."""
-    if any_server_runs(context.resources, context.instance_id):
-        settle_by_looking(context, connection)
-    else:
-        set_status(connection, context.instance_id, InstanceStatus.SHUTDOWN)
+    runs = any_server_runs(context.resources, context.instance_id)
+    return looked_at(context) if runs else InstanceStatus.SHUTDOWN
+
+
+def failed(context: TaskContext[NoParameters], connection: Writer, status: InstanceStatus) -> None:
+    set_status(connection, context.instance_id, status)
+    if status is InstanceStatus.SHUTDOWN:
         set_wanted(connection, context.instance_id, Wanted.STOPPED)
 
 
@@ -85,6 +88,6 @@ START_INSTANCE: Operation[Resources, NoParameters] = Operation(
         Step("start server", start_server, undo=stop_server, expected=0.1),
         Step("pass connections on", pass_connections_on, expected=0.05),
     ),
-    on_completed=become_active,
-    on_failed=failed,
+    on_completed=BECOMES_ACTIVE,
+    on_failed=Ending(failed, see_what_runs, SETTLED | {InstanceStatus.SHUTDOWN}),
 )

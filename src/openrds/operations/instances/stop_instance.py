@@ -11,11 +11,11 @@ from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake, NoParameters
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import start_servers, stop_servers
-from openrds.operations.steps.status import set_status, set_wanted, settle_by_looking
+from openrds.operations.steps.status import SETTLED, looked_at, set_status, set_wanted
 from openrds.store.database import Writer
 from openrds.store.instances import replicas_of
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Ending, Operation, Step, StepContext, TaskContext
 
 _sql = Queries("instances")
 
@@ -67,15 +67,14 @@ def start_server(context: Context) -> None:
     start_servers(context.resources, context.instance_id)
 
 
-def completed(context: Context, connection: Writer) -> Output:
+def completed(context: TaskContext[NoParameters], connection: Writer, _seen: None) -> None:
     set_status(connection, context.instance_id, InstanceStatus.SHUTDOWN)
     connection.execute(_sql.set_stopped, [context.instance_id])
-    return {}
 
 
-def failed(context: Context, connection: Writer) -> None:
+def failed(context: TaskContext[NoParameters], connection: Writer, status: InstanceStatus) -> None:
     set_wanted(connection, context.instance_id, Wanted.SERVING)
-    settle_by_looking(context, connection)
+    set_status(connection, context.instance_id, status)
 
 
 STOP_INSTANCE: Operation[Resources, NoParameters] = Operation(
@@ -85,6 +84,6 @@ STOP_INSTANCE: Operation[Resources, NoParameters] = Operation(
     status=InstanceStatus.MODIFYING,
     parameters=NoParameters,
     steps=(Step("stop server", stop_server, undo=start_server, expected=0.05),),
-    on_completed=completed,
-    on_failed=failed,
+    on_completed=Ending(completed, statuses=frozenset({InstanceStatus.SHUTDOWN})),
+    on_failed=Ending(failed, looked_at, SETTLED),
 )

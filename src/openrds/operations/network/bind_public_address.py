@@ -18,7 +18,7 @@ from openrds.operations.steps.serving import with_primary
 from openrds.store.database import Writer
 from openrds.store.instances import holder_of
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext, StepFailed
+from openrds.tasks.operation import Ending, Operation, Output, Step, StepContext, StepFailed, TaskContext
 
 _sql = Queries("instances")
 
@@ -101,11 +101,11 @@ def check_public_address(context: Context) -> None:
         raise RuntimeError(f"{address}:{port} does not answer")
 
 
-def completed(context: Context, _connection: Writer) -> Output:
+def completed(context: TaskContext[Parameters], _connection: Writer, _seen: None) -> Output:
     return {"public_ip": context.parameters.address}
 
 
-def failed(context: Context, connection: Writer) -> None:
+def failed(context: TaskContext[Parameters], connection: Writer, _seen: None) -> None:
     connection.execute(_sql.release_public_address, [context.instance_id])
 
 
@@ -128,6 +128,6 @@ BIND_PUBLIC_ADDRESS: Operation[Resources, Parameters] = Operation(
         Step("pass connections on", pass_connections_on, undo=stop_passing_on, expected=0.05),
         Step("check public address", check_public_address, expected=0.01),
     ),
-    on_completed=completed,
-    on_failed=failed,
+    on_completed=Ending(completed),
+    on_failed=Ending(failed),
 )

@@ -16,7 +16,7 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.replication import turn_replicas
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import start_servers, stop_servers
-from openrds.operations.steps.status import become_active, settle_by_looking
+from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Step, StepContext
 
@@ -92,6 +92,6 @@ CHANGE_PORT: Operation[Resources, Parameters] = Operation(
         Step("set port", set_port, undo=set_old_port, expected=0.02),
         Step("start server", start_server, undo=stop_server, expected=0.1),
     ),
-    on_completed=become_active,
-    on_failed=settle_by_looking,
+    on_completed=BECOMES_ACTIVE,
+    on_failed=IS_LOOKED_AT,
 )

@@ -12,7 +12,7 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.steps import servers
 from openrds.operations.steps.replication import turn_replicas
 from openrds.operations.steps.resources import Resources
-from openrds.operations.steps.status import become_active, settle_by_looking
+from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
 from openrds.store.instances import nodes_of
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Step, StepContext
@@ -93,6 +93,6 @@ SWITCH_SSL: Operation[Resources, Parameters] = Operation(
         Step("set ssl", set_ssl, undo=set_ssl_back, expected=0.01),
         Step("start server", start_server, undo=stop_server, expected=0.1),
     ),
-    on_completed=become_active,
-    on_failed=settle_by_looking,
+    on_completed=BECOMES_ACTIVE,
+    on_failed=IS_LOOKED_AT,
 )

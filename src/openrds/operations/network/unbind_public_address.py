@@ -8,9 +8,10 @@ from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake
 from openrds.operations.network.bind_public_address import Parameters, set_bound
 from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.status import STAYS_AS_IT_IS
 from openrds.store.database import Writer
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Ending, Operation, Output, Step, StepContext, TaskContext
 
 _sql = Queries("instances")
 
@@ -38,13 +39,9 @@ def pass_connections_on(context: Context) -> None:
     set_bound(context.resources, context.instance_id, bound=True)
 
 
-def completed(context: Context, connection: Writer) -> Output:
+def completed(context: TaskContext[Parameters], connection: Writer, _seen: None) -> Output:
     connection.execute(_sql.release_public_address, [context.instance_id])
     return {"public_ip": context.parameters.address}
-
-
-def failed(_context: Context, _connection: Writer) -> None:
-    """The address is bound as before, and the status never changed."""
 
 
 UNBIND_PUBLIC_ADDRESS: Operation[Resources, Parameters] = Operation(
@@ -53,6 +50,6 @@ UNBIND_PUBLIC_ADDRESS: Operation[Resources, Parameters] = Operation(
     action=Action.CHANGE_PUBLIC_ADDRESS,
     parameters=Parameters,
     steps=(Step("stop passing on", stop_passing_on, undo=pass_connections_on, expected=0.05),),
-    on_completed=completed,
-    on_failed=failed,
+    on_completed=Ending(completed),
+    on_failed=STAYS_AS_IT_IS,
 )

@@ -27,6 +27,7 @@ from openrds.operations.steps import creating
 from openrds.operations.steps.replication import forget_follower
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_upstream
+from openrds.operations.steps.status import instance_of
 from openrds.store.instances import nodes_of, replicas_of
 from openrds.tasks.operation import Operation, Step, StepContext
 
@@ -116,7 +117,7 @@ def copy_primary(context: Context) -> None:
 
 
 def forget_copy(context: Context) -> None:
-    primary_id = creating.instance_of(context).replica_of
+    primary_id = instance_of(context).replica_of
     assert primary_id is not None, "a read replica is one of an instance"
     forget_follower(context.resources, primary_id, _server(context).node.node_id)
 
@@ -143,6 +144,6 @@ CREATE_REPLICA: Operation[Resources, NoParameters] = Operation(
         Step("follow primary", follow_primary, undo=creating.stop_servers, expected=0.2),
         Step("check endpoint", creating.check_endpoint, expected=0.02),
     ),
-    on_completed=creating.completed,
-    on_failed=creating.failed,
+    on_completed=creating.IS_MADE,
+    on_failed=creating.IS_UNMADE,
 )

@@ -17,9 +17,9 @@ from openrds.operations.steps.replication import (
 )
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_standby, with_upstream
-from openrds.operations.steps.status import set_status, settle_by_looking
+from openrds.operations.steps.status import ACTIVE, IS_LOOKED_AT, instance_of, set_status
 from openrds.store.database import Writer
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Ending, Operation, Step, StepContext, TaskContext
 
 
 class Parameters(msgspec.Struct, frozen=True):
@@ -57,10 +57,9 @@ def confirm_writes(context: Context) -> None:
     restore_confirmation(context.resources, context.instance_id)
 
 
-def completed(context: Context, connection: Writer) -> Output:
-    if context.resources.view.instance(context.instance_id).type is InstanceType.REPLICA:
-        set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    return {}
+def completed(context: TaskContext[Parameters], connection: Writer, instance: Instance) -> None:
+    if instance.type is InstanceType.REPLICA:
+        set_status(connection, instance.id, InstanceStatus.ACTIVE)
 
 
 REBUILD_STANDBY: Operation[Resources, Parameters] = Operation(
@@ -74,6 +73,6 @@ REBUILD_STANDBY: Operation[Resources, Parameters] = Operation(
         # Commits shall not wait for a standby that does not come to confirm them.
         Step("confirm writes", confirm_writes, undo=release_writes, expected=0.05),
     ),
-    on_completed=completed,
-    on_failed=settle_by_looking,
+    on_completed=Ending(completed, instance_of, ACTIVE),
+    on_failed=IS_LOOKED_AT,
 )

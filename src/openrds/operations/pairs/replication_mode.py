@@ -20,10 +20,10 @@ from openrds.operations.steps.replication import (
 )
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_standby
-from openrds.operations.steps.status import set_status, settle_by_looking
+from openrds.operations.steps.status import ACTIVE, IS_LOOKED_AT, set_status
 from openrds.store.database import Writer
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Ending, Operation, Step, StepContext, TaskContext
 
 _sql = Queries("instances")
 
@@ -81,12 +81,11 @@ def _waits(context: Context) -> bool:
     return RULES[engine].waits_in(context.parameters.mode)
 
 
-def completed(context: Context, connection: Writer) -> Output:
+def completed(context: TaskContext[Parameters], connection: Writer, _seen: None) -> None:
     connection.execute(
         _sql.set_replication_mode, {"instance_id": context.instance_id, "mode": context.parameters.mode}
     )
     set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    return {}
 
 
 CHANGE_REPLICATION_MODE: Operation[Resources, Parameters] = Operation(
@@ -96,6 +95,6 @@ CHANGE_REPLICATION_MODE: Operation[Resources, Parameters] = Operation(
     status=InstanceStatus.MODIFYING,
     parameters=Parameters,
     steps=(Step("change mode", change_mode, undo=change_mode_back, expected=0.1),),
-    on_completed=completed,
-    on_failed=settle_by_looking,
+    on_completed=Ending(completed, statuses=ACTIVE),
+    on_failed=IS_LOOKED_AT,
 )

@@ -1,5 +1,6 @@
 """Give a single instance a standby, without a restart and under the same endpoint."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -9,7 +10,7 @@ from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import counterpart
 from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole, SwitchStrategy
-from openrds.domain.instance_values import Node
+from openrds.domain.instance_values import Instance, Node
 from openrds.domain.lengths import Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
@@ -26,11 +27,11 @@ from openrds.operations.steps.replication import (
 )
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary, with_standby
-from openrds.operations.steps.status import set_status, settle_by_looking
+from openrds.operations.steps.status import ACTIVE, SETTLED, instance_of, looked_at, set_status
 from openrds.store.database import Writer
 from openrds.store.instances import nodes_of
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output, Step, StepContext
+from openrds.tasks.operation import Ending, Operation, Output, Step, StepContext, TaskContext
 
 _sql = Queries("instances")
 
@@ -103,12 +104,17 @@ def release_writes(context: Context) -> None:
     end_confirmation(context.resources, context.instance_id)
 
 
-def completed(context: Context, connection: Writer) -> Output:
-    instance = context.resources.view.instance(context.instance_id)
+def look_at_both(context: Context) -> tuple[Instance, Sequence[Node]]:
+    return instance_of(context), context.resources.view.nodes(context.instance_id)
+
+
+def completed(
+    context: TaskContext[Parameters], connection: Writer, seen: tuple[Instance, Sequence[Node]]
+) -> Output:
+    instance, nodes = seen
     engine = instance.engine
     flavor = counterpart(engine, instance.flavor_ref, InstanceType.HA)
     assert flavor is not None, "every flavor has a counterpart for HA"
-    zones = [node.availability_zone for node in context.resources.view.nodes(context.instance_id)]
     connection.execute(
         _sql.set_ha,
         {
@@ -116,7 +122,7 @@ def completed(context: Context, connection: Writer) -> Output:
             "flavor_ref": flavor.spec_code,
             "mode": RULES[engine].default_replication_mode,
             "strategy": SwitchStrategy.RELIABILITY,
-            "availability_zone": ",".join(zones),
+            "availability_zone": ",".join(node.availability_zone for node in nodes),
         },
     )
     set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
@@ -128,8 +134,8 @@ def completed(context: Context, connection: Writer) -> Output:
     }
 
 
-def failed(context: Context, connection: Writer) -> None:
-    settle_by_looking(context, connection)
+def failed(context: TaskContext[Parameters], connection: Writer, status: InstanceStatus) -> None:
+    set_status(connection, context.instance_id, status)
     connection.execute(_sql.delete_node, [context.parameters.standby_id])
 
 
@@ -148,6 +154,6 @@ SINGLE_TO_HA: Operation[Resources, Parameters] = Operation(
         Step("build standby", build, undo=remove_standby, expected=1.0, deadline=LONG),
         Step("confirm writes", confirm_writes, undo=release_writes, expected=0.02),
     ),
-    on_completed=completed,
-    on_failed=failed,
+    on_completed=Ending(completed, look_at_both, ACTIVE),
+    on_failed=Ending(failed, looked_at, SETTLED),
 )

@@ -15,7 +15,7 @@ from openrds.engines.protocol import EngineError, Server
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.replication import restore_confirmation
 from openrds.operations.steps.resources import Resources
-from openrds.operations.steps.status import become_active, settle_by_looking
+from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
 from openrds.operations.steps.takeover import Takeover
 from openrds.store.instances import nodes_of
 from openrds.tasks.operation import Operation, Step, StepContext
@@ -122,9 +122,9 @@ SWITCHOVER: Operation[Resources, Parameters] = Operation(
     status=InstanceStatus.SWITCHOVER,
     parameters=Parameters,
     steps=(
-        Step("change roles", change_roles, undo=change_roles_back, expected=0.15),
+        Step("change roles", change_roles, undo=change_roles_back, expected=0.15, final=True),
         Step("rejoin old primary", rejoin_old, expected=0.3, deadline=LONG),
     ),
-    on_completed=become_active,
-    on_failed=settle_by_looking,
+    on_completed=BECOMES_ACTIVE,
+    on_failed=IS_LOOKED_AT,
 )

@@ -15,9 +15,9 @@ from openrds.operations.steps.addresses import (
 from openrds.operations.steps.replication import restore_confirmation
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary, with_standby
-from openrds.operations.steps.status import set_status, set_wanted
+from openrds.operations.steps.status import ACTIVE, instance_of, set_status, set_wanted
 from openrds.store.database import Writer
-from openrds.tasks.operation import Output, P, Step, StepContext
+from openrds.tasks.operation import Ending, Output, P, Step, StepContext, TaskContext
 
 
 def allocate_addresses(context: StepContext[Resources, P]) -> Output:
@@ -77,8 +77,7 @@ def check_endpoint(context: StepContext[Resources, P]) -> None:
     servers.check_endpoint(context.resources, context.instance_id)
 
 
-def completed(context: StepContext[Resources, P], connection: Writer) -> Output:
-    instance = instance_of(context)
+def _completed(context: TaskContext[P], connection: Writer, instance: Instance) -> Output:
     set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
     endpoint = f"{context.outputs['allocate address']['address']}:{instance.port}"
     return {
@@ -87,7 +86,7 @@ def completed(context: StepContext[Resources, P], connection: Writer) -> Output:
     }
 
 
-def failed(context: StepContext[Resources, P], connection: Writer) -> None:
+def _failed(context: TaskContext[P], connection: Writer, _seen: None) -> None:
     set_status(connection, context.instance_id, InstanceStatus.CREATE_FAIL)
     set_wanted(connection, context.instance_id, Wanted.GONE)
 
@@ -103,10 +102,6 @@ def resource_ids(instance_id: str) -> list[str]:
     return [f"{instance_id}.vm", f"{instance_id}.volume"]
 
 
-def instance_of(context: StepContext[Resources, P]) -> Instance:
-    return context.resources.view.instance(context.instance_id)
-
-
 def servers_of(context: StepContext[Resources, P]) -> list[Server]:
     """The primary's first."""
     instance, resources = instance_of(context), context.resources
@@ -120,3 +115,6 @@ ALLOCATE_ADDRESS: Step[Resources, Any] = Step(
 CREATE_VOLUME: Step[Resources, Any] = Step(
     "create volume", create_volumes, undo=remove_volumes, expected=0.01
 )
+#: And so it ends.
+IS_MADE: Ending[Resources, Any, Instance] = Ending(_completed, instance_of, ACTIVE)
+IS_UNMADE: Ending[Resources, Any, None] = Ending(_failed, statuses=frozenset({InstanceStatus.CREATE_FAIL}))

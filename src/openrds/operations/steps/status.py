@@ -1,12 +1,14 @@
 """What an instance is, written down: its status, and what is wanted of it."""
 
+from typing import Any
+
 from openrds.domain.instance import InstanceStatus, Wanted
 from openrds.domain.instance_values import Instance, Node
 from openrds.engines.protocol import EngineError
 from openrds.operations.steps.resources import Resources
 from openrds.store.database import Writer
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Output, P, StepContext, StepFailed
+from openrds.tasks.operation import Ending, P, StepContext, StepFailed, TaskContext
 
 _sql = Queries("instances")
 
@@ -21,24 +23,21 @@ def set_wanted(connection: Writer, instance_id: str, wanted: Wanted) -> None:
     connection.execute(_sql.set_wanted, {"id": instance_id, "wanted": wanted})
 
 
-def become_active(context: StepContext[Resources, P], connection: Writer) -> Output:
-    """After a success of which there is nothing more to say."""
-    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
-    return {}
+def instance_of(context: StepContext[Resources, P]) -> Instance:
+    return context.resources.view.instance(context.instance_id)
 
 
-def settle_by_looking(context: StepContext[Resources, P], connection: Writer) -> None:
-    """After a failure: the instance is ACTIVE if it serves, and else FAILED: down for now.
+def looked_at(context: StepContext[Resources, P]) -> InstanceStatus:
+    """What the task's instance is after a failure."""
+    return status_by_looking(context.resources, context.instance_id)
+
+
+def status_by_looking(resources: Resources, instance_id: str) -> InstanceStatus:
+    """An instance that the task holds is ACTIVE if it serves, and else FAILED: down for now.
 
     What is missing is the monitor's to bring back.
     """
-    settle(context.resources, connection, context.instance_id)
-
-
-def settle(resources: Resources, connection: Writer, instance_id: str) -> None:
-    """The same of any instance that the task holds."""
-    serving = serves(resources, instance_id)
-    set_status(connection, instance_id, InstanceStatus.ACTIVE if serving else InstanceStatus.FAILED)
+    return InstanceStatus.ACTIVE if serves(resources, instance_id) else InstanceStatus.FAILED
 
 
 def serves(resources: Resources, instance_id: str) -> bool:
@@ -62,3 +61,27 @@ def answers(resources: Resources, instance: Instance, node: Node) -> bool:
         return resources.server(instance, node).answers()
     except StepFailed:
         return False
+
+
+def _become_active(context: TaskContext[Any], connection: Writer, _seen: None) -> None:
+    set_status(connection, context.instance_id, InstanceStatus.ACTIVE)
+
+
+def _settle(context: TaskContext[Any], connection: Writer, status: InstanceStatus) -> None:
+    set_status(connection, context.instance_id, status)
+
+
+def _leave_as_it_is(_context: TaskContext[Any], _connection: Writer, _seen: None) -> None:
+    pass
+
+
+#: In which statuses an instance is left: after what went well, and by who looks what became of it.
+ACTIVE = frozenset({InstanceStatus.ACTIVE})
+SETTLED = frozenset({InstanceStatus.ACTIVE, InstanceStatus.FAILED})
+
+#: After a success of which there is nothing more to say.
+BECOMES_ACTIVE: Ending[Resources, Any, None] = Ending(_become_active, statuses=ACTIVE)
+#: After a failure of which there is nothing more to say.
+IS_LOOKED_AT: Ending[Resources, Any, InstanceStatus] = Ending(_settle, looked_at, SETTLED)
+#: Where the status never changed, and whether the instance serves is the monitor's to say.
+STAYS_AS_IT_IS: Ending[Resources, Any, None] = Ending(_leave_as_it_is)
