@@ -63,7 +63,7 @@ class Snapshot(Reads):
         self.statements = 0
         self.fails = False
 
-    async def rows(self, statement: bytes, parameters: Any = ()) -> list[Row]:
+    async def rows_without_deadline(self, statement: bytes, parameters: Any = ()) -> list[Row]:
         await asyncio.sleep(0)  # as where a store is waited for, others get to ask
         self.statements += 1
         if self.fails:

@@ -67,6 +67,8 @@ def _configure(connection: psycopg.BaseConnection[Any]) -> None:
 
 async def _configure_async(connection: psycopg.AsyncConnection[Any]) -> None:
     _configure(connection)
+    # Else most statements are planned anew each time, for all weeks of tasks, which takes longer than they do.
+    await connection.execute("set plan_cache_mode = force_generic_plan")
 
 
 class Store:
@@ -144,9 +146,14 @@ class Reads:
             psycopg.OperationalError: the store does not answer.
         """
         async with answered_within(ANSWER_TIMEOUT):
-            return await _apart(self._rows_of_living(statement, parameters))
+            return await _apart(self.rows_without_deadline(statement, parameters))
 
-    async def _rows_of_living(self, statement: bytes, parameters: Parameters) -> list[Row]:
+    async def rows_without_deadline(self, statement: bytes, parameters: Parameters) -> list[Row]:
+        """The same however long it takes, and its being broken off too: for a caller whom nobody has to wait for.
+
+        Raises:
+            psycopg.OperationalError: the store has gone.
+        """
         try:
             return await self._rows(statement, parameters)
         except PoolTimeout:

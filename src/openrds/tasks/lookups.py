@@ -46,7 +46,8 @@ class Lookups:
         while self._waiting:
             asked, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
             try:
-                found = await self._find([key for key, _ in asked])
+                async with answered_within(ANSWER_TIMEOUT):
+                    found = await self._find([key for key, _ in asked])
             except Exception as error:
                 _tell(asked, error)
             else:
@@ -56,10 +57,11 @@ class Lookups:
     async def _find(self, keys: Sequence[_Key]) -> dict[_Key, Row]:
         if len(keys) == 1:
             ((project_id, task_id),) = keys
-            rows = await self._reads.rows(_sql.get_task, {"id": task_id, "project_id": project_id})
+            statement, wanted = _sql.get_task, {"id": task_id, "project_id": project_id}
         else:
             projects, ids = zip(*keys, strict=True)
-            rows = await self._reads.rows(_sql.get_tasks, {"ids": list(ids), "project_ids": list(projects)})
+            statement, wanted = _sql.get_tasks, {"ids": list(ids), "project_ids": list(projects)}
+        rows = await self._reads.rows_without_deadline(statement, wanted)
         return {(row["project_id"], row["id"]): row for row in rows}
 
 
