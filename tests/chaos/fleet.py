@@ -276,7 +276,9 @@ class Fleet:
         if one.status == "SHUTDOWN":
             for address in addresses:
                 answer = _answer(one, address)
-                assert "refused" in answer, f"{one.name} is stopped, and {address}:{one.port} says {answer}"
+                assert "refused" in answer, (
+                    f"{one.name} is stopped, and {address}:{one.port} says {answer}; there are {_sockets_at(one.port)}"
+                )
             return
         if self.back_since is not None:
             # Its status is what it was until the monitor has looked at its server, and that is being started again.
@@ -360,6 +362,17 @@ def _answer(one: Expected, address: str) -> str:
             return str(connection.execute(one.dialect.server_started))
     except one.dialect.Refused as error:
         return str(error)
+
+
+def _sockets_at(port: int) -> list[str]:
+    """Of whom, so that it can be found out who answered."""
+    found = []
+    for each in psutil.net_connections("tcp"):
+        if each.laddr.port == port:
+            with contextlib.suppress(psutil.Error):
+                whose = " ".join(psutil.Process(each.pid).cmdline())
+                found.append(f"{each.laddr.ip} {each.status} {each.pid} {whose}")
+    return found
 
 
 def _is_as_expected(one: Expected, listed: dict[str, Any]) -> bool:
