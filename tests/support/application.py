@@ -10,7 +10,7 @@ from openrds.api.app import create_app
 from openrds.api.state import Service
 from openrds.domain.identity import Account, Accounts
 from openrds.domain.settings import Settings
-from openrds.store.database import Reads, Store
+from openrds.store.database import Reads, Session, Store
 from openrds.tasks.lookups import Lookups
 from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
@@ -18,11 +18,12 @@ from openrds.tasks.queue import Queue
 
 def unstarted_application(*accounts: Account) -> Litestar:
     nowhere = Settings(data_dir=Path("/nonexistent"))
-    reads = cast(Reads, None)
+    session = Session("")
     service = Service(
         settings=nowhere,
-        reads=reads,
-        lookups=Lookups(reads),
+        reads=cast(Reads, None),
+        session=session,
+        lookups=Lookups(session),
         store=cast(Store, None),
         queue=Queue(),
         ended_tasks=EndedTasks(""),

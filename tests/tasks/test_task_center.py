@@ -19,7 +19,7 @@ from psycopg.rows import dict_row
 
 from openrds.domain.task import RETENTION, TaskStatus, lowest_id_at
 from openrds.store import migrate as migration
-from openrds.store.database import Reads, Row, Store, Writer
+from openrds.store.database import Reads, Row, Session, Store, Writer
 from openrds.tasks import center
 from openrds.tasks.center import TaskFilter, TaskPage
 from openrds.tasks.counting import add_changes, recount, wrong_counts
@@ -63,7 +63,7 @@ class Snapshot(Reads):
         self.statements = 0
         self.fails = False
 
-    async def rows_without_deadline(self, statement: bytes, parameters: Any = ()) -> list[Row]:
+    async def rows(self, statement: bytes, parameters: Any = ()) -> list[Row]:
         await asyncio.sleep(0)  # as where a store is waited for, others get to ask
         self.statements += 1
         if self.fails:
@@ -273,6 +273,21 @@ def test_tasks_that_are_asked_for_at_once_are_found_together(whole: Workbench, b
     ]
     assert {task["project_id"] for task in found if task} == {bench.project_id}
     assert reads.statements <= 2 + len(found) // 100
+
+
+def test_a_lookup_whose_session_was_ended_is_asked_again(bench: Workbench) -> None:
+    with snapshot(bench) as reads:
+        task_id = all_tasks(reads, bench.project_id)[0]["id"]
+
+    async def ask() -> list[Row | None]:
+        async with Session(bench.store.dsn) as session:
+            lookups = Lookups(session)
+            found = [await center.find_task(lookups, bench.project_id, str(task_id))]
+            (row,) = await session.rows(b"select pg_backend_pid() as pid")
+            bench.store.rows(b"select pg_terminate_backend(%s)", [row["pid"]])
+            return [*found, await center.find_task(lookups, bench.project_id, str(task_id))]
+
+    assert [task and task["id"] for task in asyncio.run(ask())] == [task_id, task_id]
 
 
 def test_all_who_wait_for_a_store_that_fails_are_told(bench: Workbench) -> None:

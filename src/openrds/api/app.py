@@ -57,7 +57,7 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
 
     @asynccontextmanager
     async def pools(_app: Litestar) -> AsyncIterator[None]:
-        async with service.reads, service.ended_tasks.following():
+        async with service.reads, service.session, service.ended_tasks.following():
             with service.store:
                 revocations.load()
                 # What there is by now stays: the collector, which stops all requests meanwhile, need not look at it.

@@ -10,7 +10,7 @@ from openrds.api.access.rates import Rates
 from openrds.domain.identity import Caller, Project
 from openrds.domain.settings import Settings
 from openrds.operations.intake.sight import Sight
-from openrds.store.database import Reads, Store
+from openrds.store.database import Reads, Session, Store
 from openrds.tasks.lookups import Lookups
 from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
@@ -20,13 +20,14 @@ ApiRequest: TypeAlias = Request[Caller, Caller, State]
 
 @dataclass(frozen=True)
 class Service:
-    """`reads` answers queries on the event loop, `lookups` those for one task.
+    """`reads` answers queries on the event loop, `lookups` those for one task, by a `session` of their own.
 
     `store` is for changes, which run in threads. `sight` is what this process sees of the servers of its host.
     """
 
     settings: Settings
     reads: Reads
+    session: Session
     lookups: Lookups
     store: Store
     queue: Queue

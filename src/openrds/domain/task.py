@@ -66,4 +66,4 @@ def lowest_id_at(moment: dt.datetime) -> uuid.UUID:
 
 def format_time(moment: dt.datetime) -> str:
     """`2026-02-03T04:05:06+0000`: no fraction, an offset without colon (both jobs seeds)."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
+    return moment.astimezone(dt.UTC).isoformat(timespec="seconds")[:19] + "+0000"

@@ -13,7 +13,7 @@ from openrds.operations.steps.owners import Owners
 from openrds.service.child import Brief
 from openrds.service.identities import load_accounts
 from openrds.service.means import choose_users
-from openrds.store.database import Reads, Store
+from openrds.store.database import Reads, Session, Store
 from openrds.tasks.lookups import Lookups
 from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
@@ -28,10 +28,12 @@ async def serve_api(brief: Brief, _announce_ready: Callable[[], None]) -> None:
         accounts = load_accounts(first)
     store = Store(brief.dsn, connections=_WRITE_CONNECTIONS)
     reads = Reads(brief.dsn, connections=_READ_CONNECTIONS)
+    session = Session(brief.dsn)
     service = Service(
         settings=brief.settings,
         reads=reads,
-        lookups=Lookups(reads),
+        session=session,
+        lookups=Lookups(session),
         store=store,
         queue=Queue(),
         ended_tasks=EndedTasks(brief.dsn),

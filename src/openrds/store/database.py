@@ -1,6 +1,7 @@
 """Connections to the store: transactions for those who write, an event-loop pool for those who only read."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -23,6 +24,8 @@ ANSWER_TIMEOUT = 10.0
 CHANGE_TIMEOUT = 25.0
 #: After so many seconds a connection is replaced: its server process keeps all that it ever looked up and planned.
 _LIFETIME = 60.0
+#: Between two tries to connect to a store that does not answer yet.
+_RETRY_SECONDS = 0.05
 
 
 @asynccontextmanager
@@ -146,14 +149,9 @@ class Reads:
             psycopg.OperationalError: the store does not answer.
         """
         async with answered_within(ANSWER_TIMEOUT):
-            return await _apart(self.rows_without_deadline(statement, parameters))
+            return await _apart(self._rows_of_living(statement, parameters))
 
-    async def rows_without_deadline(self, statement: bytes, parameters: Parameters) -> list[Row]:
-        """The same however long it takes, and its being broken off too: for a caller whom nobody has to wait for.
-
-        Raises:
-            psycopg.OperationalError: the store has gone.
-        """
+    async def _rows_of_living(self, statement: bytes, parameters: Parameters) -> list[Row]:
         try:
             return await self._rows(statement, parameters)
         except PoolTimeout:
@@ -170,3 +168,59 @@ class Reads:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(statement, parameters)
             return await cursor.fetchall()
+
+
+class Session:
+    """One connection for statements on the event loop, one after the other: what is asked all the time needs no pool.
+
+    It stays while it lives, and is made anew when it turns out to be dead.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection: psycopg.AsyncConnection[DictRow] | None = None
+
+    async def __aenter__(self) -> "Session":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
+
+    async def rows(self, statement: bytes, parameters: Parameters = ()) -> list[Row]:
+        """All rows of one statement, however long it takes; it is repeated once if the connection is dead.
+
+        Raises:
+            psycopg.OperationalError: the store does not answer.
+        """
+        try:
+            return await self._rows(statement, parameters)
+        except psycopg.OperationalError:
+            await self._close()
+            return await self._rows(statement, parameters)
+
+    async def _rows(self, statement: bytes, parameters: Parameters) -> list[Row]:
+        if self._connection is None or self._connection.closed:
+            self._connection = await _open_session(self._dsn)
+        cursor = await self._connection.execute(statement, parameters)
+        return await cursor.fetchall()
+
+    async def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+
+async def _open_session(dsn: str) -> psycopg.AsyncConnection[DictRow]:
+    """A store that is just being started again is waited for."""
+    deadline = time.monotonic() + CONNECTION_TIMEOUT
+    while True:
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                dsn, row_factory=dict_row, autocommit=True, prepare_threshold=1
+            )
+            await _configure_async(connection)
+            return connection
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(_RETRY_SECONDS)

@@ -5,9 +5,10 @@ So a store, or a machine, that is busy for a moment is not asked more often the 
 
 import asyncio
 from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
-from openrds.store.database import ANSWER_TIMEOUT, Reads, Row, answered_within
+from openrds.store.database import ANSWER_TIMEOUT, Parameters, Row, answered_within
 from openrds.store.queries import Queries
 
 _sql = Queries("tasks")
@@ -20,11 +21,17 @@ _Key = tuple[str, UUID]
 _Question = tuple[_Key, asyncio.Future[Row | None]]
 
 
+class Answers(Protocol):
+    """Who asks the store, one statement after the other."""
+
+    async def rows(self, statement: bytes, parameters: Parameters = ()) -> list[Row]: ...
+
+
 class Lookups:
     """Used from one event loop only."""
 
-    def __init__(self, reads: Reads) -> None:
-        self._reads = reads
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
         self._waiting: list[_Question] = []
         self._asking: asyncio.Task[None] | None = None
 
@@ -61,7 +68,7 @@ class Lookups:
         else:
             projects, ids = zip(*keys, strict=True)
             statement, wanted = _sql.get_tasks, {"ids": list(ids), "project_ids": list(projects)}
-        rows = await self._reads.rows_without_deadline(statement, wanted)
+        rows = await self._answers.rows(statement, wanted)
         return {(row["project_id"], row["id"]): row for row in rows}
 
 
