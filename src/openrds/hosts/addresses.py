@@ -52,6 +52,21 @@ def is_answering(address: str, port: int) -> bool:
         return False
 
 
+def free_port(address: str) -> int:
+    """
+    One that nobody listens on now, and that nobody is told of.
+
+    Raises:
+        HostError: the address is not this host's.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError as error:
+            raise HostError(f"Cannot listen on {address}: {error.strerror}.") from error
+        return int(probe.getsockname()[1])
+
+
 def port_is_free(address: str, port: int) -> bool:
     """
     Whether a server could listen here now: closed connections that linger do not count, a listener does.

@@ -1,6 +1,7 @@
 """MySQL or MariaDB on this host."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from openrds.engines.binlog.server import BinlogServer, Means
 from openrds.engines.discovery import Installations, Kind
 from openrds.engines.pool import DataDirectories
 from openrds.engines.protocol import Installation, NodeSpec, Size
+from openrds.hosts.addresses import free_port
 from openrds.hosts.limits import Limits, NoLimits
 from openrds.hosts.users import ServerUsers
 
@@ -64,6 +66,10 @@ class BinlogEngine:
 
     def server(self, node: NodeSpec) -> BinlogServer:
         return self.servers(node, self._means)
+
+    def out_of_reach(self, node: NodeSpec) -> NodeSpec:
+        """Its followers come over TCP, as clients do, who do not know this port."""
+        return replace(node, port=free_port(node.address), read_only=True)
 
     def fill_pool(self) -> None:
         self._directories.fill(self.installations())

@@ -1,6 +1,7 @@
 """PostgreSQL on this host."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
@@ -66,6 +67,10 @@ class PostgreSQL:
 
     def server(self, node: NodeSpec) -> PostgreSQLServer:
         return PostgreSQLServer(node, self._programs, self._limits)
+
+    def out_of_reach(self, node: NodeSpec) -> NodeSpec:
+        """It listens on its Unix socket alone, where its followers come."""
+        return replace(node, address="")
 
     def fill_pool(self) -> None:
         self._data_directories.fill(self.installations())

@@ -41,5 +41,8 @@ class Engine(Protocol):
 
     def server(self, node: NodeSpec) -> Server: ...
 
+    def out_of_reach(self, node: NodeSpec) -> NodeSpec:
+        """The same node where its followers find it and clients do not, and could not write."""
+
     def fill_pool(self) -> None:
         """Bring the pool of spare data directories to its size; returns once it is full."""

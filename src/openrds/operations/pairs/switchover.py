@@ -12,7 +12,9 @@ from openrds.domain.instance_values import Instance, Node
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import EngineError, Server
+from openrds.hosts.errors import HostError
 from openrds.operations.intake.intake import Intake
+from openrds.operations.steps.host import Host
 from openrds.operations.steps.replication import restore_confirmation
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
@@ -84,7 +86,7 @@ def _take_over(context: Context, old: Server, new: Server) -> None:
     if not new.answers():
         new.start()  # one that runs would look for its primary first, which may be dead
     if context.parameters.rescue:
-        _rescue(context.resources.host.out_of_reach(old), new)
+        _rescue(context.resources.host, old, new)
     try:
         position = old.replication.demote()
         new.replication.await_position(position, _CATCH_UP_SECONDS_FORCED)
@@ -93,13 +95,16 @@ def _take_over(context: Context, old: Server, new: Server) -> None:
             old.stop()
 
 
-def _rescue(old: Server, new: Server) -> None:
+def _rescue(host: Host, old: Server, new: Server) -> None:
     """Recover a dead primary where no client reaches it, so that the standby hears of the last it has written."""
     try:
+        old = host.out_of_reach(old)
+        if old.is_running():
+            old.stop()  # it is of an earlier try, and may listen elsewhere
         old.configure()
         old.start()
-        new.replication.follow()
-    except EngineError:
+        host.changed(new, upstream=old.node.as_upstream(is_equal=True)).replication.follow()
+    except (EngineError, HostError):
         logger.warning("what %s wrote last may be lost", old.node.node_id, exc_info=True)
 
 

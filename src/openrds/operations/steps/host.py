@@ -97,8 +97,9 @@ class Host:
         return self.engines[server.node.engine].server(replace(server.node, **changes))
 
     def out_of_reach(self, server: Server) -> Server:
-        """The same server where clients cannot connect: it listens on no address."""
-        return self.changed(server, address="")
+        """The same server where clients do not come, but its followers may."""
+        engine = self.engines[server.node.engine]
+        return engine.server(engine.out_of_reach(server.node))
 
     def remove_folders(self, node_id: str) -> None:
         """All that the host has of a node that is stopped: its volume, the folder of its socket, its limits."""
