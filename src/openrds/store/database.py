@@ -166,8 +166,7 @@ class Reads:
 
     async def _rows(self, statement: bytes, parameters: Parameters) -> list[Row]:
         async with self._pool.connection() as connection:
-            cursor = await connection.execute(statement, parameters)
-            return await cursor.fetchall()
+            return await _rows_of(connection, statement, parameters)
 
 
 class Session:
@@ -192,22 +191,25 @@ class Session:
         Raises:
             psycopg.OperationalError: the store does not answer.
         """
-        try:
-            return await self._rows(statement, parameters)
-        except psycopg.OperationalError:
-            await self._close()
-            return await self._rows(statement, parameters)
-
-    async def _rows(self, statement: bytes, parameters: Parameters) -> list[Row]:
-        if self._connection is None or self._connection.closed:
-            self._connection = await _open_session(self._dsn)
-        cursor = await self._connection.execute(statement, parameters)
-        return await cursor.fetchall()
+        if self._connection is not None:
+            try:
+                return await _rows_of(self._connection, statement, parameters)
+            except psycopg.OperationalError:
+                await self._close()
+        self._connection = await _open_session(self._dsn)
+        return await _rows_of(self._connection, statement, parameters)
 
     async def _close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
+
+
+async def _rows_of(
+    connection: psycopg.AsyncConnection[DictRow], statement: bytes, parameters: Parameters
+) -> list[Row]:
+    cursor = await connection.execute(statement, parameters)
+    return await cursor.fetchall()
 
 
 async def _open_session(dsn: str) -> psycopg.AsyncConnection[DictRow]:

@@ -100,7 +100,7 @@ class Takeover:
         old, new = self.old, self.new
         if not new.is_running() or not (old.is_running() or ended_well(old)):
             self._bring_both_back()
-        if old.is_running() and (problem := self._meet()):
+        if old.is_running() and (problem := self._meet(old, new)):
             raise StepFailed(problem + otherwise)
         try:
             position = old.replication.demote()
@@ -135,7 +135,7 @@ class Takeover:
         # One that answers may be one that takes no writes: it was demoted, and nobody took its place.
         start_primary(self.resources, self.instance_id)
 
-    def _meet(self) -> str:
+    def _meet(self, old: Server, new: Server) -> str:
         """What hinders the standby still, after a while: it or its primary may have come back just now.
 
         One that was killed may look alive until it is gone, so that it is seen here only that it died.
@@ -144,10 +144,10 @@ class Takeover:
 
         def is_settled() -> bool:
             nonlocal problem
-            if not (self.old.is_running() and self.new.is_running()):
+            if not (old.is_running() and new.is_running()):
                 self._bring_both_back()
             begun = time.monotonic()
-            problem = what_hinders(self.new)
+            problem = what_hinders(new)
             return not problem or time.monotonic() - begun > _HANGING_SECONDS
 
         wait_until(is_settled, _MEETING_SECONDS, every=0.1)
