@@ -102,7 +102,13 @@ def is_from_memory(service: ServiceUnderTest, task_id: str) -> bool:
     return bool(shown != name)
 
 
+def await_memory(service: ServiceUnderTest, task_id: str) -> None:
+    """Wait until the process shows tasks from memory: it begins to when it hears of deletions, soon after it serves."""
+    wait_for(lambda: ask(service, task_id).status_code == 200 and is_from_memory(service, task_id))
+
+
 def test_a_repeated_poll_is_answered_from_memory(service: ServiceUnderTest, ended: list[str]) -> None:
+    await_memory(service, ended.pop())
     task_id = ended.pop()
     first = ask(service, task_id)
     assert first.status_code == 200
@@ -114,9 +120,7 @@ def test_a_repeated_poll_is_answered_from_memory(service: ServiceUnderTest, ende
 def test_a_deleted_record_is_shown_by_no_process(service: ServiceUnderTest, ended: list[str]) -> None:
     with second_api(service) as (_, endpoint):
         other = elsewhere(service, endpoint)
-        known = ended.pop()
-        assert ask(other, known).status_code == 200
-        assert is_from_memory(other, known)
+        await_memory(other, ended.pop())
         for _ in range(40):
             task_id = ended.pop()
             assert [ask(one, task_id).status_code for one in (service, other)] == [200, 200]
@@ -124,9 +128,7 @@ def test_a_deleted_record_is_shown_by_no_process(service: ServiceUnderTest, ende
             for one in (other, service):
                 answer = ask(one, task_id)
                 assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200543")
-        again = ended.pop()
-        assert ask(other, again).status_code == 200
-        wait_for(lambda: ask(other, again).status_code == 200 and is_from_memory(other, again))
+        await_memory(other, ended.pop())
 
 
 def test_a_process_that_died_holds_up_no_deletion(service: ServiceUnderTest, ended: list[str]) -> None:
@@ -151,9 +153,7 @@ def test_memory_is_used_again_after_its_connection_was_lost(
     assert lost == [(True,)]
     assert service.call("DELETE", f"jobs?id={task_id}").status_code == 200
     assert ask(service, task_id).status_code == 400
-    other = ended.pop()
-    ask(service, other)
-    wait_for(lambda: ask(service, other).status_code == 200 and is_from_memory(service, other))
+    await_memory(service, ended.pop())
 
 
 def test_a_running_task_is_asked_for_anew(service: ServiceUnderTest) -> None:

@@ -1,5 +1,6 @@
 """What this machine lets us do; tests of the rest are skipped, and say why."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -37,13 +38,18 @@ WHY_NO_FORWARDING = choose_forwarder("auto", Path("/tmp/x"), ServerUser.choose()
 
 
 def limits_of(node_id: str) -> list[str]:
-    """The microseconds of CPU in a tenth of a second, and the bytes of memory, to which the machine holds a node."""
+    """The microseconds of CPU in a tenth of a second, and the bytes of memory, to which the machine holds a node.
+
+    Groups of the services of other tests come and go meanwhile, which ends `Path.glob` and not `os.walk`.
+    """
     return [
-        file.read_text().split()[0]
+        (Path(folder) / name).read_text().split()[0]
         for mount in mounts()
         if mount.kind in ("cgroup", "cgroup2")
+        for folder, _, files in os.walk(mount.point)
+        if Path(folder).name == node_id and Path(folder).parent.parent.name == "openrds"
         for name in ("cpu.cfs_quota_us", "memory.limit_in_bytes", "cpu.max", "memory.max")
-        for file in mount.point.glob(f"**/openrds/*/{node_id}/{name}")
+        if name in files
     ]
 
 
