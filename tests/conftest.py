@@ -1,6 +1,6 @@
 """Fixtures for all tests; what they are made of is in `support`."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from zlib import crc32
 
 import pytest
@@ -10,6 +10,9 @@ pytest.register_assert_rewrite("support")  # so that what does not hold there is
 from support.dialects import DIALECTS  # noqa: E402
 from support.engines import why_missing  # noqa: E402
 from support.service import ServiceUnderTest, running_service  # noqa: E402
+
+#: Characters of a service's log.
+_LOG_SHOWN = 6000
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist looks at the marks in the same hook
@@ -29,6 +32,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if values:
             group += f"-{crc32(' '.join(values).encode()):x}"
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With a test that fails goes what its service said last: what is rare cannot be asked again."""
+    report = yield
+    if report.failed and report.when != "teardown":  # by then it may be gone
+        used = getattr(item, "funcargs", {}).values()
+        for running in {id(one): one for one in used if isinstance(one, ServiceUnderTest)}.values():
+            report.sections.append(
+                (f"the end of the log of {running.data_dir}", running.log_text()[-_LOG_SHOWN:])
+            )
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

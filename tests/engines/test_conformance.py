@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import time
 from dataclasses import replace
 
@@ -156,6 +157,24 @@ def test_a_stopped_process_hangs_until_it_is_killed(trial):
     assert not server.hangs()
     server.start()
     assert server.answers()
+
+
+@pytest.mark.every_engine
+def test_a_server_that_does_not_end_is_killed_in_time(trial, monkeypatch):
+    """It may have minutes of work to do, or hang: whoever stops it is not held for ever, and nothing is lost."""
+    server = trial.started()
+    trial.query(server, trial.dialect.rows("kept", 1000))
+    monkeypatch.setattr(sys.modules[type(server).stop.__module__], "_STOP_SECONDS", 0.2)
+    monkeypatch.setattr(processes, "_KILL_SECONDS", 2.0)
+    process = processes.find(server.node.folder / processes.RECORD)
+    assert process is not None
+    process.send(signal.SIGSTOP)
+
+    server.stop()
+
+    assert not server.is_running()
+    server.start()
+    assert trial.query(server, "SELECT count(*) FROM kept") == 1000
 
 
 @pytest.mark.every_engine
