@@ -11,6 +11,7 @@ import pymysql
 import pytest
 
 from openrds.engines.binlog import replication, sessions
+from openrds.engines.family import password_of
 from openrds.engines.protocol import EngineError
 from openrds.hosts.processes import wait_until
 from support.dialects.dialect import PASSWORD
@@ -221,7 +222,7 @@ def test_an_administrator_does_its_work(target):
 def test_the_services_accounts_are_reached_as_they_are_meant(target):
     trial, server = target
     node = server.node
-    passwords = {name: sessions.password_of(node.secret, name) for name in ("rdsAdmin", "rdsRepl")}
+    passwords = {name: password_of(node.secret, name) for name in ("rdsAdmin", "rdsRepl")}
     assert len(set(passwords.values())) == 2
 
     with pytest.raises(trial.dialect.Refused, match="denied"):

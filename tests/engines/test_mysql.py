@@ -11,6 +11,7 @@ import pymysql
 import pytest
 
 from openrds.engines.binlog import replication, sessions
+from openrds.engines.family import password_of
 from openrds.engines.mysql import cloning
 from openrds.engines.mysql.passwords import sha2_hash
 from openrds.engines.protocol import EngineError
@@ -180,7 +181,7 @@ def test_an_administrator_does_its_work(target):
 def test_the_services_accounts_are_reached_as_they_are_meant(target):
     trial, server = target
     node = server.node
-    passwords = {name: sessions.password_of(node.secret, name) for name in ("rdsAdmin", "rdsRepl")}
+    passwords = {name: password_of(node.secret, name) for name in ("rdsAdmin", "rdsRepl")}
     with pytest.raises(trial.dialect.Refused, match="denied"):
         trial.query(server, "SELECT 1", user="rdsAdmin", password=passwords["rdsAdmin"])
     process = psutil.Process(trial.pid(server))

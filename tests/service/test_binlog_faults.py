@@ -14,7 +14,8 @@ import pymysql
 import pytest
 
 from openrds.domain.engine import EngineName
-from openrds.engines.binlog.sessions import SUPERUSER, password_of
+from openrds.engines.binlog.sessions import SUPERUSER
+from openrds.engines.family import password_of
 from openrds.hosts.processes import RECORD, Process, find
 from openrds.service import places
 from support.dialects import DIALECTS

@@ -61,7 +61,7 @@ def rows(instance: dict[str, Any], table: str, password: str = PASSWORD, databas
 def nothing_left_over(service: ServiceUnderTest) -> None:
     assert not (service.data_dir / "scratch").exists()
     for node in (service.data_dir / "nodes").glob("*"):
-        assert {path.name for path in node.iterdir()} <= {"data", "log", "process"}
+        assert {path.name for path in node.iterdir()} <= {"data", "log", "process", "upstream.pass"}
 
 
 def restored_to_new(

@@ -13,6 +13,7 @@ from openrds.engines.binlog.daemon import ended_well
 from openrds.engines.binlog.datadirs import identify, is_data_directory
 from openrds.engines.binlog.flavour import Channel
 from openrds.engines.binlog.roles import Role, position_to_take, role_of, write_role
+from openrds.engines.family import password_of
 from openrds.engines.protocol import EngineError, Follower, NodeSpec, StandbyState, Upstream
 from openrds.hosts.errors import HostError
 from openrds.hosts.folders import clear, make_durable
@@ -164,7 +165,7 @@ class BinlogReplication:
         sessions.execute(connection, flavour.stop_following)
         self._require_kin(connection)
         flavour.adopt_own_position(connection)
-        password = sessions.password_of(upstream.secret, sessions.FOLLOWER)
+        password = password_of(upstream.secret, sessions.FOLLOWER)
         for statement, parameters in flavour.turn_to(upstream, sessions.FOLLOWER, password):
             sessions.execute(connection, statement, *parameters)
 

@@ -1,8 +1,6 @@
 """Sessions of the service's own accounts: over the Unix socket with all rights, and over TCP as followers have them."""
 
 import contextlib
-import hashlib
-import hmac
 import os
 import re
 import socket
@@ -20,6 +18,7 @@ from pymysql.constants import CLIENT, CR, ER
 
 from openrds.domain.deadline import check_deadline, ended_with_step
 from openrds.domain.engine import EngineName
+from openrds.engines.family import password_of
 from openrds.engines.protocol import EngineError, LockedError, NodeSpec, Upstream
 
 _PLAIN = re.compile(r"[A-Za-z0-9]+", re.ASCII)
@@ -68,14 +67,6 @@ _AT_WORK = (
 WAITED_TOO_LONG = pymysql.OperationalError
 
 Connection: TypeAlias = "pymysql.connections.Connection[pymysql.cursors.Cursor]"
-
-
-def password_of(secret: str, account: str) -> str:
-    """The password of one of the service's accounts, from the family's secret; of one the others cannot be told.
-
-    It has the 32 characters that a follower of MySQL can have for its upstream.
-    """
-    return hmac.digest(secret.encode(), account.encode(), hashlib.sha256).hex()[:32]
 
 
 @contextmanager

@@ -16,11 +16,11 @@ from openrds.engines.binlog.sessions import (
     Connection,
     escaped,
     execute,
-    password_of,
     rows,
     scalar,
 )
 from openrds.engines.certificates import identity_path, serves_tls
+from openrds.engines.family import password_of
 from openrds.engines.mariadb.passwords import native_hash
 from openrds.engines.mariadb.relay_logs import first_unapplied
 from openrds.engines.protocol import EngineError, Installation, NodeSpec, Upstream

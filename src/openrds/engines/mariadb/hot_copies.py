@@ -6,7 +6,8 @@ from pathlib import Path
 
 from openrds.engines import programs
 from openrds.engines.binlog.installed import program
-from openrds.engines.binlog.sessions import SUPERUSER, password_of, socket_path
+from openrds.engines.binlog.sessions import SUPERUSER, socket_path
+from openrds.engines.family import password_of
 from openrds.engines.protocol import EngineError, NodeSpec
 
 #: Where it says up to where in the log the copy has all: a file of the log, a place in it, and the GTID.

@@ -12,6 +12,7 @@ from pathlib import Path
 from openrds.domain.deadline import ended_with_step
 from openrds.engines.binlog import sessions
 from openrds.engines.binlog.server import BinlogServer
+from openrds.engines.family import password_of
 from openrds.engines.protocol import NodeSpec, Upstream
 from openrds.hosts import commands
 from openrds.hosts.folders import clear, make_home
@@ -44,7 +45,7 @@ def clone(helper: BinlogServer, source: Upstream, folder: Path) -> None:
                 f"CLONE INSTANCE FROM %s@%s:{source.port} IDENTIFIED BY %s DATA DIRECTORY = %s REQUIRE {ssl}",
                 sessions.FOLLOWER,
                 source.address,
-                sessions.password_of(source.secret, sessions.FOLLOWER),
+                password_of(source.secret, sessions.FOLLOWER),
                 str(folder / _CLONE),
             )
         _unwrap(helper, folder)

@@ -18,11 +18,11 @@ from openrds.engines.binlog.sessions import (
     escaped,
     execute,
     follower_session,
-    password_of,
     rows,
     scalar,
 )
 from openrds.engines.certificates import identity_path, serves_tls
+from openrds.engines.family import password_of
 from openrds.engines.mysql import rights
 from openrds.engines.mysql.passwords import sha2_hash
 from openrds.engines.protocol import EngineError, Installation, NodeSpec, Upstream

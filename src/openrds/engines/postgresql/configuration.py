@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from openrds.engines.certificates import identity_path, serves_tls
-from openrds.engines.protocol import NodeSpec, Size
+from openrds.engines.family import password_of
+from openrds.engines.protocol import NodeSpec, Size, Upstream
 
 #: openrds' own superuser. It has no password: it is reached by whom the file system lets to the Unix socket, and by
 #: nobody over TCP.
@@ -13,6 +14,9 @@ SUPERUSER = "rdsAdmin"
 
 #: Whoever has this name loads what tenants made, and is let in over the Unix socket as the superuser is.
 LOADER = "openrds_loader"
+
+#: As whom followers come over TCP, with a password from the family's secret. It may replicate, and nothing else.
+FOLLOWER = "rdsRepl"
 
 #: Of the replication slots that are ours.
 SLOT_PREFIX = "openrds_"
@@ -64,7 +68,8 @@ def pg_hba_conf() -> str:
     return _HEADER + (
         f'local all "{SUPERUSER}","{LOADER}" trust\n'
         f'local replication "{SUPERUSER}" trust\n'
-        f'host all "{SUPERUSER}","{LOADER}" all reject\n'
+        f'host replication "{FOLLOWER}" all scram-sha-256\n'
+        f'host all "{SUPERUSER}","{LOADER}","{FOLLOWER}" all reject\n'
         "host all all all scram-sha-256\n"
     )
 
@@ -170,7 +175,7 @@ def _replication(node: NodeSpec) -> dict[str, str]:
         settings["wal_keep_segments"] = str(_KEPT_FOR_NEWCOMERS_MB // _SEGMENT_MB)
     if node.upstream is not None:
         settings |= {
-            "primary_conninfo": conninfo(node.upstream_here, application_name=node.node_id),
+            "primary_conninfo": _upstream_conninfo(node, node.upstream),
             "primary_slot_name": slot_name(node.node_id),
             "recovery_target_timeline": "latest",
         }
@@ -191,12 +196,39 @@ def synchronous_standby_names(node_ids: Iterable[str]) -> str:
     return f"ANY 1 ({names})" if names else ""
 
 
+def passfile(node: NodeSpec) -> Path:
+    """By what a follower is let in: who may see all settings shall not see that. It is in no copy of the data."""
+    return node.folder / "upstream.pass"
+
+
+def passfile_text(upstream: Upstream) -> str:
+    return f"*:*:replication:{FOLLOWER}:{password_of(upstream.secret, FOLLOWER)}\n"
+
+
+def _upstream_conninfo(node: NodeSpec, upstream: Upstream) -> str:
+    """Over TCP. One that is out of the clients' reach listens on no address, and is reached over its socket."""
+    if not upstream.address:
+        return conninfo(node.upstream_here, application_name=node.node_id)
+    return _conninfo(
+        host=upstream.address,
+        port=str(upstream.port),
+        user=FOLLOWER,
+        passfile=str(passfile(node)),
+        # Whether it offers TLS changes without its followers being told; it is the secret that says who is who.
+        sslmode="prefer",
+        application_name=node.node_id,
+    )
+
+
 def conninfo(node: NodeSpec, **options: str) -> str:
     """How our superuser reaches a server of this host: over its socket, without a password.
 
     A program that is told so comes with the settings of its environment.
     """
-    words = {"host": str(node.socket_dir), "port": str(node.port), "user": SUPERUSER, **options}
+    return _conninfo(host=str(node.socket_dir), port=str(node.port), user=SUPERUSER, **options)
+
+
+def _conninfo(**words: str) -> str:
     return " ".join(f"{name}={_conninfoquoted(value)}" for name, value in words.items())
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from openrds.engines.postgresql import catalog
-from openrds.engines.postgresql.configuration import LOADER
+from openrds.engines.postgresql.configuration import FOLLOWER, LOADER
 from openrds.engines.postgresql.sessions import Connection, loader_session, superuser_session
 from openrds.engines.protocol import EngineError, NodeSpec
 
@@ -38,14 +38,18 @@ class Loaders:
 
 
 def owners(connection: Connection) -> list[str]:
-    """The roles that own something in this database, without superusers and roles of the server's own."""
+    """The roles that own something in this database, without superusers and roles of the server's own.
+
+    In an old backup an administrator may own what elsewhere is the role of followers.
+    """
     found = catalog.rows(
         connection,
         """
         SELECT DISTINCT rolname FROM pg_shdepend JOIN pg_roles ON pg_roles.oid = refobjid
         WHERE refclassid = 'pg_authid'::regclass AND deptype = 'o' AND NOT rolsuper AND refobjid >= 16384
-          AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND rolname <> %s
         """,
+        FOLLOWER,
     )
     return [name for (name,) in found]
 
@@ -59,9 +63,10 @@ def heir(connection: Connection) -> str:
     ((database, name, is_powerful),) = catalog.rows(
         connection,
         """
-        SELECT datname, rolname, rolsuper OR pg_roles.oid < 16384
+        SELECT datname, rolname, rolsuper OR pg_roles.oid < 16384 OR rolname = %s
         FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE datname = current_database()
         """,
+        FOLLOWER,
     )
     if is_powerful:
         raise EngineError(

@@ -76,7 +76,7 @@ class PostgreSQLReplication:
 
     @property
     def _upstream(self) -> NodeSpec:
-        """A follower reaches it over its socket, as our superuser, and so on its own host alone."""
+        """All of it, for what is done as our superuser on its host: a slot, a copy, pg_rewind."""
         return self._node.upstream_here
 
     @property
@@ -439,6 +439,7 @@ class PostgreSQLReplication:
         """One whose log the upstream has thrown away since is of no use, and is made anew."""
         name = configuration.slot_name(self._node.node_id)
         drop = _DROP_LOST_SLOT if self._reloads_upstream else _DROP_LOST_SLOT_12
+        type(self._server)(self._upstream).let_followers_in()
         with sessions.superuser_session(self._upstream) as connection:
             connection.execute(drop, [name])
             connection.execute(

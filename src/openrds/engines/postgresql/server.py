@@ -80,7 +80,10 @@ class PostgreSQLServer:
             ("pg_hba.conf", configuration.pg_hba_conf()),
         ):
             self._write(self.node.data_dir / name, text, durable=self._durable)
-        if self.node.upstream is not None:
+        if self.node.upstream is None:
+            configuration.passfile(self.node).unlink(missing_ok=True)
+        else:
+            self._write(configuration.passfile(self.node), configuration.passfile_text(self.node.upstream))
             self._write(configuration.standby_signal(self.node), "")
 
     def reload(self) -> None:
@@ -101,6 +104,19 @@ class PostgreSQLServer:
         """By a signal, as one that lets nobody in takes no session. It does so in its own time, a few milliseconds."""
         if process := self._process():
             process.send(signal.SIGHUP)
+
+    def let_followers_in(self) -> None:
+        """
+        Have the role that followers come as, and a server that an older openrds configured know that it may.
+
+        Raises:
+            EngineError: it does not run, or does not take it.
+        """
+        hba = self.node.data_dir / "pg_hba.conf"
+        self._write(hba, configuration.pg_hba_conf(), durable=self._durable)
+        with sessions.superuser_session(self.node) as connection:
+            sessions.keep_follower(connection, self.node.secret)
+            sessions.reload_configuration(connection)
 
     @property
     def replication(self) -> PostgreSQLReplication:

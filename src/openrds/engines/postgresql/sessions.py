@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import socket
 import struct
 from collections.abc import Iterator
@@ -12,8 +13,10 @@ import psycopg
 from psycopg import sql
 
 from openrds.domain.deadline import ended_with_step
+from openrds.engines.family import password_of
 from openrds.engines.postgresql import pinned
-from openrds.engines.postgresql.configuration import LOADER, SUPERUSER, major_version, socket_path
+from openrds.engines.postgresql.configuration import FOLLOWER, LOADER, SUPERUSER, major_version, socket_path
+from openrds.engines.postgresql.passwords import scram_verifier
 from openrds.engines.protocol import EngineError, LockedError, NodeSpec
 from openrds.hosts.processes import wait_until
 
@@ -46,6 +49,10 @@ WITH gone AS (
     DELETE FROM pg_authid WHERE oid < 16384 AND starts_with(rolname, 'pg_') AND rolname <> ALL(%s) RETURNING oid
 )
 DELETE FROM pg_auth_members USING gone WHERE gone.oid IN (roleid, member)
+"""
+
+_IS_FOLLOWER = """
+SELECT rolpassword = %s AND rolcanlogin AND rolreplication AND rolsuper = %s FROM pg_authid WHERE rolname = %s
 """
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -164,6 +171,39 @@ def set_administrator(connection: Connection, name: str, sealed_password: str) -
         remove_predefined_roles(connection)
         if not exists:
             _grant_standing(connection, role)
+
+
+def keep_follower(connection: Connection, secret: str) -> None:
+    """Have the role as which followers come.
+
+    Where administrators may join, alter and drop any role but a superuser, it is one: `pg_hba.conf` keeps it from all
+    but replication. One of that name that somebody else made, or that came with a copy of another family's data, goes;
+    if it owns something, it keeps that under another name.
+    """
+    verifier = scram_verifier(password_of(secret, FOLLOWER), salt=_follower_salt(secret))
+    is_super = connection.info.server_version < _CREATEROLE_IS_BOUNDED
+    if connection.execute(_IS_FOLLOWER, [verifier, is_super, FOLLOWER]).fetchone() == (True,):
+        return
+    role = sql.Identifier(FOLLOWER)
+    with connection.transaction():
+        # No standby confirms it that cannot come yet.
+        connection.execute("SET LOCAL synchronous_commit = local")
+        try:
+            with connection.transaction():
+                connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(role))
+        except psycopg.errors.DependentObjectsStillExist:
+            other = sql.Identifier(f"{FOLLOWER}_{secrets.token_hex(4)}")
+            connection.execute(sql.SQL("ALTER ROLE {} RENAME TO {}").format(role, other))
+        connection.execute(
+            sql.SQL("CREATE ROLE {} LOGIN REPLICATION {} PASSWORD {}").format(
+                role, sql.SQL("SUPERUSER" if is_super else "NOSUPERUSER"), sql.Literal(verifier)
+            )
+        )
+
+
+def _follower_salt(secret: str) -> bytes:
+    """The same each time, so that it can be seen whether the role has this password."""
+    return bytes.fromhex(password_of(secret, f"{FOLLOWER} salt"))
 
 
 def remove_predefined_roles(connection: Connection) -> None:
