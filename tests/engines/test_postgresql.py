@@ -167,6 +167,19 @@ def test_verifier_proves_the_password_only():
         passwords.scram_verifier("Gehéim#1")
 
 
+def test_what_an_older_version_cut_spares_from_is_removed(trial):
+    spares = DataDirectories(RECIPE, trial.folder / "pool", ServerUsers.choose(trial.folder), 1)
+    spares.fill([trial.installation])
+    (place,) = (trial.folder / "pool").iterdir()
+    mine = {path.name for path in place.glob(".template-*")}
+    (place / ".template-1-0123" / "base").mkdir(parents=True)
+    (place / ".template-1-0123.lock").touch()
+
+    spares.fill([trial.installation])
+
+    assert {path.name for path in place.glob(".template-*")} == mine
+
+
 def test_half_made_spares_are_removed_but_not_those_of_a_living_filler(trial):
     pool = trial.folder / "pool"
     spares = DataDirectories(RECIPE, pool, ServerUsers.choose(trial.folder), 2)

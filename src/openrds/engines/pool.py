@@ -16,7 +16,7 @@ from pathlib import Path
 
 from openrds.engines.protocol import EngineError, Installation, NodeSpec
 from openrds.engines.recipe import UNFINISHED, Recipe, run
-from openrds.engines.templates import Template
+from openrds.engines.templates import Template, clear_outdated
 from openrds.engines.turns import Turns
 from openrds.hosts.errors import HostError
 from openrds.hosts.folders import clear, make_durable, make_home
@@ -146,6 +146,7 @@ class DataDirectories:
     def _remove_remains(self, installation: Installation) -> None:
         """Called with the lock held, so that nobody is still making what is unfinished."""
         place = self._place(installation)
+        clear_outdated(place)
         for remains in place.glob(f"{UNFINISHED}*"):
             clear(remains)
         for remains in place.glob(f"{_TAKEN}*"):

@@ -19,8 +19,19 @@ from openrds.hosts.user import ServerUser
 
 #: Of the program, and of a copy.
 _SECONDS = 600
+_ANY = ".template-"
 #: The number changes with how it is made.
-_NAME = ".template-2"
+_NAME = f"{_ANY}2-"
+
+
+def clear_outdated(place: Path) -> None:
+    """Remove what an older openrds made in a `place`: folders, and the files that they are locked by."""
+    for path in place.glob(f"{_ANY}*"):
+        if path.name.startswith(_NAME):
+            continue
+        clear(path)
+        if path.suffix == ".lock":
+            path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,7 @@ class Template:
     @property
     def path(self) -> Path:
         options = ",".join(f"{name}={value}" for name, value in sorted(self.options.items()))
-        return self.place / f"{_NAME}-{hashlib.sha256(options.encode()).hexdigest()[:16]}"
+        return self.place / f"{_NAME}{hashlib.sha256(options.encode()).hexdigest()[:16]}"
 
     def cut(self, target: Path, pass_fds: Sequence[int] = ()) -> None:
         """
