@@ -31,6 +31,7 @@ _IN_A_NODE = {
     "tls.pem",
     "starting",
     "tmp",
+    "upstream.pass",
 }
 
 
