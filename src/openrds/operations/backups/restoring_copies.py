@@ -139,14 +139,14 @@ def _as_compared(instance: Instance, place: tuple[str, ...]) -> tuple[str, ...]:
 @with_primary
 @keeping_servers
 def restore_scratch(context: Context) -> None:
-    """One that runs is whole. One that does not, as after a reboot, may have lost what it did not put on disk."""
+    """Unless there is one that is whole, and runs: else, as after a reboot, it may have lost what was not on disk."""
     resources, scratch, source = context.resources, _scratch(context), context.parameters.source
-    if not _engine(context).server(scratch).is_running():
+    if not (restoring.is_whole(scratch) and _engine(context).server(scratch).is_running()):
         with _once():
             _copying(context).check_names(_target(context), context.parameters.copies)
         restoring.archive_source_log(resources, source)
         restoring.make_scratch_root(resources.host)
-        restoring.restore_and_run(resources, source, scratch)
+        restoring.restore_scratch(resources, source, scratch)
 
 
 def remove_scratch(context: Context) -> None:

@@ -24,6 +24,8 @@ _backups = Queries("backups")
 #: Folders of a node while data is made for it, and when it is whole.
 _RESTORING = "restoring"
 _RESTORED = "restored"
+#: Beside the data of a scratch node that has all.
+_WHOLE = "whole"
 #: A server that only replays log and is read once needs no more, whatever the flavor.
 _SCRATCH_MB = 2048
 
@@ -95,6 +97,19 @@ def scratch_node(host: Host, node: NodeSpec, name: str) -> NodeSpec:
 def make_scratch_root(host: Host) -> None:
     """Others may pass through to what is theirs, but not list it."""
     make_root(host.settings.scratch_dir)
+
+
+def restore_scratch(resources: Resources, source: Source, scratch: NodeSpec) -> None:
+    """Its server runs long before it has all, so that it has is noted."""
+    note = scratch.folder / _WHOLE
+    note.unlink(missing_ok=True)
+    restore_and_run(resources, source, scratch)
+    note.touch()
+
+
+def is_whole(scratch: NodeSpec) -> bool:
+    """Whether a restore of it has come to its end."""
+    return (scratch.folder / _WHOLE).exists()
 
 
 def remove_scratch(host: Host, scratch: NodeSpec) -> None:
