@@ -224,6 +224,31 @@ def test_one_that_is_the_primary_again_goes_on_with_its_log(mariadb_pair):
     assert goes_on_from(archive.folder, "0-1-2")
 
 
+def test_what_another_is_to_tell_stays_until_it_has(mariadb_pair):
+    """A was the primary again, its log is archived; B took over, and dies before it has archived what it got of A."""
+    archive, a, b = mariadb_pair
+    ship(archive, b, "nb")
+    write(a, 3, rotated(mariadb_log(107, [("b", 5, 106), ("b", 6, 107)], {"a": (1, 4)})))
+    write(a, 4, rotated(mariadb_log(108, [("a", 7, 108), ("a", 8, 109)], {"b": (1, 6)})))
+    local = LocalLog.of(a, archive.user, "log")
+    archive.ship("na", local, local.files)
+
+    archive.prune("0-1-7")
+
+    write(a, 5, rotated(mariadb_log(110, [("b", 9, 110), ("a", 10, 111)], {"a": (1, 8)})))
+    ship(archive, a, "na")
+    assert done(archive, "0-1-7")[0] == "a8 b9 a10"
+    assert goes_on_from(archive.folder, "0-1-7")
+
+    # Had B lived, it would have told that.
+    write(b, 3, rotated(mariadb_log(108, [("a", 7, 108), ("a", 8, 109)], {"b": (1, 6)})))
+    write(b, 4, rotated(mariadb_log(110, [("b", 9, 110)], {"a": (1, 8)})))
+    ship(archive, b, "nb")
+    archive.prune("0-1-8")
+    assert not (archive.folder / "na" / "log" / "0000000108-binlog.000004").exists()
+    assert done(archive, "0-1-8")[0] == "b9"
+
+
 # Both
 
 

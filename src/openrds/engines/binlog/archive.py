@@ -132,14 +132,22 @@ class Archive:
         return name in self._names(place) or name <= self._pruned(place) or name < first
 
     def prune(self, position: str | None) -> None:
-        """Remove what comes before a position. Without one all may go, but for what was archived just now."""
+        """Remove what comes before a position. Without one all may go, but for what was archived just now.
+
+        So is spared for a while what another primary's log tells, but has not told here: it may die before it does.
+        """
         start = None if position is None else parse(position)
-        for stretch in self.history():
+        told = start or GtidSet()
+        for stretch in reversed(self.history()):
             for log in stretch.chain.logs:
-                if not (stretch.counted(log) <= start if start is not None else self._is_old(log.path)):
+                if not (self._is_old(log.path) if start is None else self._may_go(stretch, log, start, told)):
                     break
                 logs.write(log.path.parent / _PRUNED, log.path.name.encode(), self.user)
                 logs.remove(log.path, self.user)
+            told |= stretch.told
+
+    def _may_go(self, stretch: Stretch, log: Log, start: GtidSet, told: GtidSet) -> bool:
+        return stretch.counted(log) <= start and (log.holds <= told or self._is_old(log.path))
 
     def _places(self) -> Iterator[Path]:
         with self.user.acting():

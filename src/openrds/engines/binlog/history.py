@@ -56,6 +56,13 @@ class Stretch:
         needed = self.chain.before | log.needs
         return needed if self.limit is None else needed & self.limit
 
+    @property
+    def told(self) -> GtidSet:
+        found = GtidSet()
+        for log in self.chain.logs:
+            found |= self.counted(log)
+        return found
+
     def counts(self, transaction: Transaction) -> bool:
         return self.limit is None or self.limit.holds(transaction.stream, transaction.number)
 
@@ -104,8 +111,7 @@ def covered(history: Sequence[Stretch]) -> GtidSet:
     """All that is told, and what came before that."""
     done = history[0].chain.needs if history else GtidSet()
     for stretch in history:
-        for log in stretch.chain.logs:
-            done |= stretch.counted(log)
+        done |= stretch.told
     return done
 
 
