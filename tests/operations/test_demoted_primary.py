@@ -8,6 +8,7 @@ import pytest
 
 from openrds.domain.engine import EngineName
 from openrds.domain.instance import InstanceStatus
+from openrds.engines.binlog.sessions import session
 from openrds.engines.protocol import EngineError
 from openrds.hosts.deaths import Deathwatch
 from openrds.operations.pairs import switchover
@@ -111,7 +112,7 @@ class Death(BaseException):
 
 
 @needs_forwarding
-@pytest.mark.parametrize("who", ["worker", "servers"])
+@pytest.mark.parametrize("who", ["worker", "worker that promotes", "servers"])
 def test_a_death_between_demote_and_promote_loses_nothing(
     bench: Workbench, pair: str, monkeypatch: pytest.MonkeyPatch, who: str
 ) -> None:
@@ -121,9 +122,12 @@ def test_a_death_between_demote_and_promote_loses_nothing(
     replication = replication_of(bench, pair)
     promote = replication.promote
 
-    def die(_replication: object) -> None:
+    def die(of_standby: Any) -> None:
         monkeypatch.setattr(replication, "promote", promote)
-        if who == "worker":
+        if who == "worker that promotes":
+            with session(of_standby._node) as connection:
+                of_standby._apply_rest(connection)
+        if who != "servers":
             raise Death
         for node in bench.resources.view.nodes(pair):
             bench.resources.node_server(pair, node.id).kill()
@@ -131,7 +135,7 @@ def test_a_death_between_demote_and_promote_loses_nothing(
 
     task_id = bench.submit(lambda intake: submit_switchover(intake, pair, bench))
     monkeypatch.setattr(replication, "promote", die)
-    if who == "worker":
+    if who != "servers":
         with pytest.raises(Death):
             Runner(bench.store, bench.queue, OPERATIONS, bench.resources).run_step(task_id)
         assert not takes_writes(bench, pair)

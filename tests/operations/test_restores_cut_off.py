@@ -1,4 +1,4 @@
-"""A restore that was cut off before all of the log was replayed is begun anew: what it has by then is not the moment."""
+"""A restore that was cut off before all of the log was replayed is begun anew: by then it has not all of the moment."""
 
 from collections.abc import Iterator
 from typing import Any

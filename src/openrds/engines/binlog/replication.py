@@ -124,7 +124,10 @@ class BinlogReplication:
             clear(unfinished)
 
     def go_on(self) -> None:
-        """Have a server that has just been started follow, if it is to; whether the upstream is there will show."""
+        """Have one that runs follow, if it is to and does not; whether the upstream is there will show.
+
+        It may just have been started, or its promotion was cut off.
+        """
         if role_of(self._node) is not Role.FOLLOWER or self._node.upstream is None:
             return
         with sessions.session(self._node) as connection:

@@ -180,6 +180,9 @@ class PostgreSQLReplication:
     def _upstream_runs(self) -> bool:
         return postmaster.running_on(self._upstream) is not None
 
+    def go_on(self) -> None:
+        """It does so by itself, and nothing cuts off a promotion."""
+
     def rejoin(self) -> str:
         """
         Follow the upstream after having been its equal: what it does not have is dropped.

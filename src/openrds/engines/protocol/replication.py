@@ -50,6 +50,9 @@ class Replication(Protocol):
     def follow(self) -> None:
         """Start as a standby of the upstream, or turn to it from another; the standby hears of each change then."""
 
+    def go_on(self) -> None:
+        """Have a standby that runs follow again if it does not, as after a promotion that was cut off."""
+
     def rejoin(self) -> str:
         """Follow the upstream after having been its equal: what it does not have is dropped.
 

@@ -1,5 +1,6 @@
 """How a standby takes its primary's place, and the primary the standby's."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -102,6 +103,8 @@ class Takeover:
             self._bring_both_back()
         if old.is_running() and (problem := self._meet(old, new)):
             raise StepFailed(problem + otherwise)
+        if is_promoted(new):
+            return  # an earlier try had come that far
         try:
             position = old.replication.demote()
             new.replication.await_position(position, _CATCH_UP_SECONDS)
@@ -138,7 +141,8 @@ class Takeover:
     def _meet(self, old: Server, new: Server) -> str:
         """What hinders the standby still, after a while: it or its primary may have come back just now.
 
-        One that was killed may look alive until it is gone, so that it is seen here only that it died.
+        One that was killed may look alive until it is gone, so that it is seen here only that it died. One whose
+        promotion was cut off follows nobody any more.
         """
         problem = ""
 
@@ -147,10 +151,13 @@ class Takeover:
             if not (old.is_running() and new.is_running()):
                 self._bring_both_back()
             begun = time.monotonic()
-            problem = what_hinders(new)
+            problem = "" if is_promoted(new) else what_hinders(new)
             return not problem or time.monotonic() - begun > _HANGING_SECONDS
 
-        wait_until(is_settled, _MEETING_SECONDS, every=0.1)
+        if not is_settled():
+            with contextlib.suppress(EngineError):
+                new.replication.go_on()
+            wait_until(is_settled, _MEETING_SECONDS, every=0.1)
         return problem
 
     def _bring_both_back(self) -> None:
