@@ -140,14 +140,17 @@ class Archive:
         told = start or GtidSet()
         for stretch in reversed(self.history()):
             for log in stretch.chain.logs:
-                if not (self._is_old(log.path) if start is None else self._may_go(stretch, log, start, told)):
+                if not self._may_go(stretch, log, start, told):
                     break
                 logs.write(log.path.parent / _PRUNED, log.path.name.encode(), self.user)
                 logs.remove(log.path, self.user)
             told |= stretch.told
 
-    def _may_go(self, stretch: Stretch, log: Log, start: GtidSet, told: GtidSet) -> bool:
-        return stretch.counted(log) <= start and (log.holds <= told or self._is_old(log.path))
+    def _may_go(self, stretch: Stretch, log: Log, start: GtidSet | None, told: GtidSet) -> bool:
+        """`told` is what need not be told any more, or is by later primaries."""
+        if start is not None and not stretch.counted(log) <= start:
+            return False
+        return (start is not None and log.holds <= told) or self._is_old(log.path)
 
     def _places(self) -> Iterator[Path]:
         with self.user.acting():
