@@ -442,8 +442,8 @@ class PostgreSQLReplication:
         """One whose log the upstream has thrown away since is of no use, and is made anew."""
         name = configuration.slot_name(self._node.node_id)
         drop = _DROP_LOST_SLOT if self._reloads_upstream else _DROP_LOST_SLOT_12
-        type(self._server)(self._upstream).let_followers_in()
         with sessions.superuser_session(self._upstream) as connection:
+            type(self._server)(self._upstream).let_followers_in(connection)
             connection.execute(drop, [name])
             connection.execute(
                 "SELECT pg_create_physical_replication_slot(%(name)s, true)"

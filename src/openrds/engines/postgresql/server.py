@@ -105,18 +105,17 @@ class PostgreSQLServer:
         if process := self._process():
             process.send(signal.SIGHUP)
 
-    def let_followers_in(self) -> None:
+    def let_followers_in(self, connection: sessions.Connection) -> None:
         """
         Have the role that followers come as, and a server that an older openrds configured know that it may.
 
         Raises:
-            EngineError: it does not run, or does not take it.
+            EngineError: it does not read its configuration again.
         """
         hba = self.node.data_dir / "pg_hba.conf"
         self._write(hba, configuration.pg_hba_conf(), durable=self._durable)
-        with sessions.superuser_session(self.node) as connection:
-            sessions.keep_follower(connection, self.node.secret)
-            sessions.reload_configuration(connection)
+        sessions.keep_follower(connection, self.node.secret)
+        sessions.reload_configuration(connection)
 
     @property
     def replication(self) -> PostgreSQLReplication:
