@@ -17,6 +17,7 @@ from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import NoParameters
 from openrds.tasks.accept import Work, accept
 from support.forked import forked
+from support.nodes import node_on
 from support.service import wait_for
 from support.workbench import Workbench, running_workbench
 
@@ -67,7 +68,7 @@ def _run(bench: Workbench, tasks: int) -> tuple[list[float], list[float], list[f
             project_id=bench.project_id,
             instance_id=f"{uuid_utils.uuid4().hex}in03",
             instance_name=f"noop-{number}",
-            host=bench.resources.host.name,
+            nodes=[node_on(bench.resources.host.name)],
             parameters=NoParameters(),
         )
         with bench.store.transaction() as connection:

@@ -140,9 +140,9 @@ def test_each_undo_may_run_twice(bench: Workbench, prepared: Prepared, key: str,
 def test_workers_killed_at_each_step_are_succeeded(bench: Workbench, prepared: Prepared, key: str) -> None:
     """Of one task, each step kills a worker when it begins, and another when it is done but not recorded."""
     scenario, task_id = begin(bench, prepared, key)
-    for position in range(len(OPERATIONS[key].steps)):
+    for step in bench.steps(task_id):
         for when in ("before", "after"):
-            with mortal_worker(bench.brief, f"{key}:{position}:{when}") as doomed:
+            with mortal_worker(bench.brief, f"{key}:{step['name']}:{step['node_id']}:{when}") as doomed:
                 doomed.join(60)
                 assert doomed.exitcode == -signal.SIGKILL
             assert bench.task(task_id)["status"] == "Running"
@@ -164,7 +164,7 @@ def test_servers_that_die_at_each_step_are_brought_back(
     scenario, task_id = begin(bench, prepared, key)
     # Nobody is to take this worker for dead, which lives.
     settings = replace(bench.resources.settings, worker_timeout=60.0)
-    with mortal_worker(replace(bench.brief, settings=settings), f"{key}:*:servers"):
+    with mortal_worker(replace(bench.brief, settings=settings), f"{key}:*:*:servers"):
         wait_for(lambda: bench.task(task_id)["status"] != "Running", 600, f"the end of {task_id}")
         task = bench.task(task_id)
         assert task["status"] == "Completed", task["fail_reason"]

@@ -212,7 +212,7 @@ def test_a_server_that_dies_during_a_long_step_is_brought_back_meanwhile(bench: 
         return bool(wait_for(server.answers, 60, "it to be brought back"))
 
     assert take_long(
-        StepContext(UUID(int=0), bench.project_id, instance_id, NoParameters(), {}, bench.resources)
+        StepContext(UUID(int=0), bench.project_id, instance_id, NoParameters(), {}, "", bench.resources)
     )
 
 

@@ -129,6 +129,7 @@ HOT: dict[str, Hot] = {
     "instances.get_instance": Hot(),
     "instances.instance_by_id": of("i7"),
     "instances.nodes_of_instance": of("i7"),
+    "instances.node_by_id": of("n7"),
     "instances.replicas_of_instance": of("i8"),
     "instances.list_instances": Hot({**_ANY, "tags": Jsonb([])}),
     "instances.tags_of_project": of("p7"),
@@ -230,6 +231,7 @@ HOT: dict[str, Hot] = {
         {
             "task_id": task(9000),
             "names": ["copy data"],
+            "node_ids": ["n7"],
             "hosts": ["h7"],
             "first_guesses": [1.0],
             "operation": "back_up",

@@ -1,11 +1,10 @@
-"""Worker processes as the service starts them, killed without warning at one step: `operation:position:before|after`.
+"""Worker processes as the service starts them, killed without warning at one step: `operation:step:node:before|after`.
 
-With `operation:*:servers` they live, and each step begins with the death of all servers, which die once more when it
+With `operation:*:*:servers` they live, and each step begins with the death of all servers, which die once more when it
 has done its work.
 """
 
 import contextlib
-import itertools
 import os
 import signal
 from dataclasses import replace
@@ -30,19 +29,18 @@ def _work(parent: Connection, brief: child.Brief, death: str) -> None:
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
     if death:
-        key, position, when = death.split(":")
+        key, name, node_id, when = death.split(":")
         operation = registry.OPERATIONS[key]
-        wrap = _bereaved if when == "servers" else lambda step: _doomed(step, when)
-        steps = tuple(
-            wrap(step) if position in ("*", str(place)) else step
-            for place, step in enumerate(operation.steps)
-        )
+        wrap = _bereaved if when == "servers" else lambda step: _doomed(step, node_id, when)
+        steps = tuple(wrap(step) if name in ("*", step.name) else step for step in operation.steps)
         vars(worker_process)["OPERATIONS"] = {**registry.OPERATIONS, key: replace(operation, steps=steps)}
     child.live(lambda: worker_process.work(brief, lambda: None), parent.fileno())
 
 
-def _doomed(step: Step[Any, Any], when: str) -> Step[Any, Any]:
-    def die(context: StepContext[Any, Any]) -> None:
+def _doomed(step: Step[Any, Any], node_id: str, when: str) -> Step[Any, Any]:
+    def die(context: StepContext[Any, Any]) -> Any:
+        if context.node_id != node_id:
+            return step.do(context)
         if when == "after":
             step.do(context)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -51,12 +49,13 @@ def _doomed(step: Step[Any, Any], when: str) -> Step[Any, Any]:
 
 
 def _bereaved(step: Step[Any, Any]) -> Step[Any, Any]:
-    """Only the first attempt is disturbed."""
-    attempts = itertools.count()
+    """Only the first attempt for each node is disturbed."""
+    disturbed: set[str] = set()
 
     def do(context: StepContext[Any, Any]) -> Any:
-        if next(attempts):
+        if context.node_id in disturbed:
             return step.do(context)
+        disturbed.add(context.node_id)
         settings = context.resources.settings
         kill_all_below(settings.nodes_dir, settings.scratch_dir)
         step.do(context)

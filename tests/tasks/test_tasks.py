@@ -4,7 +4,7 @@ import datetime as dt
 import itertools
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -14,14 +14,18 @@ import pytest
 import uuid_utils
 
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance import NodeRole
+from openrds.domain.instance_values import Node
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import NoParameters
 from openrds.store.database import Row, Writer
+from openrds.operations.steps.nodes import each_node, the_standby
 from openrds.tasks.accept import Work, accept
 from openrds.tasks.center import percent_done
 from openrds.tasks.operation import Ending, Operation, Step, StepContext, StepFailed, TaskContext
 from openrds.tasks.runner import Runner
 from openrds.tasks.watchdog import GRACE, return_lost_steps
+from support.nodes import node_on
 from support.service import wait_for
 from support.workbench import Workbench
 
@@ -51,7 +55,11 @@ def operation(*steps: Step[Any, Any], ended: list[str] | None = None) -> Operati
 
 
 def submit(
-    bench: Workbench, work: Operation[Any, Any], instance_id: str | None = None, project_id: str = ""
+    bench: Workbench,
+    work: Operation[Any, Any],
+    instance_id: str | None = None,
+    project_id: str = "",
+    nodes: Sequence[Node] = (),
 ) -> UUID:
     with bench.store.transaction() as connection:
         return accept(
@@ -63,7 +71,7 @@ def submit(
                 project_id=project_id or bench.project_id,
                 instance_id=instance_id or f"{uuid_utils.uuid4().hex}in03",
                 instance_name="test",
-                host="local",
+                nodes=nodes or [node_on("local")],
                 parameters=NoParameters(),
                 entities={"aim": "seen from the start"},
             ),
@@ -115,13 +123,82 @@ def test_outputs_reach_later_steps_and_the_end(workbench: Workbench) -> None:
     assert task["parameters"] == {}, "what a task was told may be secret, and is forgotten at its end"
 
 
+PAIR = [node_on("local", "i"), node_on("local", "i", NodeRole.SLAVE)]
+ABROAD = [node_on("local", "i"), node_on("abroad", "i", NodeRole.SLAVE)]
+
+
+def nodes_of(bench: Workbench, task_id: UUID) -> list[tuple[str, str, str]]:
+    return [(step["name"], step["node_id"], step["host"]) for step in bench.steps(task_id)]
+
+
+def test_a_step_is_planned_for_each_node_that_it_is_of(workbench: Workbench) -> None:
+    done: list[str] = []
+
+    def note(context: Context) -> dict[str, str]:
+        done.append(context.node_id)
+        return {context.node_id: "done"}
+
+    work = operation(
+        Step("each", note, of=each_node), Step("standby", nothing, of=the_standby), Step("primary", nothing)
+    )
+    primary, standby = PAIR
+    task_id = submit(workbench, work, nodes=PAIR)
+    planned = [
+        ("each", primary.id, "local"),
+        ("each", standby.id, "local"),
+        ("standby", standby.id, "local"),
+        ("primary", primary.id, "local"),
+    ]
+    assert nodes_of(workbench, task_id) == planned
+    task = workbench.run(task_id, {work.key: work})
+    assert done == [primary.id, standby.id]
+    assert task["entities"]["outputs"]["each"] == {primary.id: "done", standby.id: "done"}
+    assert nodes_of(workbench, task_id) == planned, "it is told of a task that has ended too"
+
+
+def test_what_was_done_for_each_node_is_undone_for_each_last_first(workbench: Workbench) -> None:
+    undone: list[str] = []
+
+    def fail(_context: Context) -> None:
+        raise StepFailed("on purpose")
+
+    work = operation(
+        Step("each", nothing, undo=lambda context: undone.append(context.node_id), of=each_node),
+        Step("failing", fail),
+    )
+    task = workbench.run(submit(workbench, work, nodes=PAIR), {work.key: work})
+    assert task["status"] == "Failed"
+    assert undone == [node.id for node in reversed(PAIR)]
+
+
+def test_a_step_is_due_on_the_host_of_its_node(workbench: Workbench) -> None:
+    work = operation(Step("here", nothing), Step("there", nothing, of=the_standby))
+    task_id = submit(workbench, work, nodes=ABROAD)
+    runner(workbench, work).run_step(task_id)
+    due = workbench.store.rows(b"select host from due_step where task_id = %s", [task_id])
+    assert [row["host"] for row in due] == ["abroad"]
+    runner(workbench, work).run_step(task_id)
+    assert workbench.task(task_id)["status"] == "Completed"
+
+
+def test_a_step_that_this_version_does_not_know_fails_its_task(workbench: Workbench) -> None:
+    """It was planned by another one, which did something before that."""
+    undone: list[str] = []
+    first = Step[Any, NoParameters]("first", nothing, undo=lambda _: undone.append("first"))
+    older, newer = operation(first, Step("second", nothing)), operation(first)
+    task = workbench.run(submit(workbench, older), {newer.key: newer})
+    assert task["status"] == "Failed"
+    assert "has no such step" in task["fail_reason"]
+    assert undone == ["first"]
+
+
 def test_an_acceptance_that_is_rolled_back_leaves_nothing(workbench: Workbench) -> None:
     work = operation(Step("only", nothing))
     with pytest.raises(ZeroDivisionError), workbench.store.transaction() as connection:
         task_id = accept(
             connection,
             workbench.queue,
-            Work(work, "Test", workbench.project_id, "i", "i", "local", NoParameters()),
+            Work(work, "Test", workbench.project_id, "i", "i", [node_on("local")], NoParameters()),
         )
         raise ZeroDivisionError
     assert jobs(workbench, task_id) == []

@@ -34,7 +34,7 @@ class ExportFormat(StrEnum):
 
 _HEADER = ("ID", "NAME", "STATUS", "PROGRESS", "INSTANCE", "CREATED", "ENDED", "REASON")
 _SCHEDULED_HEADER = ("ID", "NAME", "STATUS", "INSTANCE", "CREATED", "STARTS", "ENDS")
-_STEP_HEADER = ("STEP", "STATUS", "HOST", "ATTEMPTS", "STARTED", "ENDED", "ERROR")
+_STEP_HEADER = ("STEP", "STATUS", "NODE", "HOST", "ATTEMPTS", "STARTED", "ENDED", "ERROR")
 
 
 @client_command(app, "list")
@@ -191,7 +191,7 @@ def _scheduled_row(task: Json) -> tuple[object, ...]:
 
 
 def _step_row(step: Json) -> tuple[object, ...]:
-    keys = ("name", "status", "host", "attempts", "started", "ended", "error")
+    keys = ("name", "status", "node_id", "host", "attempts", "started", "ended", "error")
     return tuple(step[key] for key in keys)
 
 

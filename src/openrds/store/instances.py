@@ -108,6 +108,11 @@ def nodes_of(connection: Writer, instance_id: str) -> list[Node]:
     return [node_of(row) for row in connection.execute(_sql.nodes_of_instance, [instance_id])]
 
 
+def find_node(connection: Writer, node_id: str) -> Node | None:
+    found = connection.execute(_sql.node_by_id, [node_id]).fetchone()
+    return None if found is None else node_of(found)
+
+
 def roster_of(connection: Writer, host: str, instance_ids: Sequence[str] | None) -> list[Rostered]:
     """All instances of a host, or some."""
     rows = connection.execute(_sql.nodes_of_host, {"host": host, "ids": instance_ids}).fetchall()

@@ -11,9 +11,10 @@ import uuid_utils
 from psycopg.types.json import Jsonb
 
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.instance_values import Node
 from openrds.store.database import Writer
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Operation, Output
+from openrds.tasks.operation import Operation, Output, Step
 from openrds.tasks.queue import Queue
 
 _sql = Queries("tasks")
@@ -21,8 +22,9 @@ _sql = Queries("tasks")
 
 @dataclass(frozen=True)
 class Work:
-    """A task to be: what to do to which instance, on which host.
+    """A task to be: what to do to which instance.
 
+    `nodes` are those of all instances that it holds, of its own first, and of that the primary.
     `name` is the contract's task name, `entities` what a caller sees of its aim from the start. `also_held` are the
     ids of other instances that nothing else may change meanwhile.
     """
@@ -32,7 +34,7 @@ class Work:
     project_id: str
     instance_id: str
     instance_name: str
-    host: str
+    nodes: Sequence[Node]
     parameters: msgspec.Struct
     entities: Output = field(default_factory=dict)
     order_id: str = ""
@@ -63,19 +65,24 @@ def accept(connection: Writer, queue: Queue, work: Work) -> UUID:
             "now": _moment_of(task_id),
         },
     )
-    steps = work.operation.steps
+    planned = _plan(work)
     connection.execute(
         _sql.insert_steps,
         {
             "task_id": task_id,
             "operation": work.operation.key,
-            "names": [step.name for step in steps],
-            "hosts": [work.host for _ in steps],
-            "first_guesses": [step.expected for step in steps],
+            "names": [step.name for step, _ in planned],
+            "node_ids": [node.id for _, node in planned],
+            "hosts": [node.host for _, node in planned],
+            "first_guesses": [step.expected for step, _ in planned],
         },
     )
-    queue.enqueue(connection, task_id, work.project_id, work.host)
+    queue.enqueue(connection, task_id, work.project_id, planned[0][1].host)
     return task_id
+
+
+def _plan(work: Work) -> list[tuple[Step[Any, Any], Node]]:
+    return [(step, node) for step in work.operation.steps for node in step.of(work.nodes, work.parameters)]
 
 
 def take_lock(connection: Writer, instance_id: str, task_id: UUID) -> None:

@@ -1,6 +1,6 @@
 """What an operation is made of: steps with their undo, and what happens when the task ends."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -9,6 +9,7 @@ import msgspec
 
 from openrds.domain.deadline import ORDINARY, Deadline
 from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance_values import Node
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.store.database import Writer
@@ -19,6 +20,9 @@ S = TypeVar("S")
 
 #: What a step hands to later steps and to a second run of itself: JSON values by name.
 Output = Mapping[str, Any]
+#: Which nodes a step is of: among those of the instances that its task holds, the primary of its own first, and by
+#: what the task was told.
+Of = Callable[[Sequence[Node], Any], Sequence[Node]]
 
 
 class StepFailed(Exception):  # noqa: N818 - the outcome of a step, not a fault in the program
@@ -38,12 +42,18 @@ class TaskContext(Generic[P]):
 
 @dataclass(frozen=True)
 class StepContext(TaskContext[P], Generic[R, P]):
-    """What a step knows: its task, the outputs of the steps before it, and the means to act.
+    """What a step knows: its task, the node that it is of, the outputs of the steps before it, and the means to act.
 
-    `resources` is whatever the service gives its operations.
+    `node_id` is empty where a task ends. `resources` is whatever the service gives its operations.
     """
 
+    node_id: str
     resources: R
+
+
+def the_primary(nodes: Sequence[Node], _parameters: Any) -> Sequence[Node]:
+    """The node that served the clients of the task's instance when it was accepted."""
+    return nodes[:1]
 
 
 def nothing_to_undo(_context: StepContext[Any, Any]) -> None:
@@ -52,8 +62,9 @@ def nothing_to_undo(_context: StepContext[Any, Any]) -> None:
 
 @dataclass(frozen=True)
 class Step(Generic[R, P]):
-    """One idempotent piece of an operation.
+    """One idempotent piece of an operation, about one node and done by the host of that.
 
+    It is planned for each node that it is `of`, one after the other; each has the same name.
     `do` and `undo` may each be called again after they were cut off at any point, or after they were done but
     not recorded; they must then find what is done and go on. `undo` is also called for a step that failed
     half-way. `attempts` bounds the tries of `do`; `expected` is a first guess of its seconds, replaced by what
@@ -64,6 +75,7 @@ class Step(Generic[R, P]):
     name: str
     do: Callable[[StepContext[R, P]], Output | None]
     undo: Callable[[StepContext[R, P]], None] = nothing_to_undo
+    of: Of = the_primary
     attempts: int = 3
     expected: float = 0.05
     deadline: Deadline = ORDINARY
@@ -109,3 +121,11 @@ class Operation(Generic[R, P]):
     steps: tuple[Step[R, P], ...]
     on_completed: Ending[R, P, Any]
     on_failed: Ending[R, P, Any]
+
+    def step(self, name: str) -> Step[R, P]:
+        """The step of that name; one that was planned by another version, and is no more, fails."""
+        return next((step for step in self.steps if step.name == name), Step(name, _is_no_more))
+
+
+def _is_no_more(_context: StepContext[Any, Any]) -> None:
+    raise StepFailed("this version of openrds has no such step; ask for it again")

@@ -20,7 +20,7 @@ from openrds.domain.deadline import Countdown
 from openrds.domain.task import StepStatus, TaskStatus
 from openrds.store.database import Row, Store, Writer
 from openrds.store.queries import Queries
-from openrds.tasks.operation import Ending, Operation, Step, StepContext, StepFailed, nothing_to_see
+from openrds.tasks.operation import Ending, Operation, Output, Step, StepContext, StepFailed, nothing_to_see
 from openrds.tasks.queue import Queue
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class Runner:
         if attempt.step is None:
             # Nothing is due, yet the task has not ended: its end was cut off after the last step was recorded.
             return self._write(attempt, self._what_follows(attempt, operation, context), take)
-        step = operation.steps[attempt.step["position"]]
+        step = operation.step(attempt.step["name"])
         try:
             _check_survivable(attempt.step, undoing=attempt.undoing)
             with self._timed(attempt, step):
@@ -167,8 +167,7 @@ class Runner:
         status = StepStatus.UNDONE if attempt.undoing else StepStatus.COMPLETED
         recorded = attempt.step or {}
         if output is not None:
-            outputs = {**context.outputs, recorded["name"]: output}
-            context = replace(context, outputs=outputs)
+            context = replace(context, outputs=_with(context.outputs, recorded["name"], output))
         go_on = self._what_follows(attempt.followed_by(status), operation, context)
 
         def record(connection: Writer) -> None:
@@ -303,12 +302,16 @@ class Runner:
 
     def _context(self, operation: Operation[Any, Any], attempt: Attempt) -> StepContext[Any, Any]:
         task = attempt.task
+        outputs: dict[str, Output] = {}
+        for step in attempt.steps:
+            outputs = _with(outputs, step["name"], step["output"])
         return StepContext(
             task_id=attempt.task_id,
             project_id=task["project_id"],
             instance_id=task["instance_id"],
             parameters=msgspec.convert(task["parameters"], operation.parameters),
-            outputs={step["name"]: step["output"] for step in attempt.steps},
+            outputs=outputs,
+            node_id="" if attempt.step is None else attempt.step["node_id"],
             resources=self._resources,
         )
 
@@ -318,6 +321,11 @@ def _due(task: Row, steps: Sequence[Row]) -> Row | None:
     if task["unwinding"]:
         return next((step for step in reversed(steps) if step["status"] in _TO_UNDO), None)
     return next((step for step in steps if step["status"] in _TO_DO), None)
+
+
+def _with(outputs: Mapping[str, Output], name: str, output: Output) -> dict[str, Output]:
+    """A step that was planned for several nodes has one output, of which each gives its part."""
+    return {**outputs, name: {**outputs.get(name, {}), **output}}
 
 
 def _check_survivable(step: Row, *, undoing: bool) -> None:

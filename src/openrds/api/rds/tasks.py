@@ -75,10 +75,14 @@ class TaskListAnswer(msgspec.Struct):
 
 
 class StepEntry(msgspec.Struct):
-    """One step of a task; times are empty until they are known, `error` is that of the last failed attempt."""
+    """One step of a task: of a node, which `host` has; one about several nodes is there once for each.
+
+    Times are empty until they are known, `error` is that of the last failed attempt.
+    """
 
     name: str
     status: str
+    node_id: str
     host: str
     attempts: int
     started: str
@@ -236,6 +240,7 @@ def _step(step: Row) -> StepEntry:
     return StepEntry(
         name=step["name"],
         status=step["status"],
+        node_id=step["node_id"],
         host=step["host"],
         attempts=step["attempts"],
         started=_time_or_empty(step["started_at"]),

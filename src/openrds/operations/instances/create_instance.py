@@ -12,6 +12,7 @@ from openrds.operations.intake.create_request import CreateInstance
 from openrds.operations.intake.instance_plan import NewInstance, plan_instance, write_instance
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps import creating
+from openrds.operations.steps.nodes import node_of, the_standby
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary
 from openrds.tasks.operation import Operation, Step, StepContext
@@ -43,11 +44,12 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
 
 
 def initialise_data(context: Context) -> None:
-    """A standby is a copy of the primary, which is taken fastest before that has ever run."""
-    primary, *standbys = creating.servers_of(context)
-    context.resources.host.initialise(primary)
-    for standby in standbys:
-        standby.replication.copy_upstream()
+    context.resources.host.initialise(context.resources.primary_server(context.instance_id))
+
+
+def copy_primary(context: Context) -> None:
+    """That is fastest before it has ever run."""
+    context.resources.server(*node_of(context)).replication.copy_upstream()
 
 
 @with_primary
@@ -82,7 +84,8 @@ CREATE_HA_INSTANCE: Operation[Resources, Parameters] = Operation(
     steps=(
         creating.ALLOCATE_ADDRESS,
         creating.CREATE_VOLUME,
-        Step("initialise data", initialise_data, expected=0.6),
+        Step("initialise data", initialise_data, expected=0.3),
+        Step("copy primary", copy_primary, of=the_standby, expected=0.3),
         Step("start server", creating.start_servers, undo=creating.stop_servers, expected=0.2),
         Step("create administrator", create_administrator, expected=0.02, deadline=SHORT),
         Step("confirm writes", creating.confirm_writes, expected=0.05),

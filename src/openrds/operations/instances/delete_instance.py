@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from openrds.domain.instance import InstanceStatus, Wanted
-from openrds.domain.instance_values import Instance
+from openrds.domain.instance_values import Instance, Node
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake, NoParameters
 from openrds.operations.steps.addresses import release_addresses
+from openrds.operations.steps.nodes import each_node, node_of
 from openrds.operations.steps.replication import forget_follower
 from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.servers import stop_server
 from openrds.operations.steps.serving import await_serving
 from openrds.operations.steps.status import SETTLED, set_status, set_wanted, status_by_looking
 from openrds.store.database import Writer
@@ -43,31 +45,22 @@ def submit(intake: Intake, instance_id: str) -> UUID:
     return task_id
 
 
-def stop_servers(context: Context) -> None:
-    resources = context.resources
-    for instance in reversed(_all(context)):
-        for node in resources.view.nodes(instance.id):
-            resources.stop(instance, node)
+def last_first(nodes: Sequence[Node], _parameters: NoParameters) -> Sequence[Node]:
+    """Who follows goes before its primary, and comes back after it."""
+    return nodes[::-1]
 
 
-def start_servers_again(context: Context) -> None:
-    resources = context.resources
-    for instance in _all(context):
-        if instance.status is InstanceStatus.SHUTDOWN:
-            continue
-        for node in resources.view.nodes(instance.id):
-            server = resources.server(instance, node)
-            # An instance that was never whole, or whose data is gone, has nothing to go back to.
-            if server.node.data_dir.exists():
-                server.start()
+def start_server_again(context: Context) -> None:
+    resources, (instance, node) = context.resources, node_of(context)
+    server = resources.server(instance, node)
+    # An instance that was never whole, or whose data is gone, has nothing to go back to.
+    if instance.status is not InstanceStatus.SHUTDOWN and server.node.data_dir.exists():
+        server.start()
     resources.apply_routes()
 
 
-def remove_volumes(context: Context) -> None:
-    resources = context.resources
-    for instance in _all(context):
-        for node in resources.view.nodes(instance.id):
-            resources.host.remove_folders(node.id)
+def remove_volume(context: Context) -> None:
+    context.resources.host.remove_folders(context.node_id)
 
 
 def leave_primary(context: Context) -> None:
@@ -139,9 +132,9 @@ DELETE_INSTANCE: Operation[Resources, NoParameters] = Operation(
     action=Action.DELETE,
     parameters=NoParameters,
     steps=(
-        Step("stop server", stop_servers, undo=start_servers_again, expected=0.05),
+        Step("stop server", stop_server, undo=start_server_again, of=last_first, expected=0.05),
         # A failure from here on leaves an instance that can only be deleted again.
-        Step("remove volume", remove_volumes, expected=0.05, final=True),
+        Step("remove volume", remove_volume, of=each_node, expected=0.05, final=True),
         Step("remove backups", remove_backups, expected=0.02),
         Step("leave primary", leave_primary, expected=0.01),
         Step("release address", release_address, expected=0.01),

@@ -12,6 +12,7 @@ from openrds.domain.instance_values import Instance
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake
+from openrds.operations.steps.nodes import each_node
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import hold_writes
 from openrds.operations.steps.serving import with_primary
@@ -46,10 +47,9 @@ def submit(intake: Intake, instance_id: str, request: EnlargeVolume) -> UUID:
     return intake.accept(instance, ENLARGE_VOLUME, Parameters(request.size), entities)
 
 
-def grow_volumes(context: Context) -> None:
+def grow_volume(context: Context) -> None:
     """Nothing is undone: a volume that is larger than its instance says does no harm, and none can shrink."""
-    for node in context.resources.view.nodes(context.instance_id):
-        context.resources.host.volumes.grow(node.id, context.parameters.size)
+    context.resources.host.volumes.grow(context.node_id, context.parameters.size)
 
 
 @with_primary
@@ -114,7 +114,7 @@ ENLARGE_VOLUME: Operation[Resources, Parameters] = Operation(
     status=InstanceStatus.MODIFYING,
     parameters=Parameters,
     steps=(
-        Step("grow volume", grow_volumes, expected=0.05),
+        Step("grow volume", grow_volume, of=each_node, expected=0.05),
         Step("allow writes", allow_writes, undo=hold_writes_again, expected=0.02),
     ),
     on_completed=Ending(completed, statuses=ACTIVE),

@@ -22,6 +22,7 @@ from openrds.domain.instance import InstanceStatus
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.hosts.processes import wait_until
+from openrds.operations.steps.nodes import named
 from openrds.operations.steps.replication import (
     build_standby,
     end_confirmation,
@@ -127,9 +128,28 @@ RESIZE_PAIR: Operation[Resources, Parameters] = Operation(
     status=InstanceStatus.MODIFYING,
     parameters=Parameters,
     steps=(
-        Step("restart standby", restart_standby, undo=restart_standby_as_before, expected=0.5),
-        Step("change roles", change_roles, undo=change_roles_back, expected=0.15, final=True),
-        Step("restart old primary", restart_old_primary, expected=0.5, deadline=LONG),
+        Step(
+            "restart standby",
+            restart_standby,
+            undo=restart_standby_as_before,
+            of=named("new_node_id"),
+            expected=0.5,
+        ),
+        Step(
+            "change roles",
+            change_roles,
+            undo=change_roles_back,
+            of=named("new_node_id"),
+            expected=0.15,
+            final=True,
+        ),
+        Step(
+            "restart old primary",
+            restart_old_primary,
+            of=named("old_node_id"),
+            expected=0.5,
+            deadline=LONG,
+        ),
     ),
     on_completed=BECOMES_ACTIVE,
     on_failed=IS_LOOKED_AT,

@@ -10,8 +10,9 @@ from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake, NoParameters
 from openrds.operations.intake.scheduling import schedule
-from openrds.operations.steps import servers
+from openrds.operations.steps.nodes import each_node, once_at_the_end
 from openrds.operations.steps.resources import Resources
+from openrds.operations.steps.servers import start_servers, stop_server
 from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Step, StepContext
@@ -40,12 +41,8 @@ def submit(intake: Intake, instance_id: str, request: Restart) -> UUID:
     return intake.accept(instance, RESTART_INSTANCE)
 
 
-def stop_server(context: Context) -> None:
-    servers.stop_servers(context.resources, context.instance_id)
-
-
 def start_server(context: Context) -> None:
-    servers.start_servers(context.resources, context.instance_id)
+    start_servers(context.resources, context.instance_id)
 
 
 RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(
@@ -55,7 +52,7 @@ RESTART_INSTANCE: Operation[Resources, NoParameters] = Operation(
     status=InstanceStatus.REBOOTING,
     parameters=NoParameters,
     steps=(
-        Step("stop server", stop_server, undo=start_server, expected=0.05),
+        Step("stop server", stop_server, undo=once_at_the_end(start_server), of=each_node, expected=0.05),
         Step("start server", start_server, expected=0.1),
     ),
     on_completed=BECOMES_ACTIVE,

@@ -9,8 +9,9 @@ from openrds.domain.instance_values import Instance
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake, NoParameters
+from openrds.operations.steps.nodes import each_node, once_at_the_end
 from openrds.operations.steps.resources import Resources
-from openrds.operations.steps.servers import start_servers, stop_servers
+from openrds.operations.steps.servers import start_servers, stop_server
 from openrds.operations.steps.status import SETTLED, looked_at, set_status, set_wanted
 from openrds.store.database import Writer
 from openrds.store.instances import replicas_of
@@ -59,10 +60,6 @@ def _submit_one(intake: Intake, instance: Instance) -> UUID:
     return task_id
 
 
-def stop_server(context: Context) -> None:
-    stop_servers(context.resources, context.instance_id)
-
-
 def start_server(context: Context) -> None:
     start_servers(context.resources, context.instance_id)
 
@@ -83,7 +80,9 @@ STOP_INSTANCE: Operation[Resources, NoParameters] = Operation(
     action=Action.STOP,
     status=InstanceStatus.MODIFYING,
     parameters=NoParameters,
-    steps=(Step("stop server", stop_server, undo=start_server, expected=0.05),),
+    steps=(
+        Step("stop server", stop_server, undo=once_at_the_end(start_server), of=each_node, expected=0.05),
+    ),
     on_completed=Ending(completed, statuses=frozenset({InstanceStatus.SHUTDOWN})),
     on_failed=Ending(failed, looked_at, SETTLED),
 )

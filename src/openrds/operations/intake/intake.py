@@ -96,14 +96,13 @@ class Intake:
         """
         if self.by_caller:
             check_tasks(self.connection, self.project_id, self.settings)
-        primary, *_ = nodes_of(self.connection, instance.id)
         work = Work(
             operation=operation,
             name=(name or operation.name).on(instance.engine),
             project_id=instance.project_id,
             instance_id=instance.id,
             instance_name=instance.name,
-            host=primary.host,
+            nodes=[node for id_ in (instance.id, *also_held) for node in nodes_of(self.connection, id_)],
             parameters=parameters or NoParameters(),
             entities=entities or {},
             also_held=also_held,

@@ -13,9 +13,10 @@ from openrds.domain.task import TaskName
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
 from openrds.operations.intake.intake import Intake
+from openrds.operations.steps.nodes import each_node, once_at_the_end
 from openrds.operations.steps.replication import turn_replicas
 from openrds.operations.steps.resources import Resources
-from openrds.operations.steps.servers import start_servers, stop_servers
+from openrds.operations.steps.servers import start_servers, stop_server, stop_servers
 from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
 from openrds.store.queries import Queries
 from openrds.tasks.operation import Operation, Step, StepContext
@@ -56,14 +57,14 @@ def _check_free(intake: Intake, instance: Instance, port: int) -> None:
             raise Refusal(ErrorCode.PARAMETER, f"{address}:{port} is in use by another program.")
 
 
-def stop_server(context: Context) -> None:
-    stop_servers(context.resources, context.instance_id)
-
-
 def start_server(context: Context) -> None:
     """Read replicas find their primary at its port."""
     start_servers(context.resources, context.instance_id)
     turn_replicas(context.resources, context.instance_id)
+
+
+def stop_all(context: Context) -> None:
+    stop_servers(context.resources, context.instance_id)
 
 
 def set_port(context: Context) -> None:
@@ -88,9 +89,9 @@ CHANGE_PORT: Operation[Resources, Parameters] = Operation(
     status=InstanceStatus.MODIFYING_DATABASE_PORT,
     parameters=Parameters,
     steps=(
-        Step("stop server", stop_server, undo=start_server, expected=0.05),
+        Step("stop server", stop_server, undo=once_at_the_end(start_server), of=each_node, expected=0.05),
         Step("set port", set_port, undo=set_old_port, expected=0.02),
-        Step("start server", start_server, undo=stop_server, expected=0.1),
+        Step("start server", start_server, undo=stop_all, expected=0.1),
     ),
     on_completed=BECOMES_ACTIVE,
     on_failed=IS_LOOKED_AT,

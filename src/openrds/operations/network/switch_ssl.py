@@ -10,6 +10,7 @@ from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps import servers
+from openrds.operations.steps.nodes import each_node, once_at_the_end
 from openrds.operations.steps.replication import turn_replicas
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
@@ -57,13 +58,18 @@ def _check_offered(intake: Intake, instance: Instance) -> None:
 def stop_server(context: Context) -> None:
     """Those who follow come back with what is offered then, as clients do."""
     if _changes(context):
-        servers.stop_servers(context.resources, context.instance_id)
+        servers.stop_server(context)
 
 
 def start_server(context: Context) -> None:
     if _changes(context):
         servers.start_servers(context.resources, context.instance_id)
         turn_replicas(context.resources, context.instance_id)
+
+
+def stop_all(context: Context) -> None:
+    if _changes(context):
+        servers.stop_servers(context.resources, context.instance_id)
 
 
 def set_ssl(context: Context) -> None:
@@ -89,9 +95,9 @@ SWITCH_SSL: Operation[Resources, Parameters] = Operation(
     action=Action.SWITCH_SSL,
     parameters=Parameters,
     steps=(
-        Step("stop server", stop_server, undo=start_server, expected=0.05),
+        Step("stop server", stop_server, undo=once_at_the_end(start_server), of=each_node, expected=0.05),
         Step("set ssl", set_ssl, undo=set_ssl_back, expected=0.01),
-        Step("start server", start_server, undo=stop_server, expected=0.1),
+        Step("start server", start_server, undo=stop_all, expected=0.1),
     ),
     on_completed=BECOMES_ACTIVE,
     on_failed=IS_LOOKED_AT,

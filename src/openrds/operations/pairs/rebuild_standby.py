@@ -9,6 +9,7 @@ from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole
 from openrds.domain.instance_values import Instance
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake
+from openrds.operations.steps.nodes import named, node_of
 from openrds.operations.steps.replication import (
     build_standby,
     end_confirmation,
@@ -44,12 +45,10 @@ def release_writes(context: Context) -> None:
 
 @with_upstream
 def bring_back(context: Context) -> None:
-    resources, standby_id = context.resources, context.parameters.standby_id
-    instance = resources.view.instance(context.instance_id)
-    node = resources.view.node(context.instance_id, standby_id)
+    resources, (instance, node) = context.resources, node_of(context)
     if node.role is NodeRole.SLAVE:
         give_own_address(resources, instance, node)
-    build_standby(resources, context.instance_id, resources.node_server(context.instance_id, standby_id))
+    build_standby(resources, instance.id, resources.server(*node_of(context)))
 
 
 @with_standby
@@ -69,7 +68,7 @@ REBUILD_STANDBY: Operation[Resources, Parameters] = Operation(
     parameters=Parameters,
     steps=(
         Step("release writes", release_writes, expected=0.02),
-        Step("bring back standby", bring_back, expected=0.5, deadline=LONG),
+        Step("bring back standby", bring_back, of=named("standby_id"), expected=0.5, deadline=LONG),
         # Commits shall not wait for a standby that does not come to confirm them.
         Step("confirm writes", confirm_writes, undo=release_writes, expected=0.05),
     ),

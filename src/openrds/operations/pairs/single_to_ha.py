@@ -18,6 +18,7 @@ from openrds.operations.intake.instance_plan import check_forwarding, check_room
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.addresses import release_node_address
 from openrds.operations.steps.creating import aim_of, resource_ids
+from openrds.operations.steps.nodes import node_of, the_standby
 from openrds.operations.steps.replication import (
     build_standby,
     end_confirmation,
@@ -69,11 +70,11 @@ def submit(intake: Intake, instance_id: str, request: SingleToHa) -> UUID:
 
 def allocate_address(context: Context) -> None:
     resources, instance = context.resources, context.resources.view.instance(context.instance_id)
-    give_own_address(resources, instance, _standby(context))
+    give_own_address(resources, instance, resources.view.find_node(context.node_id))
 
 
 def release_address(context: Context) -> None:
-    release_node_address(context.resources, context.parameters.standby_id)
+    release_node_address(context.resources, context.node_id)
 
 
 @with_primary
@@ -81,15 +82,14 @@ def build(context: Context) -> None:
     resources, instance_id = context.resources, context.instance_id
     # An instance from before this version does not let standbys in yet.
     resources.primary_server(instance_id).reload()
-    standby = resources.node_server(instance_id, context.parameters.standby_id)
-    build_standby(resources, instance_id, standby)
+    build_standby(resources, instance_id, resources.server(*node_of(context)))
 
 
 def remove_standby(context: Context) -> None:
-    resources, standby_id = context.resources, context.parameters.standby_id
-    resources.stop(resources.view.instance(context.instance_id), _standby(context))
-    resources.host.remove_folders(standby_id)
-    forget_follower(resources, context.instance_id, standby_id)
+    resources = context.resources
+    resources.stop(*node_of(context))
+    resources.host.remove_folders(context.node_id)
+    forget_follower(resources, context.instance_id, context.node_id)
 
 
 @with_standby
@@ -139,10 +139,6 @@ def failed(context: TaskContext[Parameters], connection: Writer, status: Instanc
     connection.execute(_sql.delete_node, [context.parameters.standby_id])
 
 
-def _standby(context: Context) -> Node:
-    return context.resources.view.node(context.instance_id, context.parameters.standby_id)
-
-
 SINGLE_TO_HA: Operation[Resources, Parameters] = Operation(
     key="single_to_ha",
     name=TaskName.SINGLE_TO_HA,
@@ -150,8 +146,8 @@ SINGLE_TO_HA: Operation[Resources, Parameters] = Operation(
     status=InstanceStatus.MODIFYING_INSTANCE_TYPE,
     parameters=Parameters,
     steps=(
-        Step("allocate address", allocate_address, undo=release_address, expected=0.01),
-        Step("build standby", build, undo=remove_standby, expected=1.0, deadline=LONG),
+        Step("allocate address", allocate_address, undo=release_address, of=the_standby, expected=0.01),
+        Step("build standby", build, undo=remove_standby, of=the_standby, expected=1.0, deadline=LONG),
         Step("confirm writes", confirm_writes, undo=release_writes, expected=0.02),
     ),
     on_completed=Ending(completed, look_at_both, ACTIVE),

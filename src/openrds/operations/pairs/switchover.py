@@ -15,6 +15,7 @@ from openrds.engines.protocol import EngineError, Server
 from openrds.hosts.errors import HostError
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.host import Host
+from openrds.operations.steps.nodes import named
 from openrds.operations.steps.replication import restore_confirmation
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
@@ -127,8 +128,15 @@ SWITCHOVER: Operation[Resources, Parameters] = Operation(
     status=InstanceStatus.SWITCHOVER,
     parameters=Parameters,
     steps=(
-        Step("change roles", change_roles, undo=change_roles_back, expected=0.15, final=True),
-        Step("rejoin old primary", rejoin_old, expected=0.3, deadline=LONG),
+        Step(
+            "change roles",
+            change_roles,
+            undo=change_roles_back,
+            of=named("new_node_id"),
+            expected=0.15,
+            final=True,
+        ),
+        Step("rejoin old primary", rejoin_old, of=named("old_node_id"), expected=0.3, deadline=LONG),
     ),
     on_completed=BECOMES_ACTIVE,
     on_failed=IS_LOOKED_AT,

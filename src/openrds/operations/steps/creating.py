@@ -12,6 +12,7 @@ from openrds.operations.steps.addresses import (
     take_endpoint,
     take_node_address,
 )
+from openrds.operations.steps.nodes import each_node, node_of, once_at_the_end
 from openrds.operations.steps.replication import restore_confirmation
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary, with_standby
@@ -20,31 +21,25 @@ from openrds.store.database import Writer
 from openrds.tasks.operation import Ending, Output, P, Step, StepContext, TaskContext
 
 
-def allocate_addresses(context: StepContext[Resources, P]) -> Output:
+def allocate_address(context: StepContext[Resources, P]) -> Output:
     """A single server listens on the instance's endpoint itself; several have an address each beside it."""
-    resources, instance = context.resources, instance_of(context)
-    address = take_endpoint(resources, instance)
-    nodes = resources.view.nodes(context.instance_id)
-    for node in nodes:
-        listen_on(
-            resources, node, address if len(nodes) == 1 else take_node_address(resources, instance, node)
-        )
-    return {"address": address}
+    resources, (instance, node) = context.resources, node_of(context)
+    endpoint = take_endpoint(resources, instance)
+    is_single = len(resources.view.nodes(instance.id)) == 1
+    listen_on(resources, node, endpoint if is_single else take_node_address(resources, instance, node))
+    return {"address": endpoint}
 
 
 def release_all_addresses(context: StepContext[Resources, P]) -> None:
     release_addresses(context.resources, context.instance_id)
 
 
-def create_volumes(context: StepContext[Resources, P]) -> None:
-    resources, size = context.resources, instance_of(context).volume_size
-    for node in resources.view.nodes(context.instance_id):
-        resources.host.volumes.create(node.id, size)
+def create_volume(context: StepContext[Resources, P]) -> None:
+    context.resources.host.volumes.create(context.node_id, instance_of(context).volume_size)
 
 
-def remove_volumes(context: StepContext[Resources, P]) -> None:
-    for node in context.resources.view.nodes(context.instance_id):
-        context.resources.host.remove_folders(node.id)
+def remove_volume(context: StepContext[Resources, P]) -> None:
+    context.resources.host.remove_folders(context.node_id)
 
 
 def start_servers(context: StepContext[Resources, P]) -> None:
@@ -110,10 +105,14 @@ def servers_of(context: StepContext[Resources, P]) -> list[Server]:
 
 #: With these each way begins.
 ALLOCATE_ADDRESS: Step[Resources, Any] = Step(
-    "allocate address", allocate_addresses, undo=release_all_addresses, expected=0.01
+    "allocate address",
+    allocate_address,
+    undo=once_at_the_end(release_all_addresses),
+    of=each_node,
+    expected=0.01,
 )
 CREATE_VOLUME: Step[Resources, Any] = Step(
-    "create volume", create_volumes, undo=remove_volumes, expected=0.01
+    "create volume", create_volume, undo=remove_volume, of=each_node, expected=0.01
 )
 #: And so it ends.
 IS_MADE: Ending[Resources, Any, Instance] = Ending(_completed, instance_of, ACTIVE)

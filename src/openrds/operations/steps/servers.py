@@ -7,9 +7,11 @@ from openrds.engines.protocol import EngineError, Server
 from openrds.hosts import processes
 from openrds.hosts.errors import HostError
 from openrds.operations.steps.handing_over import hand_over
+from openrds.operations.steps.nodes import node_of
 from openrds.operations.steps.replication import build_standby, end_confirmation, restore_confirmation
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.view import View
+from openrds.tasks.operation import P, StepContext
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +21,11 @@ def stop_servers(resources: Resources, instance_id: str) -> None:
     instance = resources.view.instance(instance_id)
     for node in resources.view.nodes(instance_id):
         resources.stop(instance, node)
+
+
+def stop_server(context: StepContext[Resources, P]) -> None:
+    """That of the node of the step."""
+    context.resources.stop(*node_of(context))
 
 
 def start_servers(resources: Resources, instance_id: str) -> None:

@@ -6,7 +6,7 @@ from openrds.domain.instance import NodeRole
 from openrds.domain.instance_values import Instance, Node
 from openrds.hosts.forwarding import Route
 from openrds.store.database import Store
-from openrds.store.instances import find_instance, nodes_of, replicas_of
+from openrds.store.instances import find_instance, find_node, nodes_of, replicas_of
 from openrds.store.queries import Queries
 from openrds.tasks.operation import StepFailed
 
@@ -52,6 +52,18 @@ class View:
             if node.id == node_id:
                 return node
         raise StepFailed(f"node {node_id} of instance {instance_id} is gone")
+
+    def find_node(self, node_id: str) -> Node:
+        """A node of whatever instance.
+
+        Raises:
+            StepFailed: it is gone.
+        """
+        with self.store.transaction() as connection:
+            found = find_node(connection, node_id)
+        if found is None:
+            raise StepFailed(f"node {node_id} is gone")
+        return found
 
     def primary(self, instance_id: str) -> Node:
         """The node that serves the instance's clients."""

@@ -36,6 +36,11 @@ select node.*, host(public_address.address) as public_address
 from node left join public_address on public_address.instance_id = node.instance_id and public_address.bound
 where node.instance_id = %s order by node.role = 'slave', node.id
 
+-- name: node_by_id
+select node.*, host(public_address.address) as public_address
+from node left join public_address on public_address.instance_id = node.instance_id and public_address.bound
+where node.id = %s
+
 -- name: set_status
 -- An instance at rest whose volume is full is never ACTIVE.
 update instance set status = case when storage_full and %(status)s = 'ACTIVE' then 'STORAGE FULL' else %(status)s end,

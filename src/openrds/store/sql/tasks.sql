@@ -5,11 +5,11 @@ values (%(id)s, %(project_id)s, %(operation)s, %(name)s, %(instance_id)s, %(inst
         %(parameters)s, %(entities)s, %(now)s, %(now)s)
 
 -- name: insert_steps
-insert into step (task_id, position, name, host, expected)
-select %(task_id)s, position - 1, name, host,
+insert into step (task_id, position, name, node_id, host, expected)
+select %(task_id)s, position - 1, name, node_id, host,
        make_interval(secs => coalesce(duration.seconds, first_guess))
-from unnest(%(names)s::text[], %(hosts)s::text[], %(first_guesses)s::float8[])
-     with ordinality as planned (name, host, first_guess, position)
+from unnest(%(names)s::text[], %(node_ids)s::text[], %(hosts)s::text[], %(first_guesses)s::float8[])
+     with ordinality as planned (name, node_id, host, first_guess, position)
 left join step_duration as duration on duration.operation = %(operation)s and duration.step = name
 
 -- name: take_lock
@@ -75,8 +75,8 @@ with ended as (
 update task set status = %(status)s, entities = entities || %(entities)s, ended_at = clock_timestamp(), changed_at = now(),
                 fail_reason = case when %(status)s = 'Failed' then fail_reason else '' end, parameters = '{}',
                 steps = (select jsonb_agg(jsonb_build_object(
-                             'name', name, 'status', status, 'host', host, 'attempts', attempts, 'error', error,
-                             'started_at', started_at, 'ended_at', ended_at) order by position)
+                             'name', name, 'status', status, 'node_id', node_id, 'host', host, 'attempts', attempts,
+                             'error', error, 'started_at', started_at, 'ended_at', ended_at) order by position)
                          from ended)
 where id = %(task_id)s
 
@@ -172,14 +172,15 @@ with wanted as (
     select id, steps from task
     where id = %(id)s and project_id = %(project_id)s and not hidden and id >= (select id from task_floor)
 )
-select name, status, host, attempts, error, started_at, ended_at from (
-    select step.name, step.status, step.host, attempts, error, started_at, ended_at, position
+select name, status, coalesce(node_id, '') as node_id, host, attempts, error, started_at, ended_at from (
+    select step.name, step.status, node_id, step.host, attempts, error, started_at, ended_at, position
     from wanted join step on step.task_id = wanted.id
     union all
-    select name, status, host, attempts, error, started_at, ended_at, position
+    select name, status, node_id, host, attempts, error, started_at, ended_at, position
     from wanted, rows from (jsonb_to_recordset(wanted.steps) as (
-        name text, status text, host text, attempts integer, error text, started_at timestamptz, ended_at timestamptz
-    )) with ordinality as step (name, status, host, attempts, error, started_at, ended_at, position)
+        name text, status text, node_id text, host text, attempts integer, error text, started_at timestamptz,
+        ended_at timestamptz
+    )) with ordinality as step (name, status, node_id, host, attempts, error, started_at, ended_at, position)
 ) as step order by position
 
 -- name: list_tasks
