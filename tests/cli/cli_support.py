@@ -135,5 +135,5 @@ def steps(**statuses: str) -> dict[str, Any]:
 
 
 def step(name: str, status: str, attempts: int = 1) -> dict[str, Any]:
-    times = {"started": "", "ended": "", "error": "", "host": "local"}
+    times = {"started": "", "ended": "", "error": "", "node_id": "no01", "host": "local"}
     return {"name": name, "status": status, "attempts": attempts, **times}

@@ -428,7 +428,7 @@ def test_task_show(call: Caller) -> None:
     call.api.answer("jobs/task-1/steps", steps(create_volume="Completed", start_server="Running"))
     text = call("task", "show", "task-1").out
     assert re.search(r"^progress +40%$", text, re.MULTILINE)
-    assert re.search(r"^start server +Running +local +1 +- +- +-$", text, re.MULTILINE)
+    assert re.search(r"^start server +Running +no01 +local +1 +- +- +-$", text, re.MULTILINE)
     answer = call("task", "show", "task-1", "-o", "json").json
     assert answer == job("Running", "40%") | steps(create_volume="Completed", start_server="Running")
 

@@ -83,3 +83,10 @@ def test_each_name_of_a_task_is_an_operation_s() -> None:
 def test_keys_are_those_of_the_registry() -> None:
     assert [one.key for one in ALL] == list(OPERATIONS)
     assert len({one.key for one in ALL}) == len(ALL)
+
+
+@pytest.mark.parametrize("one", ALL, ids=lambda one: one.key)
+def test_a_step_is_found_by_its_name(one: Operation[Any, Any]) -> None:
+    names = [step.name for step in one.steps]
+    assert len(set(names)) == len(names)
+    assert [one.step(name) for name in names] == list(one.steps)

@@ -18,8 +18,8 @@ from openrds.domain.instance import NodeRole
 from openrds.domain.instance_values import Node
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import NoParameters
-from openrds.store.database import Row, Writer
 from openrds.operations.steps.nodes import each_node, the_standby
+from openrds.store.database import Row, Writer
 from openrds.tasks.accept import Work, accept
 from openrds.tasks.center import percent_done
 from openrds.tasks.operation import Ending, Operation, Step, StepContext, StepFailed, TaskContext
