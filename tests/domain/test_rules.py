@@ -366,6 +366,29 @@ def test_in_which_modes_commits_wait(engine: EngineName, mode: str | None, waits
 
 
 @pytest.mark.parametrize(
+    ("engine", "version", "demands"),
+    [
+        (MYSQL, "8.0.46", False),
+        (MYSQL, "9.6", False),
+        (MYSQL, "9.6.9", False),
+        (MYSQL, "9.7", True),
+        (MYSQL, "9.7.0", True),
+        (MYSQL, "9.10.1", True),
+        (MYSQL, "10.0", True),
+        (MARIADB, "10.11.19", False),
+        (MARIADB, "11.7.2", False),
+        (MARIADB, "11.8", True),
+        (MARIADB, "11.8.0", True),
+        (MARIADB, "12.0.1", True),
+        (POSTGRESQL, "18.4", False),
+        (SQLSERVER, "2022", False),
+    ],
+)
+def test_which_versions_demand_tls(engine: EngineName, version: str, demands: bool) -> None:
+    assert RULES[engine].demands_tls(version) is demands
+
+
+@pytest.mark.parametrize(
     ("version", "asked", "is_meant"),
     [
         ("16", "16", True),

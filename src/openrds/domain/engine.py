@@ -38,10 +38,11 @@ class EngineRules:
     In `waiting_modes`, some of the `replication_modes`, commits wait for the standby. `longest_name` is of databases
     and tables. `restores_onto_itself`: an instance may be restored onto itself. `accounts_have_hosts`: an account says
     from where it may log in, so that remote connections can be closed. `keeps_log`: its servers keep log for others to
-    read, for as long as a policy says.
+    read, for as long as a policy says. `tls_demanded_from` is the first version whose servers let nobody in without
+    TLS while they speak it; None: each of them does.
 
     Source: contract, job-names.md 3 and operations.md 0 and 3. MariaDB's id suffix and port range have
-    no evidence there; it gets the free digit 02 and MySQL's range.
+    no evidence there; it gets the free digit 02 and MySQL's range. What demands TLS is as in the RDS of AWS.
     """
 
     task_token: str
@@ -61,6 +62,12 @@ class EngineRules:
     restores_onto_itself: bool
     accounts_have_hosts: bool
     keeps_log: bool
+    tls_demanded_from: tuple[int, ...] | None
+
+    def demands_tls(self, version: str) -> bool:
+        """Whether servers of a version, `9.7` or `9.7.4`, let nobody in without TLS while they speak it."""
+        first = self.tls_demanded_from
+        return first is not None and tuple(map(int, version.split("."))) >= first
 
     def waits_in(self, mode: str | None) -> bool:
         """Whether commits wait for the standby in a replication mode; None is that of an instance without one."""
@@ -107,11 +114,18 @@ _MYSQL = EngineRules(
     restores_onto_itself=True,
     accounts_have_hosts=True,
     keeps_log=True,
+    tls_demanded_from=(9, 7),
 )
 
 RULES: dict[EngineName, EngineRules] = {
     EngineName.MYSQL: _MYSQL,
-    EngineName.MARIADB: replace(_MYSQL, task_token="Mariadb", id_digits="02", flavor_token="mariadb"),  # noqa: S106
+    EngineName.MARIADB: replace(
+        _MYSQL,
+        task_token="Mariadb",  # noqa: S106
+        id_digits="02",
+        flavor_token="mariadb",  # noqa: S106
+        tls_demanded_from=(11, 8),
+    ),
     EngineName.POSTGRESQL: EngineRules(
         task_token="Postgresql",  # noqa: S106
         id_digits="03",
@@ -130,6 +144,7 @@ RULES: dict[EngineName, EngineRules] = {
         restores_onto_itself=False,
         accounts_have_hosts=False,
         keeps_log=False,
+        tls_demanded_from=None,
     ),
     EngineName.SQLSERVER: EngineRules(
         task_token="Sqlserver",  # noqa: S106
@@ -149,5 +164,6 @@ RULES: dict[EngineName, EngineRules] = {
         restores_onto_itself=True,
         accounts_have_hosts=False,
         keeps_log=False,
+        tls_demanded_from=None,
     ),
 }
