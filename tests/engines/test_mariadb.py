@@ -10,6 +10,7 @@ import psutil
 import pymysql
 import pytest
 
+from openrds.domain.engine import RULES, EngineName
 from openrds.engines.binlog import replication, sessions
 from openrds.engines.family import password_of
 from openrds.engines.protocol import EngineError
@@ -79,6 +80,7 @@ ESCALATIONS = (
     "CREATE DEFINER = rdsAdmin@localhost EVENT app.evil ON SCHEDULE EVERY 1 SECOND DO SELECT 1",
     "CREATE DEFINER = `mariadb.sys`@localhost VIEW app.evil AS SELECT 1",
     "SET GLOBAL read_only = OFF",
+    "SET GLOBAL require_secure_transport = OFF",
     "SET GLOBAL event_scheduler = ON",
     "SET GLOBAL general_log_file = '/tmp/evil'",
     "SET GLOBAL init_connect = 'SELECT 1'",
@@ -614,6 +616,57 @@ def test_a_hanging_upstream_is_noticed(trial, pair, eventually):
     finally:
         process.resume()
     eventually(lambda: standby.replication.state().streaming)
+
+
+def demand_tls(monkeypatch):
+    """As of those versions that do, which no machine of the tests needs to have."""
+    rules = replace(RULES[EngineName.MARIADB], tls_demanded_from=(10, 6))
+    monkeypatch.setitem(RULES, EngineName.MARIADB, rules)
+
+
+def comes_over_tls(follower):
+    with sessions.session(follower.node) as connection:
+        return sessions.rows(connection, "SHOW SLAVE STATUS")[0]["Master_SSL_Allowed"] == "Yes"
+
+
+def test_a_pair_serves_and_replicates_where_tls_is_demanded(trial, monkeypatch, eventually):
+    demand_tls(monkeypatch)
+    primary = trial.initialised()
+    primary.start()
+    primary.set_administrator("root", trial.engine.seal_password(PASSWORD))
+    where, ca = primary.node.address, trial.settings.ca_file
+    with pytest.raises(trial.dialect.Refused, match=r"Access denied|insecure transport"):
+        trial.dialect.connect(where)
+    with trial.dialect.connect(where, ca=ca) as client:
+        client.execute("CREATE TABLE kept (x INT)")
+        standby = trial.standby_of(primary)
+        client.execute("INSERT INTO kept VALUES (1)")
+    assert comes_over_tls(standby)
+    with trial.dialect.connect(standby.node.address, ca=ca) as reader:
+        eventually(lambda: reader.execute("SELECT x FROM kept") == [(1,)])
+    standby.replication.promote()
+    back = trial.engine.server(
+        replace(primary.node, upstream=standby.node.as_upstream(is_equal=True), confirmed_by=())
+    )
+    back.replication.demote()
+    back.replication.follow()
+    assert comes_over_tls(back)
+
+
+def test_who_followed_before_tls_was_demanded_is_attached_again(trial, pair, monkeypatch):
+    """Also once it is demanded no more: the upstream is restarted for that."""
+    primary, standby = pair
+    assert not comes_over_tls(standby)
+    demand_tls(monkeypatch)
+    for tls in (primary.node.tls, None):
+        node = replace(primary.node, tls=tls)
+        server = trial.engine.server(node)
+        server.stop()
+        server.configure()
+        server.start()
+        follower = trial.engine.server(replace(standby.node, upstream=node.as_upstream(is_equal=True)))
+        assert follower.replication.rejoin() == "attached"
+        assert comes_over_tls(follower) is (tls is not None)
 
 
 def test_a_large_error_log_is_closed_and_an_old_one_removed(trial):

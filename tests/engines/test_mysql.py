@@ -65,6 +65,7 @@ ESCALATIONS = (
     "CREATE DEFINER = rdsAdmin@localhost EVENT app.evil ON SCHEDULE EVERY 1 SECOND DO SELECT 1",
     "CREATE DEFINER = `mysql.session`@localhost VIEW app.evil AS SELECT 1",
     "SET GLOBAL read_only = OFF",
+    "SET GLOBAL require_secure_transport = OFF",
     "SET PERSIST max_connections = 10",
     "SET PERSIST_ONLY plugin_load = 'x'",
     "SET GLOBAL general_log_file = '/tmp/evil'",

@@ -1,4 +1,4 @@
-"""Servers prove who they are to clients who want to know, and let in those who do not ask."""
+"""Servers prove who they are to clients who want to know, and let in those who do not ask, or the newest do not."""
 
 import stat
 from dataclasses import replace
@@ -51,9 +51,15 @@ def test_a_client_that_trusts_another_ca_goes_away(shared: Shared, others: Setti
     assert not is_let_in(trial, server, others.ca_file)
 
 
-def test_a_client_that_does_not_ask_is_let_in(shared: Shared) -> None:
+def test_a_client_that_does_not_ask_is_let_in_unless_the_version_demands_it(shared: Shared) -> None:
     trial, server = shared
-    assert trial.query(server, "SELECT 1") == 1
+    version = trial.installation.complete_version
+    if trial.dialect.rules.demands_tls(version):
+        with pytest.raises(trial.dialect.Refused, match=r"\(3159, .*insecure transport"):
+            trial.query(server, "SELECT 1", plain=True)
+        assert trial.query(server, "SELECT 1") == 1
+    else:
+        assert trial.query(server, "SELECT 1", plain=True) == 1
 
 
 def test_the_key_is_the_servers_alone(shared: Shared) -> None:
@@ -113,5 +119,5 @@ def test_a_server_that_speaks_no_tls_says_so(trial: Any) -> None:
     server = trial.started(tls=None)
     with pytest.raises(trial.dialect.Error, match=r"(?i)ssl"):
         trial.dialect.connect(server.node.address, server.node.port, ca=trial.settings.ca_file)
-    assert trial.query(server, "SELECT 1") == 1
+    assert trial.query(server, "SELECT 1", plain=True) == 1
     assert server.keep_certificate() == ""

@@ -75,8 +75,9 @@ class BinlogDialect(Dialect):
         database: str | None = None,
         seconds: int = 10,
         ca: Path | None = None,
+        plain: bool = False,
     ) -> Session:
-        verifying: dict[str, Any] = {"ssl_disabled": not self.encrypts}
+        verifying: dict[str, Any] = {"ssl_disabled": plain or not self.encrypts}
         if ca:
             verifying = {"ssl_ca": str(ca), "ssl_verify_cert": True, "ssl_verify_identity": True}
         connection = pymysql.connect(

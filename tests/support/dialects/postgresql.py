@@ -70,8 +70,11 @@ class PostgreSQLDialect(Dialect):
         database: str | None = None,
         seconds: int = 10,
         ca: Path | None = None,
+        plain: bool = False,
     ) -> Session:
-        verifying: dict[str, Any] = {"sslmode": "verify-full", "sslrootcert": str(ca)} if ca else {}
+        verifying: dict[str, Any] = {"sslmode": "disable"} if plain else {}
+        if ca:
+            verifying = {"sslmode": "verify-full", "sslrootcert": str(ca)}
         return PostgreSQLSession(
             psycopg.connect(
                 host=address,

@@ -138,9 +138,12 @@ def _places(node: NodeSpec) -> dict[str, str]:
 
 
 def _network(node: NodeSpec) -> dict[str, str]:
-    """A node without an address listens on its Unix socket alone."""
+    """A node without an address listens on its Unix socket alone, over which nobody needs TLS."""
     common = {"port": str(node.port), "skip_name_resolve": "ON", "back_log": "128"}
-    return common | ({"bind_address": node.address} if node.address else {"skip_networking": "ON"})
+    if not node.address:
+        return common | {"skip_networking": "ON"}
+    demanded = {"require_secure_transport": "ON"} if node.demands_tls else {}
+    return common | {"bind_address": node.address} | demanded
 
 
 def _words(node: NodeSpec) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict
 
-from openrds.domain.engine import EngineName
+from openrds.domain.engine import RULES, EngineName
 from openrds.hosts.certificates import Issuer
 from openrds.hosts.user import ServerUser
 
@@ -48,9 +48,9 @@ class Upstream:
     """What a node must know of the one that it is a copy of and follows: where that is, and by what it is let in.
 
     `memory_mb` and `vcpus` are the upstream's. `secret` is the family's, as in `NodeSpec`; with `tls` the upstream
-    speaks it. `is_equal`: both are of one instance, and may change their roles; else the follower is a read replica.
-    `here` is all of it, where it is on the follower's host. What goes through its folder or its socket takes it from
-    there, and has no way from host to host yet.
+    speaks it, and may demand it. `is_equal`: both are of one instance, and may change their roles; else the follower
+    is a read replica. `here` is all of it, where it is on the follower's host. What goes through its folder or its
+    socket takes it from there, and has no way from host to host yet.
     """
 
     node_id: str
@@ -61,6 +61,7 @@ class Upstream:
     vcpus: int
     secret: str = field(repr=False)
     tls: bool
+    demands_tls: bool
     is_equal: bool
     here: "NodeSpec | None" = None
 
@@ -86,7 +87,7 @@ class NodeSpec:
     us, in where the engine has no better way. `options` are what the creation fixed, by neutral names:
     `lower_case_table_names` (`0` or `1`), `character_set` and `collation`; one that is not there is the engine's own.
     Without `tls` the server offers none to clients that ask for it; with it, those who do not ask are let in all the
-    same.
+    same, unless the version is one that demands it.
     """
 
     node_id: str
@@ -121,6 +122,11 @@ class NodeSpec:
         return Size(memory_mb=self.memory_mb, vcpus=self.vcpus)
 
     @property
+    def demands_tls(self) -> bool:
+        """Whether who comes to its address without TLS is refused."""
+        return self.tls is not None and RULES[self.engine].demands_tls(self.installation.complete_version)
+
+    @property
     def upstream_here(self) -> "NodeSpec":
         """All of the node that this one follows, which is on the same host."""
         assert self.upstream is not None, "only a node with an upstream follows"
@@ -140,6 +146,7 @@ class NodeSpec:
             vcpus=self.vcpus,
             secret=self.secret,
             tls=self.tls is not None,
+            demands_tls=self.demands_tls,
             is_equal=is_equal,
             here=replace(self, upstream=None),
         )
