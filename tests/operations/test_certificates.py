@@ -1,13 +1,15 @@
 """The certificates of an instance's servers: for all of its addresses, and renewed by a round."""
 
 import functools
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from openrds.domain.engine import EngineName
+from openrds.domain.engine import RULES, EngineName
 from openrds.domain.instance_values import Node
 from openrds.engines.protocol import Server, Tls
 from openrds.hosts.processes import RECORD, find, wait_until
@@ -19,18 +21,34 @@ from openrds.operations.rounds.certificates import CertificateWatch
 from openrds.operations.rounds.roster import Roster
 from openrds.service.authority import open_authority
 from support import scenarios
-from support.dialects import DIALECTS
+from support.dialects import DIALECTS, Dialect
+from support.dialects.mysql import MariaDBDialect
 from support.engines import needs_engine
 from support.workbench import PASSWORD, Workbench
 
-ENGINES = [
-    pytest.param(name, marks=needs_engine(name)) for name in (EngineName.POSTGRESQL, EngineName.MARIADB)
+
+class DemandingMariaDB(MariaDBDialect):
+    """Of those versions that demand TLS, which no machine of the tests needs to have."""
+
+    encrypts = True
+
+
+SPOKEN = [
+    pytest.param(dialect, marks=needs_engine(dialect.engine), id=type(dialect).__name__)
+    for dialect in (
+        *(DIALECTS[name] for name in (EngineName.POSTGRESQL, EngineName.MARIADB)),
+        DemandingMariaDB(),
+    )
 ]
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def bench(request: pytest.FixtureRequest, workbench: Workbench) -> Workbench:
-    return workbench.speaking(DIALECTS[request.param])
+@pytest.fixture(scope="module", params=SPOKEN)
+def bench(request: pytest.FixtureRequest, workbench: Workbench) -> Iterator[Workbench]:
+    dialect: Dialect = request.param
+    with pytest.MonkeyPatch.context() as patched:
+        if isinstance(dialect, DemandingMariaDB):
+            patched.setitem(RULES, dialect.engine, replace(dialect.rules, tls_demanded_from=(10, 6)))
+        yield workbench.speaking(dialect)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +59,15 @@ def instance_id(bench: Workbench) -> str:
 def is_verified(
     bench: Workbench, instance_id: str, address: str | None = None, ca: Path | None = None
 ) -> bool:
+    ca = ca or bench.resources.settings.ca_file
+    return is_let_in(bench, instance_id, address, ca=ca)
+
+
+def is_let_in(bench: Workbench, instance_id: str, address: str | None = None, **options: Any) -> bool:
     instance = bench.resources.view.instance(instance_id)
-    where, ca = address or str(instance.address), ca or bench.resources.settings.ca_file
+    where = address or str(instance.address)
     try:
-        bench.dialect.connect(where, instance.port, password=PASSWORD, ca=ca, seconds=5).close()
+        bench.dialect.connect(where, instance.port, password=PASSWORD, seconds=5, **options).close()
     except bench.dialect.Error:
         return False
     return True
@@ -122,6 +145,7 @@ def test_an_instance_from_before_has_it_from_its_next_start_on(bench: Workbench,
     older.start()
     (server.node.folder / "tls.pem").unlink()
     assert not is_verified(bench, instance_id)
+    assert is_let_in(bench, instance_id, plain=True)
     CertificateWatch(resources, Roster(resources)).look_after_certificates()
     scenarios.query(bench, instance_id)
     run(
@@ -130,6 +154,7 @@ def test_an_instance_from_before_has_it_from_its_next_start_on(bench: Workbench,
         lambda intake: restart_instance.submit(intake, instance_id, restart_instance.Restart()),
     )
     assert is_verified(bench, instance_id)
+    assert is_let_in(bench, instance_id, plain=True) is not isinstance(bench.dialect, DemandingMariaDB)
 
 
 def test_both_of_a_pair_vouch_for_its_endpoint(bench: Workbench, instance_id: str) -> None:
