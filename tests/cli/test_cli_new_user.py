@@ -17,6 +17,7 @@ from cli_support import FakeApi, fake_api, run, write_credentials
 from test_cli_commands import INSTANCE_ID, Caller, listed, offer_everything
 
 import openrds
+from openrds.cli import instance_view
 from openrds.cli.main import app
 from openrds.domain.engine import EngineName
 from openrds.domain.rules import password_rules
@@ -273,6 +274,40 @@ def test_each_engine_has_its_program(
     assert call("connect", "orders", "-d", "shop").out == f"{place} shop\n"
     answer = call("connect", "orders", "-o", "json").json
     assert answer["url"] == f"{engine.lower()}://root@127.64.0.2:3306/"
+
+
+@pytest.mark.parametrize(
+    ("engine", "version", "client", "shown", "option"),
+    [
+        ("MySQL", "9.7.4", "mysql  Ver 9.7.4", "demanded", ""),
+        ("MySQL", "9.7.4", "Ver 15.1 Distrib 10.11-MariaDB", "demanded", " --ssl"),
+        ("MySQL", "9.6.0", "Ver 15.1 Distrib 10.11-MariaDB", "for those who ask for it", ""),
+        ("MariaDB", "11.8.2", "Ver 15.1 Distrib 10.11-MariaDB", "demanded", " --ssl"),
+    ],
+)
+def test_who_connects_comes_over_tls_where_it_is_demanded(
+    call: Caller,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    engine: str,
+    version: str,
+    client: str,
+    shown: str,
+    option: str,
+) -> None:
+    """MySQL's programs do by themselves."""
+    program = tmp_path / "mysql"
+    program.write_text(f"#!/bin/sh\necho '{client}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    datastore = {"type": engine, "version": version.rpartition(".")[0], "complete_version": version}
+    for on in (True, False):
+        call.api.answers["instances"] = []
+        one = listed(datastore=datastore, port=3306, enable_ssl=on)
+        call.api.answer("instances", {"instances": [one], "total_count": 1})
+        place = "mysql --host=127.64.0.2 --port=3306 --user=root"
+        assert call("connect", "orders", "--print").out == f"{place}{option if on else ''}\n"
+        assert instance_view.tls_of(one) == (shown if on else "off")
 
 
 def test_nobody_connects_to_what_has_no_address(call: Caller) -> None:

@@ -26,6 +26,10 @@ class ClientProgram:
         demand = "--ssl-verify-server-cert" if _is_mariadbs(program) else "--ssl-mode=VERIFY_IDENTITY"
         return [f"--ssl-ca={ca}", demand], {}
 
+    def encrypting(self, program: str) -> list[str]:
+        """With what it comes over TLS, whoever the server is: MariaDB's do by themselves only since 10.10."""
+        return ["--ssl"] if _is_mariadbs(program) else []
+
     @property
     def is_of_mysql(self) -> bool:
         return "mysql" in self.names

@@ -47,7 +47,10 @@ def connect(
         raise CommandError(f"No client program of {instance_view.engine_of(found)} is known.")
     name = program.find()
     called = name or program.names[0]
-    demands, variables = program.verifying(called, _ca_file(session, found)) if verify else ([], {})
+    if verify:
+        demands, variables = program.verifying(called, _ca_file(session, found))
+    else:
+        demands, variables = program.encrypting(called) if instance_view.demands_tls(found) else [], {}
     command = program.command(
         called,
         found["private_ips"][0],

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from openrds.cli.client import Client, Json
 from openrds.cli.client_programs import PROGRAMS
-from openrds.domain.engine import EngineName
+from openrds.domain.engine import RULES, EngineName
 
 NODE_HEADER = ("NODE", "ROLE", "STATUS", "ZONE", "STREAMS", "LAG BYTES")
 
@@ -20,7 +20,7 @@ def facts(client: Client, instance: Json) -> dict[str, object]:
         "address": ", ".join(instance["private_ips"]),
         "public address": ", ".join(instance["public_ips"]),
         "port": instance["port"],
-        "TLS": "for those who ask for it" if instance["enable_ssl"] else "off",
+        "TLS": tls_of(instance),
         "administrator": instance["db_user_name"],
         "url": url_of(instance),
         "flavor": f"{instance['flavor_ref']} ({instance['cpu']} vCPU, {instance['mem']} GB)",
@@ -73,8 +73,19 @@ def url_of(instance: Json) -> str:
 
 
 def engine_of(instance: Json) -> str:
-    datastore = instance["datastore"]
-    return f"{datastore['type']} {datastore['complete_version'] or datastore['version']}"
+    return f"{instance['datastore']['type']} {_version_of(instance)}"
+
+
+def demands_tls(instance: Json) -> bool:
+    """Whether clients that do not come over TLS are refused."""
+    rules = RULES[EngineName(instance["datastore"]["type"])]
+    return bool(instance["enable_ssl"]) and rules.demands_tls(_version_of(instance))
+
+
+def tls_of(instance: Json) -> str:
+    if demands_tls(instance):
+        return "demanded"
+    return "for those who ask for it" if instance["enable_ssl"] else "off"
 
 
 def volume_of(instance: Json) -> str:
@@ -84,6 +95,11 @@ def volume_of(instance: Json) -> str:
 def used_space(client: Client, instance: Json) -> str:
     """In GB, as last measured."""
     return str(client.get(f"instances/{instance['id']}/storage-used-space")["used"])
+
+
+def _version_of(instance: Json) -> str:
+    datastore = instance["datastore"]
+    return str(datastore["complete_version"] or datastore["version"])
 
 
 def _related(client: Client, instance: Json, kind: str) -> list[str]:
