@@ -86,7 +86,8 @@ def follow(pair: Pair, server: Outsider, user: str) -> None:
     else:
         server.execute(
             "CHANGE MASTER TO MASTER_HOST = %s, MASTER_PORT = %s, MASTER_USER = %s, MASTER_PASSWORD = %s, "
-            "MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1",
+            "MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_SSL = 1, "
+            "MASTER_SSL_VERIFY_SERVER_CERT = 0",
             *(host, port, user, PASSWORD),
         )
         server.execute("START SLAVE")

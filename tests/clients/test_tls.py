@@ -89,6 +89,33 @@ def by_program(pair: Pair, ca: Path) -> str:
     return done.stdout + done.stderr
 
 
+def plainly(driver: Any, pair: Pair, user: str = "root") -> Any:
+    """MySQL's passwords then need its public key, which drivers ask for."""
+    host, port = pair.endpoint
+    return driver.connect(host=host, port=port, user=user, password=PASSWORD, ssl_disabled=True)
+
+
+def demands_tls(pair: Pair) -> bool:
+    return pair.dialect.rules.demands_tls(pair.shown["datastore"]["complete_version"])
+
+
+def check_plain(pair: Pair) -> None:
+    with plainly(pymysql, pair) as connection, connection.cursor() as cursor:
+        cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
+        assert cursor.fetchall()[0][1] == ""
+
+
+def check_account_held_to_tls(pair: Pair) -> None:
+    """While nobody is offered TLS, nobody can log in to such an account."""
+    with pair.session() as client:
+        client.execute(f"CREATE USER careful IDENTIFIED BY '{PASSWORD}'")
+        plainly(pymysql, pair, "careful").close()
+        client.execute("ALTER USER careful REQUIRE SSL")
+        with pytest.raises(pymysql.OperationalError, match="Access denied"):
+            plainly(pymysql, pair, "careful")
+        client.execute("DROP USER careful")
+
+
 def check_drivers(pair: Pair, ca: Path) -> None:
     for connect in (by_pymysql, by_connector):
         with connect(pair, ca) as connection, connection.cursor() as cursor:
@@ -130,26 +157,15 @@ def test_they_leave_who_is_not_vouched_for(pair: Pair, strange_ca: Path) -> None
 
 
 @each_engine(*BINLOG_ENGINES)
-def test_who_does_not_ask_is_let_in(pair: Pair) -> None:
-    """MySQL's passwords then need its public key, which such drivers ask for."""
-    host, port = pair.endpoint
-    plain = pymysql.connect(host=host, port=port, user="root", password=PASSWORD, ssl_disabled=True)
-    with plain as connection, connection.cursor() as cursor:
-        cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
-        assert cursor.fetchall()[0][1] == ""
-
-
-@each_engine(EngineName.MYSQL)
-def test_an_account_may_be_held_to_tls(pair: Pair, ca: Path) -> None:
-    host, port = pair.endpoint
-    with pair.session() as client:
-        client.execute(f"CREATE USER careful IDENTIFIED BY '{PASSWORD}'")
-        client.execute("ALTER USER careful REQUIRE SSL")
-    with pytest.raises(pymysql.OperationalError, match="Access denied"):
-        pymysql.connect(host=host, port=port, user="careful", password=PASSWORD, ssl_disabled=True)
-    pymysql.connect(host=host, port=port, user="careful", password=PASSWORD, ssl={"ca": str(ca)}).close()
-    with pair.session() as client:
-        client.execute("DROP USER careful")
+def test_who_does_not_ask_is_let_in_unless_the_version_demands_it(pair: Pair) -> None:
+    if not demands_tls(pair):
+        check_plain(pair)
+        return
+    for driver in (pymysql, mysql.connector):
+        with pytest.raises(driver.Error, match=r"3159.*insecure transport"):
+            plainly(driver, pair)
+    done = run(pair, ("mysql",), "--ssl-mode=DISABLED", "--get-server-public-key", typed="SELECT 1")
+    assert "ERROR 3159" in done.stderr
 
 
 @each_engine(*BINLOG_ENGINES)
@@ -160,8 +176,9 @@ def test_tls_is_switched_off_and_on(sdk: RdsClient, pair: Pair, ca: Path) -> Non
     assert (one.status, one.enable_ssl) == ("ACTIVE", False)
     with pytest.raises(pymysql.OperationalError, match="SSL"):
         by_pymysql(pair, ca)
-    with pair.session() as client:
-        assert client.execute("SELECT 1") == [(1,)]
+    check_plain(pair)
+    if pair.dialect.engine is EngineName.MYSQL:
+        check_account_held_to_tls(pair)
     switch_ssl(sdk, pair.id, on=True)
     check_drivers(pair, ca)
 
