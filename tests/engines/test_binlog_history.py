@@ -4,6 +4,7 @@ Servers are letters. In MySQL each numbers its own transactions; in MariaDB they
 """
 
 import os
+import time
 
 import pytest
 
@@ -267,6 +268,19 @@ def test_the_archive_is_pruned_up_to_a_position(archive, tmp_path, log, position
     assert names == ["0000000103-binlog.000002", "0000000103-binlog.000002.json"]
     assert done(archive, position)[0] == "a3"
     assert goes_on_from(archive.folder, position)
+
+
+def test_what_somebody_was_archiving_when_he_was_killed_is_pruned(archive, tmp_path):
+    write(tmp_path / "a", 1, rotated(mysql_log(100, [("a", 1, 101)])))
+    ship(archive, tmp_path / "a", "na")
+    place = archive.folder / "na" / "log"
+    for name, age in (("left", 2 * 3600), ("being-written", 0)):
+        draft = place / f".{name}.draft"
+        draft.touch()
+        os.utime(draft, (time.time() - age,) * 2)
+    archive.prune(None)
+    assert [path.name for path in place.glob(".*")] == [".being-written.draft"]
+    assert done(archive, "")[0] == "a1"
 
 
 def test_a_note_that_is_gone_is_read_from_the_file(archive, tmp_path):

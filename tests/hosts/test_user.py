@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from openrds.hosts import folders
 from openrds.hosts.errors import HostError
 from openrds.hosts.user import ServerUser
 
@@ -73,6 +74,24 @@ def test_a_write_that_fails_leaves_the_old_file(folder, user):
 
     assert path.read_text() == "old"
     assert [entry.name for entry in folder.iterdir()] == ["file"]
+
+
+def test_what_somebody_was_writing_when_he_was_killed_is_removed(folder, user, monkeypatch):
+    home = folder / "home"
+    home.mkdir()
+    (home / "file").write_text("old")
+    (home / ".kept").write_text("")
+    if (pid := os.fork()) == 0:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", lambda *_: os._exit(1))
+            user.write(home / "file", "new")
+    assert os.waitpid(pid, 0)[1]
+    assert len(list(home.iterdir())) == 3
+
+    folders.remove_drafts(folder)
+
+    assert {entry.name for entry in home.iterdir()} == {"file", ".kept"}
+    assert (home / "file").read_text() == "old"
 
 
 def test_the_root_of_the_system_is_reached(user):

@@ -32,6 +32,8 @@ _SYNCED_AT_ONCE = 8
 _OPENED_AT_ONCE = 64
 
 _REMOVED = ".removed-"
+#: How names of files end that are not whole yet, which whoever writes them renames: see `remove_drafts`.
+DRAFT = ".draft"
 #: A data directory is called so in whatever home it is.
 _DATA = "data"
 
@@ -78,6 +80,15 @@ def _take_back(path: Path) -> None:
         if entry.is_symlink():
             entry.unlink()
     make_home(path)
+
+
+def remove_drafts(root: Path) -> None:
+    """Remove from the homes in `root` what somebody had begun to write when he was killed.
+
+    Who still writes does not find his draft again, and tries it anew.
+    """
+    for path in root.glob(f"*/.*{DRAFT}"):
+        path.unlink(missing_ok=True)
 
 
 def make_root(path: Path) -> None:

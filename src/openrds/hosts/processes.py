@@ -21,7 +21,7 @@ from pathlib import Path
 from openrds.domain.deadline import check_deadline
 from openrds.domain.texts import number_in
 from openrds.hosts.errors import HostError
-from openrds.hosts.folders import open_file
+from openrds.hosts.folders import DRAFT, open_file
 from openrds.hosts.user import ServerUser
 
 #: The name of the record in a node's folder.
@@ -218,7 +218,7 @@ def write_record(
 ) -> None:
     """Record a process, whole or not at all; its folder is ours, so that nobody else can."""
     signals = ",".join(str(int(number)) for number in stop_signals)
-    draft = record.with_name(f".{record.name}.{secrets.token_hex(4)}")
+    draft = record.with_name(f".{record.name}.{secrets.token_hex(4)}{DRAFT}")
     with draft.open("x") as file:
         file.write(f"{process.pid} {process.started} {_boot_id()} {signals}\n")
     draft.replace(record)

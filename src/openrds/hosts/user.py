@@ -173,7 +173,7 @@ class ServerUser:
 
         It is drafted in `drafts`, a folder of ours of the same file system, else beside the path.
         """
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=drafts or path.parent)
+        descriptor, temporary = tempfile.mkstemp(folders.DRAFT, f".{path.name}.", drafts or path.parent)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -18,6 +18,7 @@ from openrds.engines.registry import engines_of_host, fetched_dir
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
+from openrds.hosts.folders import remove_drafts
 from openrds.hosts.forwarders import choose_forwarder
 from openrds.hosts.memory import usable_mb
 from openrds.operations.registry import OPERATIONS
@@ -153,6 +154,8 @@ async def work(brief: Brief, announce_ready: Callable[[], None]) -> None:
         register_host(resources)
         attach_volumes(resources.host)
         take_back_folders(resources.host)
+        for homes in (settings.nodes_dir, settings.forwarder_dir):
+            remove_drafts(homes)
         worker = Worker(
             store,
             queue,

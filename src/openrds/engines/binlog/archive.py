@@ -20,7 +20,7 @@ from openrds.engines.binlog.gtids import GtidSet, parse, writers
 from openrds.engines.binlog.history import Chain, Stretch
 from openrds.engines.binlog.logs import Log
 from openrds.engines.protocol import EngineError
-from openrds.hosts.folders import read
+from openrds.hosts.folders import DRAFT, read
 from openrds.hosts.user import ServerUser
 
 _LOCAL = re.compile(r"binlog\.(\d{6,10})", re.ASCII)
@@ -145,12 +145,23 @@ class Archive:
                 logs.write(log.path.parent / _PRUNED, log.path.name.encode(), self.user)
                 logs.remove(log.path, self.user)
             told |= stretch.told
+        self._remove_drafts()
 
     def _may_go(self, stretch: Stretch, log: Log, start: GtidSet | None, told: GtidSet) -> bool:
         """`told` is what need not be told any more, or is by later primaries."""
         if start is not None and not stretch.counted(log) <= start:
             return False
         return (start is not None and log.holds <= told) or self._is_old(log.path)
+
+    def _remove_drafts(self) -> None:
+        """Of those who were killed while they wrote."""
+        for place in (self.folder, *self._places()):
+            with self.user.acting():
+                drafts = list(place.glob(f".*{DRAFT}"))
+            for draft in drafts:
+                with suppress(FileNotFoundError):
+                    if self._is_old(draft):
+                        logs.remove(draft, self.user)
 
     def _places(self) -> Iterator[Path]:
         with self.user.acting():
@@ -184,7 +195,7 @@ class Archive:
         return new
 
     def _ship(self, path: Path, to: Path, *, torn: bool) -> None:
-        draft = to.with_name(f".{to.name}.{secrets.token_hex(4)}")
+        draft = to.with_name(f".{to.name}.{secrets.token_hex(4)}{DRAFT}")
         try:
             self._copy(path, draft)
             logs.write_note(logs.summed_up(draft, self.user, torn=torn), to, self.user)

@@ -12,7 +12,7 @@ import msgspec
 
 from openrds.engines.binlog.events import LogReader, Transaction
 from openrds.engines.binlog.gtids import GtidSet, parse
-from openrds.hosts.folders import open_file, read
+from openrds.hosts.folders import DRAFT, open_file, read
 from openrds.hosts.user import ServerUser
 
 _NOTE = ".json"
@@ -106,7 +106,7 @@ def write_note(log: Log, path: Path, user: ServerUser) -> None:
 
 def write(path: Path, content: bytes, user: ServerUser) -> None:
     """As the user, in a folder of its own; whoever reads sees the old content or the new."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{DRAFT}")
     with user.acting():
         with draft.open("xb") as file:
             file.write(content)
