@@ -1,4 +1,4 @@
-"""Faults of servers that follow by their binary logs, as a user of MariaDB meets them; MySQL has the same in common."""
+"""Faults of servers that follow by their binary logs, as a user meets them."""
 
 import contextlib
 import os
@@ -14,21 +14,32 @@ import pymysql
 import pytest
 
 from openrds.domain.engine import EngineName
+from openrds.domain.task import TaskName
 from openrds.engines.binlog.sessions import SUPERUSER
 from openrds.engines.family import password_of
 from openrds.hosts.processes import RECORD, Process, find
 from openrds.service import places
-from support.dialects import DIALECTS
+from support.dialects import DIALECTS, Dialect
 from support.engines import needs_engine
 from support.means import WHY_NO_FORWARDING, needs_images
 from support.service import ALL_ENGINES, ServiceUnderTest, fresh, running_service, session, wait_for
 from support.writer import Writer
 
-MARIADB = DIALECTS[EngineName.MARIADB]
+FOLLOWERS = {EngineName.MARIADB: "show slave hosts", EngineName.MYSQL: "show replicas"}
 #: Within which a commit is acknowledged again when the standby that was to confirm it has died; it takes 0.3 s.
 RESUMED_SECONDS = 10.0
 
-pytestmark = needs_engine(EngineName.MARIADB)
+ENGINES = [
+    pytest.param(engine, marks=needs_engine(engine), id=engine)
+    for engine in (EngineName.MARIADB, EngineName.MYSQL)
+]
+
+pytestmark = pytest.mark.grouped_by("dialect")
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    return DIALECTS[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +49,12 @@ def service() -> Iterator[ServiceUnderTest]:
 
 
 @pytest.fixture(scope="module")
-def pair(service: ServiceUnderTest) -> dict[str, Any]:
+def pair(service: ServiceUnderTest, dialect: Dialect) -> dict[str, Any]:
     if WHY_NO_FORWARDING:
         pytest.skip(WHY_NO_FORWARDING)
     made = service.create(
-        MARIADB,
-        flavor_ref=MARIADB.flavor(kind="ha"),
+        dialect,
+        flavor_ref=dialect.flavor(kind="ha"),
         availability_zone="local-1a,local-1a",
         ha={"mode": "Ha", "replication_mode": "semisync"},
     )
@@ -78,18 +89,18 @@ def await_task(service: ServiceUnderTest, instance: dict[str, Any], name: str, c
 
 
 def test_writes_go_on_when_who_confirms_them_is_killed(
-    service: ServiceUnderTest, pair: dict[str, Any]
+    service: ServiceUnderTest, dialect: Dialect, pair: dict[str, Any]
 ) -> None:
     standby = node(service, pair, "slave")
     with Writer(pair) as writer:
         writer.wait_for_one_after(0)
         process_of(service, standby).send(signal.SIGKILL)
         writer.wait_for_one_after(time.monotonic() + 0.1, RESUMED_SECONDS)
-        await_task(service, pair, "RebuildMariadbSlave")
+        await_task(service, pair, TaskName.REBUILD_STANDBY.on(dialect.engine))
         writer.wait_for_one_after(time.monotonic())
         # It has all that was acknowledged, also while nobody waited for it, and takes over.
         process_of(service, node(service, pair, "master")).send(signal.SIGKILL)
-        await_task(service, pair, "SwitchoverMariadbInstance")
+        await_task(service, pair, TaskName.SWITCHOVER.on(dialect.engine))
         writer.wait_for_one_after(time.monotonic())
     assert node(service, pair, "master") == standby
     assert not writer.lost()
@@ -115,14 +126,18 @@ def test_a_server_that_does_not_stop_keeps_no_task(service: ServiceUnderTest, pa
 
 
 def test_a_replica_whose_log_is_gone_or_that_has_what_nobody_has_is_copied_anew(
-    service: ServiceUnderTest, pair: dict[str, Any]
+    service: ServiceUnderTest, dialect: Dialect, pair: dict[str, Any]
 ) -> None:
-    replica = replica_of(service, pair)
+    replica = replica_of(service, dialect, pair)
     replica_node = replica["nodes"][0]["id"]
     errant = "create table app.errant as select 1 as x"
     as_superuser(service, pair, replica_node, "set sql_log_bin = 1", "set global read_only = 0", errant)
     process_of(service, replica_node).send(signal.SIGKILL)
-    wait_for(lambda: not has(replica, "errant") and has(replica, "kept"), 60, "the errant table to be gone")
+    wait_for(
+        lambda: not has(dialect, replica, "errant") and has(dialect, replica, "kept"),
+        60,
+        "the errant table to be gone",
+    )
 
     wait_for(lambda: service.instance(replica["id"])["status"] == "ACTIVE", 60)
     worker = service.child("worker")
@@ -136,17 +151,17 @@ def test_a_replica_whose_log_is_gone_or_that_has_what_nobody_has_is_copied_anew(
     as_superuser(service, pair, primary, f"purge binary logs to '{last_log(service, pair, primary)}'")
     worker.resume()
 
-    wait_for(lambda: has(replica, "later"), 60, "what was written meanwhile")
+    wait_for(lambda: has(dialect, replica, "later"), 60, "what was written meanwhile")
     wait_for(lambda: service.instance(replica["id"])["status"] == "ACTIVE", 60)
-    assert has(replica, "kept")
+    assert has(dialect, replica, "kept")
     service.delete(replica["id"])
 
 
 @needs_images
-def test_a_volume_that_is_full_in_the_middle_of_a_commit_loses_nothing() -> None:
+def test_a_volume_that_is_full_in_the_middle_of_a_commit_loses_nothing(dialect: Dialect) -> None:
     """The server waits or dies, as it likes; nobody makes it read-only before."""
     with running_service(**ALL_ENGINES, volumes="xfs", monitor_interval="0.2") as service:
-        instance = service.create(MARIADB)
+        instance = service.create(dialect)
         folder = service.data_dir / "nodes" / instance["nodes"][0]["id"]
         with session(instance) as client:
             client.execute("create table kept (id int auto_increment primary key, x longblob)")
@@ -157,7 +172,7 @@ def test_a_volume_that_is_full_in_the_middle_of_a_commit_loses_nothing() -> None
 
         def insert() -> None:
             nonlocal acknowledged
-            with contextlib.suppress(MARIADB.Error), session(instance, seconds=5) as client:
+            with contextlib.suppress(dialect.Error), session(instance, seconds=5) as client:
                 for _ in range(40):
                     client.execute("insert into kept (x) values (repeat('x', 500000))")
                     acknowledged += 1
@@ -170,8 +185,8 @@ def test_a_volume_that_is_full_in_the_middle_of_a_commit_loses_nothing() -> None
         wait_for(lambda: service.instance(instance["id"])["status"] == "STORAGE FULL", 60)
         inserting.join(60)
         assert not inserting.is_alive() and acknowledged < 40
-        wait_for(lambda: has(instance, "kept"), 30)
-        with session(instance) as client, pytest.raises(MARIADB.Error, match=MARIADB.read_only):
+        wait_for(lambda: has(dialect, instance, "kept"), 30)
+        with session(instance) as client, pytest.raises(dialect.Error, match=dialect.read_only):
             client.execute("create table refused (x int)")
         body = {"enlarge_volume": {"size": 60}}
         answer = service.call("POST", f"instances/{instance['id']}/action", body, headers=fresh())
@@ -194,11 +209,11 @@ def take(path: Path, size: int) -> None:
         os.posix_fallocate(file.fileno(), 0, size)
 
 
-def replica_of(service: ServiceUnderTest, primary: dict[str, Any]) -> dict[str, Any]:
+def replica_of(service: ServiceUnderTest, dialect: Dialect, primary: dict[str, Any]) -> dict[str, Any]:
     body = {
         "name": "copy",
         "replica_of_id": primary["id"],
-        "flavor_ref": MARIADB.flavor(kind="rr"),
+        "flavor_ref": dialect.flavor(kind="rr"),
         "volume": {"type": "CLOUDSSD"},
         "availability_zone": "local-1a",
     }
@@ -208,9 +223,9 @@ def replica_of(service: ServiceUnderTest, primary: dict[str, Any]) -> dict[str, 
     return service.instance(answer.json()["instance"]["id"])
 
 
-def has(instance: dict[str, Any], table: str) -> bool:
+def has(dialect: Dialect, instance: dict[str, Any], table: str) -> bool:
     """Not while its server is down, either."""
-    with contextlib.suppress(MARIADB.Error), session(instance, seconds=5) as client:
+    with contextlib.suppress(dialect.Error), session(instance, seconds=5) as client:
         return bool(client.execute("select 1 from information_schema.tables where table_name = %s", [table]))
     return False
 
@@ -236,7 +251,8 @@ def as_superuser(
 
 
 def followed_by(service: ServiceUnderTest, instance: dict[str, Any], node_id: str, follower: str) -> bool:
-    return follower in {row["Host"] for row in as_superuser(service, instance, node_id, "show slave hosts")}
+    shown = FOLLOWERS[instance["datastore"]["type"]]
+    return follower in {row["Host"] for row in as_superuser(service, instance, node_id, shown)}
 
 
 def last_log(service: ServiceUnderTest, instance: dict[str, Any], node_id: str) -> str:

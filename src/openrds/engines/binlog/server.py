@@ -13,7 +13,7 @@ from openrds.engines import programs
 from openrds.engines.binlog import accounts, configuration, daemon, sessions
 from openrds.engines.binlog.datadirs import is_data_directory
 from openrds.engines.binlog.flavour import Flavour
-from openrds.engines.binlog.replication import BinlogReplication
+from openrds.engines.binlog.replication import BinlogReplication, Diverged
 from openrds.engines.binlog.roles import Role, forget_position, position_to_take, role_of, write_role
 from openrds.engines.binlog.shipping import ship_remains
 from openrds.engines.certificates import keep_identity
@@ -123,12 +123,17 @@ class BinlogServer:
         """
         Start the server unless it runs, and return once it answers; one that follows goes on to.
 
+        One that has what its upstream lacks follows nobody: to try again would not help, and it can be read meanwhile.
+
         Raises:
             EngineError: it did not come up. One that is still recovering when the time is up is left to go
                 on, so that starting it again later is of use.
         """
         self.come_up()
-        self.replication.go_on()
+        try:
+            self.replication.go_on()
+        except Diverged as error:
+            logger.warning("%s; it follows nobody", error)
 
     def launch(self) -> None:
         """
