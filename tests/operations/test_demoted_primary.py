@@ -33,12 +33,17 @@ from support.scenarios import (
 )
 from support.workbench import Workbench
 
-pytestmark = needs_engine(EngineName.MARIADB)
+ENGINES = [
+    pytest.param(engine, marks=needs_engine(engine), id=engine)
+    for engine in (EngineName.MARIADB, EngineName.MYSQL)
+]
+
+pytestmark = pytest.mark.grouped_by("bench")
 
 
-@pytest.fixture(scope="module")
-def bench(workbench: Workbench) -> Iterator[Workbench]:
-    yield workbench.speaking(DIALECTS[EngineName.MARIADB])
+@pytest.fixture(scope="module", params=ENGINES)
+def bench(workbench: Workbench, request: pytest.FixtureRequest) -> Iterator[Workbench]:
+    yield workbench.speaking(DIALECTS[request.param])
     Prepared(workbench).clean_up()
 
 
