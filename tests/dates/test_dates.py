@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from support.dates import Date, find_library, sweep
+from support.clock.sitecustomize import sweep
+from support.dates import Date, find_library
 
 ROOT = Path(__file__).parents[2]
 ALL = os.environ.get("OPENRDS_TEST_DATES") == "all"

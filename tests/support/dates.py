@@ -1,20 +1,14 @@
 """Other dates for the tests: processes, servers among them, that take it to be another moment in another place."""
 
-import contextlib
 import datetime as dt
 import os
-import re
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-import psutil
-
 _FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
 _CLOCK = Path(__file__).parent / "clock"
-_SHARED = Path("/dev/shm")
 
 
 def find_library() -> str:
@@ -54,23 +48,3 @@ class Date:
             "FAKETIME_CACHE_DURATION": "100000000",
             "TZ": self.zone,
         }
-
-
-def sweep() -> None:
-    """Remove what the library left in shared memory, under the pids of processes that did not end by themselves.
-
-    Those that they began may live, and what these begin opens it by its name, or ends: so at other dates beside.
-    """
-    used = " ".join(_told_of())
-    for path in (*_SHARED.glob("faketime_shm_*"), *_SHARED.glob("sem.faketime_sem_*")):
-        pid = int(path.name.rpartition("_")[2])
-        if not psutil.pid_exists(pid) and not re.search(rf"faketime_shm_{pid}\b", used):
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-
-def _told_of() -> Iterator[str]:
-    """The names that living processes were given."""
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            yield process.environ().get("FAKETIME_SHARED", "")

@@ -3,10 +3,12 @@
 Which clock, `support/dates.py` says.
 """
 
+import contextlib
 import os
 import select
 import subprocess
 import time
+from pathlib import Path
 from typing import Any
 
 _CLOCK = {
@@ -14,12 +16,25 @@ _CLOCK = {
     for name, value in os.environ.items()
     if name in ("LD_PRELOAD", "TZ") or name.startswith(("FAKETIME", "NO_FAKE"))
 }
+_SHARED = Path("/dev/shm")
 _start: Any = subprocess.Popen.__init__
 
 
 def _start_in_time(self: Any, *arguments: Any, env: Any = None, **options: Any) -> None:
     """Programs that get an environment of their own, as servers do, get the clock with it."""
+    sweep()
     _start(self, *arguments, env=env if env is None else {**_CLOCK, **env}, **options)
+
+
+def sweep() -> None:
+    """Remove what libfaketime left in shared memory under the pids of processes that were killed.
+
+    It lets nobody else begin that is of another user and gets the same pid, which happens on the same day.
+    """
+    for path in (*_SHARED.glob("faketime_shm_*"), *_SHARED.glob("sem.faketime_sem_*")):
+        if not Path("/proc", path.name.rpartition("_")[2]).exists():
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def _sleep(seconds: float) -> None:
