@@ -11,6 +11,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+# Each program makes a semaphore of its own: one that is killed while it holds that of all would be waited for by all.
+os.environ.pop("FAKETIME_SHARED", None)
+
 _CLOCK = {
     name: value
     for name, value in os.environ.items()
