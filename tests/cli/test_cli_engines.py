@@ -62,12 +62,11 @@ def test_a_machine_without_apt_is_told_what_to_do(tmp_path, monkeypatch):
     assert "this machine has no apt-get" in result.err
 
 
-@needs_apt
-def test_what_is_installed_is_listed_and_in_the_data_directory(tmp_path, monkeypatch):
-    """A data directory that no service has used yet is made, and may be served from later."""
+@pytest.fixture
+def mysql_in_archive(monkeypatch):
+    """The machine's archive has MySQL 9.7.4, of a kind."""
     kind = Kind(EngineName.MYSQL, ("oddd",), ("usr/sbin",), re.compile(r"odd (\d+)\.(\d+)\.(\d+)"), 2, (8, 0))
     recipe = Recipe(kind, prefix="odd-server", server=re.compile("odd-server()"))
-    data_dir = tmp_path / "data"
     with local_archive() as archive:
         archive.add(
             "odd-server", "9.7.4-2", {"usr/sbin/oddd": "#!/bin/sh\necho odd 9.7.4\n"}, depends="odd-libc"
@@ -78,8 +77,16 @@ def test_what_is_installed_is_listed_and_in_the_data_directory(tmp_path, monkeyp
         monkeypatch.setattr(discovery, "_MACHINE", Path("/nowhere"))
         monkeypatch.setattr(fetching, "sources_of_machine", lambda: (archive.source,))
         monkeypatch.setattr(fetching, "distribution", lambda: "none")
-        missing = run("engine", "install", "mysql=8.0", "--data-dir", str(data_dir))
-        done = run("engine", "install", "MySQL=9.7", "--data-dir", str(data_dir))
+        yield
+
+
+@needs_apt
+@pytest.mark.usefixtures("mysql_in_archive")
+def test_what_is_installed_is_listed_and_in_the_data_directory(tmp_path, monkeypatch):
+    """A data directory that no service has used yet is made, and may be served from later."""
+    data_dir = tmp_path / "data"
+    missing = run("engine", "install", "mysql=8.0", "--data-dir", str(data_dir))
+    done = run("engine", "install", "MySQL=9.7", "--data-dir", str(data_dir))
     monkeypatch.setenv("OPENRDS_DATA_DIR", str(data_dir))
     listed = run("engine", "list", "--here", "-o", "json")
 
@@ -90,3 +97,17 @@ def test_what_is_installed_is_listed_and_in_the_data_directory(tmp_path, monkeyp
     assert "Fetching MySQL 9.7.4: 2 packages" in done.err
     expected = {"engine": "MySQL", "version": "9.7", "complete_version": "9.7.4", "folder": str(folder)}
     assert expected in listed.json
+
+
+@needs_apt
+@pytest.mark.usefixtures("mysql_in_archive")
+def test_a_service_that_runs_knows_what_is_installed_when_the_command_ends(tmp_path):
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    with fake_api() as api:
+        write_credentials(data_dir, api.endpoint)
+        api.answer("datastores/MySQL", {"dataStores": []}, {"dataStores": [{"id": "1", "name": "9.7"}]})
+        done = run("engine", "install", "mysql", "--data-dir", str(data_dir))
+    assert done.code == 0
+    assert "does not know it yet" not in done.err
+    assert len(api.requests) == 2

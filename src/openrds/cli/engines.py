@@ -2,13 +2,15 @@
 
 import os
 import re
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from openrds.cli.credentials import DATA_DIR_VARIABLE
+from openrds.cli.client import Client
+from openrds.cli.credentials import DATA_DIR_VARIABLE, find_credentials
 from openrds.cli.errors import CommandError, UsageError
 from openrds.cli.output import Format, Output, note
 from openrds.cli.serve import ConfigFile, DataDir, load_settings
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from openrds.engines.protocol import Installation
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Engines, their versions and servers.")
+
+#: Seconds in which a service finds a server, and between looks whether it has.
+_FOUND_SECONDS = 15.0
+_LOOK_INTERVAL = 0.2
 
 _WANTED = re.compile(r"([a-z]+)(?:=(\d{1,3}(?:\.\d{1,3}){0,2}))?", re.ASCII)
 
@@ -55,8 +61,8 @@ def install(
 ) -> None:
     """Fetch a database server from this machine's package archives, for openrds alone.
 
-    Nothing is installed on the machine, and no right of root is needed. A service finds what is in its data directory
-    within a minute.
+    Nothing is installed on the machine, and no right of root is needed. A service that runs finds what is in its data
+    directory by itself.
     """
     from openrds.engines import registry  # noqa: PLC0415
     from openrds.hosts.errors import HostError  # noqa: PLC0415
@@ -68,6 +74,23 @@ def install(
     except HostError as error:
         raise CommandError(str(error)) from None
     typer.echo(f"{engine} {found.complete_version}: {found.bin_dir}")
+    if not into:
+        _await_service(_data_dir(data_dir, config), found)
+
+
+def _await_service(data_dir: Path, found: "Installation") -> None:
+    """Whoever goes on wants a service that runs to know the server."""
+    try:
+        client = Client(find_credentials(None, data_dir, {}))
+        deadline = time.monotonic() + _FOUND_SECONDS
+        while time.monotonic() < deadline:
+            offered = client.get(f"datastores/{found.engine}")["dataStores"]
+            if any(one["name"] == found.version for one in offered):
+                return
+            time.sleep(_LOOK_INTERVAL)
+    except CommandError:
+        return  # none runs
+    note("The service does not know it yet.")
 
 
 def _list_of_service(session: Session) -> None:

@@ -44,6 +44,8 @@ _sql = Queries("instances")
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and some for what comes up.
 _SPARE_THREADS = 20
+#: Seconds between looks whether `openrds engine install` has fetched a server.
+_FETCHED_INTERVAL = 2.0
 
 
 def build_resources(store: Store, settings: Settings, socket_root: Path) -> Resources:
@@ -168,7 +170,7 @@ async def work(brief: Brief, announce_ready: Callable[[], None]) -> None:
         rounds = [
             *rounds_of_host(resources, queue, changes),
             *shared_rounds(store, queue, settings, changes),
-            Round(fetched.look),
+            Round(fetched.look, at_least=_FETCHED_INTERVAL),
         ]
         announce_ready()
         await asyncio.gather(
