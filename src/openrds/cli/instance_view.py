@@ -41,10 +41,20 @@ def node_rows(client: Client, instance: Json) -> Iterator[tuple[object, ...]]:
     answer = client.get(f"instances/{instance['id']}/replication/status")
     followers = {node["id"]: node for node in answer["nodes"]}
     for node in instance["nodes"]:
-        follower = followers.get(node["id"], {})
-        streams = {True: "yes", False: "no", None: ""}[follower.get("streaming")]
-        lag = follower.get("lag_bytes", "")
-        yield (node["id"], node["role"], node["status"], node["availability_zone"], streams, lag)
+        yield (
+            node["id"],
+            node["role"],
+            node["status"],
+            node["availability_zone"],
+            *_seen(followers.get(node["id"])),
+        )
+
+
+def _seen(follower: Json | None) -> tuple[object, object]:
+    """Nothing of one that nobody has looked at yet."""
+    if follower is None or not follower["seen_at"]:
+        return "", ""
+    return "yes" if follower["streaming"] else "no", follower["lag_bytes"]
 
 
 def what_goes_with(client: Client, instance: Json) -> Iterator[str]:
