@@ -52,12 +52,12 @@ def end(folder: Path, names: Iterable[str]) -> None:
         EngineError: one does not die.
     """
 
-    def at_work() -> list[processes.Process]:
-        return [found for name in names for found in processes.working_in(folder, name)]
-
-    for process in at_work():
+    sought = tuple(names)
+    if not (found := processes.working_in(folder, *sought)):
+        return
+    for process in found:
         process.send(signal.SIGKILL)
-    if not wait_until(lambda: not at_work(), _END_SECONDS):
+    if not wait_until(lambda: not processes.working_in(folder, *sought), _END_SECONDS):
         raise EngineError(f"A program at work in {folder} does not die.")
 
 
