@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from openrds.domain.engine import EngineName
@@ -126,7 +127,7 @@ def find(kind: Kind, folders: Iterable[Path] = ()) -> tuple[Installation, ...]:
 def _installation(kind: Kind, found: _Found) -> Installation:
     complete = ".".join(map(str, found.numbers))
     program = kind.program(found.bin_dir)
-    speaks_tls = program is not None and kind.speaks_tls(program)
+    speaks_tls = program is not None and _speaks_tls(kind.speaks_tls, program, _identity(program))
     return Installation(kind.engine, kind.named(found.numbers), complete, found.bin_dir, speaks_tls)
 
 
@@ -182,14 +183,36 @@ def _has(folder: Path, program: str) -> bool:
 def release_of(kind: Kind, program: Path) -> tuple[int, ...] | None:
     """The numbers of the version that a server says it is; None if it does not run here, or is another kind's."""
     try:
-        asked = subprocess.run(
-            [program, *kind.ask], capture_output=True, text=True, timeout=30, check=True, errors="replace"
-        )
+        said = _said(program, kind.ask, _identity(program))
     except (OSError, subprocess.SubprocessError) as error:
         _LOG.warning("%s does not run: %s", program, error)
         return None
-    match = kind.release.search(asked.stdout)
+    match = kind.release.search(said)
     return tuple(map(int, match.groups())) if match else None
+
+
+# A server takes 50 ms to say its version. What the same file has said once is remembered, so that a worker that is forked
+# when its parent knows need not ask again.
+
+_FileIdentity = tuple[int, int, int, int]
+
+
+def _identity(program: Path) -> _FileIdentity:
+    found = program.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_ctime_ns
+
+
+@cache
+def _said(program: Path, ask: tuple[str, ...], _identity: _FileIdentity) -> str:
+    asked = subprocess.run(
+        [program, *ask], capture_output=True, text=True, timeout=30, check=True, errors="replace"
+    )
+    return asked.stdout
+
+
+@cache
+def _speaks_tls(judge: Callable[[Path], bool], program: Path, _identity: _FileIdentity) -> bool:
+    return judge(program)
 
 
 def _reachable(kind: Kind, found: Installation, copies: Path, users: ServerUsers) -> Installation:
