@@ -5,21 +5,47 @@ They are forked from one process that has imported all of it, which takes most o
 
 import contextlib
 import multiprocessing
+import os
+import sys
 from collections.abc import Callable, Iterator
+from functools import cache
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from openrds.service import api_process, worker_process
 
-_forking = multiprocessing.get_context("forkserver")
-_forking.set_forkserver_preload([worker_process.__name__, api_process.__name__])
+_PRELOADED = [worker_process.__name__, api_process.__name__, "support.mortal_worker"]
+
+
+@cache
+def _forking() -> ForkServerContext:
+    """Their server finds modules where we do: it fails to import the others, and says nothing."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    with _environment(PYTHONPATH=os.pathsep.join(filter(None, sys.path))):
+        forkserver.ensure_running()
+    return context
+
+
+@contextlib.contextmanager
+def _environment(**changes: str) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name in changes:
+            del os.environ[name]
+        os.environ.update(before)
 
 
 @contextlib.contextmanager
 def forked(body: Callable[..., None], *arguments: Any) -> Iterator[BaseProcess]:
     """`body` in a process of its own for as long as the block takes; it is called with one end of a pipe first."""
-    theirs, ours = _forking.Pipe(duplex=False)
-    process = _forking.Process(target=body, args=(theirs, *arguments))
+    theirs, ours = _forking().Pipe(duplex=False)
+    process = _forking().Process(target=body, args=(theirs, *arguments))
     process.start()
     theirs.close()
     try:

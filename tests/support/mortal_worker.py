@@ -15,8 +15,14 @@ from typing import Any
 from openrds.operations import registry
 from openrds.service import child, worker_process
 from openrds.tasks.operation import Step, StepContext
+from support.dialects import DIALECTS
+from support.engines import found
 from support.forked import forked
 from support.service import kill_all_below
+
+# The process that forks workers imports this: none of them has to ask the servers of this host for their versions.
+for _engine in DIALECTS:
+    found(_engine)
 
 
 def mortal_worker(brief: child.Brief, death: str = "") -> contextlib.AbstractContextManager[BaseProcess]:
