@@ -4,4 +4,9 @@ set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 
 . scripts/memory.sh
+
+# Each worker collects all tests. Compiling them takes as long again, so what is compiled is kept, also where Python is
+# told otherwise, as in many containers.
+unset PYTHONDONTWRITEBYTECODE
+
 exec scripts/run.sh pytest -n "${WORKERS:-$((2 * $(nproc)))}" --dist loadgroup --no-loadscope-reorder

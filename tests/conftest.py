@@ -1,5 +1,6 @@
 """Fixtures for all tests; what they are made of is in `support`."""
 
+import gc
 from collections.abc import Generator, Iterator
 from zlib import crc32
 
@@ -32,6 +33,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if values:
             group += f"-{crc32(' '.join(values).encode()):x}"
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: each collection of garbage would go through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
