@@ -14,7 +14,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from bench.figures import Figure
 from bench.hands import HANDS
+from support.command import Program
 from support.engines import found, why_missing
+from support.service import ServiceUnderTest
+
+# What is measured starts as it does for a user.
+ServiceUnderTest.program = Program
 
 MEASUREMENTS = (
     "create",

@@ -16,17 +16,23 @@ from typing import Any
 
 from openrds.service import api_process, worker_process
 
-_PRELOADED = [worker_process.__name__, api_process.__name__, "support.mortal_worker"]
+_PRELOADED = [
+    worker_process.__name__,
+    api_process.__name__,
+    "openrds.service.serve",
+    "openrds.service.down",
+    "support.mortal_worker",
+]
 
 
 @cache
-def _forking() -> ForkServerContext:
+def context() -> ForkServerContext:
     """Their server finds modules where we do: it fails to import the others, and says nothing."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
+    forking = multiprocessing.get_context("forkserver")
+    forking.set_forkserver_preload(_PRELOADED)
     with _environment(PYTHONPATH=os.pathsep.join(filter(None, sys.path))):
         forkserver.ensure_running()
-    return context
+    return forking
 
 
 @contextlib.contextmanager
@@ -44,8 +50,8 @@ def _environment(**changes: str) -> Iterator[None]:
 @contextlib.contextmanager
 def forked(body: Callable[..., None], *arguments: Any) -> Iterator[BaseProcess]:
     """`body` in a process of its own for as long as the block takes; it is called with one end of a pipe first."""
-    theirs, ours = _forking().Pipe(duplex=False)
-    process = _forking().Process(target=body, args=(theirs, *arguments))
+    theirs, ours = context().Pipe(duplex=False)
+    process = context().Process(target=body, args=(theirs, *arguments))
     process.start()
     theirs.close()
     try:

@@ -16,7 +16,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import psutil
@@ -28,6 +28,7 @@ from openrds.engines.postgresql.configuration import SUPERUSER
 from openrds.hosts.addresses import claim_listening
 from openrds.service import places
 from support.children import child_named
+from support.command import Command, Program, completed
 from support.dialects import DIALECTS, POSTGRESQL, Dialect, Session
 from support.engines import ENGINE_DIRS
 from support.folders import short_folder
@@ -70,9 +71,11 @@ class ServiceUnderTest:
     `options` become settings by environment. `region` is the region's and the default project's name.
     """
 
+    program: ClassVar[type[Command] | type[Program]] = Command
+
     data_dir: Path
     options: dict[str, str] = field(default_factory=dict)
-    process: subprocess.Popen[bytes] | None = None
+    process: Command | Program | None = None
     project: str | None = None
 
     @property
@@ -116,13 +119,8 @@ class ServiceUnderTest:
 
     def start(self) -> None:
         """Start, and return once the ready line was printed."""
-        self.log = (self.data_dir.parent / f"{self.data_dir.name}.log").open("ab")
-        self.process = subprocess.Popen(
-            self.command("serve", "--data-dir", str(self.data_dir)),
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            env=self.environment(),
-        )
+        arguments = ("serve", "--data-dir", str(self.data_dir))
+        self.process = self.program(arguments, self.environment(), self.log_file)
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()
         if not line.startswith("openrds ready on http://"):
@@ -136,38 +134,34 @@ class ServiceUnderTest:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(10)
         self.process.stdout.close()
-        self.log.close()
         self.process = None
         return time.monotonic() - begun
 
     def down(self) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            self.command("down", "--data-dir", str(self.data_dir)),
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env=self.environment(),
-        )
+        done = completed(("down", "--data-dir", str(self.data_dir)), self.environment(), 60)
         if self.process is not None and done.returncode == 0:
             self.stop()
         return done
 
     def kill_everything(self) -> None:
         """All processes of it and of its servers die at once, as those of a machine that loses its power."""
-        assert self.process is not None and self.process.stdout is not None
+        assert self.process is not None
         for process in psutil.Process(self.process.pid).children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self.process.kill()
         self.process.wait(10)
         kill_all_below(self.data_dir)
+        assert self.process.stdout is not None
         self.process.stdout.close()
-        self.log.close()
         self.process = None
 
+    @property
+    def log_file(self) -> Path:
+        return self.data_dir.parent / f"{self.data_dir.name}.log"
+
     def log_text(self) -> str:
-        return (self.data_dir.parent / f"{self.data_dir.name}.log").read_text(errors="replace")
+        return self.log_file.read_text(errors="replace")
 
     def child(self, name: str) -> psutil.Process:
         """One of the service's processes: `worker`, `api` or `store watch`."""
