@@ -191,8 +191,8 @@ def release_of(kind: Kind, program: Path) -> tuple[int, ...] | None:
     return tuple(map(int, match.groups())) if match else None
 
 
-# A server takes 50 ms to say its version. What the same file has said once is remembered, so that a worker that is forked
-# when its parent knows need not ask again.
+# A server takes 50 ms to say its version. What the same file has said once is remembered, so that a worker need not ask
+# again that is forked when its parent knows.
 
 _FileIdentity = tuple[int, int, int, int]
 

@@ -51,7 +51,6 @@ def end(folder: Path, names: Iterable[str]) -> None:
     Raises:
         EngineError: one does not die.
     """
-
     sought = tuple(names)
     if not (found := processes.working_in(folder, *sought)):
         return

@@ -287,7 +287,7 @@ def working_in(folder: Path, *programs: str) -> list[Process]:
 
 
 def _works(pid: int, folder: os.stat_result, programs: Collection[str]) -> bool:
-    """Asked of all the processes of a machine, each time that a server stops: without a `Path` in a fifth of the time."""
+    """Asked of all processes of the machine, each time that a server stops: without a `Path` in a fifth of the time."""
     try:
         executable = os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115
         if executable.rpartition("/")[2].removesuffix(" (deleted)") not in programs:
