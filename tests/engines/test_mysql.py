@@ -293,6 +293,16 @@ def test_a_stale_lock_of_the_socket_does_not_stop_a_start_nor_idle_sessions_a_st
 # Replication
 
 
+def test_a_primary_that_is_to_end_holds_no_core_until_its_followers_are_gone(trial):
+    primary = trial.started()
+    trial.standby_of(primary)
+    before = os.times()
+    primary.stop()
+    after = os.times()
+    # Of the children that have ended, so of all that the primary did.
+    assert after.children_user - before.children_user < 3
+
+
 def uuid_of(trial, server):
     return trial.query(server, "SELECT @@server_uuid")
 

@@ -17,11 +17,16 @@ class MySQLServer(BinlogServer):
         cloning.clone(self._helper(), self.node.upstream, folder)
 
     def stop(self) -> None:
-        """Clients are sent away first: it would give each of them two seconds to go by itself."""
+        """Clients are sent away first: it would give each of them two seconds to go by itself.
+
+        Its scheduler of events is ended too. That of 9.7 does not sleep from when the server is to end until all
+        sessions have: it holds a core meanwhile, and those of followers take three times as long.
+        """
         cloning.end_helper(self._helper())
-        if self.is_running():
+        if self.is_running() and not self.hangs():
             with contextlib.suppress(EngineError), sessions.session(self.node) as connection:
                 sessions.end_clients(connection)
+                sessions.execute(connection, "SET GLOBAL event_scheduler = OFF")
         super().stop()
 
     def kill(self) -> None:
