@@ -161,7 +161,8 @@ class ServiceUnderTest:
         return self.data_dir.parent / f"{self.data_dir.name}.log"
 
     def log_text(self) -> str:
-        return self.log_file.read_text(errors="replace")
+        """Empty where it was never started."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def child(self, name: str) -> psutil.Process:
         """One of the service's processes: `worker`, `api` or `store watch`."""
