@@ -1,14 +1,14 @@
 """Automatic backups as policies ask for them, and what is let go of, on a real instance."""
 
 import datetime as dt
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from openrds.engines.postgresql.programs import Programs
 from openrds.hosts import processes
 from openrds.operations.backups import back_up
 from openrds.operations.instances import delete_instance
@@ -122,13 +122,16 @@ def test_one_automatic_backup_is_begun_and_no_second(workbench: Workbench, insta
     assert (made["type"], made["status"], made["continuous"]) == ("auto", "COMPLETED", True)
 
 
-def test_a_backup_that_is_stopped_breaks_off(workbench: Workbench, instance_id: str) -> None:
-    """While it copies: the program that does is held until it was asked to stop."""
+def test_a_backup_that_is_stopped_breaks_off(
+    workbench: Workbench, instance_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it copies, which takes a quarter of an hour."""
+    monkeypatch.setattr(Programs, "run", slowly(Programs.run))
     request = back_up.CreateBackup(instance_id, "not-wanted")
     backup, task_id = workbench.submit(lambda intake: back_up.submit(intake, request))
     with ThreadPoolExecutor(1) as threads:
         task = threads.submit(workbench.run, task_id)
-        hold(lambda: workbench.resources.host.backups.unfinished(instance_id, backup["id"]))
+        wait_for(lambda: copying(workbench, instance_id, backup["id"]), what="a program that copies")
         assert workbench.submit(lambda intake: back_up.stop(intake, instance_id)) == task_id
         stop_unwanted(workbench.resources)
         assert (task.result(30)["status"], "was stopped" in task.result()["fail_reason"]) == ("Failed", True)
@@ -137,14 +140,17 @@ def test_a_backup_that_is_stopped_breaks_off(workbench: Workbench, instance_id: 
     change(workbench, "delete from backup where id = %s", backup["id"])
 
 
-def hold(folders: Callable[[], list[Path]]) -> None:
-    """Stop the program that copies into one of the folders, and its child that copies the log, once it is there."""
+def slowly(run: Callable[..., str]) -> Callable[..., str]:
+    def slow(programs: Programs, command: Sequence[str | Path], *arguments: Any, **options: Any) -> str:
+        copies = Path(command[0]).name == "pg_basebackup"
+        return run(programs, [*command, "--max-rate=32k"] if copies else command, *arguments, **options)
 
-    def found() -> list[processes.Process]:
-        return [one for folder in folders() for one in processes.working_in(folder, "pg_basebackup")]
+    return slow
 
-    for copying in wait_for(found, what="a program that copies"):
-        copying.send(signal.SIGSTOP)
+
+def copying(bench: Workbench, instance_id: str, backup_id: str) -> list[processes.Process]:
+    folders = bench.resources.host.backups.unfinished(instance_id, backup_id)
+    return [one for folder in folders for one in processes.working_in(folder, "pg_basebackup")]
 
 
 def test_what_is_older_than_it_is_kept_goes_once_there_is_a_newer(
