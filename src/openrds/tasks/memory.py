@@ -66,6 +66,15 @@ class EndedTasks:
             _, (oldest, _) = self._answers.popitem(last=False)
             self._size -= len(oldest)
 
+    def forget(self) -> None:
+        """Answer nothing from memory any more that was read before now: for who has just deleted something.
+
+        That a process has lost its connection, and its lock with it, it may not have heard yet.
+        """
+        self.generation += 1
+        self._answers.clear()
+        self._size = 0
+
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
         """Follow the deletions; without that nothing is kept."""
@@ -116,9 +125,7 @@ class EndedTasks:
 
     def _close(self) -> None:
         self._is_open = False
-        self.generation += 1
-        self._answers.clear()
-        self._size = 0
+        self.forget()
 
 
 def wait_until_forgotten(store: Store) -> None:

@@ -131,7 +131,9 @@ async def delete_job(request: ApiRequest, project_id: FromPath[str], id_: TaskId
         return Empty()
 
     answer = await change(request, work)
-    await asyncio.to_thread(wait_until_forgotten, service_of(request).store)
+    service = service_of(request)
+    service.ended_tasks.forget()
+    await asyncio.to_thread(wait_until_forgotten, service.store)
     return answer
 
 
