@@ -246,6 +246,8 @@ def end_all(folder: Path) -> list[psutil.Process]:
     """Stop the servers of a folder by their records; returns what ran besides, which is killed."""
     for record in records_below(folder):
         stop_recorded(record, 5)
+    # One that a test has just killed may take a moment to die.
+    wait_until(lambda: not processes_naming(folder), 2)
     left = processes_naming(folder)
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
