@@ -16,16 +16,21 @@ import pytest
 import uuid_utils
 from psycopg import sql
 from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
 
+from openrds.domain.instance import NodeRole
 from openrds.domain.task import RETENTION, TaskStatus, lowest_id_at
 from openrds.store import migrate as migration
 from openrds.store.database import Reads, Row, Session, Store, Writer
+from openrds.store.instances import insert_instance, insert_node
+from openrds.store.queries import Queries
 from openrds.tasks import center
 from openrds.tasks.center import TaskFilter, TaskPage
 from openrds.tasks.counting import add_changes, recount, wrong_counts
 from openrds.tasks.history import write_history
 from openrds.tasks.lookups import Lookups
 from openrds.tasks.retention import forget_expired
+from support.instances import an_instance
 from support.workbench import Workbench, running_workbench
 
 TASKS = 200_000
@@ -463,15 +468,84 @@ def week_of(task_id: UUID) -> dt.date:
     return day - dt.timedelta(days=day.weekday())
 
 
-def test_an_older_store_keeps_its_tasks(fresh: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store of the first schema, with an ended task and a running one, is brought up to date."""
+@pytest.fixture
+def older(fresh: Workbench, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty store as it was before the migration of that number; it is brought up to date by `migrate`."""
+    name = f"older_{request.param}"
     with psycopg.connect(fresh.store.dsn, autocommit=True) as connection:
-        connection.execute("create database older")
-    dsn = fresh.store.dsn.replace("dbname=postgres", "dbname=older")
-    everything = migration.migrations()
-    monkeypatch.setattr(migration, "migrations", lambda: everything[:1])
-    migration.migrate(dsn)
-    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+        connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    dsn = fresh.store.dsn.replace("dbname=postgres", f"dbname={name}")
+    before = [one for one in migration.migrations() if one[0] < request.param]
+    with monkeypatch.context() as patch:
+        patch.setattr(migration, "migrations", lambda: before)
+        migration.migrate(dsn)
+    yield dsn
+
+
+@pytest.mark.parametrize("older", [32], indirect=True)
+def test_steps_that_were_planned_for_all_nodes_become_those_of_each(older: str) -> None:
+    """Of tasks that run while openrds is brought up to date: none of their nodes is left out, or taken for another."""
+    with psycopg.connect(older, row_factory=dict_row) as connection:
+        connection.execute("insert into project values ('p', 'p', 'd', 'd')")
+        host = {"name": "h", "availability_zone": "z", "forwarding": "", "memory_mb": 1}
+        connection.execute(Queries("instances").set_host, host | {"installations": Jsonb([])})
+        for id_, replica_of in (("pair", None), ("copy", "pair"), ("single", None)):
+            insert_instance(connection, an_instance(id=id_, replica_of=replica_of))
+        for id_, instance_id, role in (
+            ("primary", "pair", NodeRole.MASTER),
+            ("standby", "pair", NodeRole.SLAVE),
+            ("replica", "copy", NodeRole.READ_REPLICA),
+            ("first", "single", NodeRole.MASTER),
+            ("second", "single", NodeRole.SLAVE),
+        ):
+            insert_node(connection, id_, instance_id, id_, role, "h", "z")
+        plan(connection, "pair", "delete_instance", {}, ("stop server", "remove volume", "leave primary"))
+        plan(
+            connection,
+            "single",
+            "single_to_ha",
+            {"standby_id": "second"},
+            ("allocate address", "build standby"),
+        )
+    migration.migrate(older)
+    with psycopg.connect(older) as connection:
+        found = connection.execute(
+            "select step.name, node_id, step.status from step join task on task.id = task_id "
+            "order by task.operation, position"
+        ).fetchall()
+    assert found == [
+        ("stop server", "primary", "Completed"),
+        ("stop server", "standby", "Completed"),
+        ("stop server", "replica", "Completed"),
+        ("remove volume", "primary", "Planned"),
+        ("remove volume", "standby", "Planned"),
+        ("remove volume", "replica", "Planned"),
+        ("leave primary", "primary", "Planned"),
+        ("allocate address", "second", "Completed"),
+        ("build standby", "second", "Planned"),
+    ]
+
+
+def plan(
+    connection: Writer, instance_id: str, operation: str, parameters: dict[str, str], names: Sequence[str]
+) -> None:
+    """A task as it was written then, of which the first step is done."""
+    task_id = insert_task(connection, "p", random.Random(1))
+    connection.execute(
+        "update task set instance_id = %s, operation = %s, parameters = %s where id = %s",
+        [instance_id, operation, Jsonb(parameters), task_id],
+    )
+    for position, name in enumerate(names):
+        connection.execute(
+            "insert into step (task_id, position, name, host, status, expected) values (%s, %s, %s, 'h', %s, '1 s')",
+            [task_id, position, name, "Planned" if position else "Completed"],
+        )
+
+
+@pytest.mark.parametrize("older", [2], indirect=True)
+def test_an_older_store_keeps_its_tasks(fresh: Workbench, older: str) -> None:
+    """A store of the first schema, with an ended task and a running one, is brought up to date."""
+    with psycopg.connect(older, row_factory=dict_row) as connection:
         rng = random.Random(5)
         ended, running = (insert_task(connection, fresh.project_id, rng) for _ in range(2))
         connection.execute("update task set status = 'Completed', ended_at = now() where id = %s", [ended])
@@ -481,9 +555,8 @@ def test_an_older_store_keeps_its_tasks(fresh: Workbench, monkeypatch: pytest.Mo
                 "values (%s, 0, 'only', 'local', %s, 1, '1 s')",
                 [task_id, status],
             )
-    monkeypatch.undo()
-    migration.migrate(dsn)
-    with psycopg.connect(dsn, row_factory=dict_row) as connection:
+    migration.migrate(older)
+    with psycopg.connect(older, row_factory=dict_row) as connection:
         reads = Snapshot(connection)
         check(reads, fresh.project_id, all_tasks(reads, fresh.project_id), TaskFilter(), rng)
         assert page(reads, fresh.project_id, TaskFilter(), 0, 10).total_count == 2
