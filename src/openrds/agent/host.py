@@ -28,8 +28,6 @@ logger = logging.getLogger(__name__)
 _MONITOR_PAUSE = 0.05
 _ROUTES_INTERVAL = 5.0
 _REPLICATION_INTERVAL = 5.0
-#: A pair that was just made is asked how it does.
-_REPLICATION_PAUSE = 1.0
 _BACKUP_INTERVAL = 10.0
 _STOPPING_INTERVAL = 5.0
 _SHIPPING_INTERVAL = 5.0
@@ -63,7 +61,7 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
         Round(
             soon_if(_REPLICATION_INTERVAL, lambda: watch_replication(resources)),
             changes.bell(Subject.INSTANCE),
-            pause=_REPLICATION_PAUSE,
+            pause=_REPLICATION_INTERVAL,
         ),
         Round(
             lambda: look_after_backups(resources, queue),
