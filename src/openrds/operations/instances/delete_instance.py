@@ -52,10 +52,11 @@ def last_first(nodes: Sequence[Node], _parameters: NoParameters) -> Sequence[Nod
 
 def start_server_again(context: Context) -> None:
     resources, (instance, node) = context.resources, node_of(context)
-    server = resources.server(instance, node)
-    # An instance that was never whole, or whose data is gone, has nothing to go back to.
-    if instance.status is not InstanceStatus.SHUTDOWN and server.node.data_dir.exists():
-        server.start()
+    if instance.status is not InstanceStatus.SHUTDOWN:
+        server = resources.server(instance, node)
+        # An instance that was never whole, or whose data is gone, has nothing to go back to.
+        if server.node.data_dir.exists():
+            server.start()
     resources.apply_routes()
 
 
