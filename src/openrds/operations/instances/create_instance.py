@@ -12,7 +12,7 @@ from openrds.operations.intake.create_request import CreateInstance
 from openrds.operations.intake.instance_plan import NewInstance, plan_instance, write_instance
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps import creating
-from openrds.operations.steps.nodes import node_of, the_standby
+from openrds.operations.steps.nodes import the_standby
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary
 from openrds.tasks.operation import Operation, Step, StepContext
@@ -49,7 +49,7 @@ def initialise_data(context: Context) -> None:
 
 def copy_primary(context: Context) -> None:
     """That is fastest before it has ever run."""
-    context.resources.server(*node_of(context)).replication.copy_upstream()
+    context.resources.node_server(context.instance_id, context.node_id).replication.copy_upstream()
 
 
 @with_primary

@@ -48,7 +48,7 @@ def bring_back(context: Context) -> None:
     resources, (instance, node) = context.resources, node_of(context)
     if node.role is NodeRole.SLAVE:
         give_own_address(resources, instance, node)
-    build_standby(resources, instance.id, resources.server(*node_of(context)))
+    build_standby(resources, instance.id, resources.node_server(instance.id, node.id))
 
 
 @with_standby

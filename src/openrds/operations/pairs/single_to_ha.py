@@ -82,7 +82,7 @@ def build(context: Context) -> None:
     resources, instance_id = context.resources, context.instance_id
     # An instance from before this version does not let standbys in yet.
     resources.primary_server(instance_id).reload()
-    build_standby(resources, instance_id, resources.server(*node_of(context)))
+    build_standby(resources, instance_id, resources.node_server(instance_id, context.node_id))
 
 
 def remove_standby(context: Context) -> None:
