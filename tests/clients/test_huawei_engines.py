@@ -9,7 +9,7 @@ from huaweicloudsdkrds.v3 import RdsClient
 from huaweicloudsdkrds.v3 import model as m
 
 from support.pairs import Pair, each_engine
-from support.sdk import LONG, completed, listed, next_second
+from support.sdk import LONG, completed, listed, next_second, switch_over
 from support.service import wait_for
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
@@ -38,8 +38,7 @@ def test_a_pair_is_switched_over(sdk: RdsClient, pair: Pair) -> None:
         client.execute("CREATE TABLE before_switch (x INT)")
         client.execute("INSERT INTO before_switch VALUES (1)")
     (standby,) = [node["id"] for node in pair.shown["nodes"] if node["role"] == "slave"]
-    body = m.FailoverRequest()
-    switched = sdk.start_failover(m.StartFailoverRequest(instance_id=pair.id, body=body))
+    switched = switch_over(sdk, pair.id)
     job = completed(sdk, switched.workflow_id, LONG)
     assert job.name == pair.dialect.task_name("Switchover{}Instance")
     (primary,) = [node["id"] for node in pair.shown["nodes"] if node["role"] == "master"]

@@ -14,7 +14,7 @@ from support.folders import short_folder
 from support.mysql_programs import database, replication_account, run
 from support.outsiders import Outsider, outsider
 from support.pairs import BINLOG_ENGINES, Pair, each_engine
-from support.sdk import LONG, completed
+from support.sdk import LONG, completed, switch_over
 from support.service import PASSWORD, wait_for
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
@@ -54,8 +54,7 @@ def test_a_server_beside_follows_an_instance_and_its_switchovers(
         # What is said of accounts passes it by.
         reset = m.ResetPwdRequest(instance_id=pair.id, body=m.PwdResetRequest(db_user_pwd=PASSWORD))
         assert sdk.reset_pwd(reset).status_code == 200
-        switched = sdk.start_failover(m.StartFailoverRequest(instance_id=pair.id, body=m.FailoverRequest()))
-        completed(sdk, switched.workflow_id, LONG)
+        completed(sdk, switch_over(sdk, pair.id).workflow_id, LONG)
         written(pair, "INSERT INTO followed.t VALUES (3)")
         await_rows(pair, follower, 3)
     wait_for(lambda: not follower.execute("SHOW DATABASES LIKE 'followed'"), 60, "what comes last")

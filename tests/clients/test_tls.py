@@ -22,7 +22,7 @@ from support.engines import found
 from support.means import WHY_NO_FORWARDING
 from support.mysql_programs import run
 from support.pairs import BINLOG_ENGINES, Pair, each_engine
-from support.sdk import LONG, completed, creation, listed
+from support.sdk import LONG, completed, creation, listed, next_second, switch_over
 from support.service import PASSWORD, ServiceUnderTest
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
@@ -124,13 +124,8 @@ def check_drivers(pair: Pair, ca: Path) -> None:
     assert "TLSv1." in by_program(pair, ca)
 
 
-def switch_over(sdk: RdsClient, id_: str) -> None:
-    body = m.FailoverRequest()
-    switched = sdk.start_failover(m.StartFailoverRequest(instance_id=id_, body=body))
-    completed(sdk, switched.workflow_id, LONG)
-
-
 def switch_ssl(sdk: RdsClient, id_: str, *, on: bool) -> m.GetJobInfoResponseBodyJob:
+    next_second()
     body = m.SslOptionRequest(ssl_option=on)
     answer = sdk.switch_ssl(m.SwitchSslRequest(instance_id=id_, body=body))
     return completed(sdk, answer.job_id, LONG)
@@ -143,7 +138,7 @@ def test_drivers_and_programs_know_the_server_also_after_a_switchover(
     (one,) = listed(sdk, id=pair.id)
     assert one.enable_ssl is True
     check_drivers(pair, ca)
-    switch_over(sdk, pair.id)
+    completed(sdk, switch_over(sdk, pair.id).workflow_id, LONG)
     check_drivers(pair, ca)
 
 
@@ -246,7 +241,7 @@ def test_libpq_knows_the_server_also_after_a_switchover(
 ) -> None:
     ca = downloaded(sdk, postgresql, tmp_path)
     check_libpq(sdk, postgresql, ca)
-    switch_over(sdk, postgresql)
+    completed(sdk, switch_over(sdk, postgresql).workflow_id, LONG)
     check_libpq(sdk, postgresql, ca)
     with pytest.raises(psycopg.OperationalError, match="certificate verify failed"):
         by_psycopg(sdk, postgresql, sslmode="verify-full", sslrootcert=str(strange_ca))

@@ -5,7 +5,6 @@ import json
 import re
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from support.sdk import next_second
 from support.service import ServiceUnderTest, wait_for
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0000")
@@ -44,11 +44,6 @@ def listener_everywhere() -> Iterator[int]:
                 break
         listener.listen()
         yield port
-
-
-def next_second() -> None:
-    """Of two equal calls in one second, which have the same signature, the second does nothing."""
-    time.sleep(1.0 - time.time() % 1.0)
 
 
 @dataclass(frozen=True)

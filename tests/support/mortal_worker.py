@@ -1,7 +1,7 @@
 """Worker processes as the service starts them, killed without warning at one step: `operation:step:node:before|after`.
 
 With `operation:*:*:servers` they live, and each step begins with the death of all servers, which die once more when it
-has done its work.
+has done its work. None of these deaths counts as one of several in a row, after which the monitor would pause.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from openrds.operations import registry
+from openrds.operations.steps.resources import Resources
 from openrds.service import child, worker_process
 from openrds.tasks.operation import Step, StepContext
 from support.dialects import DIALECTS
@@ -62,10 +63,15 @@ def _bereaved(step: Step[Any, Any]) -> Step[Any, Any]:
         if context.node_id in disturbed:
             return step.do(context)
         disturbed.add(context.node_id)
-        settings = context.resources.settings
-        kill_all_below(settings.nodes_dir, settings.scratch_dir)
+        _kill_servers(context.resources)
         step.do(context)
-        kill_all_below(settings.nodes_dir, settings.scratch_dir)
+        _kill_servers(context.resources)
         raise RuntimeError("all servers died")
 
     return replace(step, do=do)
+
+
+def _kill_servers(resources: Resources) -> None:
+    with resources.store.transaction() as connection:
+        connection.execute("update node set revivals = 0")
+    kill_all_below(resources.settings.nodes_dir, resources.settings.scratch_dir)

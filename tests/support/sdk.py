@@ -70,6 +70,14 @@ def listed(client: RdsClient, **filters: Any) -> list[m.InstanceResponse]:
     return found
 
 
+def switch_over(client: RdsClient, instance_id: str) -> m.StartFailoverResponse:
+    """It has begun then. Others may have asked for the same just before."""
+    next_second()
+    request = m.StartFailoverRequest(instance_id=instance_id, body=m.FailoverRequest())
+    answer: m.StartFailoverResponse = client.start_failover(request)
+    return answer
+
+
 def next_second() -> None:
     """Of two equal calls in one second, which have the same signature, the second does nothing."""
     time.sleep(1.0 - time.time() % 1.0)
