@@ -126,7 +126,6 @@ def tables_of(node):
         return scalar(connection, "SELECT GROUP_CONCAT(table_name) FROM information_schema.tables")
 
 
-@pytest.mark.of_engines("MySQL")
 def test_a_table_that_is_a_file_is_found_by_who_restores_until_a_backup_has_it(trial):
     server = trial.started()
     trial.query(server, "CREATE TABLE kept (x INT PRIMARY KEY)")

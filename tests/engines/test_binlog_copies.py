@@ -147,6 +147,31 @@ def test_tables_survive_a_crash_at_once(accident):
             client.execute(f"DROP TABLE `{name}_crashed`")
 
 
+def test_a_crash_right_after_a_table_was_imported_leaves_a_server_that_can_have_it_again(accident, monkeypatch):
+    """Nothing says yet that recovery begins after the import."""
+    trial, server, scratch, _ = accident
+    copies = [TableCopy("app", "", "orders", "orders_again")]
+
+    def crash(*_: object) -> None:
+        trial.kill(server)
+        raise EngineError("the server is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(server.flavour), "make_imports_last", crash)
+        with pytest.raises(EngineError):
+            trial.engine.copying.copy(scratch, server.node, copies, "8" * 32)
+    server.start()
+    copied(trial, server, scratch, copies, "8" * 32)
+
+    trial.kill(server)
+    server.start()
+    with trial.client(server) as client:
+        assert client.execute("SELECT COUNT(*) FROM orders_again") == [(900,)]
+        assert client.execute("CHECK TABLE orders_again EXTENDED")[0][-1] == "OK"
+        client.execute("DROP TABLE orders_again")
+    assert ours(server) == []
+
+
 def test_a_database_comes_back_under_a_new_name_and_does_not_act_beside_the_old(accident):
     trial, server, scratch, _ = accident
 

@@ -1,9 +1,9 @@
 """Tables and databases from one server into another that serves, under new names.
 
 Their rows come as files of InnoDB into a database of ours, which no log tells of, and are put from there into the
-copies by statements that are logged: so followers have them, and so does whoever restores from the log. With MySQL,
-where nobody follows, a table's file is the copy itself, and is kept for who restores (`imports`). The copies are in
-another database of ours, and appear by RENAME TABLE, all at once.
+copies by statements that are logged: so followers have them, and so does whoever restores from the log. Where nobody
+follows, a table's file is the copy itself, and is kept for who restores (`imports`). The copies are in another database
+of ours, and appear by RENAME TABLE, all at once.
 
 What evaluates anything that a tenant wrote is a session of a loader (`loading`). What we do with all rights evaluates
 nothing. Foreign keys and triggers of single tables stay behind: a copy beside its original must not act on others.
@@ -98,7 +98,10 @@ class BinlogCopying:
                     work.copy_database(copy.database, _aside(mark, position))
             else:
                 work.copy_tables(cast("Sequence[TableCopy]", copies), _aside(mark))
-            if work.kept is None:
+            if work.kept is not None:
+                with moving(target, self.flavour):
+                    self.flavour.make_imports_last(work.unlogged)
+            else:
                 sessions.execute(work.unlogged, f"DROP DATABASE {named(files_database(mark))}")
 
     def publish(self, target: NodeSpec, copies: Copies, mark: str) -> None:
@@ -176,7 +179,7 @@ class _Work:
             for connection in (origin, unlogged):
                 sessions.execute(connection, f"CREATE DATABASE IF NOT EXISTS {named(files)}")
             kept = None
-            if as_files and flavour.imports_survive_a_crash and not _has_followers(ours, target, flavour):
+            if as_files and flavour.imports_can_last(unlogged) and not _has_followers(ours, target, flavour):
                 kept = Imports(target.archive, target.user).folder(mark)
                 _forget_beginning(unlogged, target, flavour)
             with loader(target, mark, (*places, files)) as loading:

@@ -93,7 +93,6 @@ class Flavour(ABC):
     semisync: ClassVar[Semisync]
     writers: ClassVar[tuple[str, ...]]
     purged: ClassVar[str] = ""
-    imports_survive_a_crash: ClassVar[bool] = True
 
     @abstractmethod
     def settings(self, node: NodeSpec) -> Mapping[str, str]:
@@ -170,6 +169,13 @@ class Flavour(ABC):
     @abstractmethod
     def channel(self, connection: Connection) -> Channel | None:
         """How it follows; None where it follows nobody."""
+
+    def imports_can_last(self, connection: Connection) -> bool:
+        """Whether what `make_imports_last` promises can be had of this server."""
+        return True
+
+    def make_imports_last(self, connection: Connection) -> None:
+        """Tables that were imported until now survive a crash from then on."""
 
     @abstractmethod
     def begin_draining(self, connection: Connection, node: NodeSpec) -> bool:

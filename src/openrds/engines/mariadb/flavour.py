@@ -32,6 +32,8 @@ _LOG = "log"
 _FIRST_LOG = "binlog.000001"
 _SEALED = re.compile(r"\*[0-9A-F]{40}", re.ASCII)
 _HAS_PUBLIC = (10, 11)
+#: Returns once recovery would begin after all that was done before. Older minor releases do not have it.
+_CHECKPOINT = "innodb_log_checkpoint_now"
 _DRAINED = "Slave has read all relay log"
 
 #: What a tenant may do with its own databases.
@@ -51,8 +53,6 @@ class MariaDBFlavour(Flavour):
     engine = EngineName.MARIADB
     daemon = "mariadbd"
     recipe_program = "mariadb-install-db"
-    #: Recovery makes the first page anew, as it was when the table was created without rows.
-    imports_survive_a_crash = False
 
     position = "SELECT @@GLOBAL.gtid_binlog_pos"
     await_position = "SELECT MASTER_GTID_WAIT(%s, %s)"
@@ -181,6 +181,13 @@ class MariaDBFlavour(Flavour):
         execute(connection, "RESET MASTER")
         for name in ("gtid_binlog_state", "gtid_slave_pos"):
             execute(connection, f"SET GLOBAL {name} = {escaped(connection, position)}")
+
+    def imports_can_last(self, connection: Connection) -> bool:
+        return bool(rows(connection, f"SHOW GLOBAL VARIABLES LIKE '{_CHECKPOINT}'"))
+
+    def make_imports_last(self, connection: Connection) -> None:
+        """Recovery that begins before an import makes the first page anew, as it was when the table had no rows."""
+        execute(connection, f"SET GLOBAL {_CHECKPOINT} = ON")
 
     def log_identity(self, data_dir: Path, user: ServerUser) -> str:
         """Its files say when they were begun, and its transactions are numbered on."""
