@@ -147,7 +147,9 @@ def test_tables_survive_a_crash_at_once(accident):
             client.execute(f"DROP TABLE `{name}_crashed`")
 
 
-def test_a_crash_right_after_a_table_was_imported_leaves_a_server_that_can_have_it_again(accident, monkeypatch):
+def test_a_crash_right_after_a_table_was_imported_leaves_a_server_that_can_have_it_again(
+    accident, monkeypatch
+):
     """Nothing says yet that recovery begins after the import."""
     trial, server, scratch, _ = accident
     copies = [TableCopy("app", "", "orders", "orders_again")]
