@@ -145,6 +145,7 @@ def test_a_table_that_is_a_file_is_found_by_who_restores_until_a_backup_has_it(t
     later = restored(trial, server, folder, _now(trial, server), "later")
 
     assert values(later, "app.kept_old") == "1,2,3"
+    (files / "t0.ibd").rename(files / "elsewhere")  # which is not asked for where the table was not there yet
     before = restored(trial, server, folder, then, "before")
     assert "kept_old" not in tables_of(before)
     with session(before) as connection:

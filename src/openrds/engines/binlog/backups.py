@@ -166,9 +166,8 @@ class BinlogBackups(ABC):
         server.configure()
         server.start()
         with sessions.session(node) as connection:
-            if point.moment:
-                self._bring_in_tables(node, connection, point.archive, position)
             if replay and replay.pieces:
+                self._bring_in_tables(node, connection, point.archive, parse(position), replay.reached)
                 self._begin_replay(connection, position)
                 server.await_replayed(self._position_of(replay))
             self._settle(connection)
@@ -185,10 +184,10 @@ class BinlogBackups(ABC):
             clear(folder)
 
     def _bring_in_tables(
-        self, node: NodeSpec, connection: sessions.Connection, folder: Path, position: str
+        self, node: NodeSpec, connection: sessions.Connection, folder: Path, start: GtidSet, end: GtidSet
     ) -> None:
         if found := Archive.at(folder):
-            for tables in Imports(folder, found.user).since(parse(position)):
+            for tables in Imports(folder, found.user).between(start, end):
                 bring_in(node, connection, self._flavour, tables, found.user)
 
     def _server(self, node: NodeSpec) -> ReplayingServer:

@@ -61,9 +61,9 @@ class Imports:
         if self._published(folder) is None:
             self._remove(folder)
 
-    def since(self, start: GtidSet) -> list[Path]:
-        """Those that data at a position does not have."""
-        return [folder for folder in self._folders() if not self._is_in(folder, start)]
+    def between(self, start: GtidSet, end: GtidSet) -> list[Path]:
+        """Those that data at one position does not have, and that may have appeared before the other."""
+        return [one for one in self._folders() if not self._is_in(one, start) and self._is_in(one, end)]
 
     def prune(self, start: GtidSet) -> None:
         for folder in self._folders():
