@@ -159,7 +159,11 @@ def test_who_does_not_ask_is_let_in_unless_the_version_demands_it(pair: Pair) ->
     for driver in (pymysql, mysql.connector):
         with pytest.raises(driver.Error, match=r"3159.*insecure transport"):
             plainly(driver, pair)
-    done = run(pair, ("mysql",), "--ssl-mode=DISABLED", "--get-server-public-key", typed="SELECT 1")
+    plain = {
+        EngineName.MYSQL: ("--ssl-mode=DISABLED", "--get-server-public-key"),
+        EngineName.MARIADB: ("--skip-ssl",),
+    }[pair.dialect.engine]
+    done = run(pair, ("mysql",), *plain, typed="SELECT 1")
     assert "ERROR 3159" in done.stderr
 
 

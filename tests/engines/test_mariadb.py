@@ -618,9 +618,9 @@ def test_a_hanging_upstream_is_noticed(trial, pair, eventually):
     eventually(lambda: standby.replication.state().streaming)
 
 
-def demand_tls(monkeypatch):
-    """As of those versions that do, which no machine of the tests needs to have."""
-    rules = replace(RULES[EngineName.MARIADB], tls_demanded_from=(10, 6))
+def demand_tls(monkeypatch, since=(10, 6)):
+    """As those versions do that no machine of the tests needs to have; with `since` None as those that do not."""
+    rules = replace(RULES[EngineName.MARIADB], tls_demanded_from=since)
     monkeypatch.setitem(RULES, EngineName.MARIADB, rules)
 
 
@@ -636,7 +636,7 @@ def test_a_pair_serves_and_replicates_where_tls_is_demanded(trial, monkeypatch, 
     primary.set_administrator("root", trial.engine.seal_password(PASSWORD))
     where, ca = primary.node.address, trial.settings.ca_file
     with pytest.raises(trial.dialect.Refused, match=r"Access denied|insecure transport"):
-        trial.dialect.connect(where)
+        trial.dialect.connect(where, plain=True)
     with trial.dialect.connect(where, ca=ca) as client:
         client.execute("CREATE TABLE kept (x INT)")
         standby = trial.standby_of(primary)
@@ -653,9 +653,11 @@ def test_a_pair_serves_and_replicates_where_tls_is_demanded(trial, monkeypatch, 
     assert comes_over_tls(back)
 
 
-def test_who_followed_before_tls_was_demanded_is_attached_again(trial, pair, monkeypatch):
+def test_who_followed_before_tls_was_demanded_is_attached_again(trial, monkeypatch):
     """Also once it is demanded no more: the upstream is restarted for that."""
-    primary, standby = pair
+    demand_tls(monkeypatch, since=None)
+    primary = trial.started()
+    standby = trial.standby_of(primary)
     assert not comes_over_tls(standby)
     demand_tls(monkeypatch)
     for tls in (primary.node.tls, None):

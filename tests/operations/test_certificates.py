@@ -28,7 +28,7 @@ from support.workbench import PASSWORD, Workbench
 
 
 class DemandingMariaDB(MariaDBDialect):
-    """Of those versions that demand TLS, which no machine of the tests needs to have."""
+    """Of those versions that demand TLS, which no machine of the tests needs to have; the others here do not."""
 
     encrypts = True
 
@@ -46,8 +46,8 @@ SPOKEN = [
 def bench(request: pytest.FixtureRequest, workbench: Workbench) -> Iterator[Workbench]:
     dialect: Dialect = request.param
     with pytest.MonkeyPatch.context() as patched:
-        if isinstance(dialect, DemandingMariaDB):
-            patched.setitem(RULES, dialect.engine, replace(dialect.rules, tls_demanded_from=(10, 6)))
+        since = (10, 6) if isinstance(dialect, DemandingMariaDB) else None
+        patched.setitem(RULES, dialect.engine, replace(dialect.rules, tls_demanded_from=since))
         yield workbench.speaking(dialect)
 
 

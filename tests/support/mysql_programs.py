@@ -2,8 +2,10 @@
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from openrds.domain.engine import EngineName
 from support.pairs import Pair
@@ -26,15 +28,23 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     host, port = pair.endpoint
     where = (f"--host={host}", f"--port={port}", f"--user={user}")
+    # By the environment it is deprecated, and to some of them no password at all.
+    with tempfile.NamedTemporaryFile("w", suffix=".cnf") as options:
+        options.write(f"[client]\npassword={PASSWORD}\n")
+        options.flush()
+        return _run([pair.program(*names), f"--defaults-file={options.name}", *where, *words], typed)
+
+
+def _run(command: list[Any], typed: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [pair.program(*names), "--no-defaults", *where, *words],
+        command,
         check=False,
         capture_output=True,
         text=True,
         errors="replace",
         input=typed,
         timeout=120,
-        env={**os.environ, "MYSQL_PWD": PASSWORD, "LC_ALL": "C.UTF-8"},
+        env={**os.environ, "LC_ALL": "C.UTF-8"},
     )
 
 

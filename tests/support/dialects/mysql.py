@@ -14,6 +14,9 @@ from openrds.domain.engine import EngineName
 from openrds.engines.protocol import NodeSpec
 from support.dialects.dialect import PASSWORD, Dialect, Session
 
+#: A server's refusal of who does not speak TLS.
+_TLS_DEMANDED = 3159
+
 
 class MySQLSession:
     def __init__(self, connection: "Connection[Any]") -> None:
@@ -59,7 +62,7 @@ class BinlogDialect(Dialect):
 
     vital = "ibdata1"
     broken = "ibdata1|InnoDB"
-    #: Whether a password goes through TLS alone.
+    #: Whether a password goes through TLS alone; some servers demand it of everybody.
     encrypts = False
 
     #: What the log of the data is called in the archive.
@@ -77,18 +80,23 @@ class BinlogDialect(Dialect):
         ca: Path | None = None,
         plain: bool = False,
     ) -> Session:
+        where: dict[str, Any] = {
+            "host": address,
+            "port": port or self.port,
+            "user": user,
+            "password": password,
+            "autocommit": True,
+            "connect_timeout": seconds,
+        }
         verifying: dict[str, Any] = {"ssl_disabled": plain or not self.encrypts}
         if ca:
             verifying = {"ssl_ca": str(ca), "ssl_verify_cert": True, "ssl_verify_identity": True}
-        connection = pymysql.connect(
-            host=address,
-            port=port or self.port,
-            user=user,
-            password=password,
-            autocommit=True,
-            connect_timeout=seconds,
-            **verifying,
-        )
+        try:
+            connection = pymysql.connect(**where, **verifying)
+        except pymysql.OperationalError as error:
+            if plain or error.args[0] != _TLS_DEMANDED:
+                raise
+            connection = pymysql.connect(**where)
         try:
             _use(connection, database or self.database)
         except BaseException:

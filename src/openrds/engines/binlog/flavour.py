@@ -170,10 +170,11 @@ class Flavour(ABC):
     def channel(self, connection: Connection) -> Channel | None:
         """How it follows; None where it follows nobody."""
 
+    @abstractmethod
     def imports_can_last(self, connection: Connection) -> bool:
         """Whether what `make_imports_last` promises can be had of this server."""
-        return True
 
+    @abstractmethod
     def make_imports_last(self, connection: Connection) -> None:
         """Tables that were imported until now survive a crash from then on."""
 

@@ -199,6 +199,12 @@ class MySQLFlavour(Flavour):
         execute(connection, reset_log(connection))
         execute(connection, f"SET GLOBAL gtid_purged = {escaped(connection, position)}")
 
+    def imports_can_last(self, connection: Connection) -> bool:
+        return True
+
+    def make_imports_last(self, connection: Connection) -> None:
+        """They do by themselves: recovery leaves what was imported since as it is."""
+
     def log_identity(self, data_dir: Path, user: ServerUser) -> str:
         """Data that is made anew has another server's UUID.
 
