@@ -33,7 +33,7 @@ def measure() -> Iterator[Figure]:
 
 
 def _after(service: ServiceUnderTest, instances: list[dict[str, Any]], tasks: int) -> float:
-    """MB after so many tasks more: how many sessions the store has just then is chance, so it is looked several times."""
+    """MB after so many tasks more, looked at several times: how many sessions the store has just then is chance."""
     _run_tasks(service, instances, tasks - LOOKS * BETWEEN)
     seen = []
     for _ in range(LOOKS):
