@@ -25,8 +25,9 @@ logger = logging.getLogger(__name__)
 
 _sql = Queries("tasks")
 
-#: The most that is kept, in bytes of answers.
+#: The most that is kept, in bytes: of answers, and what Python needs to keep each beside it.
 _CAPACITY = 4 * 2**20
+_BESIDE = 500
 #: Seconds before the store is tried again after it went away; meanwhile nothing is answered from memory.
 _RECONNECT_DELAY = 1.0
 #: Seconds without a deletion after which the connection is asked whether it lives.
@@ -61,10 +62,10 @@ class EndedTasks:
         if not self._is_open or generation != self.generation or key in self._answers:
             return
         self._answers[key] = (answer, (task_id.int >> 80) / 1000 + RETENTION.total_seconds())
-        self._size += len(answer)
+        self._size += len(answer) + _BESIDE
         while self._size > _CAPACITY:
             _, (oldest, _) = self._answers.popitem(last=False)
-            self._size -= len(oldest)
+            self._size -= len(oldest) + _BESIDE
 
     def forget(self) -> None:
         """Answer nothing from memory any more that was read before now: for who has just deleted something.
