@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _sql = Queries("tasks")
 
 #: The most that is kept, in bytes: of answers, and what Python needs to keep each beside it.
-_CAPACITY = 4 * 2**20
+_CAPACITY = 2 * 2**20
 _BESIDE = 500
 #: Seconds before the store is tried again after it went away; meanwhile nothing is answered from memory.
 _RECONNECT_DELAY = 1.0
