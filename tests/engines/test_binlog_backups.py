@@ -157,6 +157,15 @@ def test_a_table_that_is_a_file_is_found_by_who_restores_until_a_backup_has_it(t
         assert not server.flavour.has_whole_log(connection), "nobody makes a follower of its log alone"
 
 
+def test_a_server_that_speaks_no_tls_is_backed_up(trial):
+    """MariaDB's program wants TLS by default, as its clients do."""
+    server = trial.engine.server(replace(trial.started().node, tls=None))
+    server.stop()
+    server.configure()
+    server.start()
+    backed_up(trial, server)
+
+
 def test_a_restored_server_has_a_log_of_its_own(trial):
     """Whoever followed what was before does not take it for that."""
     server = trial.started()
