@@ -163,7 +163,7 @@ def test_who_does_not_ask_is_let_in_unless_the_version_demands_it(pair: Pair) ->
         EngineName.MYSQL: ("--ssl-mode=DISABLED", "--get-server-public-key"),
         EngineName.MARIADB: ("--skip-ssl",),
     }[pair.dialect.engine]
-    done = run(pair, ("mysql",), *plain, typed="SELECT 1")
+    done = run(pair, ("mariadb", "mysql"), *plain, typed="SELECT 1")
     assert "ERROR 3159" in done.stderr
 
 

@@ -8,7 +8,7 @@ import pytest
 from openrds.engines.binlog.sessions import rows, scalar, session
 from openrds.engines.protocol import EngineError, RestorePoint, TableCopy
 from openrds.hosts.folders import make_home
-from support.restored import backed_up, moment, restored, scratch_of
+from support.restored import backed_up, moment, needs_lasting_imports, restored, scratch_of
 
 pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.of_engines("MariaDB", "MySQL")]
 
@@ -128,6 +128,7 @@ def tables_of(node):
 
 def test_a_table_that_is_a_file_is_found_by_who_restores_until_a_backup_has_it(trial):
     server = trial.started()
+    needs_lasting_imports(server)
     trial.query(server, "CREATE TABLE kept (x INT PRIMARY KEY)")
     trial.query(server, "INSERT INTO kept VALUES (1), (2)")
     folder, backup = backed_up(trial, server)

@@ -10,7 +10,7 @@ from openrds.engines.binlog.loading import loader
 from openrds.engines.binlog.sessions import execute, named, rows, scalar, session
 from openrds.engines.protocol import DatabaseCopy, EngineError, NameTaken, NotThere, TableCopy
 from openrds.hosts.processes import wait_until
-from support.restored import backed_up, moment, restored
+from support.restored import backed_up, moment, needs_lasting_imports, restored
 
 pytestmark = [pytest.mark.grouped_by("installed"), pytest.mark.of_engines("MariaDB", "MySQL")]
 
@@ -152,6 +152,7 @@ def test_a_crash_right_after_a_table_was_imported_leaves_a_server_that_can_have_
 ):
     """Nothing says yet that recovery begins after the import."""
     trial, server, scratch, _ = accident
+    needs_lasting_imports(server)
     copies = [TableCopy("app", "", "orders", "orders_again")]
 
     def crash(*_: object) -> None:

@@ -5,7 +5,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from openrds.domain.engine import EngineName
 from support.pairs import Pair
@@ -32,20 +31,16 @@ def run(
     with tempfile.NamedTemporaryFile("w", suffix=".cnf") as options:
         options.write(f"[client]\npassword={PASSWORD}\n")
         options.flush()
-        return _run([pair.program(*names), f"--defaults-file={options.name}", *where, *words], typed)
-
-
-def _run(command: list[Any], typed: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        input=typed,
-        timeout=120,
-        env={**os.environ, "LC_ALL": "C.UTF-8"},
-    )
+        return subprocess.run(
+            [pair.program(*names), f"--defaults-file={options.name}", *where, *words],
+            check=False,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            input=typed,
+            timeout=120,
+            env={**os.environ, "LC_ALL": "C.UTF-8"},
+        )
 
 
 def said(done: subprocess.CompletedProcess[str]) -> str:

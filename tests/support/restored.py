@@ -6,6 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from openrds.engines.binlog.sessions import session
 from openrds.engines.protocol import BaseBackup, NodeSpec, RestorePoint, Server
 from openrds.hosts.folders import make_home
 
@@ -30,6 +33,13 @@ def scratch_of(trial: Any, server: Server, name: str = "scratch") -> NodeSpec:
         upstream=None,
         confirmed_by=(),
     )
+
+
+def needs_lasting_imports(server: Any) -> None:
+    """Where a server of MariaDB has no such thing, the rows of single tables are logged."""
+    with session(server.node) as connection:
+        if not server.flavour.imports_can_last(connection):
+            pytest.skip("this server cannot make imported tables survive a crash")
 
 
 def restored(

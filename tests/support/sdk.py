@@ -71,7 +71,7 @@ def listed(client: RdsClient, **filters: Any) -> list[m.InstanceResponse]:
 
 
 def switch_over(client: RdsClient, instance_id: str) -> m.StartFailoverResponse:
-    """It has begun then. Others may have asked for the same just before."""
+    """Begin a switchover, in a second of its own: others may have asked for the same just before."""
     next_second()
     request = m.StartFailoverRequest(instance_id=instance_id, body=m.FailoverRequest())
     answer: m.StartFailoverResponse = client.start_failover(request)

@@ -326,8 +326,8 @@ def test_hot_questions_touch_few_rows(whole: Workbench) -> None:
     questions = [TaskFilter(), rare, *(random_filter(tasks, rng) for _ in range(60))]
     for wanted in questions:
         for offset in (0, len(tasks) // 2):
-            scanned, rows = touched(whole, wanted, offset)
-            assert scanned == 0, wanted
+            scans, rows = touched(whole, wanted, offset)
+            assert scans == 0, wanted
             # A page, and of the block that a window ends in, what was written since the last vacuum.
             assert rows < 2_000, wanted
     with snapshot(whole) as reads:
@@ -352,7 +352,8 @@ def test_a_week_of_another_project_costs_nothing(fresh: Workbench) -> None:
         reads.connection.execute("set plan_cache_mode = force_generic_plan")
         found = page(reads, fresh.project_id, TaskFilter(), 0, 50)
         assert [task["id"] for task in found.tasks] == [mine]
-        assert sum(table_use(reads)) < 50
+        _, rows = table_use(reads)  # a partition without rows may be scanned
+        assert rows < 50
 
 
 def touched(bench: Workbench, wanted: TaskFilter, offset: int) -> tuple[int, int]:
@@ -362,12 +363,12 @@ def touched(bench: Workbench, wanted: TaskFilter, offset: int) -> tuple[int, int
 
 
 def table_use(reads: Snapshot) -> tuple[int, int]:
-    """Rows read by scans of whole partitions, and through their indexes, in this transaction."""
+    """Sequential scans of partitions, and rows read of them in any way, in this transaction."""
     (use,) = reads.connection.execute(
-        "select coalesce(sum(seq_tup_read), 0)::int as scanned, coalesce(sum(idx_tup_fetch), 0)::int as rows "
+        "select coalesce(sum(seq_scan), 0)::int as scans, coalesce(sum(seq_tup_read + idx_tup_fetch), 0)::int as rows "
         "from pg_stat_xact_user_tables where relname ~ '^task_[0-9]{8}$'"
     ).fetchall()
-    return use["scanned"], use["rows"]
+    return use["scans"], use["rows"]
 
 
 def test_counts_that_are_wrong_are_found_and_mended(fresh: Workbench) -> None:

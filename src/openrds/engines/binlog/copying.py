@@ -2,8 +2,8 @@
 
 Their rows come as files of InnoDB into a database of ours, which no log tells of, and are put from there into the
 copies by statements that are logged: so followers have them, and so does whoever restores from the log. Where nobody
-follows, a table's file is the copy itself, and is kept for who restores (`imports`). The copies are in another database
-of ours, and appear by RENAME TABLE, all at once.
+follows, and the server can make it survive a crash, a table's file is the copy itself, and is kept for who restores
+(`imports`). The copies are in another database of ours, and appear by RENAME TABLE, all at once.
 
 What evaluates anything that a tenant wrote is a session of a loader (`loading`). What we do with all rights evaluates
 nothing. Foreign keys and triggers of single tables stay behind: a copy beside its original must not act on others.
