@@ -1,7 +1,6 @@
 """Small synchronous changes of an instance and the reads that mirror them. Source: reads.md 1.3, 3.2 and 6."""
 
 from collections.abc import Callable
-from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post, put
@@ -11,19 +10,15 @@ from openrds.api.changes import change
 from openrds.api.rds.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
-from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.task import TaskStatus
+from openrds.api.waiting import change_and_wait
+from openrds.domain.errors import ErrorCode
 from openrds.operations.instances import instance_changes as changes
 from openrds.operations.instances import reset_password
 from openrds.operations.intake.intake import Intake
 from openrds.store.queries import Queries
-from openrds.tasks import center
 
 _sql = Queries("instances")
 _TAGS = ["Instances"]
-
-#: Seconds that a caller waits for a new password to be set.
-_PASSWORD_TIMEOUT = 20.0
 
 
 class Done(msgspec.Struct):
@@ -123,18 +118,12 @@ async def set_password(
     data: JSONBody[reset_password.ResetPassword],
 ) -> Response[Done]:
     """Give the administrator another password. The answer comes once the server has it."""
-    accepted: list[UUID] = []
-    answer = await _done(
-        request, lambda intake: accepted.append(reset_password.submit(intake, instance_id, data))
+    return await change_and_wait(
+        request,
+        lambda intake: reset_password.submit(intake, instance_id, data),
+        Done(),
+        failed=ErrorCode.INSTANCE_BUSY,
     )
-    for task_id in accepted:
-        task = await center.wait_until_ended(
-            service_of(request).lookups, project_id, task_id, _PASSWORD_TIMEOUT
-        )
-        if task is None or task["status"] != TaskStatus.COMPLETED:
-            reason = task["fail_reason"] if task else f"task {task_id} is still running"
-            raise Refusal(ErrorCode.INSTANCE_BUSY, f"The password was not set: {reason}.")
-    return answer
 
 
 @get(
