@@ -11,11 +11,13 @@ from collections.abc import Iterator
 
 from bench.figures import Figure, rounds, spread
 from bench.hands import POSTGRESQL, Hand
-from bench.idle import SERVERS, SETTLE_SECONDS, WINDOWS, create_many, servers_of, window
+from bench.idle import SERVERS, SETTLE_SECONDS, create_many, servers_of, window
 from bench.pool import await_full_pool
 from support.service import ServiceUnderTest, running_service
 
 INSTANCES = 10
+#: What an instance costs in one is a tick or two of the clock by which processes are charged: all count together.
+_WINDOWS = 16
 #: Percent of a core: an idle service may use that much more for each instance of PostgreSQL.
 _MOST_ADDED = 0.01
 #: As for them, and what differs in any case between one window and the next.
@@ -47,15 +49,15 @@ def _memory(service: ServiceUnderTest, hand: Hand) -> Figure:
 
 def _added(services: list[ServiceUnderTest]) -> Figure:
     by_postgresql, by_engine, of_servers = [], [], []
-    for _ in range(rounds(WINDOWS)):
+    for _ in range(rounds(_WINDOWS)):
         shares = window(services)
         of_servers.append(shares[2].pop(SERVERS, 0.0))
         none, postgresql, ours = (sum(share for who, share in of.items() if who != SERVERS) for of in shares)
         by_postgresql.append((postgresql - none) / INSTANCES)
         by_engine.append((ours - none) / INSTANCES)
-    added, usual = statistics.median(by_engine), statistics.median(by_postgresql)
+    added, usual = statistics.fmean(by_engine), statistics.fmean(by_postgresql)
     detail = (
-        f"{spread(by_engine, '%')}; of PostgreSQL {spread(by_postgresql, '%')}; "
+        f"{spread(by_engine, '%')}; of PostgreSQL {usual:.4f} % ({spread(by_postgresql, '%')}); "
         f"the {INSTANCES} servers themselves {spread(of_servers, '%')}"
     )
     bound = max(_MOST_ADDED, usual) + _NOISE
