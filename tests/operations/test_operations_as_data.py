@@ -68,8 +68,7 @@ def test_only_what_was_never_made_does_not_come_to_serve() -> None:
 
 
 def test_what_may_run_is_said_of_no_other_statuses_than_there_are() -> None:
-    """FROZEN is never given; the contract says what it would allow."""
-    assert frozenset[Status]().union(*ALLOWED.values()) <= AT_REST | BUSY | {Status.FROZEN}
+    assert frozenset[Status]().union(*ALLOWED.values()) <= AT_REST | BUSY
 
 
 def test_each_action_is_asked_for_by_an_operation() -> None:

@@ -27,12 +27,14 @@ from openrds.operations.instances import (
     create_instance,
     delete_instance,
     enlarge_volume,
+    freeze_instance,
     remote_connection,
     reset_password,
     resize_flavor,
     restart_instance,
     start_instance,
     stop_instance,
+    unfreeze_instance,
 )
 from openrds.operations.intake.create_request import CreateInstance, Datastore, Ha
 from openrds.operations.intake.intake import Intake
@@ -88,6 +90,11 @@ def encrypting_instance(bench: Workbench) -> str:
 def stopped_instance(bench: Workbench) -> str:
     instance_id = active_instance(bench)
     return done(bench, instance_id, bench.submit(lambda intake: stop_instance.submit(intake, instance_id)))
+
+
+def frozen_instance(bench: Workbench) -> str:
+    instance_id = active_instance(bench)
+    return done(bench, instance_id, bench.submit(lambda intake: freeze_instance.submit(intake, instance_id)))
 
 
 def reachable_instance(bench: Workbench) -> str:
@@ -188,6 +195,13 @@ def check_stopped(bench: Workbench, instance_id: str) -> None:
     instance = bench.instance(instance_id)
     assert instance is not None
     assert instance.status == "SHUTDOWN"
+    assert not bench.footprint().processes
+
+
+def check_frozen(bench: Workbench, instance_id: str) -> None:
+    instance = bench.instance(instance_id)
+    assert instance is not None
+    assert instance.status == "FROZEN"
     assert not bench.footprint().processes
 
 
@@ -568,6 +582,12 @@ SCENARIOS = {
     ),
     "start_instance": Scenario(
         stopped_instance, submit_with(start_instance), check_active, InstanceStatus.SHUTDOWN
+    ),
+    "freeze_instance": Scenario(
+        active_instance, submit_with(freeze_instance), check_frozen, InstanceStatus.ACTIVE
+    ),
+    "unfreeze_instance": Scenario(
+        frozen_instance, submit_with(unfreeze_instance), check_active, InstanceStatus.FROZEN
     ),
     "change_port": Scenario(active_instance, submit_port, check_port, InstanceStatus.ACTIVE),
     "switch_ssl": Scenario(

@@ -17,6 +17,7 @@ from openrds.cli import (
     connect,
     demo,
     engines,
+    freezing,
     instance_ha,
     instance_network,
     instance_replicas,
@@ -44,7 +45,7 @@ app.command("down")(serve.down)
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
 instances.app.add_typer(restore.app, name="restore")
-for part in (instance_ha, instance_network, instance_replicas, instance_settings, instance_size):
+for part in (freezing, instance_ha, instance_network, instance_replicas, instance_settings, instance_size):
     instances.app.add_typer(part.app)
 app.add_typer(instances.app, name="instance")
 app.add_typer(instance_network.public_ips, name="public-ip")

@@ -27,6 +27,10 @@ class InstanceStatus(StrEnum):
     SHUTDOWN = "SHUTDOWN"
 
 
+#: An instance at rest of which nothing runs.
+STOPPED = frozenset({InstanceStatus.SHUTDOWN, InstanceStatus.FROZEN})
+
+
 class Wanted(StrEnum):
     """What an instance is to be, whatever its status says it is now. One that is GONE is good for nothing but that."""
 

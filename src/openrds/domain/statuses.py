@@ -11,7 +11,7 @@ from openrds.domain.instance import InstanceStatus as Status
 
 
 class Action(StrEnum):
-    """Something a caller may ask of an existing instance."""
+    """Something a caller, or the operator, may ask of an existing instance."""
 
     RESTART = "restart"
     DELETE = "delete"
@@ -31,6 +31,8 @@ class Action(StrEnum):
     RESTORE_TABLES = "restore tables"
     STOP = "stop"
     START = "start"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
 
 
 _AT_REST = frozenset({Status.ACTIVE})
@@ -64,6 +66,8 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.RESTORE_TABLES: _AT_REST,
     Action.STOP: _AT_REST,
     Action.START: frozenset({Status.SHUTDOWN}),
+    Action.FREEZE: frozenset({Status.ACTIVE, Status.STORAGE_FULL, Status.FAILED, Status.SHUTDOWN}),
+    Action.UNFREEZE: frozenset({Status.FROZEN}),
 }
 
 

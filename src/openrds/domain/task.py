@@ -48,6 +48,8 @@ class TaskName(StrEnum):
     SWITCH_SSL = "{}SwitchSSL"
     STOP = "Stop{}Instance"
     START = "Start{}Instance"
+    FREEZE = "Freeze{}Instance"
+    UNFREEZE = "Unfreeze{}Instance"
     BACK_UP = "Backup{}InInstance"
     RESTORE_NEW = "Restore{}NewInstance"
     RESTORE_ONTO = "Restore{}InInstance"

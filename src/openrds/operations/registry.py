@@ -16,6 +16,7 @@ from openrds.operations.instances import resize_flavor, restart_instance
 from openrds.operations.instances.create_instance import CREATE_HA_INSTANCE, CREATE_INSTANCE
 from openrds.operations.instances.delete_instance import DELETE_INSTANCE
 from openrds.operations.instances.enlarge_volume import ENLARGE_VOLUME
+from openrds.operations.instances.freeze_instance import FREEZE_INSTANCE
 from openrds.operations.instances.remote_connection import SET_REMOTE_CONNECTION
 from openrds.operations.instances.reset_password import RESET_PASSWORD
 from openrds.operations.instances.resize_flavor import RESIZE_FLAVOR
@@ -23,6 +24,7 @@ from openrds.operations.instances.resize_pair import RESIZE_PAIR
 from openrds.operations.instances.restart_instance import RESTART_INSTANCE
 from openrds.operations.instances.start_instance import START_INSTANCE
 from openrds.operations.instances.stop_instance import STOP_INSTANCE
+from openrds.operations.instances.unfreeze_instance import UNFREEZE_INSTANCE
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.scheduling import Submit
 from openrds.operations.network.bind_public_address import BIND_PUBLIC_ADDRESS
@@ -57,6 +59,8 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     CHANGE_REPLICATION_MODE,
     STOP_INSTANCE,
     START_INSTANCE,
+    FREEZE_INSTANCE,
+    UNFREEZE_INSTANCE,
     CHANGE_PORT,
     SWITCH_SSL,
     BIND_PUBLIC_ADDRESS,

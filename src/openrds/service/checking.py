@@ -1,8 +1,6 @@
 """`openrds check`: compare the counts of tasks with the tasks, beside a running service or on a stopped one."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -11,10 +9,8 @@ from openrds.domain.settings import Settings
 from openrds.engines.protocol import EngineError
 from openrds.hosts.errors import HostError, in_words
 from openrds.service import places
-from openrds.service.means import choose_users
-from openrds.service.private_store import open_private_store
+from openrds.service.opened_store import opened_store
 from openrds.store.database import Store
-from openrds.store.migrate import migrate
 from openrds.tasks.counting import recount, wrong_counts
 
 _MOST_SHOWN = 20
@@ -23,7 +19,7 @@ _MOST_SHOWN = 20
 def check(settings: Settings, *, repair: bool) -> int:
     """Print what differs; the exit code."""
     try:
-        with _store(settings) as store:
+        with opened_store(settings) as store:
             return _check(store, settings.data_dir, repair=repair)
     except (HostError, EngineError, places.DataDirectoryError, OSError) as error:
         print(f"openrds: {in_words(error)}", file=sys.stderr)
@@ -48,28 +44,3 @@ def _check(store: Store, data_dir: Path, *, repair: bool) -> int:
     recount(store)
     print("All tasks were counted anew.")
     return 0
-
-
-@contextmanager
-def _store(settings: Settings) -> Iterator[Store]:
-    """The service's store; a private one is started if the service is stopped, and then stopped again."""
-    with _dsn(settings) as dsn, Store(dsn, connections=1) as store:
-        yield store
-
-
-@contextmanager
-def _dsn(settings: Settings) -> Iterator[str]:
-    if settings.store:
-        yield settings.store
-        return
-    places.require(settings.data_dir)
-    users = choose_users(settings)
-    serves = places.Lock(settings.data_dir).holder() is not None
-    server = open_private_store(settings, users)
-    try:
-        if not serves:
-            migrate(server.dsn)
-        yield server.dsn
-    finally:
-        if not serves:
-            server.stop()

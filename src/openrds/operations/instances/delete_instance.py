@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from openrds.domain.instance import InstanceStatus, Wanted
+from openrds.domain.instance import STOPPED, InstanceStatus, Wanted
 from openrds.domain.instance_values import Instance, Node
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
@@ -52,7 +52,7 @@ def last_first(nodes: Sequence[Node], _parameters: NoParameters) -> Sequence[Nod
 
 def start_server_again(context: Context) -> None:
     resources, (instance, node) = context.resources, node_of(context)
-    if instance.status is not InstanceStatus.SHUTDOWN:
+    if instance.status not in STOPPED:
         server = resources.server(instance, node)
         # An instance that was never whole, or whose data is gone, has nothing to go back to.
         if server.node.data_dir.exists():
@@ -106,7 +106,7 @@ def _remains(resources: Resources, instance: Instance) -> tuple[InstanceStatus, 
         return instance.status, Wanted.GONE
     if not _is_whole(resources, instance):
         return InstanceStatus.FAILED, Wanted.GONE
-    if instance.status is InstanceStatus.SHUTDOWN:
+    if instance.status in STOPPED:
         return instance.status, Wanted.STOPPED
     return status_by_looking(resources, instance.id), Wanted.SERVING
 
@@ -141,5 +141,5 @@ DELETE_INSTANCE: Operation[Resources, NoParameters] = Operation(
         Step("release address", release_address, expected=0.01),
     ),
     on_completed=Ending(completed, _all),
-    on_failed=Ending(failed, see_remains, SETTLED | {InstanceStatus.SHUTDOWN, InstanceStatus.CREATE_FAIL}),
+    on_failed=Ending(failed, see_remains, SETTLED | STOPPED | {InstanceStatus.CREATE_FAIL}),
 )

@@ -41,11 +41,11 @@ class Intake:
     by_caller: bool = False
     sight: Sight | None = None
 
-    def instance(self, instance_id: str) -> Instance:
+    def instance(self, instance_id: str, *, frozen_too: bool = False) -> Instance:
         """The instance, locked until the call is accepted.
 
         Raises:
-            Refusal: INSTANCE_ID_FORMAT or INSTANCE_NOT_FOUND.
+            Refusal: INSTANCE_ID_FORMAT, INSTANCE_NOT_FOUND or, as nothing of it is a caller's to change then, FROZEN.
         """
         if not is_instance_id(instance_id):
             raise Refusal(
@@ -54,6 +54,8 @@ class Intake:
         found = lock_instance(self.connection, instance_id, self.project_id)
         if found is None:
             raise Refusal(ErrorCode.INSTANCE_NOT_FOUND, f"There is no instance {instance_id}.")
+        if found.status is InstanceStatus.FROZEN and self.by_caller and not frozen_too:
+            raise Refusal(ErrorCode.FROZEN)
         return found
 
     def admit(self, instance_id: str, operation: Operation[Any, Any]) -> Instance:
@@ -62,7 +64,7 @@ class Intake:
         Raises:
             Refusal: there is none, or not now: see `instance` and `check`.
         """
-        found = self.instance(instance_id)
+        found = self.instance(instance_id, frozen_too=True)
         self.check(found, operation)
         return found
 

@@ -11,7 +11,7 @@ import msgspec
 
 from openrds.domain.backup import BackupStatus
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import is_instance_id
+from openrds.domain.instance import InstanceStatus, is_instance_id
 from openrds.domain.lengths import Text
 from openrds.domain.task import format_time
 from openrds.operations.intake.intake import Intake
@@ -38,7 +38,7 @@ def find_source(intake: Intake, request: RestoreSource) -> tuple[Source, Row]:
     """The source and the row of its backup.
 
     Raises:
-        Refusal: there is no such source, or the moment is out of its range.
+        Refusal: there is no such source, it is frozen, or the moment is out of its range.
     """
     if request.database_name:
         raise Refusal(ErrorCode.PARAMETER, "database_name is for SQL Server; leave it out.")
@@ -46,6 +46,13 @@ def find_source(intake: Intake, request: RestoreSource) -> tuple[Source, Row]:
         raise Refusal(
             ErrorCode.INSTANCE_ID_FORMAT, "An instance id is 32 hexadecimal digits, `in` and 2 digits."
         )
+    source = find_instance(intake.connection, request.instance_id)
+    if (
+        source is not None
+        and source.status is InstanceStatus.FROZEN
+        and source.project_id == intake.project_id
+    ):
+        raise Refusal(ErrorCode.FROZEN)
     kind = request.type or ("backup" if request.backup_id else "timestamp")
     if kind == "backup":
         return _by_backup(intake, request)

@@ -96,7 +96,7 @@ delete from instance where replica_of = %s
 -- name: followers_to_watch
 select instance.id, node.id as node_id
 from node join instance on instance.id = node.instance_id
-where node.host = %s and node.role <> 'master' and instance.status not in ('BUILD', 'CREATE FAIL', 'SHUTDOWN')
+where node.host = %s and node.role <> 'master' and instance.status not in ('BUILD', 'CREATE FAIL', 'SHUTDOWN', 'FROZEN')
 
 -- name: note_replication
 update node set replication = %(replication)s, replication_seen_at = now() where id = %(node_id)s
@@ -150,7 +150,7 @@ update instance set address = null where id = %(instance_id)s
 with serving as (
     select instance.id, instance.address, instance.port, node.address as node_address
     from instance join node on node.instance_id = instance.id and node.role in ('master', 'readreplica')
-    where node.host = %s and node.address is not null and instance.status <> 'SHUTDOWN'
+    where node.host = %s and node.address is not null and instance.status not in ('SHUTDOWN', 'FROZEN')
 )
 select host(address) as address, port, host(node_address) as node_address
 from serving where address <> node_address
@@ -368,3 +368,7 @@ from instance cross join jsonb_array_elements(tags) as tag
 where project_id = %s
 group by tag ->> 'key'
 order by tag ->> 'key'
+
+-- name: instances_called
+-- By id or name, of whatever project.
+select id, project_id, name from instance where %(called)s in (id, name) and not deleting order by id
