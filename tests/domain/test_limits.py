@@ -118,6 +118,8 @@ def test_instance_statuses() -> None:
         ("CHANGE_PORT", "ModifyPostgresqlPort", "ModifyMysqlPort"),
         ("STOP", "StopPostgresqlInstance", "StopMysqlInstance"),
         ("START", "StartPostgresqlInstance", "StartMysqlInstance"),
+        ("FREEZE", "FreezePostgresqlInstance", "FreezeMysqlInstance"),
+        ("UNFREEZE", "UnfreezePostgresqlInstance", "UnfreezeMysqlInstance"),
         ("BACK_UP", "BackupPostgresqlInInstance", "BackupMysqlInInstance"),
         ("RESTORE_NEW", "RestorePostgresqlNewInstance", "RestoreMysqlNewInstance"),
         ("RESTORE_ONTO", "RestorePostgresqlInInstance", "RestoreMysqlInInstance"),

@@ -7,7 +7,7 @@ from openrds.domain.statuses import ALLOWED, Action, check_allowed
 #: operations.md 17: what may run in each status. `BUILD` to `MODIFYING DATABASE PORT` are held by a task: there callers
 #: get INSTANCE_BUSY before this table is asked.
 MAY_RUN = {
-    Status.ACTIVE: set(Action) - {Action.START},
+    Status.ACTIVE: set(Action) - {Action.START, Action.UNFREEZE},
     Status.BUILD: set(),
     Status.MODIFYING: set(),
     Status.REBOOTING: set(),
@@ -23,10 +23,16 @@ MAY_RUN = {
         Action.CHANGE_PUBLIC_ADDRESS,
         Action.CHANGE_REMOTE_CONNECTION,
     },
-    Status.STORAGE_FULL: {Action.RESTART, Action.DELETE, Action.RESET_PASSWORD, Action.ENLARGE_VOLUME},
-    Status.SHUTDOWN: {Action.DELETE, Action.START},
-    Status.FROZEN: {Action.DELETE},
-    Status.FAILED: {Action.RESTART, Action.DELETE, Action.RESTORE_ONTO},
+    Status.STORAGE_FULL: {
+        Action.RESTART,
+        Action.DELETE,
+        Action.RESET_PASSWORD,
+        Action.ENLARGE_VOLUME,
+        Action.FREEZE,
+    },
+    Status.SHUTDOWN: {Action.DELETE, Action.START, Action.FREEZE},
+    Status.FROZEN: {Action.DELETE, Action.UNFREEZE},
+    Status.FAILED: {Action.RESTART, Action.DELETE, Action.RESTORE_ONTO, Action.FREEZE},
     Status.CREATE_FAIL: {Action.DELETE},
 }
 
