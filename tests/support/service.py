@@ -123,7 +123,7 @@ class ServiceUnderTest:
         self.process = self.program(arguments, self.environment(), self.log_file)
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()
-        if not line.startswith("openrds ready on http://"):
+        if not line.startswith("openrds ready on http"):
             self.stop()
             raise AssertionError(f"the service did not start: {line!r}\n{self.log_text()[-4000:]}")
 

@@ -156,6 +156,8 @@ def _say_what_next(settings: "Settings") -> None:
     """For a person; programs read only the line before."""
     if not sys.stdout.isatty():
         return
+    from openrds.service.endpoint import endpoint_of  # noqa: PLC0415
+
     name = command_name()
     typer.echo(
         f"The keys to it are in {settings.data_dir / FILE_NAME}. In another terminal:\n"
@@ -163,6 +165,6 @@ def _say_what_next(settings: "Settings") -> None:
         f"  {name} instance create orders\n"
         f"  {name} connect orders\n"
         f"  {name} task list\n"
-        f"The API in a browser: http://{settings.listen}/schema\n"
+        f"The API in a browser: {endpoint_of(settings)}/schema\n"
         f"To stop it with its instances: {name} down --data-dir {settings.data_dir}"
     )

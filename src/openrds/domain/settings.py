@@ -22,6 +22,8 @@ class Settings:
     private_cidr: str = "127.64.0.0/16"
     public_cidr: str = "127.200.0.0/16"
     forwarding: str = "auto"
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     tls_ca_cert: Path | None = None
     tls_ca_key: Path | None = None
     engine_dirs: tuple[Path, ...] = ()

@@ -11,6 +11,7 @@ from openrds.engines.registry import engines_of_host
 from openrds.operations.intake.sight import Sight
 from openrds.operations.steps.owners import Owners
 from openrds.service.child import Brief
+from openrds.service.endpoint import certificate_of
 from openrds.service.identities import load_accounts
 from openrds.service.means import choose_users
 from openrds.store.database import Reads, Session, Store
@@ -41,7 +42,13 @@ async def serve_api(brief: Brief, _announce_ready: Callable[[], None]) -> None:
         sight=_sight(brief, store),
     )
     host, _, port = brief.settings.listen.rpartition(":")
-    await serve(create_app(service, accounts), host, int(port), Bounds.of(brief.settings))
+    await serve(
+        create_app(service, accounts),
+        host,
+        int(port),
+        Bounds.of(brief.settings),
+        certificate_of(brief.settings),
+    )
 
 
 def _sight(brief: Brief, store: Store) -> Sight:

@@ -43,7 +43,7 @@ _NOT_NEGATIVE = (
     "hang_timeout",
     "first_backup_after",
 )
-_PATHS = {"data_dir", "log_file", "tls_ca_cert", "tls_ca_key"}
+_PATHS = {"data_dir", "log_file", "tls_cert", "tls_key", "tls_ca_cert", "tls_ca_key"}
 #: Of the keys of the default project, where settings fix them: what each must look like, and in words.
 _KEY_FORMS = {
     "project_id": (re.compile(r"[0-9a-f]{32}"), "32 lower-case hexadecimal digits"),
@@ -124,6 +124,8 @@ def _checked(settings: Settings) -> Settings:
     host, _, port = settings.listen.rpartition(":")
     if not host or not 0 < (number_in(port) or 0) <= 65535:
         raise ValueError(f"listen must be HOST:PORT, not {settings.listen!r}")
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise ValueError("tls_cert and tls_key go together: give both, or none")
     if not settings.availability_zones:
         raise ValueError("availability_zones must have at least one")
     for name, choices in _CHOICES.items():

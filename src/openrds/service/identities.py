@@ -17,6 +17,7 @@ from openrds.domain.identity import (
     new_secret_key,
 )
 from openrds.domain.settings import Settings
+from openrds.service.endpoint import endpoint_of
 from openrds.store.database import Row, Store, Writer
 from openrds.store.queries import Queries
 
@@ -77,8 +78,7 @@ def _ensure(connection: Writer, settings: Settings, name: str, *, is_default: bo
         _insert(connection, wanted)
     else:
         _update(connection, row, wanted, new_password=known is None or known.password != wanted.password)
-    endpoint = f"http://{settings.listen}"
-    _write(file, replace(wanted, endpoint=endpoint, region=settings.region))
+    _write(file, replace(wanted, endpoint=endpoint_of(settings), region=settings.region))
 
 
 def _with_fixed_keys(credentials: Credentials, settings: Settings) -> Credentials:

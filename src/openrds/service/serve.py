@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ from types import FrameType
 
 import psycopg
 
+from openrds.api.wire.tls import CertificateError
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import EngineError
 from openrds.hosts import processes
@@ -26,6 +28,7 @@ from openrds.hosts.errors import HostError, in_words
 from openrds.hosts.users import ServerUsers
 from openrds.service import child, places
 from openrds.service.authority import AuthorityError, open_authority
+from openrds.service.endpoint import certificate_of, endpoint_of
 from openrds.service.identities import KeysError, ensure_accounts
 from openrds.service.logs import set_up_logging
 from openrds.service.means import check_means, choose_users
@@ -64,7 +67,21 @@ class Child:
 
 
 #: Why a service does not start.
-Refused = (ServeError, AuthorityError, places.DataDirectoryError, KeysError, HostError, EngineError, OSError)
+Refused = (
+    ServeError,
+    AuthorityError,
+    CertificateError,
+    places.DataDirectoryError,
+    KeysError,
+    HostError,
+    EngineError,
+    OSError,
+)
+
+#: To ask our own API, whatever names its certificate has.
+_OURSELVES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_OURSELVES.check_hostname = False
+_OURSELVES.verify_mode = ssl.CERT_NONE
 
 
 def serve(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> int:
@@ -102,7 +119,7 @@ class Supervisor:
                 self._start(name)
             self._await_ready()
             if not self._stop.is_set():
-                print(f"openrds ready on http://{self._settings.listen}", flush=True)
+                print(f"openrds ready on {endpoint_of(self._settings)}", flush=True)
                 self._on_ready()
             while self._wait():
                 self._keep_store_running()
@@ -143,6 +160,7 @@ class Supervisor:
             # The worker chooses for itself; a setting that cannot be kept is better said here than by its log.
             check_means(settings, users)
             open_authority(settings)
+            certificate_of(settings)
             socket_root = places.socket_root(settings.data_dir)
             dsn = settings.store or self._start_private_store(users)
             if settings.store:
@@ -205,7 +223,10 @@ class Supervisor:
 
     def _answers(self) -> bool:
         host, _, port = self._settings.listen.rpartition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=5)
+        if self._settings.tls_cert is None:
+            connection = http.client.HTTPConnection(host, int(port), timeout=5)
+        else:
+            connection = http.client.HTTPSConnection(host, int(port), timeout=5, context=_OURSELVES)
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == http.HTTPStatus.OK

@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         "_headers",
         "_in_head",
         "_is_known",
+        "_is_tls",
         "_last",
         "_loop",
         "_name",
@@ -89,6 +90,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._last = False
         self._is_known = False
+        self._is_tls = False
         self._in_head = False
         self._unread = 0
         self._head_size = 0
@@ -103,6 +105,7 @@ class Connection(asyncio.Protocol):
         self._peer = transport.get_extra_info("peername") or ("", 0)
         self._server = transport.get_extra_info("sockname")
         self._name = str(self._peer[0])
+        self._is_tls = transport.get_extra_info("ssl_object") is not None
         self._address = self._door.enter(self, self._name)
         if self._address is None:
             self._abort()
@@ -118,9 +121,12 @@ class Connection(asyncio.Protocol):
         del self._parser
 
     def eof_received(self) -> bool:
-        """A client that is done with sending may still read, unless it was in the middle of a request."""
+        """A client that is done with sending may still read, unless it was in the middle of a request.
+
+        TLS knows no half of a connection.
+        """
         newest = self._newest()
-        if newest is None or not newest.body_complete:
+        if newest is None or not newest.body_complete or self._is_tls:
             return False
         newest.keep_alive = False
         self._last = True
@@ -243,7 +249,7 @@ class Connection(asyncio.Protocol):
             "http_version": version,
             "server": self._server,
             "client": self._client(),
-            "scheme": "http",
+            "scheme": self._scheme(),
             "root_path": "",
             "method": parser.get_method().decode("ascii"),
             "path": unquote(path) if "%" in path else path,
@@ -252,6 +258,14 @@ class Connection(asyncio.Protocol):
             "headers": self._headers,
             "extensions": {},
         }
+
+    def _scheme(self) -> str:
+        """How the caller reaches us: behind a trusted proxy, as that says."""
+        if self._name in self._bounds.trusted_proxies:
+            said = [value for name, value in self._headers if name == b"x-forwarded-proto"]
+            if said and said[-1].strip().lower() == b"https":
+                return "https"
+        return "https" if self._is_tls else "http"
 
     def _client(self) -> tuple[str, int]:
         """Who called: behind a trusted proxy, the last one that it was told of by one."""
@@ -292,7 +306,7 @@ class Connection(asyncio.Protocol):
             return
         self._is_known = exchange.trusted
         if not exchange.keep_alive:
-            self._let_go()
+            self._let_go(nothing_comes=exchange.body_complete)
             return
         self._hold(self._transport.get_write_buffer_size())
         if not self._queue:
@@ -421,12 +435,15 @@ class Connection(asyncio.Protocol):
             newest.disconnect()
         self._let_go()
 
-    def _let_go(self) -> None:
+    def _let_go(self, *, nothing_comes: bool = False) -> None:
         """There is no further request; what the client still sends is thrown away, so that it comes to reading."""
         self._last = True
         self._enter(Stage.LINGER)
         self.read_more()
-        self._transport.write_eof()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        elif nothing_comes:
+            self._transport.close()
 
 
 class _Refused(Exception):  # noqa: N818 - an answer, not a fault
