@@ -17,7 +17,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> ApiCertificate:
 
 def test_clients_come_by_https(certificate: ApiCertificate) -> None:
     files = {"tls_cert": str(certificate.chain), "tls_key": str(certificate.key)}
-    with running_service(**files) as service:
+    with running_service(True, **files) as service:
         assert service.endpoint.startswith("https://127.0.0.1:")
         command = [*service.command("instance", "list"), "--credentials", str(service.credentials_file)]
 
@@ -46,7 +46,7 @@ def test_clients_come_by_https(certificate: ApiCertificate) -> None:
     ],
 )
 def test_what_cannot_be_used_stops_the_start(options: dict[str, str], said: str, tmp_path: Path) -> None:
-    with running_service(start=False, **options) as service:
+    with running_service(False, **options) as service:
         command = service.command("serve", "--data-dir", str(service.data_dir))
         run = subprocess.run(
             command, check=False, capture_output=True, text=True, env=service.environment(), timeout=60
