@@ -1,12 +1,17 @@
-"""Bring back a standby, or a read replica, that died or has lost touch: the monitor's work, never a caller's."""
+"""Bring back a standby, or a read replica, that died or has lost touch.
+
+The monitor does so by itself; a caller may ask for it, of a standby. Source: operations.md 12.
+"""
 
 from uuid import UUID
 
 import msgspec
 
 from openrds.domain.deadline import LONG
+from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole
 from openrds.domain.instance_values import Instance
+from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.nodes import named, node_of
@@ -20,6 +25,7 @@ from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_standby, with_upstream
 from openrds.operations.steps.status import ACTIVE, IS_LOOKED_AT, instance_of, set_status
 from openrds.store.database import Writer
+from openrds.store.instances import nodes_of
 from openrds.tasks.operation import Ending, Operation, Step, StepContext, TaskContext
 
 
@@ -30,6 +36,20 @@ class Parameters(msgspec.Struct, frozen=True):
 
 
 Context = StepContext[Resources, Parameters]
+
+
+def submit(intake: Intake, instance_id: str) -> UUID:
+    """The id of the task.
+
+    Raises:
+        Refusal: INSTANCE_TYPE, it has no standby; or as `Intake.admit`.
+    """
+    instance = intake.instance(instance_id)
+    if instance.type is not InstanceType.HA:
+        raise Refusal(ErrorCode.INSTANCE_TYPE, f"The instance is {instance.type}: it has no standby.")
+    intake.check(instance, REBUILD_STANDBY)
+    (standby,) = (node for node in nodes_of(intake.connection, instance_id) if node.role is NodeRole.SLAVE)
+    return begin(intake, instance, standby.id)
 
 
 def begin(intake: Intake, instance: Instance, standby_id: str) -> UUID:
@@ -64,6 +84,7 @@ def completed(context: TaskContext[Parameters], connection: Writer, instance: In
 REBUILD_STANDBY: Operation[Resources, Parameters] = Operation(
     key="rebuild_standby",
     name=TaskName.REBUILD_STANDBY,
+    action=Action.REBUILD_STANDBY,
     status=InstanceStatus.MODIFYING,
     parameters=Parameters,
     steps=(
