@@ -117,7 +117,7 @@ async def set_replication_mode(
 async def rebuild(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
 ) -> Response[RebuildAnswer]:
-    """Have the standby follow anew. What it has is kept where it can be, else all is copied."""
+    """Copy the primary anew into the standby. Meanwhile the instance serves, and no commit waits."""
 
     def work(intake: Intake) -> RebuildAnswer:
         return RebuildAnswer(instance_id, str(rebuild_standby.submit(intake, instance_id)))

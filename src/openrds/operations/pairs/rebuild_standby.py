@@ -13,6 +13,8 @@ from openrds.domain.instance import InstanceStatus, InstanceType, NodeRole
 from openrds.domain.instance_values import Instance
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
+from openrds.engines.protocol import Server
+from openrds.hosts.folders import clear
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.nodes import named, node_of
 from openrds.operations.steps.replication import (
@@ -30,9 +32,10 @@ from openrds.tasks.operation import Ending, Operation, Step, StepContext, TaskCo
 
 
 class Parameters(msgspec.Struct, frozen=True):
-    """`standby_id` is the node's, also of a read replica."""
+    """`standby_id` is the node's, also of a read replica. With `anew` all is copied, whatever the node has."""
 
     standby_id: str
+    anew: bool = False
 
 
 Context = StepContext[Resources, Parameters]
@@ -49,13 +52,13 @@ def submit(intake: Intake, instance_id: str) -> UUID:
         raise Refusal(ErrorCode.INSTANCE_TYPE, f"The instance is {instance.type}: it has no standby.")
     intake.check(instance, REBUILD_STANDBY)
     (standby,) = (node for node in nodes_of(intake.connection, instance_id) if node.role is NodeRole.SLAVE)
-    return begin(intake, instance, standby.id)
+    return begin(intake, instance, standby.id, anew=True)
 
 
-def begin(intake: Intake, instance: Instance, standby_id: str) -> UUID:
+def begin(intake: Intake, instance: Instance, standby_id: str, *, anew: bool = False) -> UUID:
     """An instance serves without its standby, so its status stays; a read replica does not serve meanwhile."""
     serves = instance.type is not InstanceType.REPLICA
-    return intake.accept(instance, REBUILD_STANDBY, Parameters(standby_id), keeps_status=serves)
+    return intake.accept(instance, REBUILD_STANDBY, Parameters(standby_id, anew), keeps_status=serves)
 
 
 def release_writes(context: Context) -> None:
@@ -68,7 +71,15 @@ def bring_back(context: Context) -> None:
     resources, (instance, node) = context.resources, node_of(context)
     if node.role is NodeRole.SLAVE:
         give_own_address(resources, instance, node)
+    if context.parameters.anew:
+        _give_up(resources.node_server(instance.id, node.id))
     build_standby(resources, instance.id, resources.node_server(instance.id, node.id))
+
+
+def _give_up(standby: Server) -> None:
+    """Drop what it has: its upstream serves, and has all of it."""
+    standby.stop()
+    clear(standby.node.data_dir)
 
 
 @with_standby
