@@ -86,10 +86,11 @@ def test_several_instances_are_deleted_at_once(client: RdsClient, service: Servi
     assert refused(lambda: client.batch_delete_instance(request))[:2] == (400, "DBS.200001")
 
 
-def test_a_primary_is_deleted_while_its_replica_is(client: RdsClient, service: ServiceUnderTest) -> None:
-    primary = service.create(name="goes-last")
+def with_replica(service: ServiceUnderTest, name: str) -> tuple[str, str]:
+    """The ids of a primary and of its read replica."""
+    primary = service.create(name=f"{name}-primary")
     replica = {
-        "name": "goes-first",
+        "name": f"{name}-replica",
         "replica_of_id": primary["id"],
         "flavor_ref": "rds.pg.n1.medium.2.rr",
         "volume": {"type": "CLOUDSSD"},
@@ -97,10 +98,24 @@ def test_a_primary_is_deleted_while_its_replica_is(client: RdsClient, service: S
     }
     created = service.call("POST", "instances", replica, headers=fresh()).json()
     service.completed(created["job_id"])
-    both = [
-        client.delete_instance(m.DeleteInstanceRequest(instance_id=one))
-        for one in (created["instance"]["id"], primary["id"])
-    ]
+    return primary["id"], created["instance"]["id"]
+
+
+def test_a_replica_is_deleted_with_its_primary_where_both_are(
+    client: RdsClient, service: ServiceUnderTest
+) -> None:
+    primary, replica = with_replica(service, "both")
+    body = m.MultipleDeleteInsReq(instance_ids=[replica, primary])
+    records = client.batch_delete_instance(m.BatchDeleteInstanceRequest(body=body)).records
+    assert [record.instance_id for record in records] == [replica, primary]
+    (job_id,) = {record.job_id for record in records}
+    assert completed(client, job_id).instance.id == primary
+    assert listed(client, name="*both-") == []
+
+
+def test_a_primary_is_deleted_while_its_replica_is(client: RdsClient, service: ServiceUnderTest) -> None:
+    primary, replica = with_replica(service, "goes")
+    both = [client.delete_instance(m.DeleteInstanceRequest(instance_id=one)) for one in (replica, primary)]
     for answer in both:
         assert completed(client, answer.job_id).name == "DeletePostgresqlInstance"
     assert listed(client, name="*goes-") == []

@@ -133,6 +133,7 @@ HOT: dict[str, Hot] = {
     "instances.replicas_of_instance": of("i8"),
     "instances.list_instances": Hot({**_ANY, "tags": Jsonb([])}),
     "instances.tags_of_project": of("p7"),
+    "instances.followers_among": Hot({"ids": ["i7", "i107"]}),
     "instances.simplified_instances": Hot({"ids": ["i7", "i107"]}),
     "instances.statuses_of_project": Hot({"engine": None}),
     "instances.space_of_instance": Hot(),

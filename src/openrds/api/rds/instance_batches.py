@@ -58,28 +58,28 @@ async def delete_several(
 ) -> Response[RecordsAnswer]:
     """Delete several instances with their data. Those that cannot be deleted now are left out of the answer.
 
-    So is a read replica whose primary comes before it, as it is deleted with that.
+    Read replicas are deleted by the task of their primary where that is deleted too.
     """
-    return await change(
-        request, lambda intake: _each(intake, data.instance_ids, delete_instance.submit), status=202
-    )
+
+    def work(intake: Intake) -> RecordsAnswer:
+        _check_number(data.instance_ids)
+        tasks = delete_instance.submit_several(intake, data.instance_ids)
+        return RecordsAnswer([Record(id_, str(task_id)) for id_, task_id in tasks.items()])
+
+    return await change(request, work, status=202)
 
 
 def _each(
     intake: Intake, instance_ids: Sequence[str], submit: Callable[[Intake, str], UUID]
 ) -> RecordsAnswer:
-    if not 1 <= len(instance_ids) <= _MOST_AT_ONCE:
-        raise Refusal(ErrorCode.PARAMETER, f"instance_ids must have 1 to {_MOST_AT_ONCE} ids.")
-    tried = [(id_, _try(intake, id_, submit)) for id_ in dict.fromkeys(instance_ids)]
+    _check_number(instance_ids)
+    tried = [(id_, intake.attempt(id_, submit)) for id_ in dict.fromkeys(instance_ids)]
     return RecordsAnswer([Record(id_, str(task_id)) for id_, task_id in tried if task_id])
 
 
-def _try(intake: Intake, instance_id: str, submit: Callable[[Intake, str], UUID]) -> UUID | None:
-    try:
-        with intake.connection.transaction():
-            return submit(intake, instance_id)
-    except Refusal:
-        return None
+def _check_number(instance_ids: Sequence[str]) -> None:
+    if not 1 <= len(instance_ids) <= _MOST_AT_ONCE:
+        raise Refusal(ErrorCode.PARAMETER, f"instance_ids must have 1 to {_MOST_AT_ONCE} ids.")
 
 
 HANDLERS = [stop_several, delete_several]

@@ -1,7 +1,7 @@
 """The calls of the Huawei SDK that openrds refuses, by the reason that it gives: method and path.
 
-A path is below `/v3/{project_id}/` when it does not begin with `/`. A call that comes to be offered leaves this table;
-while it is in both, the application does not start. `docs/api.md` shows it.
+A path is below `/v3/{project_id}/` when it does not begin with `/`. A call that comes to be offered leaves this table:
+a test finds what is in both. `docs/api.md` shows it.
 
 Source: reads.md, appendix.
 """

@@ -373,6 +373,11 @@ order by tag ->> 'key'
 -- By id or name, of whatever project.
 select id, project_id, name from instance where %(called)s in (id, name) and not deleting order by id
 
+-- name: followers_among
+-- Which of some instances are read replicas, and of which.
+select id, replica_of from instance
+where project_id = %(project_id)s and id = any(%(ids)s) and replica_of is not null
+
 -- name: simplified_instances
 select instance.*,
        coalesce((select json_agg(replica.id order by replica.created_at, replica.id) from instance as replica
