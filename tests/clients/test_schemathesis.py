@@ -140,7 +140,6 @@ def test_every_route_is_documented() -> None:
 
 #: Of operations that are in the tables of the domain, and not yet in the API.
 PLANNED = {
-    ErrorCode.NOT_OFFERED,
     ErrorCode.INSTANCE_TYPE,
     ErrorCode.ZONE_COMBINATION,
     ErrorCode.REPLICA_SOURCE,
