@@ -334,6 +334,7 @@ RARE: dict[str, str] = {
     "identities.project_with_access_key": _BY_HAND,
     "identities.set_keys": _BY_HAND,
     "identities.set_password_hash": _BY_HAND,
+    "instances.instances_called": _BY_HAND,
     "identities.revoked_sessions": _WHEN_A_PROCESS_STARTS,
     "identities.delete_expired_revocations": _HOURLY,
     "instances.set_host": _WHEN_A_PROCESS_STARTS,
