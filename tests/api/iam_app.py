@@ -12,6 +12,7 @@ from openrds.api.access.authentication import MAX_BODY_BYTES, AuthenticationMidd
 from openrds.api.access.sign_ins import SignIns
 from openrds.api.cloud.iam import iam_router
 from openrds.api.cloud.network import network_router
+from openrds.api.cloud.versions import versions_router
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.domain.identity import Account, Accounts, Project, hash_password
 from openrds.domain.settings import Settings
@@ -56,7 +57,7 @@ def build(*handlers, clock=None):
     authenticator = Authenticator(ACCOUNTS, clock)
     state = {"settings": SETTINGS, "authenticator": authenticator, "sign_ins": SignIns(clock)}
     return Litestar(
-        [*handlers, iam_router(), network_router()],
+        [*handlers, iam_router(), network_router(), versions_router()],
         middleware=[DefineMiddleware(AuthenticationMiddleware, authenticator=authenticator)],
         exception_handlers=EXCEPTION_HANDLERS,
         before_send=[add_request_id],

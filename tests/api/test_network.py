@@ -50,12 +50,21 @@ def test_public_addresses_are_the_first_of_the_pool():
 
 def test_version_discovery_needs_no_caller(client):
     versions = client.get("/").json()["versions"]
-    assert {version["id"]: version["links"][0]["href"] for version in versions} == {
-        "v3.14": f"{BASE}/v3/",
-        "v2.0": f"{BASE}/v2.0/",
+    assert {version["id"]: [link["href"] for link in version["links"]] for version in versions} == {
+        "v3.14": [f"{BASE}/v3/"],
+        "v2.0": [f"{BASE}/v2.0/"],
+        "v3": [],
     }
     assert client.get("/v2.0").json()["version"] == versions[1]
     assert client.get("/v2.0/").json()["version"] == versions[1]
+
+
+def test_the_versions_of_the_rds_api_need_no_caller(client):
+    (version,) = client.get("/rds").json()["versions"]
+    assert version == {"id": "v3", "links": [], "status": "CURRENT", "updated": "2019-01-15T12:00:00Z"}
+    assert client.get("/rds/v3").json() == {"version": version, "versions": version}
+    missing = client.get("/rds/v2")
+    assert (missing.status_code, missing.json()["error_code"]) == (404, "APIGW.0101")
 
 
 V1 = f"/v1/{PROJECT.id}"

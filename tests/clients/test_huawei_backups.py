@@ -148,4 +148,4 @@ def test_what_is_backed_up_is_restored(client: RdsClient, service: ServiceUnderT
     for instance_id in (source["id"], target["id"], created.instance.id):
         service.delete(instance_id)
     client.delete_manual_backup(m.DeleteManualBackupRequest(backup_id=backup.id))
-    assert listed(client, source["id"], backup.id) == []
+    wait_for(lambda: listed(client, source["id"], backup.id) == [], 30, "it has left the list")

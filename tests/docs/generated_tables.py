@@ -6,10 +6,12 @@ Each stands between `<!-- generated: NAME -->` and `<!-- end -->`. To draw them 
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from openrds.api.rds.not_offered import NOT_OFFERED
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
@@ -70,10 +72,19 @@ def _verdict(action: Action, status: InstanceStatus) -> str:
     return "**yes**"
 
 
+def not_offered() -> str:
+    """A row for each reason, with the paths below `/v3/{project_id}/`."""
+    calls = defaultdict(list)
+    for call in NOT_OFFERED:
+        calls[call.reason].append(f"`{call.method} {call.path.removeprefix('/v3/{project_id}/')}`")
+    return _table(("why", "calls"), ((reason, "<br>".join(found)) for reason, found in calls.items()))
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "errors": errors,
     "task-names": task_names,
     "operations": operations,
+    "not-offered": not_offered,
     "statuses": statuses,
 }
 

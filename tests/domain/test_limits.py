@@ -197,14 +197,17 @@ def test_ids_of_instances(text: str, is_one: bool) -> None:
 def test_flavors() -> None:
     sizes = {("medium", 1), ("large", 2), ("xlarge", 4), ("2xlarge", 8), ("4xlarge", 16), ("8xlarge", 32)}
     expected = {
-        (f"rds.pg.n1.{size}.{ratio}{suffix}", vcpus, vcpus * ratio, mode)
+        (f"rds.pg.{family}.{size}.{ratio}{suffix}", vcpus, vcpus * ratio, mode, group_type)
+        for family, group_type in (("n1", "normal"), ("x1", "dedicated"))
         for size, vcpus in sizes
         for ratio in (2, 4, 8)
         for suffix, mode in (("", "single"), (".ha", "ha"), (".rr", "replica"))
     }
     found = flavors_of(EngineName.POSTGRESQL)
-    assert {(one.spec_code, one.vcpus, one.memory_gb, one.instance_mode) for one in found} == expected
-    assert len(found) == len(expected) == 54
+    assert {
+        (one.spec_code, one.vcpus, one.memory_gb, one.instance_mode, one.group_type) for one in found
+    } == expected
+    assert len(found) == len(expected) == 108
     for engine, token in (("MySQL", "mysql"), ("MariaDB", "mariadb"), ("SQLServer", "mssql")):
         assert find_flavor(EngineName(engine), f"rds.{token}.n1.large.4.ha") is not None
 
@@ -234,7 +237,7 @@ def test_the_flavor_of_the_same_size_for_another_type() -> None:
 def test_a_flavor_is_sold_out_where_no_host_has_its_memory(
     hosts: list[int | None], flavors: str, sold_out: bool
 ) -> None:
-    flavor = Flavor("rds.pg.n1.large.4", 2, 8, InstanceType.SINGLE)
+    flavor = Flavor("rds.pg.n1.large.4", 2, 8, InstanceType.SINGLE, "normal")
     settings = Settings(data_dir=Path("/data"), flavors=flavors)
     assert is_sold_out(flavor, hosts, settings) is sold_out
 

@@ -41,8 +41,9 @@ def test_a_backup_is_made_listed_and_deleted(service: ServiceUnderTest, orders: 
     assert backups(service, orders["id"], backup_type="incremental") == []
 
     assert service.call("DELETE", f"backups/{made['id']}", headers=fresh()).json() == {}
-    assert backups(service, orders["id"], backup_id=made["id"]) == []
-    wait_for(lambda: not (folder(service, orders["id"]) / made["id"]).exists(), 30, "its files are gone")
+    assert {one["status"] for one in backups(service, orders["id"], backup_id=made["id"])} <= {"DELETING"}
+    wait_for(lambda: backups(service, orders["id"], backup_id=made["id"]) == [], 30, "it is gone")
+    assert not (folder(service, orders["id"]) / made["id"]).exists()
     assert refusal(service, "DELETE", f"backups/{made['id']}")[:2] == (404, "DBS.201010")
 
 
@@ -119,7 +120,7 @@ def test_one_backup_at_a_time_which_may_be_stopped(service: ServiceUnderTest, or
     path = f"instances/{orders['id']}/backups/stop"
     assert refusal(service, "POST", path)[:2] == (400, "DBS.200086")
     post(service, "backups/batch-delete", {"backup_ids": [made["id"]]})
-    assert backups(service, orders["id"], backup_id=made["id"]) == []
+    wait_for(lambda: backups(service, orders["id"], backup_id=made["id"]) == [], 30, "it is gone")
 
 
 def test_backups_of_another_project_are_closed(service: ServiceUnderTest, orders: dict[str, Any]) -> None:

@@ -245,7 +245,7 @@ def test_the_flavors_that_it_could_have(service: ServiceUnderTest, instance: dic
     answer = service.get(path)
     codes = [flavor["spec_code"] for flavor in answer["optional_flavors"]]
 
-    assert answer["total_count"] == len(codes) == 17
+    assert answer["total_count"] == len(codes) == 35
     assert MEDIUM not in codes
     assert not [code for code in codes if code.endswith((".ha", ".rr"))]
     assert answer["optional_flavors"][0]["az_status"] == {"local-1a": "normal"}

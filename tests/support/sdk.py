@@ -1,5 +1,7 @@
 """The cloud's own Python SDK, `huaweicloudsdkrds`, unmodified: a client, and what its users do with jobs."""
 
+import inspect
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +15,8 @@ from support.service import ServiceUnderTest, wait_for
 
 #: Seconds until a task of a pair has ended, on a machine that has much else to do.
 LONG = 240.0
+
+_REQUEST = re.compile(r'"method": "(\w+)".*?"resource_path": "([^"]+)"', re.DOTALL)
 
 
 @contextmanager
@@ -81,3 +85,15 @@ def switch_over(client: RdsClient, instance_id: str) -> m.StartFailoverResponse:
 def next_second() -> None:
     """Of two equal calls in one second, which have the same signature, the second does nothing."""
     time.sleep(1.0 - time.time() % 1.0)
+
+
+def operations() -> dict[str, tuple[str, str]]:
+    """Method and path of each operation of the SDK, by its name."""
+    found = {}
+    for name in dir(RdsClient):
+        if name.endswith("_http_info"):
+            source = inspect.getsource(getattr(RdsClient, name))
+            match = _REQUEST.search(source)
+            assert match is not None, name
+            found[name.strip("_").removesuffix("_http_info")] = (match[1], match[2])
+    return found

@@ -18,17 +18,26 @@ from openrds.api.access.sign_ins import SignIns
 from openrds.api.cloud import public_ips
 from openrds.api.cloud.iam import iam_router
 from openrds.api.cloud.network import network_router
+from openrds.api.cloud.versions import versions_router
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.api.rds import (
+    backup_usage,
     backups,
     catalogue,
     certificates,
+    empty_lists,
     instance_actions,
+    instance_batches,
     instance_changes,
     instance_ha,
     instance_network,
+    instance_policies,
     instance_size,
+    instance_summaries,
+    instance_tasks,
     instances,
+    not_offered,
+    passwords,
     replication,
     restores,
     schedule_tasks,
@@ -66,7 +75,14 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
                 yield
 
     return Litestar(
-        route_handlers=[_rds_router(), iam_router(), network_router(), *health.HANDLERS, schema.page_file],
+        route_handlers=[
+            _rds_router(),
+            iam_router(),
+            network_router(),
+            versions_router(),
+            *health.HANDLERS,
+            schema.page_file,
+        ],
         middleware=[
             _measure,
             _refuse_long_addresses,
@@ -90,19 +106,27 @@ def _rds_router() -> Router:
     handlers = [
         *tasks.HANDLERS,
         *task_export.HANDLERS,
+        *instance_tasks.HANDLERS,
         *schedule_tasks.HANDLERS,
         *replication.HANDLERS,
         *instances.HANDLERS,
         *instance_actions.HANDLERS,
+        *instance_batches.HANDLERS,
+        *instance_summaries.HANDLERS,
         *instance_changes.HANDLERS,
         *instance_size.HANDLERS,
+        *instance_policies.HANDLERS,
         *backups.HANDLERS,
+        *backup_usage.HANDLERS,
         *restores.HANDLERS,
         *instance_ha.HANDLERS,
         *instance_network.HANDLERS,
         *certificates.HANDLERS,
         *public_ips.HANDLERS,
         *catalogue.HANDLERS,
+        *passwords.HANDLERS,
+        *empty_lists.HANDLERS,
+        *not_offered.HANDLERS,
     ]
     return Router("/", route_handlers=handlers)
 

@@ -15,7 +15,7 @@ from openrds.operations.intake.intake import Intake
 from openrds.tasks import center
 
 #: Seconds that a caller waits.
-_PATIENCE = 20.0
+PATIENCE = 20.0
 
 
 async def change_and_wait(
@@ -35,7 +35,7 @@ async def change_and_wait(
     response = await change(request, work)
     for task_id in accepted:
         project_id, lookups = project_of(request).id, service_of(request).lookups
-        task = await center.wait_until_ended(lookups, project_id, task_id, _PATIENCE)
+        task = await center.wait_until_ended(lookups, project_id, task_id, PATIENCE)
         if task is None:
             raise Refusal(ErrorCode.INSTANCE_BUSY, f"It is not done yet: task {task_id} is still running.")
         if task["status"] != TaskStatus.COMPLETED:

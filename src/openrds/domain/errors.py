@@ -21,6 +21,7 @@ class ErrorCode(Enum):
     INSTANCE_BUSY = ("DBS.200019", 409, "Another operation is running on the instance.")
     STATUS_FORBIDS = ("DBS.200086", 400, "The instance status does not allow the operation.")
     INSTANCE_TYPE = ("DBS.280406", 409, "The type of the instance does not allow the operation.")
+    NOT_OFFERED = ("DBS.200402", 409, "The call is not offered by this openrds.")
     FROZEN = ("DBS.280449", 400, "The instance is frozen.")
     NAME = ("DBS.200021", 400, "The instance name is not valid.")
     VOLUME_SIZE = ("DBS.200023", 400, "The volume size is out of range.")

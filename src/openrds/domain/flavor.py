@@ -14,6 +14,10 @@ _MODE = {InstanceType.SINGLE: "single", InstanceType.HA: "ha", InstanceType.REPL
 #: size, vCPUs, and the GB of memory for each vCPU that make the last part of a code (`large.2`: 2 vCPUs, 4 GB).
 _SIZES = (("medium", 1), ("large", 2), ("xlarge", 4), ("2xlarge", 8), ("4xlarge", 16), ("8xlarge", 32))
 _GB_PER_VCPU = (2, 4, 8)
+#: The families of flavors: what stands for it in a code, and the `group_type` that clients choose by. In all of them a
+#: server has the cores and the memory of its flavor.
+_FAMILIES = (("n1", "normal"), ("x1", "dedicated"))
+GROUP_TYPES = tuple(group for _, group in _FAMILIES)
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Flavor:
     vcpus: int
     memory_gb: int
     instance_type: InstanceType
+    group_type: str
 
     @property
     def id(self) -> str:
@@ -52,8 +57,9 @@ def is_sold_out(flavor: Flavor, memory_mb: Iterable[int | None], settings: Setti
 def flavors_of(engine: EngineName) -> tuple[Flavor, ...]:
     token = RULES[engine].flavor_token
     return tuple(
-        Flavor(f"rds.{token}.n1.{size}.{ratio}{suffix}", vcpus, vcpus * ratio, instance_type)
+        Flavor(f"rds.{token}.{family}.{size}.{ratio}{suffix}", vcpus, vcpus * ratio, instance_type, group)
         for instance_type, suffix in _SUFFIX.items()
+        for family, group in _FAMILIES
         for size, vcpus in _SIZES
         for ratio in _GB_PER_VCPU
     )

@@ -31,6 +31,8 @@ VOLUME_TYPES = (
 VOLUME_SIZES = range(40, 4001)
 MAX_TAGS = 20
 DAY = 24 * 60
+#: Of a maintenance window (clients.md, Values).
+WINDOW_MINUTES = range(60, 241)
 
 
 def check_name(name: str, engine: EngineName) -> None:
@@ -65,11 +67,13 @@ def check_password(password: str, engine: EngineName, *, user: str) -> None:
     stray = set(password).difference(*kinds)
     if not 8 <= len(password) <= 32 or found < 3 or stray:
         raise Refusal(ErrorCode.PASSWORD, password_rules(engine))
-    if _is_weak(password, user):
-        raise Refusal(ErrorCode.PASSWORD, "The password is easily guessed; choose another.")
+    if _is_name(password, user):
+        raise Refusal(
+            ErrorCode.PASSWORD, f"The password is easily guessed: it is no more than {user}; choose another."
+        )
 
 
-_WEAK_STEMS = (
+_USUAL_WORDS = (
     "password",
     "passw0rd",
     "p@ssword",
@@ -84,11 +88,26 @@ _WEAK_STEMS = (
 )
 
 
-def _is_weak(password: str, user: str) -> bool:
-    """Whether it is the user's name, its reverse, or a usual word, with only digits and specials around it."""
-    lowered = password.lower()
-    core = re.sub(r"^[^a-z@]+|[^a-z]+$", "", lowered)
-    return core in (*_WEAK_STEMS, user.lower(), user.lower()[::-1]) or user.lower() == lowered
+def is_weak(password: str, engine: EngineName, *, user: str) -> bool:
+    """Whether a password is refused, or is a usual word with only digits and specials around it.
+
+    Such a one is taken all the same: scripts that were written for the cloud have them (clients.md, Values).
+    """
+    try:
+        check_password(password, engine, user=user)
+    except Refusal:
+        return True
+    return _core(password) in _USUAL_WORDS
+
+
+def _is_name(password: str, user: str) -> bool:
+    """Whether it is the user's name, or its reverse, with only digits and specials around it."""
+    name = user.lower()
+    return _core(password) in (name, name[::-1]) or password.lower() == name
+
+
+def _core(password: str) -> str:
+    return re.sub(r"^[^a-z@]+|[^a-z]+$", "", password.lower())
 
 
 def check_port(port: int, engine: EngineName) -> None:
@@ -151,11 +170,11 @@ def check_backup_period(period: str) -> None:
 
 
 def maintenance_window(start: str, end: str) -> str:
-    """The window `HH:MM-HH:MM` of exactly four hours, which may pass midnight."""
+    """The window `HH:MM-HH:MM` of one to four hours, which may pass midnight."""
     begins, ends = _minutes(start), _minutes(end)
-    if begins is None or ends is None or (ends - begins) % DAY != 240:
+    if begins is None or ends is None or (ends - begins) % DAY not in WINDOW_MINUTES:
         raise Refusal(
-            ErrorCode.PARAMETER, "start_time and end_time must be HH:MM in UTC and four hours apart."
+            ErrorCode.PARAMETER, "start_time and end_time must be HH:MM in UTC and one to four hours apart."
         )
     return f"{start}-{end}"
 

@@ -22,6 +22,7 @@ class Action(StrEnum):
     SWITCHOVER = "switchover"
     CHANGE_REPLICATION_MODE = "change replication mode"
     CREATE_REPLICA = "create replica"
+    REBUILD_STANDBY = "rebuild standby"
     CHANGE_PORT = "change port"
     SWITCH_SSL = "switch SSL"
     CHANGE_PUBLIC_ADDRESS = "change public address"
@@ -57,6 +58,7 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.SWITCHOVER: frozenset({Status.ACTIVE, Status.BACKING_UP}),
     Action.CHANGE_REPLICATION_MODE: _AT_REST,
     Action.CREATE_REPLICA: _AT_REST,
+    Action.REBUILD_STANDBY: _AT_REST,
     Action.CHANGE_PORT: _AT_REST,
     Action.SWITCH_SSL: _AT_REST,
     Action.CHANGE_PUBLIC_ADDRESS: frozenset({Status.ACTIVE, Status.BACKING_UP}),

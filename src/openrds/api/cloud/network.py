@@ -14,8 +14,8 @@ from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
 from openrds.api.cloud import network_bodies as bodies
-from openrds.api.cloud.iam import AnonymousRequest, CallerRequest, base_url, identity_version, settings_of
-from openrds.api.cloud.iam_bodies import Version, VersionAnswer, VersionLink, VersionsAnswer
+from openrds.api.cloud.iam import AnonymousRequest, CallerRequest, base_url, settings_of
+from openrds.api.cloud.iam_bodies import Version, VersionAnswer, VersionLink
 from openrds.api.errors import request_id
 from openrds.api.refusals import refusals
 from openrds.domain.errors import ErrorCode, Refusal
@@ -31,21 +31,14 @@ _public_look_up = functools.partial(
 )
 
 
-def _network_version(base: str) -> Version:
+def network_version(base: str) -> Version:
     link = VersionLink("self", f"{base}/v2.0/")
     return Version(id="v2.0", status="CURRENT", updated="2016-01-01T00:00:00Z", links=[link])
 
 
-@_public_look_up("/")
-def list_versions(request: AnonymousRequest) -> VersionsAnswer:
-    """All versions on this host: v3 of identity and RDS, v2.0 of the network look-ups."""
-    base = base_url(request)
-    return VersionsAnswer([identity_version(base), _network_version(base)])
-
-
 @_public_look_up("/v2.0")
 def show_network_version(request: AnonymousRequest) -> VersionAnswer:
-    return VersionAnswer(_network_version(base_url(request)))
+    return VersionAnswer(network_version(base_url(request)))
 
 
 def select(items: Sequence[Item], request: CallerRequest) -> list[Item]:
@@ -186,7 +179,6 @@ def show_security_group(
 def network_router() -> Router:
     """All routes of this module. Needs `state.settings`."""
     handlers = [
-        list_versions,
         show_network_version,
         list_networks,
         show_network,

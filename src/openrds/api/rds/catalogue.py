@@ -1,7 +1,7 @@
 """The catalogue: engines with their versions, flavors, storage types, quotas. Source: reads.md 2 and 7."""
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from litestar import get
@@ -11,7 +11,7 @@ from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.engine import EngineName, is_version
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.flavor import Flavor, flavors_of, is_sold_out
+from openrds.domain.flavor import GROUP_TYPES, Flavor, flavors_of, is_sold_out
 from openrds.domain.network import stable_id
 from openrds.domain.rules import VOLUME_TYPES
 from openrds.domain.texts import number_in
@@ -31,6 +31,19 @@ class DatastoreEntry(msgspec.Struct):
 
 class DatastoresAnswer(msgspec.Struct):
     dataStores: list[DatastoreEntry]  # noqa: N815 - the contract's spelling
+
+
+class SmallVersionEntry(msgspec.Struct):
+    """A host has one minor version of each version, which is the one to have."""
+
+    id: str
+    name: str
+    favored: bool = True
+
+
+class SmallVersionsAnswer(msgspec.Struct):
+    data_stores: list[SmallVersionEntry]
+    count: int
 
 
 class FlavorEntry(msgspec.Struct):
@@ -90,19 +103,54 @@ async def list_datastores(
     return DatastoresAnswer([DatastoreEntry(stable_id(name, version), version) for version in versions])
 
 
-@get("/v3/{project_id:str}/flavors/{engine:str}", responses=refusals(ErrorCode.ENGINE), tags=_TAGS)
+@get(
+    "/v3/{project_id:str}/datastores/{engine:str}/small-version",
+    responses=refusals(ErrorCode.ENGINE),
+    tags=_TAGS,
+)
+async def list_small_versions(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    engine: FromPath[str],
+    version: Annotated[str, QueryParameter(min_length=1)],
+    offset: Annotated[int, QueryParameter(ge=0, le=2**62)] = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 100,
+) -> SmallVersionsAnswer:
+    """The minor versions of a version that a host here has; a new instance gets the `favored` one."""
+    name = _engine(engine)
+    installations = await _installations(request, name)
+    found = [one for one in installations if is_version(one["version"], version)]
+    entries = [
+        SmallVersionEntry(stable_id(name, one["complete_version"]), one["complete_version"]) for one in found
+    ]
+    return SmallVersionsAnswer(entries[offset : offset + limit], len(entries))
+
+
+@get(
+    "/v3/{project_id:str}/flavors/{engine:str}",
+    responses=refusals(ErrorCode.ENGINE, ErrorCode.DATASTORE_VERSION),
+    tags=_TAGS,
+)
 async def list_flavors(
     request: ApiRequest,
     project_id: FromPath[str],
     engine: FromPath[str],
     version_name: FromQuery[str | None] = None,
     spec_code: FromQuery[str | None] = None,
+    is_serverless: FromQuery[str | None] = None,
 ) -> FlavorsAnswer:
-    """The flavors of an engine, of those versions that a host here has."""
+    """The flavors of an engine, of those versions that a host here has. None is serverless."""
     name = _engine(engine)
     versions = await _versions(request, name)
     if version_name:
-        versions = [version for version in versions if is_version(version, version_name)]
+        offered, versions = versions, [one for one in versions if is_version(one, version_name)]
+        if not versions:
+            there_is = ", ".join(offered) or "none"
+            raise Refusal(
+                ErrorCode.DATASTORE_VERSION, f"No host has {name} {version_name}; there is {there_is}."
+            )
+    if (is_serverless or "").lower() == "true":
+        return FlavorsAnswer([])
     status = await status_of_flavors(request)
     return FlavorsAnswer(
         [
@@ -128,7 +176,9 @@ async def list_storage_types(
     if not any(is_version(version, version_name) for version in versions):
         return StorageTypesAnswer([], [])
     status = dict.fromkeys(service_of(request).settings.availability_zones, "normal")
-    return StorageTypesAnswer([StorageTypeEntry(name, status, ["normal"]) for name in VOLUME_TYPES], [])
+    return StorageTypesAnswer(
+        [StorageTypeEntry(name, status, list(GROUP_TYPES)) for name in VOLUME_TYPES], []
+    )
 
 
 @get("/v3/{project_id:str}/quotas", responses=refusals(), tags=_TAGS)
@@ -160,11 +210,21 @@ def _engine(text: str) -> EngineName:
 
 
 async def _versions(request: ApiRequest, engine: EngineName) -> list[str]:
+    return list(dict.fromkeys(one["version"] for one in await _installations(request, engine)))
+
+
+async def _installations(request: ApiRequest, engine: EngineName) -> list[dict[str, Any]]:
+    """What hosts have of an engine, each version once, the oldest first."""
     hosts = await service_of(request).reads.rows(_sql.hosts)
     found = {
-        entry["version"] for host in hosts for entry in host["installations"] if entry["engine"] == engine
+        one["complete_version"]: one
+        for host in hosts
+        for one in host["installations"]
+        if one["engine"] == engine
     }
-    return sorted(found, key=lambda version: [number_in(part) or 0 for part in version.split(".")])
+    return sorted(
+        found.values(), key=lambda one: [number_in(part) or 0 for part in one["complete_version"].split(".")]
+    )
 
 
 async def status_of_flavors(request: ApiRequest) -> Callable[[Flavor], dict[str, str]]:
@@ -189,8 +249,8 @@ def _flavor(flavor: Flavor, versions: list[str], status: dict[str, str]) -> Flav
         az_status=status,
         az_desc={zone: zone for zone in status},
         version_name=versions,
-        group_type="normal",
+        group_type=flavor.group_type,
     )
 
 
-HANDLERS = [list_datastores, list_flavors, list_storage_types, show_quotas]
+HANDLERS = [list_datastores, list_small_versions, list_flavors, list_storage_types, show_quotas]

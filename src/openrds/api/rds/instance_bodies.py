@@ -88,7 +88,10 @@ class TagPair(msgspec.Struct):
 
 
 class ListedInstance(msgspec.Struct, omit_defaults=True):
-    """`cpu` and `mem` (GB) are strings; times are empty while the instance is being built."""
+    """`cpu` and `mem` (GB) are strings; times are empty while the instance is being built.
+
+    The two spaces, in GB, are only there when it was asked for by its id, and that of the volume once it was measured.
+    """
 
     id: str
     name: str
@@ -126,6 +129,8 @@ class ListedInstance(msgspec.Struct, omit_defaults=True):
     read_only_by_user: bool
     associated_with_ddm: bool
     ha: HaMode | UnsetType = UNSET
+    storage_used_space: float | UnsetType = UNSET
+    backup_used_space: float | UnsetType = UNSET
 
 
 class InstancesAnswer(msgspec.Struct):

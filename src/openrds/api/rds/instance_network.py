@@ -10,14 +10,13 @@ from openrds.api.changes import change
 from openrds.api.rds.instance_bodies import JobIdAnswer
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest
-from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.lengths import Several, Text
+from openrds.domain.errors import ErrorCode
+from openrds.domain.lengths import Text
 from openrds.operations.instances import remote_connection, start_instance, stop_instance
 from openrds.operations.intake.intake import Intake
 from openrds.operations.network import bind_public_address, change_port, switch_ssl, unbind_public_address
 
 _TAGS = ["Instances"]
-_MOST_AT_ONCE = 50
 
 
 class SetPublicIp(msgspec.Struct):
@@ -30,19 +29,6 @@ class SetPublicIp(msgspec.Struct):
 
 class WorkflowIdAnswer(msgspec.Struct, rename="camel"):
     workflow_id: str
-
-
-class StopInstances(msgspec.Struct):
-    instance_ids: Several[Text]
-
-
-class StopRecord(msgspec.Struct):
-    instance_id: str
-    job_id: str
-
-
-class StopInstancesAnswer(msgspec.Struct):
-    records: list[StopRecord]
 
 
 @put(
@@ -152,39 +138,10 @@ async def start(
     return await change(request, work)
 
 
-@post(
-    "/v3/{project_id:str}/instances/batch/action/shutdown",
-    status_code=200,
-    responses=refusals(body=True),
-    tags=_TAGS,
-)
-async def stop_several(
-    request: ApiRequest, project_id: FromPath[str], data: JSONBody[StopInstances]
-) -> Response[StopInstancesAnswer]:
-    """Stop several instances. Those that cannot be stopped now are left out of the answer."""
-
-    def work(intake: Intake) -> StopInstancesAnswer:
-        if not 1 <= len(data.instance_ids) <= _MOST_AT_ONCE:
-            raise Refusal(ErrorCode.PARAMETER, f"instance_ids must have 1 to {_MOST_AT_ONCE} ids.")
-        wanted = dict.fromkeys(data.instance_ids)
-        tried = [(id_, _try_to_stop(intake, id_)) for id_ in wanted]
-        return StopInstancesAnswer([StopRecord(id_, str(task_id)) for id_, task_id in tried if task_id])
-
-    return await change(request, work)
-
-
 def _submit_public_ip(intake: Intake, instance_id: str, data: SetPublicIp) -> UUID:
     if data.is_bind:
         return bind_public_address.submit(intake, instance_id, data.public_ip, data.public_ip_id)
     return unbind_public_address.submit(intake, instance_id, data.public_ip)
 
 
-def _try_to_stop(intake: Intake, instance_id: str) -> UUID | None:
-    try:
-        with intake.connection.transaction():
-            return stop_instance.submit(intake, instance_id)
-    except Refusal:
-        return None
-
-
-HANDLERS = [set_public_ip, set_port, set_ssl, set_remote_connection, stop, start, stop_several]
+HANDLERS = [set_public_ip, set_port, set_ssl, set_remote_connection, stop, start]

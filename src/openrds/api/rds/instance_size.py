@@ -11,7 +11,8 @@ from openrds.api.rds.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.capacity import GB
-from openrds.domain.flavor import Flavor, find_flavor, flavors_of
+from openrds.domain.flavor import GROUP_TYPES, Flavor, find_flavor, flavors_of
+from openrds.domain.instance_values import Instance, Node
 from openrds.domain.rules import VOLUME_SIZES, check_one_of
 from openrds.store.instances import node_of
 from openrds.store.queries import Queries
@@ -28,9 +29,9 @@ class OptionalFlavor(msgspec.Struct):
     ram: str
     spec_code: str
     az_status: dict[str, str]
+    group_type: str
     is_ipv6_supported: bool = False
     type_code: str = ""
-    group_type: str = "normal"
     max_connection: str = ""
     tps: str = ""
     qps: str = ""
@@ -41,6 +42,42 @@ class OptionalFlavor(msgspec.Struct):
 class OptionalFlavorsAnswer(msgspec.Struct):
     optional_flavors: list[OptionalFlavor]
     total_count: int
+
+
+class ComputeFlavor(msgspec.Struct):
+    """`ram` in GB."""
+
+    id: str
+    code: str
+    vcpus: str
+    ram: str
+    az_status: dict[str, str]
+
+
+class FlavorGroup(msgspec.Struct):
+    group_type: str
+    compute_flavors: list[ComputeFlavor]
+
+
+class FlavorGroupsAnswer(msgspec.Struct):
+    flavor_groups: list[FlavorGroup]
+
+
+class VolumeEntry(msgspec.Struct):
+    """`size` in GB; `used` in GB with two decimals, empty before it was first measured."""
+
+    node_id: str
+    role: str
+    type: str
+    size: str
+    used: str
+
+
+class VolumesAnswer(msgspec.Struct):
+    """The contract names the call, and not what it answers."""
+
+    instance_id: str
+    volumes: list[VolumeEntry]
 
 
 class UsedSpaceAnswer(msgspec.Struct):
@@ -78,22 +115,50 @@ async def list_available_flavors(
     instance = await find_instance(request, project_id, instance_id)
     if ha_mode:
         check_one_of("ha_mode", ha_mode, _MODES)
-    present = find_flavor(instance.engine, instance.flavor_ref)
     zones = service_of(request).settings.availability_zones
     if availability_zone_ids:
         zones = tuple(zone for zone in availability_zone_ids.split(",") if zone in zones)
     status = await status_of_flavors(request)
     offered = [
         _optional(flavor, {zone: found for zone, found in status(flavor).items() if zone in zones})
-        for flavor in flavors_of(instance.engine)
-        if present is not None
-        and flavor.instance_type is present.instance_type
-        and flavor != present
-        and ha_mode in (None, "", flavor.instance_mode)
+        for flavor in _others(instance)
+        if ha_mode in (None, "", flavor.instance_mode)
         and (spec_code_like or "") in flavor.spec_code
         and zones
     ]
     return OptionalFlavorsAnswer(offered[offset : offset + limit], len(offered))
+
+
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/flavors-resize",
+    responses=refusals(instance=True),
+    tags=_TAGS,
+)
+async def list_flavors_to_resize(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> FlavorGroupsAnswer:
+    """The same by families."""
+    others = _others(await find_instance(request, project_id, instance_id))
+    status = await status_of_flavors(request)
+    groups = [
+        (group, [_compute(flavor, status(flavor)) for flavor in others if flavor.group_type == group])
+        for group in GROUP_TYPES
+    ]
+    return FlavorGroupsAnswer([FlavorGroup(group, found) for group, found in groups if found])
+
+
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/volumes",
+    responses=refusals(instance=True),
+    tags=_TAGS,
+)
+async def list_volumes(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> VolumesAnswer:
+    """The volume of each node, and how full it is, as last measured."""
+    instance = await find_instance(request, project_id, instance_id)
+    rows = await service_of(request).reads.rows(_sql.nodes_of_instance, [instance_id])
+    return VolumesAnswer(instance_id, [_volume(instance, node) for node in map(node_of, rows)])
 
 
 @get(
@@ -126,13 +191,44 @@ async def show_auto_expansion(
     return AutoExpansionAnswer()
 
 
+def _others(instance: Instance) -> list[Flavor]:
+    """The flavors that an instance could have instead of its own."""
+    present = find_flavor(instance.engine, instance.flavor_ref)
+    return [
+        flavor
+        for flavor in flavors_of(instance.engine)
+        if present is not None and flavor.instance_type is present.instance_type and flavor != present
+    ]
+
+
+def _compute(flavor: Flavor, status: dict[str, str]) -> ComputeFlavor:
+    return ComputeFlavor(flavor.id, flavor.spec_code, str(flavor.vcpus), str(flavor.memory_gb), status)
+
+
+def _volume(instance: Instance, node: Node) -> VolumeEntry:
+    return VolumeEntry(
+        node_id=node.id,
+        role=node.role,
+        type=instance.volume_type,
+        size=str(instance.volume_size),
+        used="" if node.used_bytes is None else f"{node.used_bytes / GB:.2f}",
+    )
+
+
 def _optional(flavor: Flavor, status: dict[str, str]) -> OptionalFlavor:
     return OptionalFlavor(
         vcpus=str(flavor.vcpus),
         ram=str(flavor.memory_gb),
         spec_code=flavor.spec_code,
         az_status=status,
+        group_type=flavor.group_type,
     )
 
 
-HANDLERS = [list_available_flavors, show_used_space, show_auto_expansion]
+HANDLERS = [
+    list_available_flavors,
+    list_flavors_to_resize,
+    list_volumes,
+    show_used_space,
+    show_auto_expansion,
+]

@@ -12,10 +12,12 @@ from openrds.api.changes import change
 from openrds.api.rds import instance_bodies as bodies
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
+from openrds.api.waiting import PATIENCE
+from openrds.domain.capacity import GB
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import find_flavor
-from openrds.domain.instance import InstanceStatus, InstanceType
+from openrds.domain.instance import InstanceStatus, InstanceType, is_instance_id
 from openrds.domain.task import format_time
 from openrds.operations.backups import restore_new_instance
 from openrds.operations.instances import create_instance, delete_instance
@@ -25,6 +27,7 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.pairs import create_replica
 from openrds.store.instances import Listed, ListedNode, listed_of
 from openrds.store.queries import Queries
+from openrds.tasks import center
 
 _sql = Queries("instances")
 
@@ -101,12 +104,23 @@ async def create(
 async def remove(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
 ) -> Response[bodies.JobIdAnswer]:
-    """Delete an instance with its data."""
+    """Delete an instance with its data. Read replicas of it that are just being deleted are waited for."""
+    await _replicas_deleted(request, project_id, instance_id)
 
     def work(intake: Intake) -> bodies.JobIdAnswer:
         return bodies.JobIdAnswer(str(delete_instance.submit(intake, instance_id)))
 
     return await change(request, work, status=202)
+
+
+async def _replicas_deleted(request: ApiRequest, project_id: str, instance_id: str) -> None:
+    """Scripts that clean up delete a primary right after its read replicas."""
+    if not is_instance_id(instance_id):
+        return  # the change says so
+    service = service_of(request)
+    key = {"id": instance_id, "project_id": project_id}
+    for task in await service.reads.rows(_sql.deletions_of_replicas, key):
+        await center.wait_until_ended(service.lookups, project_id, task["id"], PATIENCE)
 
 
 @get("/v3/{project_id:str}/instances", responses=refusals(), tags=["Instances"])
@@ -149,7 +163,20 @@ async def list_instances(
         return bodies.InstancesAnswer([], 0)
     rows = await service.reads.rows(_sql.list_instances, parameters)
     listed = [_listed(listed_of(row), service.settings.region) for row in rows if row["id"] is not None]
+    if id_exact:
+        for one in listed:
+            await _add_spaces(request, project_id, one)
     return bodies.InstancesAnswer(listed, rows[0]["total_count"])
+
+
+async def _add_spaces(request: ApiRequest, project_id: str, listed: bodies.ListedInstance) -> None:
+    key = {"id": listed.id, "project_id": project_id}
+    space = await service_of(request).reads.row(_sql.space_of_instance, key)
+    if space is None:
+        return  # it has just gone
+    listed.backup_used_space = round(space["backup_kb"] * 1024 / GB, 2)
+    if space["used_bytes"] is not None:
+        listed.storage_used_space = round(space["used_bytes"] / GB, 2)
 
 
 def _submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID | None]:

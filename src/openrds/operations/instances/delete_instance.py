@@ -45,6 +45,23 @@ def submit(intake: Intake, instance_id: str) -> UUID:
     return task_id
 
 
+def submit_several(intake: Intake, instance_ids: Sequence[str]) -> dict[str, UUID]:
+    """The task that deletes each, of a read replica its primary's where that is deleted too.
+
+    Those that cannot be deleted now are left out (operations.md 4).
+    """
+    wanted = list(dict.fromkeys(instance_ids))
+    key = {"project_id": intake.project_id, "ids": wanted}
+    primary_of = {
+        row["id"]: row["replica_of"] for row in intake.connection.execute(_sql.followers_among, key)
+    }
+    primaries_first = sorted(wanted, key=lambda id_: id_ in primary_of)
+    tasks: dict[str, UUID | None] = {}
+    for id_ in primaries_first:
+        tasks[id_] = tasks.get(primary_of.get(id_, "")) or intake.attempt(id_, submit)
+    return {id_: task for id_ in wanted if (task := tasks[id_]) is not None}
+
+
 def last_first(nodes: Sequence[Node], _parameters: NoParameters) -> Sequence[Node]:
     """Who follows goes before its primary, and comes back after it."""
     return nodes[::-1]

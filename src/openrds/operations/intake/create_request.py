@@ -77,3 +77,4 @@ class CreateInstance(msgspec.Struct):
     serverless_info: dict[Text, Any] | None = None
     is_auto_upgrade: bool | None = None
     dsspool_id: Text | None = None
+    auto_enlarge_strategy: dict[Text, Any] | None = None

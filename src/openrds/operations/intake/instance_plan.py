@@ -141,6 +141,7 @@ def check_offered(request: CreateInstance) -> None:
         "serverless_info",
         "dsspool_id",
         "data_vip",
+        "auto_enlarge_strategy",
     ):
         if getattr(request, field):
             raise Refusal(ErrorCode.PARAMETER, f"{field} is not offered by this openrds; leave it out.")

@@ -1,6 +1,6 @@
 """Where calls that change something come in: find the instance, check that the call may run, accept its task."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -113,6 +113,14 @@ class Intake:
         if not keeps_status and operation.status not in (None, instance.status):
             self.set_status(instance, operation.status)
         return task_id
+
+    def attempt(self, instance_id: str, submit: Callable[["Intake", str], UUID]) -> UUID | None:
+        """The task, or None where the call is refused: then nothing of it is written."""
+        try:
+            with self.connection.transaction():
+                return submit(self, instance_id)
+        except Refusal:
+            return None
 
     def set_status(self, instance: Instance, status: InstanceStatus, *, deleting: bool = False) -> None:
         set_status(self.connection, instance.id, status, deleting=deleting)

@@ -59,7 +59,7 @@ where status = 'Running' and instance_id <> %(instance_id)s and parameters ->> '
 -- name: list_backups
 with matching as (
     select * from backup
-    where project_id = %(project_id)s and instance_id = %(instance_id)s and status <> 'DELETING'
+    where project_id = %(project_id)s and instance_id = %(instance_id)s
       and (%(id)s::text is null or id = %(id)s)
       and (%(type)s::text is null or type = %(type)s)
       and (%(status)s::text is null or status = %(status)s)
@@ -152,3 +152,26 @@ update backup set continuous = false where instance_id = %s
 -- name: instances_of_host
 select distinct instance.id, instance.engine from instance join node on node.instance_id = instance.id
 where node.host = %s
+
+-- name: usage
+select coalesce(sum(size_kb), 0)::bigint as size_kb from backup
+where project_id = %(project_id)s and status = 'COMPLETED' and (%(engine)s::text is null or engine = %(engine)s)
+
+-- name: usage_by_instance
+with matching as (
+    select instance_id, max(instance_name) as instance_name, max(engine) as engine, max(version) as version,
+           sum(size_kb)::bigint as size_kb
+    from backup
+    where project_id = %(project_id)s and status = 'COMPLETED'
+      and (%(engine)s::text is null or engine = %(engine)s)
+      and (%(instance_id)s::text is null or instance_id = %(instance_id)s)
+      and (%(instance_name)s::text is null or instance_name = %(instance_name)s)
+    group by instance_id
+), page as (
+    select *, case when %(ascending)s then size_kb else -size_kb end as place from matching
+    order by place, instance_id limit %(limit)s offset %(offset)s
+)
+-- One row that has only the count, where the page is empty.
+select total.total_count, page.*
+from (select count(*) as total_count from matching) as total left join page on true
+order by place, instance_id

@@ -372,3 +372,40 @@ order by tag ->> 'key'
 -- name: instances_called
 -- By id or name, of whatever project.
 select id, project_id, name from instance where %(called)s in (id, name) and not deleting order by id
+
+-- name: followers_among
+-- Which of some instances are read replicas, and of which.
+select id, replica_of from instance
+where project_id = %(project_id)s and id = any(%(ids)s) and replica_of is not null
+
+-- name: simplified_instances
+select instance.*,
+       coalesce((select json_agg(replica.id order by replica.created_at, replica.id) from instance as replica
+                 where replica.replica_of = instance.id
+                   and (not replica.deleting or replica.status in ('ACTIVE', 'BACKING UP'))), '[]') as replicas,
+       coalesce((select json_agg(task.name) from instance_lock join task on task.id = instance_lock.task_id
+                 where instance_lock.instance_id = instance.id), '[]') as actions
+from instance
+where project_id = %(project_id)s and id = any(%(ids)s)
+  and (not deleting or status in ('ACTIVE', 'BACKING UP'))
+order by created_at desc, id
+
+-- name: statuses_of_project
+select status, count(*)::integer as instances from instance
+where project_id = %(project_id)s and (%(engine)s::text is null or engine = %(engine)s)
+  and (not deleting or status in ('ACTIVE', 'BACKING UP'))
+group by status
+
+-- name: space_of_instance
+-- What is on the volume of its primary, null before it was measured, and what its backups take.
+select (select used_bytes from node where node.instance_id = instance.id and role in ('master', 'readreplica')) as used_bytes,
+       (select coalesce(sum(size_kb), 0)::bigint from backup
+        where backup.instance_id = instance.id and backup.status = 'COMPLETED') as backup_kb
+from instance where id = %(id)s and project_id = %(project_id)s
+
+-- name: deletions_of_replicas
+-- The tasks that delete read replicas of an instance, each alone.
+select task.id from instance join instance_lock on instance_lock.instance_id = instance.id
+     join task on task.id = instance_lock.task_id
+where instance.replica_of = %(id)s and instance.project_id = %(project_id)s
+  and task.instance_id = instance.id and operation = 'delete_instance'

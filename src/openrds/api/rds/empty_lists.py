@@ -1,0 +1,95 @@
+"""Lists of things that openrds has none of: true answers, so that whoever looks goes on. Source: reads.md 6 and 11."""
+
+from typing import Annotated
+
+import msgspec
+from litestar import get
+from litestar.params import FromPath, QueryParameter
+
+from openrds.api.refusals import refusals
+from openrds.api.state import ApiRequest
+
+_TAGS = ["Instances"]
+
+Offset = Annotated[int, QueryParameter(ge=0, le=2**62)]
+
+
+class Entry(msgspec.Struct):
+    """Of which there is none."""
+
+
+class TagsAnswer(msgspec.Struct):
+    tags: list[Entry]
+
+
+class RecycleBinAnswer(msgspec.Struct):
+    instances: list[Entry]
+    total_count: int = 0
+
+
+class RecyclePolicyAnswer(msgspec.Struct):
+    """For how many days a deleted instance could be had back."""
+
+    retention_period_in_days: int = 0
+
+
+class SharedBackupsAnswer(msgspec.Struct):
+    backups: list[Entry]
+    total: int = 0
+
+
+class EventsAnswer(msgspec.Struct):
+    events: list[Entry]
+    total_count: int = 0
+    inquiring_count: int = 0
+    schedule_count: int = 0
+    executing_count: int = 0
+    failed_count: int = 0
+
+
+@get("/v3/{project_id:str}/tags/predefined-tag", responses=refusals(), tags=_TAGS)
+async def list_predefined_tags(request: ApiRequest, project_id: FromPath[str]) -> TagsAnswer:
+    """Tags that were made to choose from: there are none. `GET tags` has those in use."""
+    return TagsAnswer([])
+
+
+@get("/v3/{project_id:str}/recycle-instances", responses=refusals(), tags=_TAGS)
+async def list_recycled(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    offset: Offset = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=50)] = 50,
+) -> RecycleBinAnswer:
+    """Deleted instances that could be had back: none, as there is no recycle bin."""
+    return RecycleBinAnswer([])
+
+
+@get("/v3/{project_id:str}/instances/recycle-policy", responses=refusals(), tags=_TAGS)
+async def show_recycle_policy(request: ApiRequest, project_id: FromPath[str]) -> RecyclePolicyAnswer:
+    """For how many days deleted instances are kept: 0, as there is no recycle bin."""
+    return RecyclePolicyAnswer()
+
+
+@get("/v3/{project_id:str}/share-backups", responses=refusals(), tags=["Backups"])
+async def list_shared_backups(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    offset: Offset = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 100,
+) -> SharedBackupsAnswer:
+    """Backups that other projects share with this one: none, as no project shares any."""
+    return SharedBackupsAnswer([])
+
+
+@get("/v3/{project_id:str}/schedule-events", responses=refusals(), tags=["Task center"])
+async def list_events(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    offset: Offset = 0,
+    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 10,
+) -> EventsAnswer:
+    """Maintenance of hosts that is planned: none. What waits for a window is in `GET schedule-tasks`."""
+    return EventsAnswer([])
+
+
+HANDLERS = [list_predefined_tags, list_recycled, show_recycle_policy, list_shared_backups, list_events]

@@ -1,0 +1,230 @@
+"""What could be done to an instance by itself, and is not: read as off. Switching it off is accepted, on is refused.
+
+Source: reads.md 1.3 and 9.
+"""
+
+import msgspec
+from litestar import Response, get, put
+from litestar.params import FromPath, JSONBody
+
+from openrds.api.changes import change
+from openrds.api.rds.instance_reads import find_instance
+from openrds.api.refusals import refusals
+from openrds.api.state import ApiRequest
+from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.lengths import Text
+from openrds.domain.rules import check_one_of
+from openrds.operations.intake.intake import Intake
+
+_TAGS = ["Instances"]
+_SWITCH = ("ON", "OFF")
+
+
+class RestartPolicyAnswer(msgspec.Struct):
+    """`restart_server`: whether the machine is restarted too; the policy would say when."""
+
+    restart_policy: dict[str, str]
+    restart_server: bool = False
+
+
+class MonitoringAnswer(msgspec.Struct):
+    """`interval` in seconds; 0 while it is off."""
+
+    switch_option: bool = False
+    interval: int = 0
+
+
+class SetMonitoring(msgspec.Struct):
+    switch_option: bool
+    interval: int | None = None
+
+
+class AutoUpgradeAnswer(msgspec.Struct):
+    switch_option: bool = False
+
+
+class SetAutoUpgrade(msgspec.Struct):
+    switch_option: bool
+
+
+class AutoScalingAnswer(msgspec.Struct):
+    """Cycles in seconds, thresholds in percent; 0 and empty while it is off."""
+
+    instance_id: str
+    status: str = "OFF"
+    monitor_cycle: int = 0
+    silence_cycle: int = 0
+    enlarge_threshold: int = 0
+    max_flavor: str = ""
+    reduce_enabled: str = "OFF"
+    reduce_threshold: int = 0
+    min_flavor: str = ""
+
+
+class SetAutoScaling(msgspec.Struct):
+    status: Text
+    reduce_enabled: Text = "OFF"
+
+
+class AutoScalingSwitched(msgspec.Struct):
+    instance_id: str
+    status: str
+
+
+class AutoScalingRecord(msgspec.Struct):
+    """Of which there is none."""
+
+
+class AutoScalingHistory(msgspec.Struct):
+    records: list[AutoScalingRecord]
+    total_count: int = 0
+
+
+class Done(msgspec.Struct):
+    pass
+
+
+class Successful(msgspec.Struct):
+    resp: str = "successful"
+
+
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/restart-policy",
+    responses=refusals(instance=True),
+    tags=_TAGS,
+)
+async def show_restart_policy(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> RestartPolicyAnswer:
+    """What a restart restarts: the servers of an instance, never a machine, and by no policy."""
+    await find_instance(request, project_id, instance_id)
+    return RestartPolicyAnswer({})
+
+
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/second-level-monitor",
+    responses=refusals(instance=True),
+    tags=_TAGS,
+)
+async def show_monitoring(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> MonitoringAnswer:
+    """Whether it is measured each second or five: it is not."""
+    await find_instance(request, project_id, instance_id)
+    return MonitoringAnswer()
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/second-level-monitor",
+    responses=refusals(ErrorCode.NOT_OFFERED, body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_monitoring(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str], data: JSONBody[SetMonitoring]
+) -> Response[Done]:
+    """`{"switch_option": false}` is accepted; it cannot be switched on."""
+
+    def work(intake: Intake) -> Done:
+        intake.instance(instance_id)
+        _only_off(data.switch_option, "Instances are not measured each second.")
+        return Done()
+
+    return await change(request, work)
+
+
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/db-auto-upgrade",
+    responses=refusals(instance=True),
+    tags=_TAGS,
+)
+async def show_auto_upgrade(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> AutoUpgradeAnswer:
+    """Whether it gets new minor versions by itself: it does not."""
+    await find_instance(request, project_id, instance_id)
+    return AutoUpgradeAnswer()
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/db-auto-upgrade",
+    responses=refusals(ErrorCode.NOT_OFFERED, body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_auto_upgrade(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str], data: JSONBody[SetAutoUpgrade]
+) -> Response[Successful]:
+    """`{"switch_option": false}` is accepted; it cannot be switched on."""
+
+    def work(intake: Intake) -> Successful:
+        intake.instance(instance_id)
+        _only_off(data.switch_option, "Instances keep their version.")
+        return Successful()
+
+    return await change(request, work)
+
+
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/auto-scaling/policy",
+    responses=refusals(instance=True),
+    tags=_TAGS,
+)
+async def show_auto_scaling(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> AutoScalingAnswer:
+    """Whether its flavor changes by itself: it does not."""
+    await find_instance(request, project_id, instance_id)
+    return AutoScalingAnswer(instance_id)
+
+
+@get(
+    "/v3/{project_id:str}/instances/{instance_id:str}/auto-scaling/history",
+    responses=refusals(instance=True),
+    tags=_TAGS,
+)
+async def list_auto_scaling(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
+) -> AutoScalingHistory:
+    """When its flavor changed by itself: never."""
+    await find_instance(request, project_id, instance_id)
+    return AutoScalingHistory([])
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/auto-scaling/policy",
+    responses=refusals(ErrorCode.NOT_OFFERED, body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_auto_scaling(
+    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str], data: JSONBody[SetAutoScaling]
+) -> Response[AutoScalingSwitched]:
+    """`{"status": "OFF"}` is accepted; it cannot be switched on."""
+
+    def work(intake: Intake) -> AutoScalingSwitched:
+        intake.instance(instance_id)
+        check_one_of("status", data.status, _SWITCH)
+        check_one_of("reduce_enabled", data.reduce_enabled, _SWITCH)
+        _only_off("ON" in (data.status, data.reduce_enabled), "Flavors change when they are asked to.")
+        return AutoScalingSwitched(instance_id, data.status)
+
+    return await change(request, work)
+
+
+def _only_off(on: bool, why_not: str) -> None:
+    """
+    Raises:
+        Refusal: NOT_OFFERED; to say that it is on would not be true.
+    """
+    if on:
+        raise Refusal(ErrorCode.NOT_OFFERED, f"It cannot be switched on. {why_not}")
+
+
+HANDLERS = [
+    show_restart_policy,
+    show_monitoring,
+    set_monitoring,
+    show_auto_upgrade,
+    set_auto_upgrade,
+    show_auto_scaling,
+    list_auto_scaling,
+    set_auto_scaling,
+]
