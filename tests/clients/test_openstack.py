@@ -29,7 +29,7 @@ def created(openstack: OpenStack, service: ServiceUnderTest) -> Iterator[dict[st
         *("--size", "40", "--volume-type", "ULTRAHIGH"),
         *("--datastore-type", "PostgreSQL", "--datastore-version", service.newest_version()),
         *("--region", "local-1", "--availability-zone", "local-1a", "--password", PASSWORD),
-        *("--router-id", "default-vpc", "--network-id", "default-subnet", "--security-group-id", "default"),
+        *("--router-id", "vpc-default", "--network-id", "subnet-default", "--security-group-id", "default"),
     )
     instance = told(done)
     yield instance
@@ -104,7 +104,7 @@ def test_what_is_wrong_with_a_creation_is_said(openstack: OpenStack, service: Se
         *("--size", "40", "--volume-type", "ULTRAHIGH"),
         *("--datastore-type", "PostgreSQL", "--datastore-version", service.newest_version()),
         *("--region", "local-1", "--availability-zone", "local-1a", "--password", "weak"),
-        *("--router-id", "default-vpc", "--network-id", "default-subnet", "--security-group-id", "default"),
+        *("--router-id", "vpc-default", "--network-id", "subnet-default", "--security-group-id", "default"),
     )
     assert done.returncode == 1
     assert "DBS.200052" in done.stderr  # of our two strings otcextensions shows the first

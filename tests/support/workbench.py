@@ -166,9 +166,9 @@ class Workbench:
             "volume": Volume("CLOUDSSD", 40),
             "availability_zone": "local-1a",
             "datastore": Datastore(self.dialect.engine, self.engine.installations()[-1].version),
-            "vpc_id": network.vpc_id,
-            "subnet_id": network.subnet_id,
-            "security_group_id": network.security_group_id,
+            "vpc_id": network.vpc.id,
+            "subnet_id": network.subnet.id,
+            "security_group_id": network.security_group.id,
             "password": PASSWORD,
         }
         return CreateInstance(**{**fields, **changes})

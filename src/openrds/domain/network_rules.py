@@ -38,7 +38,9 @@ def check_network_name(name: str) -> str:
 
 def check_network_description(description: str) -> str:
     if not _PRINTABLE.fullmatch(description):
-        raise refuse("description may have up to 255 characters, none of them `<`, `>` or a control character.")
+        raise refuse(
+            "description may have up to 255 characters, none of them `<`, `>` or a control character."
+        )
     return description
 
 
@@ -132,7 +134,9 @@ def check_ports(text: str | None, protocol: str | None) -> str:
         match = _PORT_RANGE.fullmatch(part)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if low not in _PORTS or high not in _PORTS or low > high:
-            raise refuse("Ports are numbers from 1 to 65535, or ranges of them such as 80-90, parted by commas.")
+            raise refuse(
+                "Ports are numbers from 1 to 65535, or ranges of them such as 80-90, parted by commas."
+            )
     return text
 
 

@@ -23,6 +23,7 @@ class Action(StrEnum):
     CHANGE_REPLICATION_MODE = "change replication mode"
     CREATE_REPLICA = "create replica"
     CHANGE_PORT = "change port"
+    CHANGE_SECURITY_GROUP = "change security group"
     SWITCH_SSL = "switch SSL"
     CHANGE_PUBLIC_ADDRESS = "change public address"
     CHANGE_REMOTE_CONNECTION = "change remote connection"
@@ -58,6 +59,7 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.CHANGE_REPLICATION_MODE: _AT_REST,
     Action.CREATE_REPLICA: _AT_REST,
     Action.CHANGE_PORT: _AT_REST,
+    Action.CHANGE_SECURITY_GROUP: frozenset({Status.ACTIVE, Status.BACKING_UP, Status.STORAGE_FULL}),
     Action.SWITCH_SSL: _AT_REST,
     Action.CHANGE_PUBLIC_ADDRESS: frozenset({Status.ACTIVE, Status.BACKING_UP}),
     Action.CHANGE_REMOTE_CONNECTION: frozenset({Status.ACTIVE, Status.BACKING_UP}),

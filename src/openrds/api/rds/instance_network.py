@@ -14,7 +14,13 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.lengths import Several, Text
 from openrds.operations.instances import remote_connection, start_instance, stop_instance
 from openrds.operations.intake.intake import Intake
-from openrds.operations.network import bind_public_address, change_port, switch_ssl, unbind_public_address
+from openrds.operations.network import (
+    bind_public_address,
+    change_port,
+    change_security_group,
+    switch_ssl,
+    unbind_public_address,
+)
 
 _TAGS = ["Instances"]
 _MOST_AT_ONCE = 50
@@ -76,6 +82,25 @@ async def set_port(
 
     def work(intake: Intake) -> WorkflowIdAnswer:
         return WorkflowIdAnswer(str(change_port.submit(intake, instance_id, data)))
+
+    return await change(request, work)
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/security-group",
+    responses=refusals(ErrorCode.SECURITY_GROUP, body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_security_group(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[change_security_group.ChangeSecurityGroup],
+) -> Response[WorkflowIdAnswer]:
+    """Have another security group say who may connect."""
+
+    def work(intake: Intake) -> WorkflowIdAnswer:
+        return WorkflowIdAnswer(str(change_security_group.submit(intake, instance_id, data)))
 
     return await change(request, work)
 
@@ -187,4 +212,13 @@ def _try_to_stop(intake: Intake, instance_id: str) -> UUID | None:
         return None
 
 
-HANDLERS = [set_public_ip, set_port, set_ssl, set_remote_connection, stop, start, stop_several]
+HANDLERS = [
+    set_public_ip,
+    set_port,
+    set_security_group,
+    set_ssl,
+    set_remote_connection,
+    stop,
+    start,
+    stop_several,
+]

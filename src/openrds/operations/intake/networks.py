@@ -57,7 +57,8 @@ def find_security_group(intake: Intake, group_id: str) -> SecurityGroup:
     row = _row(intake, _sql.hold_security_group, group_id)
     if group_id != default.id and row is None:
         raise Refusal(
-            ErrorCode.SECURITY_GROUP, f"There is no security group {group_id}; GET security-groups lists them."
+            ErrorCode.SECURITY_GROUP,
+            f"There is no security group {group_id}; GET security-groups lists them.",
         )
     return default if row is None else security_group_of(row)
 

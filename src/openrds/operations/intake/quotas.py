@@ -68,7 +68,7 @@ _RULES_PER_GROUP = 10
 
 
 def check_networks(connection: Writer, project_id: str, settings: Settings, what: str, more: int = 1) -> None:
-    """Whether the project may have so many more VPCs, subnets, security groups or rules: `what` is how they are counted.
+    """Whether the project may make so many more of `what`: see `network_quota`.
 
     Raises:
         Refusal: QUOTA.

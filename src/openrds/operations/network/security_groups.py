@@ -1,4 +1,4 @@
-"""Make, change and delete a security group and its rules. Done when it is answered; hosts hear of it and filter by it."""
+"""Make, change and delete a security group and its rules. Done when it is answered."""
 
 from typing import Any
 

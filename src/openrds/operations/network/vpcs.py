@@ -44,9 +44,7 @@ def change(
     row = {
         "id": found.id,
         "name": found.name if name is None else check_network_name(name),
-        "description": found.description
-        if description is None
-        else check_network_description(description),
+        "description": found.description if description is None else check_network_description(description),
         "cidr": found.cidr if cidr is None else _new_cidr(intake, found, cidr),
     }
     (changed,) = intake.connection.execute(_sql.set_vpc, row).fetchall()
@@ -67,9 +65,10 @@ def _new_cidr(intake: Intake, vpc: Vpc, text: str) -> str:
     check_vpc_cidr(text, intake.settings.private_network)
     for row in intake.connection.execute(_sql.subnets, [intake.project_id]).fetchall():
         subnet = subnet_of(row)
-        if text and subnet.vpc_id == vpc.id and subnet.cidr:
-            if not cidr_in("cidr", subnet.cidr).subnet_of(cidr_in("cidr", text)):
-                raise refuse(f"cidr must have that of the VPC's subnet {subnet.id}, {subnet.cidr}.")
+        if not text or subnet.vpc_id != vpc.id or not subnet.cidr:
+            continue
+        if not cidr_in("cidr", subnet.cidr).subnet_of(cidr_in("cidr", text)):
+            raise refuse(f"cidr must have that of the VPC's subnet {subnet.id}, {subnet.cidr}.")
     return text
 
 
