@@ -13,7 +13,7 @@ PRIVATE = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "1
 #: The smallest range of a VPC or a subnet.
 _LONGEST_PREFIX = 28
 _MOST_NAME_SERVERS = 5
-_NAME = re.compile(r"[\w.\- ]{1,64}")
+_NAME = re.compile(r"[^\x00-\x1f\x7f<>]{1,64}")
 _PRINTABLE = re.compile(r"[^\x00-\x1f\x7f<>]{0,255}")
 _DIRECTIONS = ("ingress", "egress")
 _ETHERTYPES = {"ipv4": "IPv4", "ipv6": "IPv6"}
@@ -32,7 +32,7 @@ def refuse(message: str) -> Refusal:
 def check_network_name(name: str) -> str:
     """Of a VPC, a subnet or a security group, whichever API names it."""
     if not _NAME.fullmatch(name):
-        raise refuse("name must have 1 to 64 letters, digits, blanks or any of `_`, `-`, `.`.")
+        raise refuse("name must have 1 to 64 characters, none of them `<`, `>` or a control character.")
     return name
 
 

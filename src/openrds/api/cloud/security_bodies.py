@@ -3,14 +3,12 @@
 A rule has `multiport` for v3 and `port_range_min` and `port_range_max` for the others, which span all of its ranges.
 """
 
-from typing import Any
-
 import msgspec
 
 from openrds.api.cloud.networks import time_of
-from openrds.api.cloud.vpc_bodies import PageInfo, check_no_tags
+from openrds.api.cloud.vpc_bodies import PageInfo, Tags, check_no_tags
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.lengths import ForeignId, Several, Text
+from openrds.domain.lengths import ForeignId, Text
 from openrds.domain.network import SecurityGroup, SecurityGroupRule
 from openrds.domain.network_rules import ports_of
 from openrds.operations.network.security_groups import NewRule
@@ -93,7 +91,7 @@ class NewGroup(msgspec.Struct):
     name: Text
     description: Text | None = None
     enterprise_project_id: ForeignId = "0"
-    tags: Several[Any] | None = None
+    tags: Tags | None = None
 
     def check_offered(self) -> None:
         check_no_tags(self.tags)

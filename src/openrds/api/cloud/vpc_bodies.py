@@ -1,6 +1,6 @@
 """VPCs and subnets in the words of VPC v1 and v3. Source: contract, clients.md."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 
@@ -53,13 +53,22 @@ class PagedVpcsAnswer(msgspec.Struct):
     request_id: str
 
 
+class Tag(msgspec.Struct):
+    key: Text
+    value: Text = ""
+
+
+#: In v1 a tag of a new VPC is a text, `key*value`.
+Tags = Several[Text | Tag]
+
+
 class NewVpc(msgspec.Struct):
     name: Text = ""
     cidr: Text = ""
     description: Text = ""
     enterprise_project_id: ForeignId = "0"
-    tags: Several[Any] | None = None
-    extend_cidrs: Several[Any] | None = None
+    tags: Tags | None = None
+    extend_cidrs: Several[Text] | None = None
 
 
 class CreateVpc(msgspec.Struct):
@@ -148,7 +157,7 @@ class NewSubnet(SubnetFields, kw_only=True):
     vpc_id: Text
     gateway_ip: Text | None = None
     availability_zone: Text | None = None
-    tags: Several[Any] | None = None
+    tags: Tags | None = None
 
 
 class CreateSubnet(msgspec.Struct):
@@ -159,16 +168,11 @@ class ChangeSubnet(msgspec.Struct):
     subnet: SubnetFields
 
 
-class Tag(msgspec.Struct):
-    key: str
-    value: str
-
-
 class TagsAnswer(msgspec.Struct):
     tags: list[Tag] = []
 
 
-def check_no_tags(tags: list[Any] | None) -> None:
+def check_no_tags(tags: Sequence[object] | None) -> None:
     """Only instances have tags here.
 
     Raises:
@@ -180,7 +184,7 @@ def check_no_tags(tags: list[Any] | None) -> None:
         )
 
 
-def check_no_more_ranges(extend_cidrs: list[Any] | None) -> None:
+def check_no_more_ranges(extend_cidrs: Sequence[str] | None) -> None:
     """
     Raises:
         Refusal: PARAMETER.

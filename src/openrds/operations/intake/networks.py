@@ -31,7 +31,7 @@ def find_vpc(intake: Intake, vpc_id: str) -> Vpc:
     default = default_of(intake).vpc
     row = _row(intake, _sql.hold_vpc, vpc_id)
     if vpc_id != default.id and row is None:
-        raise Refusal(ErrorCode.VPC, f"There is no VPC {vpc_id}; GET vpcs lists them.")
+        raise Refusal(ErrorCode.VPC, f"vpc_id: there is no VPC {vpc_id}; GET vpcs lists them.")
     return default if row is None else vpc_of(row)
 
 
@@ -43,7 +43,7 @@ def find_subnet(intake: Intake, subnet_id: str) -> Subnet:
     default = default_of(intake).subnet
     row = _row(intake, _sql.hold_subnet, subnet_id)
     if subnet_id != default.id and row is None:
-        raise Refusal(ErrorCode.SUBNET, f"There is no subnet {subnet_id}; GET subnets lists them.")
+        raise Refusal(ErrorCode.SUBNET, f"subnet_id: there is no subnet {subnet_id}; GET subnets lists them.")
     return default if row is None else subnet_of(row)
 
 
@@ -58,7 +58,7 @@ def find_security_group(intake: Intake, group_id: str) -> SecurityGroup:
     if group_id != default.id and row is None:
         raise Refusal(
             ErrorCode.SECURITY_GROUP,
-            f"There is no security group {group_id}; GET security-groups lists them.",
+            f"security_group_id: there is no security group {group_id}; GET security-groups lists them.",
         )
     return default if row is None else security_group_of(row)
 
@@ -71,9 +71,9 @@ def check_place(intake: Intake, vpc_id: str, subnet_id: str, group_id: str) -> N
     """
     vpc, subnet = find_vpc(intake, vpc_id), find_subnet(intake, subnet_id)
     if subnet.vpc_id != vpc.id:
-        raise Refusal(ErrorCode.SUBNET, f"The subnet {subnet.id} is not one of the VPC {vpc.id}.")
+        raise Refusal(ErrorCode.SUBNET, f"subnet_id: {subnet.id} is not a subnet of the VPC {vpc.id}.")
     if not subnet.cidr:
-        raise Refusal(ErrorCode.SUBNET, f"The network {subnet.id} has no subnet yet; make one.")
+        raise Refusal(ErrorCode.SUBNET, f"subnet_id: the network {subnet.id} has no subnet yet; make one.")
     find_security_group(intake, group_id)
 
 
