@@ -234,6 +234,9 @@ HOT: dict[str, Hot] = {
         }
     ),
     "networks.delete_security_group_rule": Hot({"id": "r7"}),
+    "networks.guarded_instances": Hot(["h7"], why=_OF_A_HOST),
+    "networks.rules_of_groups": of(["g7"]),
+    "networks.addresses_of_groups": Hot({"projects": ["p7"], "groups": ["g"]}, most=200, why=_OF_A_PROJECT),
     # The rounds of a host.
     "instances.followers_to_watch": Hot(["h7"], why=_OF_A_HOST),
     "instances.note_replication": Hot({"replication": Jsonb({})}),

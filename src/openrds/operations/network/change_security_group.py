@@ -51,6 +51,12 @@ def set_security_group(context: Context) -> None:
 def set_security_group_back(context: Context) -> None:
     """The old one may be gone, as nothing used it: then the instance stays in the new one."""
     _set(context, context.parameters.old)
+    filter_connections(context)
+
+
+def filter_connections(context: Context) -> None:
+    """By the rules of the group that the instance is in at this moment."""
+    context.resources.apply_guards()
 
 
 def _set(context: Context, group_id: str) -> bool:
@@ -72,7 +78,10 @@ CHANGE_SECURITY_GROUP: Operation[Resources, Parameters] = Operation(
     name=TaskName.CHANGE_SECURITY_GROUP,
     action=Action.CHANGE_SECURITY_GROUP,
     parameters=Parameters,
-    steps=(Step("set security group", set_security_group, undo=set_security_group_back, expected=0.01),),
+    steps=(
+        Step("set security group", set_security_group, undo=set_security_group_back, expected=0.01),
+        Step("filter connections", filter_connections, expected=0.02),
+    ),
     on_completed=STAYS_AS_IT_IS,
     on_failed=STAYS_AS_IT_IS,
 )

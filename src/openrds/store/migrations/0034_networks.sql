@@ -60,3 +60,6 @@ create table security_group_rule (
 );
 create index security_group_rule_of_project on security_group_rule (project_id, created_at);
 create index security_group_rule_of_group on security_group_rule (security_group_id);
+
+create trigger tell_of_rule after insert or delete on security_group_rule
+    for each row execute function tell_of_change('network');

@@ -101,3 +101,26 @@ returning *
 
 -- name: delete_security_group_rule
 delete from security_group_rule where id = %(id)s and project_id = %(project_id)s returning id
+
+-- name: guarded_instances
+-- Those of a host that are in a group which its project made: a default one keeps nobody out, and has no row.
+-- `addresses` are all that they and their nodes hold.
+select instance.security_group_id, instance.port, os_user.uid,
+       array(select host(address.address) from address where address.instance_id = instance.id
+             union select host(public_address.address) from public_address
+             where public_address.instance_id = instance.id) as addresses
+from node join instance on instance.id = node.instance_id
+     join security_group on security_group.id = instance.security_group_id
+     left join os_user on os_user.instance_id = coalesce(instance.replica_of, instance.id)
+where node.host = %s
+group by instance.id, os_user.uid
+
+-- name: rules_of_groups
+select * from security_group_rule where security_group_id = any(%s) order by id
+
+-- name: addresses_of_groups
+-- Where the instances in some groups of a project are.
+select instance.security_group_id, array_agg(distinct host(address.address)) as addresses
+from instance join address on address.instance_id = instance.id
+where instance.project_id = any(%(projects)s) and instance.security_group_id = any(%(groups)s)
+group by instance.security_group_id
