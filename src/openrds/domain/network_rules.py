@@ -116,7 +116,7 @@ def check_protocol(text: str | None) -> str | None:
     if not text or text.lower() == "any":
         return None
     number = number_in(text)
-    if text.lower() not in _PROTOCOLS and (number is None or number > 255):  # noqa: PLR2004 - it has one byte
+    if text.lower() not in _PROTOCOLS and (number is None or number > 255):
         raise refuse(f"protocol must be one of {', '.join(_PROTOCOLS)}, any, or a number up to 255.")
     return text.lower()
 
