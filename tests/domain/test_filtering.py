@@ -1,5 +1,7 @@
 """What the rules of a security group mean for those who come to one port."""
 
+from typing import Any
+
 import pytest
 
 from openrds.domain.filtering import Verdict, verdicts
@@ -8,15 +10,15 @@ from openrds.domain.network import SecurityGroupRule
 MEMBERS = {"mates": ["127.64.0.9", "127.64.0.2"]}
 
 
-def rule(id_: str = "r", **changes: object) -> SecurityGroupRule:
-    fields: dict[str, object] = {
+def rule(id_: str = "r", **changes: Any) -> SecurityGroupRule:
+    fields: dict[str, Any] = {
         "id": id_,
         "project_id": "p",
         "security_group_id": "g",
         "direction": "ingress",
         "ethertype": "IPv4",
     }
-    return SecurityGroupRule(**{**fields, **changes})  # type: ignore[arg-type]
+    return SecurityGroupRule(**{**fields, **changes})
 
 
 def lets_in(*sources: str) -> tuple[Verdict, ...]:
@@ -40,7 +42,7 @@ def lets_in(*sources: str) -> tuple[Verdict, ...]:
         ({"action": "deny"}, (Verdict("0.0.0.0/0", lets_in=False),)),
     ],
 )
-def test_what_a_rule_says_of_port_5432(changes: dict[str, object], meant: tuple[Verdict, ...]) -> None:
+def test_what_a_rule_says_of_port_5432(changes: dict[str, Any], meant: tuple[Verdict, ...]) -> None:
     assert verdicts([rule(**changes)], 5432, MEMBERS) == meant
 
 

@@ -284,7 +284,8 @@ def place(api: Api) -> dict[str, str]:
 
 
 def test_what_an_instance_uses_is_kept(api: Api, place: dict[str, str], service: ServiceUnderTest) -> None:
-    instance = service.create(name="placed", **place)
+    fields: dict[str, Any] = {"name": "placed", **place}
+    instance = service.create(**fields)
     assert {field: instance[field] for field in place} == place
     (listed,) = api("GET", f"/v3/{{p}}/instances?vpc_id={place['vpc_id']}")["instances"]
     assert listed["id"] == instance["id"]

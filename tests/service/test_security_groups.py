@@ -108,7 +108,7 @@ def test_who_is_let_in(service: ServiceUnderTest) -> None:
 def test_who_follows_is_never_kept_out(service: ServiceUnderTest) -> None:
     """Neither is the service when it changes roles; nor do strangers reach the nodes beside the endpoint."""
     group_id = new_group(service, "closed-pair")
-    pair = {
+    pair: dict[str, Any] = {
         "flavor_ref": "rds.pg.n1.medium.2.ha",
         "availability_zone": "local-1a,local-1a",
         "ha": {"mode": "Ha", "replication_mode": "sync"},

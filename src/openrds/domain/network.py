@@ -156,7 +156,7 @@ def _default_security_group(project_id: str) -> SecurityGroup:
 
 
 def first_rules(group: SecurityGroup) -> tuple[SecurityGroupRule, ...]:
-    """What a new security group lets through, as in the cloud: all that goes out, and in what comes from its members."""
+    """What a new security group lets through, as in the cloud: what goes out, and in what comes from members."""
     return tuple(
         SecurityGroupRule(
             id=new_network_id(),

@@ -120,7 +120,8 @@ select * from security_group_rule where security_group_id = any(%s) order by id
 
 -- name: addresses_of_groups
 -- Where the instances in some groups of a project are.
-select instance.security_group_id, array_agg(distinct host(address.address)) as addresses
-from instance join address on address.instance_id = instance.id
+select instance.security_group_id, array_agg(distinct held.address) as addresses
+from instance, lateral (select host(address) as address from address
+                        where address.instance_id = instance.id offset 0) as held
 where instance.project_id = any(%(projects)s) and instance.security_group_id = any(%(groups)s)
 group by instance.security_group_id
