@@ -4,6 +4,7 @@ import pytest
 from iam_app import BASE, OTHER, PROJECT, SETTINGS, build
 from litestar.testing import TestClient
 
+from openrds.api.cloud.neutron_bodies import subnet_body
 from openrds.domain.network import default_network, public_addresses
 
 NETWORK = default_network(PROJECT.id, SETTINGS)
@@ -35,6 +36,13 @@ def test_public_addresses_are_the_first_of_the_pool():
     assert len({found.id for found in addresses}) == 16
     small = dataclasses.replace(SETTINGS, public_cidr="10.0.0.0/30")
     assert len(public_addresses(PROJECT.id, small)) == 2
+
+
+@pytest.mark.parametrize("length", [30, 31, 32])
+def test_a_pool_may_be_small(length):
+    small = dataclasses.replace(SETTINGS, private_cidr=f"10.0.0.0/{length}")
+    subnet = default_network(PROJECT.id, small).subnet
+    assert subnet_body(subnet).cidr == subnet.cidr == small.private_cidr
 
 
 def test_version_discovery_needs_no_caller(client):

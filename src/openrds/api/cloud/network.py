@@ -21,7 +21,7 @@ from openrds.api.cloud import (
 from openrds.api.cloud.iam import AnonymousRequest, CallerRequest, base_url, identity_version, settings_of
 from openrds.api.cloud.iam_bodies import Version, VersionAnswer, VersionLink, VersionsAnswer
 from openrds.api.cloud.lists import one
-from openrds.api.cloud.networks import default_of, groups_of, subnets_of, vpcs_of
+from openrds.api.cloud.network_reads import default_of, groups_of, subnets_of, vpcs_of
 from openrds.api.cloud.vpc_bodies import TagsAnswer
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from openrds.api.cloud.networks import time_of
+from openrds.api.cloud.network_reads import time_of
 from openrds.domain.lengths import Several, Text
 from openrds.domain.network import Subnet, Vpc, stable_id
 from openrds.domain.network_rules import cidr_in
@@ -210,7 +210,7 @@ def subnet_body(subnet: Subnet) -> NeutronSubnet:
         network_id=subnet.id,
         cidr=subnet.cidr,
         gateway_ip=subnet.gateway_ip,
-        allocation_pools=[AllocationPool(str(cidr[2]), str(cidr[-2]))],
+        allocation_pools=[AllocationPool(str(cidr.network_address + 2), str(cidr.broadcast_address - 1))],
         enable_dhcp=subnet.dhcp_enable,
         dns_nameservers=list(subnet.dns_list),
     )

@@ -5,7 +5,7 @@ A rule has `multiport` for v3 and `port_range_min` and `port_range_max` for the 
 
 import msgspec
 
-from openrds.api.cloud.networks import time_of
+from openrds.api.cloud.network_reads import time_of
 from openrds.api.cloud.vpc_bodies import PageInfo, Tags, check_no_tags
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.lengths import ForeignId, Text

@@ -6,7 +6,7 @@ from litestar.params import FromPath, JSONBody
 from openrds.api.changes import change
 from openrds.api.cloud import security_bodies as bodies
 from openrds.api.cloud.lists import one, select
-from openrds.api.cloud.networks import groups_of
+from openrds.api.cloud.network_reads import groups_of
 from openrds.api.cloud.vpc_bodies import PageInfo
 from openrds.api.errors import request_id
 from openrds.api.refusals import refusals

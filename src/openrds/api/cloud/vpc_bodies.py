@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from openrds.api.cloud.networks import time_of
+from openrds.api.cloud.network_reads import time_of
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.lengths import ForeignId, Several, Text
 from openrds.domain.network import Subnet, Vpc

@@ -6,7 +6,7 @@ from litestar.params import FromPath, JSONBody
 from openrds.api.changes import change
 from openrds.api.cloud import vpc_bodies as bodies
 from openrds.api.cloud.lists import one, select
-from openrds.api.cloud.networks import vpcs_of
+from openrds.api.cloud.network_reads import vpcs_of
 from openrds.api.errors import request_id
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest
