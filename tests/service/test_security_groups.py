@@ -84,7 +84,7 @@ def test_who_is_let_in(service: ServiceUnderTest) -> None:
     bound = {"is_bind": True, "public_ip": public["public_ip_address"], "public_ip_id": public["id"]}
     job = changed(service, "PUT", f"instances/{instance['id']}/public-ip", bound)["job_id"]
     service.completed(job)
-    assert reaches(public["public_ip_address"], port)
+    wait_for(lambda: reaches(public["public_ip_address"], port), what="a connection to the public address")
     changed(service, "DELETE", f"vpc/security-group-rules/{here}")
     wait_for(lambda: not reaches(public["public_ip_address"], port), what="no rule for this machine")
     assert not reaches(address, port)
@@ -93,7 +93,8 @@ def test_who_is_let_in(service: ServiceUnderTest) -> None:
     body = {"security_group_id": default}
     moved = changed(service, "PUT", f"instances/{instance['id']}/security-group", body)
     service.completed(moved["workflowId"])
-    assert reaches(address, port) and reaches(public["public_ip_address"], port)
+    both = (address, public["public_ip_address"])
+    wait_for(lambda: all(reaches(one, port) for one in both), what="the default group")
     body = {"security_group_id": group_id}
     moved = changed(service, "PUT", f"instances/{instance['id']}/security-group", body)
     service.completed(moved["workflowId"])

@@ -173,7 +173,7 @@ def first_rules(group: SecurityGroup) -> tuple[SecurityGroupRule, ...]:
 
 
 def gateway_of(cidr: IPv4Network) -> IPv4Address:
-    return next(cidr.hosts())
+    return next(iter(cidr.hosts()))
 
 
 def public_addresses(project_id: str, settings: Settings) -> tuple[PublicAddress, ...]:
