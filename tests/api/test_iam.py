@@ -86,6 +86,7 @@ def test_the_catalog(client):
         "rdsv3": f"{BASE}/v3/{PROJECT.id}",
         "network": BASE,
         "vpc": f"{BASE}/v1/{PROJECT.id}",
+        "compute": f"{BASE}/v2.1/{PROJECT.id}",
     }
     endpoint = catalog[0]["endpoints"][0]
     assert (endpoint["interface"], endpoint["region"], endpoint["region_id"]) == (

@@ -74,7 +74,7 @@ def _created_by_openstack(service: ServiceUnderTest, body: dict[str, Any], home:
             *("--datastore-type", datastore["type"], "--datastore-version", datastore["version"]),
             *("--ha-mode", body["ha"]["replication_mode"], "--size", "40", "--volume-type", "ULTRAHIGH"),
             *("--region", body["region"], "--availability-zone", body["availability_zone"]),
-            *("--router-id", "default-vpc", "--network-id", "default-subnet"),
+            *("--router-id", "vpc-default", "--network-id", "subnet-default"),
             *("--security-group-id", "default", "--password", PASSWORD, "-f", "json"),
         )
     )

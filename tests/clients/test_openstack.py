@@ -29,7 +29,7 @@ def created(openstack: OpenStack, service: ServiceUnderTest) -> Iterator[dict[st
         *("--size", "40", "--volume-type", "ULTRAHIGH"),
         *("--datastore-type", "PostgreSQL", "--datastore-version", service.newest_version()),
         *("--region", "local-1", "--availability-zone", "local-1a", "--password", PASSWORD),
-        *("--router-id", "default-vpc", "--network-id", "default-subnet", "--security-group-id", "default"),
+        *("--router-id", "vpc-default", "--network-id", "subnet-default", "--security-group-id", "default"),
     )
     instance = told(done)
     yield instance
@@ -104,7 +104,7 @@ def test_what_is_wrong_with_a_creation_is_said(openstack: OpenStack, service: Se
         *("--size", "40", "--volume-type", "ULTRAHIGH"),
         *("--datastore-type", "PostgreSQL", "--datastore-version", service.newest_version()),
         *("--region", "local-1", "--availability-zone", "local-1a", "--password", "weak"),
-        *("--router-id", "default-vpc", "--network-id", "default-subnet", "--security-group-id", "default"),
+        *("--router-id", "vpc-default", "--network-id", "subnet-default", "--security-group-id", "default"),
     )
     assert done.returncode == 1
     assert "DBS.200052" in done.stderr  # of our two strings otcextensions shows the first
@@ -120,3 +120,41 @@ def test_a_token_is_issued_and_revoked(openstack: OpenStack, service: ServiceUnd
     done = openstack("token", "revoke", token)
     assert done.returncode == 0, done.stderr
     assert status() == 401
+
+
+def test_a_network_is_made_and_deleted(openstack: OpenStack, service: ServiceUnderTest) -> None:
+    """As otcextensions' own suite makes the network of its instances."""
+
+    def made(*words: str) -> dict[str, Any]:
+        created: dict[str, Any] = told(openstack(*words, "-f", "json"))
+        return created
+
+    router = made("router", "create", "os-router")
+    network = made("network", "create", "os-net")
+    subnet = made("subnet", "create", "os-subnet", "--network", "os-net", "--subnet-range", "192.168.0.0/24")
+    assert (subnet["network_id"], subnet["cidr"]) == (network["id"], "192.168.0.0/24")
+    added = openstack("router", "add", "subnet", "os-router", subnet["id"])
+    assert added.returncode == 0, added.stderr
+    (shown,) = service.get(f"/v1/{service.project_id}/subnets?id={network['id']}")["subnets"]
+    assert (shown["vpc_id"], shown["name"]) == (router["id"], "os-net")
+
+    group = made("security", "group", "create", "os-group", "--description", "of a test")
+    rule = made(
+        *("security", "group", "rule", "create", "os-group", "--protocol", "tcp"),
+        *("--dst-port", "5432", "--remote-ip", "10.0.0.0/8"),
+    )
+    assert (rule["port_range_min"], rule["remote_ip_prefix"]) == (5432, "10.0.0.0/8")
+    listed = told(openstack("security", "group", "list", "-f", "json"))
+    assert {"default", "os-group"} <= {one["Name"] for one in listed}
+    assert group["description"] == "of a test"
+
+    kept = openstack("router", "delete", "os-router")
+    assert kept.returncode == 1 and "409" in kept.stderr
+    for words in (
+        ("router", "remove", "subnet", "os-router", subnet["id"]),
+        ("network", "delete", "os-net"),
+        ("router", "delete", "os-router"),
+        ("security", "group", "delete", "os-group"),
+    ):
+        done = openstack(*words)
+        assert done.returncode == 0, done.stderr

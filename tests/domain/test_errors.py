@@ -6,6 +6,8 @@ from openrds.domain.errors import ErrorCode, Refusal
 CONTRACT = {
     # 8.1 Tasks, general
     "PARAMETER": ("DBS.200001", 400),
+    "NETWORK_NOT_FOUND": ("VPC.0003", 404),
+    "NETWORK_IN_USE": ("VPC.0209", 409),
     "EMPTY_BODY": ("DBS.200006", 400),
     "BODY_SYNTAX": ("DBS.212019", 422),
     "INSTANCE_ID_FORMAT": ("DBS.280404", 400),

@@ -370,12 +370,14 @@ def test_keys_passwords_and_tokens() -> None:
 
 def test_the_network_of_a_project() -> None:
     network = default_network(PROJECT, SETTINGS)
-    assert str(network.gateway) == "127.64.0.1"
-    assert network.availability_zones == ("local-1a",)
-    assert network.vpc_id == stable_id(PROJECT, "vpc default-vpc")
-    assert network.subnet_id == stable_id(PROJECT, "subnet default-subnet")
-    assert network.neutron_subnet_id == stable_id(PROJECT, "neutron subnet default-subnet")
-    assert network.security_group_id == stable_id(PROJECT, "security group default")
+    vpc, subnet, group = network.vpc, network.subnet, network.security_group
+    assert (vpc.name, subnet.name, group.name) == ("vpc-default", "subnet-default", "default")
+    assert (subnet.gateway_ip, subnet.availability_zone) == ("127.64.0.1", "local-1a")
+    # Ids of before, when they had other names: instances have them.
+    assert vpc.id == stable_id(PROJECT, "vpc default-vpc")
+    assert subnet.id == stable_id(PROJECT, "subnet default-subnet")
+    assert subnet.neutron_subnet_id == stable_id(PROJECT, "neutron subnet default-subnet")
+    assert group.id == stable_id(PROJECT, "security group default")
     assert stable_id("p", "n") == "31bacbcd-3633-5284-ab36-31a9e6167990"
 
 
@@ -391,6 +393,7 @@ def test_settings_not_given() -> None:
     assert (SETTINGS.monitor_interval, SETTINGS.hang_timeout, SETTINGS.first_backup_after) == (2, 60, 300)
     assert (SETTINGS.instance_quota, SETTINGS.spare_data_dirs, SETTINGS.min_free_mb) == (50, 1, 512)
     assert (SETTINGS.backup_quota, SETTINGS.backup_gb_quota, SETTINGS.public_address_quota) == (100, 1000, 16)
+    assert SETTINGS.network_quota == 100
     assert (SETTINGS.task_quota, SETTINGS.request_rate, SETTINGS.memory_mb) == (100, 1000, 0)
     assert SETTINGS.project_names == ("local-1",)
     assert Settings(data_dir=Path("/data"), projects=("a", "b")).project_names == ("a", "b")

@@ -72,6 +72,10 @@ def test_every_quota_is_shown(service: ServiceUnderTest, instance: dict[str, Any
         "backup",
         "backup_gb",
         "public_ip",
+        "vpc",
+        "subnet",
+        "security_group",
+        "security_group_rule",
         "running_task",
         "requests_per_second",
     ]

@@ -67,6 +67,15 @@ insert into scheduled_task (id, project_id, name, instance_id, instance_name, en
 select pg_temp.task_id(n), 'p' || n % 50, 'later', 'i' || n % 4000, 'db', 'PostgreSQL', 'CLOUDSSD', 'RestartInstance', '{}',
        case when n < 10 then 'Pending' else 'Running' end, now() - n * interval '1 minute', now() - interval '1 minute', now() + interval '1 hour'
 from generate_series(0, 9999) as n;
+insert into vpc (id, project_id, name, description, cidr, enterprise_project_id)
+select 'v' || n, 'p' || n % 50, 'vpc', '', '10.0.0.0/8', '0' from generate_series(0, 3999) as n;
+insert into subnet (id, neutron_subnet_id, project_id, vpc_id, name, description, cidr, gateway_ip, dhcp_enable, dns_list, availability_zone)
+select 's' || n, 'ns' || n, 'p' || n % 50, 'v' || n, 'subnet', '', '10.0.0.0/8', '10.0.0.1', true, '{}', 'local-1a'
+from generate_series(0, 3999) as n;
+insert into security_group (id, project_id, name, description, enterprise_project_id)
+select 'g' || n, 'p' || n % 50, 'group', '', '0' from generate_series(0, 3999) as n;
+insert into security_group_rule (id, project_id, security_group_id, direction, ethertype, ports, action, priority, description)
+select 'r' || n, 'p' || n % 50, 'g' || n % 4000, 'ingress', 'IPv4', '', 'allow', 1, '' from generate_series(0, 19999) as n;
 insert into answer (key, request_hash, expires_at)
 select 'k' || n, '', now() + n * interval '1 minute' from generate_series(1, 10000) as n;
 insert into account (access_key, secret_key, user_id, user_name, password_hash, project_id)

@@ -113,6 +113,15 @@ def of(*values: Any, most: int = 100) -> Hot:
 
 _OF_A_HOST = "all instances of its host"
 _RUNNING = "all tasks that run"
+_OF_A_PROJECT = "all that its project made"
+_SUBNET: Mapping[str, Any] = {
+    "neutron_subnet_id": "new",
+    "description": "",
+    "cidr": "10.0.0.0/8",
+    "gateway_ip": "10.0.0.1",
+    "dhcp_enable": True,
+    "dns_list": [],
+}
 
 HOT: dict[str, Hot] = {
     # Each change of a caller.
@@ -166,6 +175,7 @@ HOT: dict[str, Hot] = {
     "instances.set_node_address": Hot(),
     "instances.set_endpoint": Hot(),
     "instances.set_port": Hot(),
+    "instances.set_security_group": Hot(),
     "instances.set_ssl": Hot({"ssl": True}),
     "instances.set_remote_access": Hot({"allowed": True}),
     "instances.set_log_retention": Hot({"hours": 1}),
@@ -189,6 +199,49 @@ HOT: dict[str, Hot] = {
     "instances.assign_os_user": Hot({"uid": 5}),
     "instances.lock_os_user": of("i7"),
     "instances.set_handed_over": of("i7"),
+    # Networks, of which a project has no more than its quota.
+    "quotas.networks_used": Hot(most=500, why=_OF_A_PROJECT),
+    "networks.vpcs": of("p7"),
+    "networks.hold_vpc": Hot({"id": "v7"}),
+    "networks.lock_vpc": Hot({"id": "v7"}),
+    "networks.insert_vpc": Hot({"id": "new", "description": "", "cidr": ""}),
+    "networks.set_vpc": Hot({"id": "v7", "description": "", "cidr": ""}),
+    "networks.delete_vpc": of("v7"),
+    "networks.users_of_vpc": Hot({"id": "v7"}, most=500, why=_OF_A_PROJECT),
+    "networks.subnets": of("p7"),
+    "networks.hold_subnet": Hot({"id": "s7"}),
+    "networks.lock_subnet": Hot({"id": "ns7"}),
+    "networks.insert_subnet": Hot({"id": "new", **_SUBNET}),
+    "networks.set_subnet": Hot({"id": "s7", **_SUBNET}),
+    "networks.delete_subnet": of("s7"),
+    "networks.users_of_subnet": Hot({"id": "s7"}, most=500, why=_OF_A_PROJECT),
+    "networks.security_groups": of("p7"),
+    "networks.hold_security_group": Hot({"id": "g7"}),
+    "networks.lock_security_group": Hot({"id": "g7"}),
+    "networks.insert_security_group": Hot({"id": "new", "description": ""}),
+    "networks.set_security_group": Hot({"id": "g7", "description": ""}),
+    "networks.delete_security_group": Hot({"id": "g7"}),
+    "networks.users_of_security_group": Hot({"id": "g7"}, most=500, why=_OF_A_PROJECT),
+    "networks.security_group_rules": of("p7", most=500),
+    "networks.rules_of_security_group": Hot({"id": "g7"}),
+    "networks.insert_security_group_rule": Hot(
+        {
+            "id": "new",
+            "direction": "ingress",
+            "ethertype": "IPv4",
+            "protocol": "tcp",
+            "ports": "",
+            "remote_ip_prefix": None,
+            "remote_group_id": None,
+            "action": "allow",
+            "priority": 1,
+            "description": "",
+        }
+    ),
+    "networks.delete_security_group_rule": Hot({"id": "r7"}),
+    "networks.guarded_instances": Hot(["h7"], why=_OF_A_HOST),
+    "networks.rules_of_groups": of(["g7"]),
+    "networks.addresses_of_groups": Hot({"projects": ["p7"], "groups": ["g"]}, most=200, why=_OF_A_PROJECT),
     # The rounds of a host.
     "instances.followers_to_watch": Hot(["h7"], why=_OF_A_HOST),
     "instances.note_replication": Hot({"replication": Jsonb({})}),

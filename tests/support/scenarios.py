@@ -39,7 +39,14 @@ from openrds.operations.instances import (
 from openrds.operations.intake.create_request import CreateInstance, Datastore, Ha
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.restore_source import RestoreSource, milliseconds
-from openrds.operations.network import bind_public_address, change_port, switch_ssl, unbind_public_address
+from openrds.operations.network import (
+    bind_public_address,
+    change_port,
+    change_security_group,
+    security_groups,
+    switch_ssl,
+    unbind_public_address,
+)
 from openrds.operations.pairs import (
     create_replica,
     rebuild_standby,
@@ -392,6 +399,29 @@ def submit_port(intake: Intake, instance_id: str | None, bench: Workbench) -> UU
     return change_port.submit(intake, instance_id, change_port.ChangePort(new_port(bench)))
 
 
+def submit_group(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    """To a group that is made for it."""
+    assert instance_id is not None
+    group = security_groups.create(intake, "newest")
+    request = change_security_group.ChangeSecurityGroup(group.id)
+    return change_security_group.submit(intake, instance_id, request)
+
+
+def check_group(bench: Workbench, instance_id: str) -> None:
+    assert is_in_newest_group(bench, instance_id)
+    check_active(bench, instance_id)
+
+
+def check_old_group(bench: Workbench, instance_id: str) -> None:
+    assert not is_in_newest_group(bench, instance_id)
+    check_active(bench, instance_id)
+
+
+def is_in_newest_group(bench: Workbench, instance_id: str) -> bool:
+    newest = bench.store.rows(b"select id from security_group order by created_at desc limit 1")[0]["id"]
+    return bench.resources.view.instance(instance_id).security_group_id == newest
+
+
 def submit_with(module: Any) -> Callable[[Intake, str | None, Workbench], UUID]:
     return lambda intake, instance_id, _bench: module.submit(intake, instance_id)
 
@@ -590,6 +620,9 @@ SCENARIOS = {
         frozen_instance, submit_with(unfreeze_instance), check_active, InstanceStatus.FROZEN
     ),
     "change_port": Scenario(active_instance, submit_port, check_port, InstanceStatus.ACTIVE),
+    "change_security_group": Scenario(
+        active_instance, submit_group, check_group, InstanceStatus.ACTIVE, check_failed=check_old_group
+    ),
     "switch_ssl": Scenario(
         encrypting_instance, submit_ssl_off, check_plain, InstanceStatus.ACTIVE, check_failed=check_encrypted
     ),

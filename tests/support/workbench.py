@@ -16,7 +16,7 @@ from openrds.engines.postgresql.sessions import superuser_session
 from openrds.engines.protocol import Engine
 from openrds.hosts import processes
 from openrds.hosts.cgroups import remove_groups
-from openrds.hosts.forwarders import stop_forwarding
+from openrds.hosts.forwarders import stop_filtering, stop_forwarding
 from openrds.hosts.forwarding import Route
 from openrds.hosts.images import detach
 from openrds.hosts.mounts import mounts
@@ -166,9 +166,9 @@ class Workbench:
             "volume": Volume("CLOUDSSD", 40),
             "availability_zone": "local-1a",
             "datastore": Datastore(self.dialect.engine, self.engine.installations()[-1].version),
-            "vpc_id": network.vpc_id,
-            "subnet_id": network.subnet_id,
-            "security_group_id": network.security_group_id,
+            "vpc_id": network.vpc.id,
+            "subnet_id": network.subnet.id,
+            "security_group_id": network.security_group.id,
             "password": PASSWORD,
         }
         return CreateInstance(**{**fields, **changes})
@@ -207,6 +207,7 @@ def running_workbench(**changes: Any) -> Iterator[Workbench]:
             yield Workbench(resources, Queue(), brief, account.project.id)
     finally:
         stop_forwarding(settings.data_dir)
+        stop_filtering(settings.data_dir)
         for record in processes.records_below(settings.data_dir):
             processes.stop_recorded(record)
         detach(settings.images_dir, settings.nodes_dir)

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 #: Seconds between rounds, while there is something to do. The monitor gathers what it hears at the same moment.
 _MONITOR_PAUSE = 0.05
 _ROUTES_INTERVAL = 5.0
+_GUARDS_INTERVAL = 1.0
 _REPLICATION_INTERVAL = 5.0
 _BACKUP_INTERVAL = 10.0
 _STOPPING_INTERVAL = 5.0
@@ -57,6 +58,11 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
             soon_if(_ROUTES_INTERVAL, lambda: _keep_routes(resources)),
             changes.bell(Subject.INSTANCE),
             pause=_ROUTES_INTERVAL,
+        ),
+        Round(
+            lambda: _keep_guards(resources),
+            changes.bell(Subject.INSTANCE, Subject.NETWORK),
+            pause=_GUARDS_INTERVAL,
         ),
         Round(
             soon_if(_REPLICATION_INTERVAL, lambda: watch_replication(resources)),
@@ -127,6 +133,14 @@ def _keep_routes(resources: Resources) -> bool:
     except HostError as error:
         logger.warning("not everything is passed on: %s", error)
         return True
+
+
+def _keep_guards(resources: Resources) -> None:
+    """See that those are kept out whom the rules of security groups keep out as they are now."""
+    try:
+        resources.apply_guards()
+    except HostError as error:
+        logger.warning("not everybody is kept out whom security groups keep out: %s", error)
 
 
 def _tidy(resources: Resources) -> None:

@@ -15,7 +15,6 @@ from openrds.api.access.authentication import MAX_BODY_BYTES, AuthenticationMidd
 from openrds.api.access.rates import RatesMiddleware
 from openrds.api.access.revocations import Revocations
 from openrds.api.access.sign_ins import SignIns
-from openrds.api.cloud import public_ips
 from openrds.api.cloud.iam import iam_router
 from openrds.api.cloud.network import network_router
 from openrds.api.cloud.versions import versions_router
@@ -122,7 +121,6 @@ def _rds_router() -> Router:
         *instance_ha.HANDLERS,
         *instance_network.HANDLERS,
         *certificates.HANDLERS,
-        *public_ips.HANDLERS,
         *catalogue.HANDLERS,
         *passwords.HANDLERS,
         *empty_lists.HANDLERS,

@@ -29,7 +29,8 @@ _SIGNATURE_LIFE = dt.timedelta(minutes=31)
 _CLIENT_TOKEN_LIFE = dt.timedelta(hours=72)
 _CLIENT_TOKEN_LENGTHS = range(1, 65)
 
-Change = Callable[[Intake], msgspec.Struct]
+#: An answer without a body is None.
+Change = Callable[[Intake], msgspec.Struct | None]
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,8 @@ def _change(
                 by_caller=True,
                 sight=service.sight,
             )
-            answer = Answer(status, msgspec.json.encode(work(intake)))
+            body = work(intake)
+            answer = Answer(status, b"" if body is None else msgspec.json.encode(body))
             _keep(connection, claims, answer)
             return answer
     except Refusal as refusal:

@@ -17,6 +17,7 @@ from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.types import ExceptionHandlersMap, Message, Scope
 
+from openrds.api.unknown_paths import may_exist
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import is_instance_id
 
@@ -87,6 +88,8 @@ def answer_http_exception(request: AnyRequest, error: HTTPException) -> Response
     if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED and _names_no_instance(request):
         return _answer(request, ErrorCode.NO_SUCH_API)
     code = _CODE_OF_STATUS.get(error.status_code, ErrorCode.PARAMETER)
+    if code is ErrorCode.METHOD_NOT_ALLOWED and not may_exist(request.app, request.url.path):
+        return _answer(request, ErrorCode.NO_SUCH_API)
     said = error.detail != http.HTTPStatus(error.status_code).phrase
     return _answer(request, code, error.detail if said else code.meaning, error.headers)
 

@@ -29,6 +29,8 @@ class Subject(StrEnum):
     INSTANCE = "instance"
     BACKUP = "backup"
     SCHEDULE = "schedule"
+    #: A rule of a security group.
+    NETWORK = "network"
     #: One was accepted, has ended or was hidden.
     TASKS = "tasks"
 

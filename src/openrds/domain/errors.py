@@ -62,6 +62,12 @@ class ErrorCode(Enum):
     BACKUP_PERIOD = ("DBS.280251", 400, "The backup period is not valid.")
     BACKUP_KEEP_DAYS = ("DBS.280250", 400, "The days to keep backups are out of range.")
     DISK_ENCRYPTION = ("DBS.200506", 400, "The disk encryption key does not exist.")
+    NETWORK_NOT_FOUND = ("VPC.0003", 404, "There is no such VPC, subnet, security group, rule or port.")
+    NETWORK_IN_USE = (
+        "VPC.0209",
+        409,
+        "Something uses it, or it is a default one, so it cannot be changed like this.",
+    )
     INTERNAL = ("DBS.200005", 500, "openrds failed to serve the request.")
     STORE_UNAVAILABLE = ("DBS.290015", 503, "The store does not answer; try again.")
     NO_SUCH_API = ("APIGW.0101", 404, "There is no such API.")

@@ -34,6 +34,7 @@ class Settings:
     backup_quota: int = 100
     backup_gb_quota: int = 1000
     public_address_quota: int = 16
+    network_quota: int = 100
     task_quota: int = 100
     request_rate: int = 1000
     flavors: str = "fitting"

@@ -45,6 +45,7 @@ class TaskName(StrEnum):
     OPEN_REMOTE_CONNECTION = "{}OpenRemoteConnection"
     CLOSE_REMOTE_CONNECTION = "{}CloseRemoteConnection"
     CHANGE_PORT = "Modify{}Port"
+    CHANGE_SECURITY_GROUP = "Modify{}SecurityGroup"
     SWITCH_SSL = "{}SwitchSSL"
     STOP = "Stop{}Instance"
     START = "Start{}Instance"

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 from openrds.hosts.errors import HostError
+from openrds.hosts.filtering import Filter, NoFilter
 from openrds.hosts.forwarding import Forwarder, NoForwarder
 from openrds.hosts.haproxy import Haproxy, remove_routes
 from openrds.hosts.nftables import Nftables
+from openrds.hosts.nftables_filter import NftablesFilter
 from openrds.hosts.user import ServerUser
 
 #: Values of the setting `forwarding`.
@@ -24,6 +26,24 @@ def choose_forwarder(forwarding: str, data_dir: Path, user: ServerUser) -> Forwa
         if other.name != chosen.name:
             other.stop()
     return chosen
+
+
+def choose_filter(forwarder: Forwarder, data_dir: Path) -> Filter:
+    """Where connections are passed on by nftables they are kept out by it too."""
+    ours = NftablesFilter(data_dir)
+    if forwarder.name == Nftables.name:
+        return ours
+    ours.stop()
+    return NoFilter("this host does not pass connections on by nftables, see the setting forwarding.")
+
+
+def stop_filtering(data_dir: Path) -> None:
+    """Keep nobody out any more from the instances of this data directory.
+
+    Raises:
+        HostError: it cannot be stopped.
+    """
+    NftablesFilter(data_dir).stop()
 
 
 def stop_forwarding(data_dir: Path) -> None:

@@ -51,8 +51,8 @@ class Nftables:
         """Why it cannot be used: found out by making a table like ours, and removing it again."""
         table = f"{self._table}_trial"
         try:
-            _nft("-f", "-", script=_TABLE.format(table=table) + f"delete table ip {table}\n")
-            _nft("-j", "list", "tables")
+            nft("-f", "-", script=_TABLE.format(table=table) + f"delete table ip {table}\n")
+            nft("-j", "list", "tables")
         except HostError as error:
             return str(error)
         return ""
@@ -64,18 +64,18 @@ class Nftables:
         wanted = frozenset(routes)
         present, retired = self._present()
         if wanted != present:
-            _nft("-f", "-", script=self._script(wanted, (present | retired) - wanted, retired & wanted))
+            nft("-f", "-", script=self._script(wanted, (present | retired) - wanted, retired & wanted))
 
     def stop(self) -> None:
         # Who may not use it has not made a table either.
-        with contextlib.suppress(_NoTableError, _UnusableError):
-            _nft("delete", "table", "ip", self._table)
+        with contextlib.suppress(NoTableError, UnusableError):
+            nft("delete", "table", "ip", self._table)
 
     def _present(self) -> tuple[frozenset[Route], frozenset[Route]]:
         """The routes there are, and the retired ones."""
         try:
-            listed = _nft("-j", "list", "table", "ip", self._table)
-        except _NoTableError:
+            listed = nft("-j", "list", "table", "ip", self._table)
+        except NoTableError:
             return frozenset(), frozenset()
         sets = {found["name"]: found.get("elem", []) for found in map(_set_of, listed) if found}
         routes, retired = sets.get("routes", []), sets.get("retired", [])
@@ -115,15 +115,15 @@ def _retired_of_element(element: Any) -> Route:
     return Route(*element["elem"]["val"]["concat"])
 
 
-class _NoTableError(HostError):
+class NoTableError(HostError):
     """The service has no table."""
 
 
-class _UnusableError(HostError):
+class UnusableError(HostError):
     """There is no nft, or we may not use it."""
 
 
-def _nft(*arguments: str, script: str | None = None) -> list[Any]:
+def nft(*arguments: str, script: str | None = None) -> list[Any]:
     """What it prints as JSON, if it was asked to.
 
     Raises:
@@ -131,7 +131,7 @@ def _nft(*arguments: str, script: str | None = None) -> list[Any]:
     """
     program = shutil.which("nft", path=SYSTEM_PATH)
     if program is None:
-        raise _UnusableError("nftables cannot be used: there is no program nft.")
+        raise UnusableError("nftables cannot be used: there is no program nft.")
     try:
         done = subprocess.run(
             [program, *arguments], input=script, capture_output=True, text=True, check=False, timeout=_SECONDS
@@ -146,5 +146,5 @@ def _nft(*arguments: str, script: str | None = None) -> list[Any]:
 def _error(output: str) -> HostError:
     message = f"nftables cannot be used: {output.splitlines()[0]}"
     if "No such file or directory" in output:
-        return _NoTableError(message)
-    return (_UnusableError if "not permitted" in output else HostError)(message)
+        return NoTableError(message)
+    return (UnusableError if "not permitted" in output else HostError)(message)

@@ -29,6 +29,7 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.scheduling import Submit
 from openrds.operations.network.bind_public_address import BIND_PUBLIC_ADDRESS
 from openrds.operations.network.change_port import CHANGE_PORT
+from openrds.operations.network.change_security_group import CHANGE_SECURITY_GROUP
 from openrds.operations.network.switch_ssl import SWITCH_SSL
 from openrds.operations.network.unbind_public_address import UNBIND_PUBLIC_ADDRESS
 from openrds.operations.pairs.create_replica import CREATE_REPLICA
@@ -62,6 +63,7 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     FREEZE_INSTANCE,
     UNFREEZE_INSTANCE,
     CHANGE_PORT,
+    CHANGE_SECURITY_GROUP,
     SWITCH_SSL,
     BIND_PUBLIC_ADDRESS,
     UNBIND_PUBLIC_ADDRESS,

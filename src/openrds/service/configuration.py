@@ -36,6 +36,7 @@ _NOT_NEGATIVE = (
     "backup_quota",
     "backup_gb_quota",
     "public_address_quota",
+    "network_quota",
     "task_quota",
     "memory_mb",
     "spare_data_dirs",

@@ -9,7 +9,7 @@ from pathlib import Path
 from openrds.hosts import images, processes
 from openrds.hosts.cgroups import remove_groups
 from openrds.hosts.errors import HostError, in_words
-from openrds.hosts.forwarders import stop_forwarding
+from openrds.hosts.forwarders import stop_filtering, stop_forwarding
 from openrds.hosts.processes import wait_until
 from openrds.service.places import DataDirectoryError, Lock, require
 
@@ -26,6 +26,8 @@ def down(data_dir: Path) -> int:
         folders = [data_dir / name for name in ("nodes", "scratch", "store")]
         records = [record for folder in folders for record in processes.records_below(folder)]
         stopped = sum(processes.stop_recorded(record) for record in records)
+        # Not before: whoever was kept out would come in for a moment.
+        stop_filtering(data_dir)
         # So that the folder can be copied as a whole, or removed; the next `serve` mounts its volumes again.
         images.detach(data_dir / "images", data_dir / "nodes")
         remove_groups(data_dir)

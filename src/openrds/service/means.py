@@ -5,7 +5,7 @@ import logging
 from openrds.domain.settings import Settings
 from openrds.hosts.cgroups import find_cgroups
 from openrds.hosts.errors import HostError
-from openrds.hosts.forwarders import choose_forwarder
+from openrds.hosts.forwarders import choose_filter, choose_forwarder
 from openrds.hosts.images import ImageVolumes, try_images
 from openrds.hosts.limits import Limits, NoLimits
 from openrds.hosts.users import ServerUsers
@@ -33,7 +33,9 @@ def check_means(settings: Settings, users: ServerUsers) -> None:
         logger.info(
             "instances may use more CPU and memory than their flavors have: openrds may make no control groups here"
         )
-    choose_forwarder(settings.forwarding, settings.data_dir, users.forwarder)
+    forwarder = choose_forwarder(settings.forwarding, settings.data_dir, users.forwarder)
+    if refusal := choose_filter(forwarder, settings.data_dir).refusal:
+        logger.info("security groups are kept, but keep nobody out: %s", refusal)
 
 
 def choose_volumes(settings: Settings) -> Volumes:

@@ -19,7 +19,7 @@ from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
 from openrds.hosts.errors import HostError
 from openrds.hosts.folders import remove_drafts
-from openrds.hosts.forwarders import choose_forwarder
+from openrds.hosts.forwarders import choose_filter, choose_forwarder
 from openrds.hosts.memory import usable_mb
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.steps.handing_over import take_back_folders
@@ -57,6 +57,7 @@ def _host(store: Store, settings: Settings, socket_root: Path) -> Host:
     """Its means, as the settings describe them."""
     users = choose_users(settings)
     limits = choose_limits(settings)
+    forwarder = choose_forwarder(settings.forwarding, settings.data_dir, users.forwarder)
     backups = BackupFolders(settings.backups_dir)
     backups.make_root()
     return Host(
@@ -72,7 +73,8 @@ def _host(store: Store, settings: Settings, socket_root: Path) -> Host:
         backups=backups,
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
-        forwarder=choose_forwarder(settings.forwarding, settings.data_dir, users.forwarder),
+        forwarder=forwarder,
+        filter=choose_filter(forwarder, settings.data_dir),
     )
 
 

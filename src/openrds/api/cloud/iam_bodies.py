@@ -234,6 +234,7 @@ def catalog_of(project: Project, region: str, base: str) -> list[Service]:
         "rdsv3": f"{base}/v3/{project.id}",
         "network": base,
         "vpc": f"{base}/v1/{project.id}",
+        "compute": f"{base}/v2.1/{project.id}",
     }
     return [
         Service(type_, type_, type_, [Endpoint(f"{type_}-public", "public", region, region, url)])

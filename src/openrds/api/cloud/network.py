@@ -1,34 +1,66 @@
-"""Look-ups outside RDS that clients make before they create an instance. Read-only.
+"""The routes of networks, and what else clients look up outside RDS before they create an instance.
 
-Source: contract, clients.md. Lists filter by any attribute of theirs that the query names, and page by
-`limit` with `marker` (the last id seen) or `offset`; parameters that name nothing are ignored.
+Source: contract, clients.md.
 """
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
 
 import msgspec
 from litestar import Router, get
-from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
-from openrds.api.cloud import network_bodies as bodies
+from openrds.api.cloud import (
+    neutron,
+    neutron_routers,
+    neutron_security,
+    public_ips,
+    security_groups,
+    subnets,
+    vpcs,
+)
 from openrds.api.cloud.iam import AnonymousRequest, CallerRequest, base_url, settings_of
 from openrds.api.cloud.iam_bodies import Version, VersionAnswer, VersionLink
-from openrds.api.errors import request_id
+from openrds.api.cloud.lists import one
+from openrds.api.cloud.network_reads import default_of, groups_of, subnets_of, vpcs_of
+from openrds.api.cloud.vpc_bodies import TagsAnswer
 from openrds.api.refusals import refusals
-from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.network import DefaultNetwork, default_network
-from openrds.domain.texts import number_in
-
-Item = TypeVar("Item", bound=msgspec.Struct)
+from openrds.api.state import ApiRequest
+from openrds.domain.network import stable_id
 
 _look_up = functools.partial(get, sync_to_thread=False, responses=refusals())
-#: A number of more digits than this is longer than any list, and in the end longer than Python reads.
 _public_look_up = functools.partial(
     get, sync_to_thread=False, opt={"public": True}, responses=refusals(public=True)
 )
+
+
+class ZoneState(msgspec.Struct):
+    available: bool = True
+
+
+class Zone(msgspec.Struct, rename="camel"):
+    zone_name: str
+    zone_state: ZoneState
+    hosts: None = None
+
+
+class ZonesAnswer(msgspec.Struct):
+    zones: list[Zone] = msgspec.field(name="availabilityZoneInfo")
+
+
+class NameServerRecord(msgspec.Struct):
+    address: str
+    priority: int = 1
+
+
+class NameServer(msgspec.Struct, kw_only=True):
+    id: str
+    region: str
+    ns_records: list[NameServerRecord]
+    type: str = "private"
+
+
+class NameServersAnswer(msgspec.Struct):
+    nameservers: list[NameServer]
 
 
 def network_version(base: str) -> Version:
@@ -41,159 +73,64 @@ def show_network_version(request: AnonymousRequest) -> VersionAnswer:
     return VersionAnswer(network_version(base_url(request)))
 
 
-def select(items: Sequence[Item], request: CallerRequest) -> list[Item]:
-    """The items that the query asks for.
-
-    Raises:
-        Refusal: PARAMETER, `limit` or `offset` is not a number.
-    """
-    query = request.query_params
-    found = [item for item in items if _matches(item, query)]
-    if marker := query.get("marker"):
-        ids = [_attribute(item, "id") for item in found]
-        found = found[ids.index(marker) + 1 :] if marker in ids else []
-    start = _number(query, "offset", 0)
-    return found[start : start + _number(query, "limit", len(found))]
+@_look_up("/v2.1/{project_id:str}/os-availability-zone")
+def list_zones(request: CallerRequest, project_id: FromPath[str]) -> ZonesAnswer:
+    """The availability zones, as the compute service of the cloud lists them."""
+    return ZonesAnswer([Zone(name, ZoneState()) for name in settings_of(request).availability_zones])
 
 
-def _matches(item: msgspec.Struct, query: Any) -> bool:
-    """`query` is a multi dict; of several values of a key one must match."""
-    return all(
-        str(_attribute(item, key)).lower() in {value.lower() for value in query.getall(key)}
-        for key in set(query)
-        if isinstance(_attribute(item, key), (str, int))
+@_look_up("/v2/nameservers")
+def list_name_servers(request: ApiRequest) -> NameServersAnswer:
+    """What a new subnet is given where its caller names none. Nothing asks it."""
+    subnet, region = default_of(request).subnet, settings_of(request).region
+    server = NameServer(
+        id=stable_id(subnet.project_id, "name server"),
+        region=region,
+        ns_records=[NameServerRecord(subnet.gateway_ip)],
     )
+    return NameServersAnswer([server])
 
 
-def _attribute(item: msgspec.Struct, key: str) -> object:
-    """By the name that the attribute has in JSON, such as `router:external`."""
-    fields = item.__struct_encode_fields__
-    return getattr(item, item.__struct_fields__[fields.index(key)]) if key in fields else None
+@get("/v2.0/{project_id:str}/vpcs/{vpc_id:str}/tags", responses=refusals())
+async def list_vpc_tags(request: ApiRequest, project_id: FromPath[str], vpc_id: FromPath[str]) -> TagsAnswer:
+    """None: only instances have tags here."""
+    one(await vpcs_of(request), vpc_id)
+    return TagsAnswer()
 
 
-def _number(query: Any, key: str, default: int) -> int:
-    value = query.get(key, "")
-    number = number_in(value) if value else default
-    if number is None:
-        raise Refusal(ErrorCode.PARAMETER, f"{key}: expected a number that is not negative.")
-    return number
+@get("/v2.0/{project_id:str}/subnets/{subnet_id:str}/tags", responses=refusals())
+async def list_subnet_tags(
+    request: ApiRequest, project_id: FromPath[str], subnet_id: FromPath[str]
+) -> TagsAnswer:
+    """None: only instances have tags here."""
+    one(await subnets_of(request), subnet_id)
+    return TagsAnswer()
 
 
-def one(items: Sequence[Item], id: str) -> Item:
-    """The item with this id; lists are searched by name, so a name is not found here.
-
-    Raises:
-        NotFoundException: clients then search the list.
-    """
-    for item in items:
-        if _attribute(item, "id") == id:
-            return item
-    raise NotFoundException(f"{id} does not exist.")
-
-
-def _own(request: CallerRequest, body: Callable[[DefaultNetwork], Item]) -> list[Item]:
-    """The project's default network in the words of `body`."""
-    return [body(default_network(request.user.project.id, settings_of(request)))]
-
-
-@_look_up("/v2.0/networks")
-def list_networks(request: CallerRequest) -> bodies.NeutronNetworksAnswer:
-    return bodies.NeutronNetworksAnswer(select(_own(request, bodies.neutron_network), request))
-
-
-@_look_up("/v2.0/networks/{network_id:str}")
-def show_network(request: CallerRequest, network_id: FromPath[str]) -> bodies.NeutronNetworkAnswer:
-    return bodies.NeutronNetworkAnswer(one(_own(request, bodies.neutron_network), network_id))
-
-
-@_look_up("/v2.0/subnets")
-def list_neutron_subnets(request: CallerRequest) -> bodies.NeutronSubnetsAnswer:
-    return bodies.NeutronSubnetsAnswer(select(_own(request, bodies.neutron_subnet), request))
-
-
-@_look_up("/v2.0/subnets/{subnet_id:str}")
-def show_neutron_subnet(request: CallerRequest, subnet_id: FromPath[str]) -> bodies.NeutronSubnetAnswer:
-    return bodies.NeutronSubnetAnswer(one(_own(request, bodies.neutron_subnet), subnet_id))
-
-
-@_look_up("/v2.0/routers")
-def list_routers(request: CallerRequest) -> bodies.NeutronRoutersAnswer:
-    return bodies.NeutronRoutersAnswer(select(_own(request, bodies.neutron_router), request))
-
-
-@_look_up("/v2.0/routers/{router_id:str}")
-def show_router(request: CallerRequest, router_id: FromPath[str]) -> bodies.NeutronRouterAnswer:
-    return bodies.NeutronRouterAnswer(one(_own(request, bodies.neutron_router), router_id))
-
-
-@_look_up("/v2.0/security-groups")
-def list_neutron_security_groups(request: CallerRequest) -> bodies.SecurityGroupsAnswer:
-    return bodies.SecurityGroupsAnswer(select(_own(request, bodies.security_group), request))
-
-
-@_look_up("/v2.0/security-groups/{security_group_id:str}")
-def show_neutron_security_group(
-    request: CallerRequest, security_group_id: FromPath[str]
-) -> bodies.SecurityGroupAnswer:
-    return bodies.SecurityGroupAnswer(one(_own(request, bodies.security_group), security_group_id))
-
-
-@_look_up("/v2.0/ports")
-def list_ports() -> bodies.PortsAnswer:
-    return bodies.PortsAnswer()
-
-
-@_look_up("/v1/{project_id:str}/vpcs")
-def list_vpcs(request: CallerRequest) -> bodies.VpcsAnswer:
-    return bodies.VpcsAnswer(select(_own(request, bodies.vpc), request))
-
-
-@_look_up("/v1/{project_id:str}/vpcs/{vpc_id:str}")
-def show_vpc(request: CallerRequest, vpc_id: FromPath[str]) -> bodies.VpcAnswer:
-    return bodies.VpcAnswer(one(_own(request, bodies.vpc), vpc_id))
-
-
-@_look_up("/v1/{project_id:str}/subnets")
-def list_subnets(request: CallerRequest) -> bodies.SubnetsAnswer:
-    return bodies.SubnetsAnswer(select(_own(request, bodies.subnet), request))
-
-
-@_look_up("/v1/{project_id:str}/subnets/{subnet_id:str}")
-def show_subnet(request: CallerRequest, subnet_id: FromPath[str]) -> bodies.SubnetAnswer:
-    return bodies.SubnetAnswer(one(_own(request, bodies.subnet), subnet_id))
-
-
-@_look_up("/v3/{project_id:str}/vpc/security-groups")
-def list_security_groups(request: CallerRequest) -> bodies.PagedSecurityGroupsAnswer:
-    found = select(_own(request, bodies.security_group), request)
-    return bodies.PagedSecurityGroupsAnswer(found, bodies.PageInfo(len(found)), request_id(request.scope))
-
-
-@_look_up("/v3/{project_id:str}/vpc/security-groups/{security_group_id:str}")
-def show_security_group(
-    request: CallerRequest, security_group_id: FromPath[str]
-) -> bodies.SecurityGroupAnswer:
-    return bodies.SecurityGroupAnswer(one(_own(request, bodies.security_group), security_group_id))
+@get("/v2.0/{project_id:str}/security-groups/{security_group_id:str}/tags", responses=refusals())
+async def list_security_group_tags(
+    request: ApiRequest, project_id: FromPath[str], security_group_id: FromPath[str]
+) -> TagsAnswer:
+    """None: only instances have tags here."""
+    one(await groups_of(request), security_group_id)
+    return TagsAnswer()
 
 
 def network_router() -> Router:
-    """All routes of this module. Needs `state.settings`."""
+    """All routes of networks and public addresses. Needs `settings` and `service` in the state."""
     handlers = [
         show_network_version,
-        list_networks,
-        show_network,
-        list_neutron_subnets,
-        show_neutron_subnet,
-        list_routers,
-        show_router,
-        list_neutron_security_groups,
-        show_neutron_security_group,
-        list_ports,
-        list_vpcs,
-        show_vpc,
-        list_subnets,
-        show_subnet,
-        list_security_groups,
-        show_security_group,
+        list_zones,
+        list_name_servers,
+        *vpcs.HANDLERS,
+        *subnets.HANDLERS,
+        *security_groups.HANDLERS,
+        *neutron.HANDLERS,
+        *neutron_routers.HANDLERS,
+        *neutron_security.HANDLERS,
+        *public_ips.HANDLERS,
+        list_vpc_tags,
+        list_subnet_tags,
+        list_security_group_tags,
     ]
     return Router("/", route_handlers=handlers, tags=["Network"])

@@ -15,6 +15,7 @@ from openrds.domain.flavor import GROUP_TYPES, Flavor, flavors_of, is_sold_out
 from openrds.domain.network import stable_id
 from openrds.domain.rules import VOLUME_TYPES
 from openrds.domain.texts import number_in
+from openrds.operations.intake.quotas import network_quota
 from openrds.store.queries import Queries
 
 _sql = Queries("instances")
@@ -187,7 +188,8 @@ async def show_quotas(request: ApiRequest, project_id: FromPath[str]) -> QuotasA
     service = service_of(request)
     settings, rates = service.settings, service.rates
     used = await service.reads.row(_quotas.used, {"project_id": project_id})
-    assert used is not None
+    networks = await service.reads.row(_quotas.networks_used, {"project_id": project_id})
+    assert used is not None and networks is not None
     return QuotasAnswer(
         Quotas(
             [
@@ -195,6 +197,10 @@ async def show_quotas(request: ApiRequest, project_id: FromPath[str]) -> QuotasA
                 QuotaResource("backup", settings.backup_quota, used["backups"]),
                 QuotaResource("backup_gb", settings.backup_gb_quota, -(-used["backup_kb"] // _KB_PER_GB)),
                 QuotaResource("public_ip", settings.public_address_quota, used["public_addresses"]),
+                *(
+                    QuotaResource(what.removesuffix("s"), network_quota(settings, what), made)
+                    for what, made in networks.items()
+                ),
                 QuotaResource("running_task", settings.task_quota, used["tasks"]),
                 QuotaResource("requests_per_second", rates.per_second, rates.used(project_id)),
             ]

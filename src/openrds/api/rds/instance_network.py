@@ -14,7 +14,13 @@ from openrds.domain.errors import ErrorCode
 from openrds.domain.lengths import Text
 from openrds.operations.instances import remote_connection, start_instance, stop_instance
 from openrds.operations.intake.intake import Intake
-from openrds.operations.network import bind_public_address, change_port, switch_ssl, unbind_public_address
+from openrds.operations.network import (
+    bind_public_address,
+    change_port,
+    change_security_group,
+    switch_ssl,
+    unbind_public_address,
+)
 
 _TAGS = ["Instances"]
 
@@ -62,6 +68,25 @@ async def set_port(
 
     def work(intake: Intake) -> WorkflowIdAnswer:
         return WorkflowIdAnswer(str(change_port.submit(intake, instance_id, data)))
+
+    return await change(request, work)
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/security-group",
+    responses=refusals(ErrorCode.SECURITY_GROUP, body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_security_group(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[change_security_group.ChangeSecurityGroup],
+) -> Response[WorkflowIdAnswer]:
+    """Have another security group say who may connect."""
+
+    def work(intake: Intake) -> WorkflowIdAnswer:
+        return WorkflowIdAnswer(str(change_security_group.submit(intake, instance_id, data)))
 
     return await change(request, work)
 
@@ -144,4 +169,4 @@ def _submit_public_ip(intake: Intake, instance_id: str, data: SetPublicIp) -> UU
     return unbind_public_address.submit(intake, instance_id, data.public_ip)
 
 
-HANDLERS = [set_public_ip, set_port, set_ssl, set_remote_connection, stop, start]
+HANDLERS = [set_public_ip, set_port, set_security_group, set_ssl, set_remote_connection, stop, start]

@@ -18,6 +18,7 @@ from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import find_flavor
 from openrds.domain.instance import InstanceStatus, InstanceType, is_instance_id
+from openrds.domain.network import ALL_ENTERPRISE_PROJECTS
 from openrds.domain.task import format_time
 from openrds.operations.backups import restore_new_instance
 from openrds.operations.instances import create_instance, delete_instance
@@ -151,7 +152,7 @@ async def list_instances(
         "name_part": name_part,
         "type": type_,
         "engine": datastore_type,
-        "eps_id": eps_id or None,
+        "eps_id": None if eps_id in ("", ALL_ENTERPRISE_PROJECTS) else eps_id,
         "vpc_id": vpc_id or None,
         "subnet_id": subnet_id or None,
         "tags": _tag_filter(tags),

@@ -17,12 +17,12 @@ from openrds.domain.instance import (
     new_secret,
 )
 from openrds.domain.instance_values import Instance, InstanceSpec
-from openrds.domain.network import DefaultNetwork, default_network
 from openrds.domain.options import check_options
 from openrds.domain.texts import number_in
 from openrds.hosts.addresses import AddressPool
 from openrds.operations.intake.create_request import BackupStrategy, CreateInstance, UnchangeableParam
 from openrds.operations.intake.intake import Intake
+from openrds.operations.intake.networks import check_place
 from openrds.operations.intake.quotas import check_disk
 from openrds.store.instances import insert_instance, insert_node
 from openrds.store.queries import Queries
@@ -31,6 +31,7 @@ _sql = Queries("instances")
 
 _DEFAULT_BACKUP_WINDOW = "02:00-03:00"
 _DEFAULT_KEEP_DAYS = 7
+_PLACE = ("vpc_id", "subnet_id", "security_group_id")
 _KIND = {
     InstanceType.SINGLE: "a single instance",
     InstanceType.HA: "a primary/standby instance",
@@ -64,7 +65,7 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
     check_offered(request)
     engine, version = _check_datastore(request)
     rules.check_name(request.name, engine)
-    network = _check_place(intake, request)
+    place = _check_place(intake, request)
     instance_type = InstanceType.HA if request.ha else InstanceType.SINGLE
     flavor = check_flavor(engine, request.flavor_ref, instance_type)
     size = _required("volume.size", request.volume.size)
@@ -95,9 +96,7 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         volume_size=size,
         port=port,
         availability_zone=request.availability_zone,
-        vpc_id=network.vpc_id,
-        subnet_id=network.subnet_id,
-        security_group_id=network.security_group_id,
+        **place,
         replication_mode=request.ha.replication_mode if request.ha else None,
         switch_strategy=SwitchStrategy.RELIABILITY if request.ha else None,
         configuration_id=request.configuration_id or "",
@@ -178,7 +177,8 @@ def _check_datastore(request: CreateInstance) -> tuple[EngineName, str]:
     return engine, datastore.version
 
 
-def _check_place(intake: Intake, request: CreateInstance) -> DefaultNetwork:
+def _check_place(intake: Intake, request: CreateInstance) -> dict[str, str]:
+    """Region and zones, and the ids of the VPC, the subnet and the security group."""
     check_region(intake, request)
     settings = intake.settings
     zones = request.availability_zone.split(",")
@@ -188,15 +188,9 @@ def _check_place(intake: Intake, request: CreateInstance) -> DefaultNetwork:
         wanted = "two zones, of the primary and the standby, such as" if request.ha else "one zone, such as"
         example = ",".join(settings.availability_zones[:1] * (2 if request.ha else 1))
         raise Refusal(ErrorCode.ZONE_COMBINATION, f"availability_zone must have {wanted} {example}.")
-    network = default_network(intake.project_id, settings)
-    for field, value, id_, code in (
-        ("vpc_id", request.vpc_id, network.vpc_id, ErrorCode.VPC),
-        ("subnet_id", request.subnet_id, network.subnet_id, ErrorCode.SUBNET),
-        ("security_group_id", request.security_group_id, network.security_group_id, ErrorCode.SECURITY_GROUP),
-    ):
-        if _required(field, value) != id_:
-            raise Refusal(code, f"{field} must be {id_}, the one there is.")
-    return network
+    asked = {field: _required(field, getattr(request, field)) for field in _PLACE}
+    check_place(intake, *asked.values())
+    return asked
 
 
 def check_region(intake: Intake, request: CreateInstance) -> None:

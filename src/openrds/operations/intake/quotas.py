@@ -63,6 +63,32 @@ def check_public_addresses(connection: Writer, project_id: str, settings: Settin
         )
 
 
+#: How many rules a project may have for each security group that it may have.
+_RULES_PER_GROUP = 10
+
+
+def check_networks(connection: Writer, project_id: str, settings: Settings, what: str, more: int = 1) -> None:
+    """Whether the project may make so many more of `what`: see `network_quota`.
+
+    Raises:
+        Refusal: QUOTA.
+    """
+    connection.execute(_sql.lock_project, [project_id])
+    (made,) = connection.execute(_sql.networks_used, {"project_id": project_id}).fetchall()
+    used, quota = made[what], network_quota(settings, what)
+    if used + more > quota:
+        named = what.replace("_", " ")
+        raise Refusal(
+            ErrorCode.QUOTA,
+            f"The project has made {used} of {quota} {named}; delete some first, or have network_quota raised.",
+        )
+
+
+def network_quota(settings: Settings, what: str) -> int:
+    """How many `vpcs`, `subnets`, `security_groups` or `security_group_rules` a project may make."""
+    return settings.network_quota * (_RULES_PER_GROUP if what == "security_group_rules" else 1)
+
+
 def check_disk(settings: Settings, what: str, needed_bytes: int = 0) -> None:
     """Whether the data directory's disk has room for so much, and `min_free_mb` beside it.
 

@@ -22,6 +22,8 @@ def take_endpoint(resources: Resources, instance: Instance) -> str:
     with resources.store.transaction() as connection:
         address = _take(connection, resources.host, instance, node_id=None)
         connection.execute(_sql.set_endpoint, {"instance_id": instance.id, "address": address})
+    # Before anything listens there.
+    resources.apply_guards()
     return address
 
 
@@ -32,7 +34,9 @@ def take_node_address(resources: Resources, instance: Instance, node: Node) -> s
         StepFailed: no address of the pool is free.
     """
     with resources.store.transaction() as connection:
-        return _take(connection, resources.host, instance, node_id=node.id)
+        address = _take(connection, resources.host, instance, node_id=node.id)
+    resources.apply_guards()
+    return address
 
 
 def listen_on(resources: Resources, node: Node, address: str) -> None:

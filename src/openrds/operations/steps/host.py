@@ -14,6 +14,7 @@ from openrds.hosts import processes
 from openrds.hosts.addresses import AddressPool
 from openrds.hosts.backups import BackupFolders
 from openrds.hosts.certificates import Issuer
+from openrds.hosts.filtering import Filter
 from openrds.hosts.folders import clear
 from openrds.hosts.forwarding import Forwarder
 from openrds.hosts.limits import Limits, NoLimits
@@ -40,6 +41,7 @@ class Host:
     socket_root: Path
     forwarder: Forwarder
     memory_mb: int
+    filter: Filter
     limits: Limits = field(default_factory=NoLimits)
     spare_taken: threading.Event = field(default_factory=threading.Event)
 

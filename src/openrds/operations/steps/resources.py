@@ -1,6 +1,7 @@
 """What the steps of every operation act with: what the store says, what the host can do, and servers built of both."""
 
 import logging
+import os
 import threading
 from dataclasses import dataclass, field, replace
 
@@ -29,6 +30,8 @@ class Resources:
     host: Host
     _routing: threading.Lock = field(default_factory=threading.Lock)
     _is_idle: threading.Event = field(default_factory=threading.Event)
+    _guarding: threading.Lock = field(default_factory=threading.Lock)
+    _is_open: threading.Event = field(default_factory=threading.Event)
 
     @property
     def store(self) -> Store:
@@ -98,12 +101,27 @@ class Resources:
             self.apply_routes()
         return not self._is_idle.is_set()
 
+    def apply_guards(self) -> None:
+        """Keep out whom security groups keep out, now. Where nobody is, nor was, the machine need not be asked.
+
+        Raises:
+            HostError: what was kept out before still is.
+        """
+        with self._guarding:
+            guards = self.view.guards(self.host.name, os.geteuid())
+            if guards or not self._is_open.is_set():
+                self._is_open.clear()
+                self.host.filter.apply(guards)
+                if not guards:
+                    self._is_open.set()
+
     def apply_routes(self, *addresses: str) -> None:
-        """Pass on what the store says is to be passed on by this host, now.
+        """Pass on what the store says is to be passed on by this host, now, to whom security groups let in.
 
         Raises:
             HostError: not all of it is in place; with addresses, only if that concerns one of them.
         """
+        self.apply_guards()
         forwarder = self.host.forwarder
         with self._routing:
             routes = self.view.routes(self.host.name)

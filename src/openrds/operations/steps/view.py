@@ -1,16 +1,20 @@
-"""What the store says of instances, their nodes, and where connections are to be passed on."""
+"""What the store says of instances, their nodes, where connections are to be passed on, and who is to be kept out."""
 
 from dataclasses import dataclass
 
+from openrds.domain.filtering import verdicts
 from openrds.domain.instance import NodeRole
 from openrds.domain.instance_values import Instance, Node
+from openrds.hosts.filtering import Guard
 from openrds.hosts.forwarding import Route
 from openrds.store.database import Store
 from openrds.store.instances import find_instance, find_node, nodes_of, replicas_of
+from openrds.store.networks import rule_of
 from openrds.store.queries import Queries
 from openrds.tasks.operation import StepFailed
 
 _sql = Queries("instances")
+_networks = Queries("networks")
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,32 @@ class View:
         """The endpoint of an instance and its public address, so far as it has them."""
         found = (self.instance(instance_id).address, self.public_address(instance_id))
         return [address for address in found if address]
+
+    def guards(self, host: str, service_uid: int) -> list[Guard]:
+        """Whom a host is to keep out. The service itself and the servers of a family are let in everywhere."""
+        guarded = self.store.rows(_networks.guarded_instances, [host])
+        if not guarded:
+            return []
+        group_ids = list({row["security_group_id"] for row in guarded})
+        rules = [rule_of(row) for row in self.store.rows(_networks.rules_of_groups, [group_ids])]
+        named = list({rule.remote_group_id for rule in rules if rule.remote_group_id})
+        of_groups = {"groups": named, "projects": list({rule.project_id for rule in rules})}
+        found = self.store.rows(_networks.addresses_of_groups, of_groups) if named else []
+        members = {row["security_group_id"]: row["addresses"] for row in found}
+        return [
+            Guard(
+                tuple(sorted(set(row["addresses"]))),
+                row["port"],
+                verdicts(
+                    (rule for rule in rules if rule.security_group_id == row["security_group_id"]),
+                    row["port"],
+                    members,
+                ),
+                tuple(sorted({service_uid, *([row["uid"]] if row["uid"] is not None else [])})),
+            )
+            for row in guarded
+            if row["addresses"]
+        ]
 
     def routes(self, host: str) -> set[Route]:
         """What a host is to pass on."""

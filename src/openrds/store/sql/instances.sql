@@ -190,6 +190,9 @@ select host.forwarding from node join host on host.name = node.host where node.i
 -- name: set_port
 update instance set port = %(port)s, updated_at = now() where id = %(instance_id)s
 
+-- name: set_security_group
+update instance set security_group_id = %(security_group_id)s, updated_at = now() where id = %(id)s
+
 -- name: set_ssl
 update instance set ssl = %(ssl)s, updated_at = now() where id = %(id)s
 

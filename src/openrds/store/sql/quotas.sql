@@ -18,3 +18,10 @@ from (
                              else size_kb end), 0)::bigint as backup_kb
     from backup where project_id = %(project_id)s and type = 'manual' and status <> 'DELETING'
 ) as manual
+
+-- name: networks_used
+-- What a project has made of the network, beside its default one.
+select (select count(*) from vpc where project_id = %(project_id)s) as vpcs,
+       (select count(*) from subnet where project_id = %(project_id)s) as subnets,
+       (select count(*) from security_group where project_id = %(project_id)s) as security_groups,
+       (select count(*) from security_group_rule where project_id = %(project_id)s) as security_group_rules
