@@ -22,6 +22,7 @@ MAY_RUN = {
         Action.SWITCHOVER,
         Action.CHANGE_PUBLIC_ADDRESS,
         Action.CHANGE_REMOTE_CONNECTION,
+        Action.CHANGE_ACCOUNTS,
     },
     Status.STORAGE_FULL: {
         Action.RESTART,

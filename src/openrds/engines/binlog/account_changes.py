@@ -4,7 +4,8 @@ All is done by logged sessions of the service, so followers get it. Nothing here
 server's own databases and the accounts of the service are as if not there, and no right on them is given to anybody.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from openrds.domain.accounts import (
@@ -34,9 +35,10 @@ from openrds.engines.binlog.sessions import Connection, execute, named, rows, sc
 from openrds.engines.protocol import AccountTaken, DatabaseTaken, EngineError, NodeSpec, Unfit
 
 #: Rights of who may only read, as the cloud documents them. Who may write too has all on a database's objects.
-_READING = "SELECT, LOCK TABLES, SHOW VIEW"
+_READING = ("SELECT", "LOCK TABLES", "SHOW VIEW")
 #: They find out by themselves whether an attempt before has done it.
 _THERE_OR_NOT = (CreateDatabase, CreateAccount, DropDatabase, DropAccount)
+_PLAIN = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
 _POSTGRESQL_ALONE = "this engine has no schemas, owners, roles or attributes of accounts"
 
 
@@ -113,12 +115,9 @@ class BinlogAccounts:
         if lists.all_databases(connection, change.name):
             check_databases(connection, [change.name])
             execute(connection, f"DROP DATABASE {named(change.name)}")
-        holders = rows(
-            connection, "SELECT User, Host FROM mysql.db WHERE Db = %s", lists.escaped(change.name)
-        )
-        _revoke(
-            connection, [account_at(connection, row["User"], row["Host"]) for row in holders], change.name
-        )
+        granted = self._flavour.as_granted(change.name)
+        for row in rows(connection, "SELECT User, Host FROM mysql.db WHERE Db = %s", granted):
+            _revoke(connection, row["User"], row["Host"], granted)
         comments.set_comment(connection, comments.DATABASE, change.name, "")
 
     def _create_account(self, connection: Connection, change: CreateAccount) -> None:
@@ -149,12 +148,12 @@ class BinlogAccounts:
 
     def _set_password(self, connection: Connection, change: SetAccountPassword) -> None:
         clause = self._flavour.identified(change.sealed_password)
-        for name in self._accounts(connection, change.name):
-            execute(connection, f"ALTER USER {name} {clause}")
+        for host in self._hosts(connection, change.name):
+            execute(connection, f"ALTER USER {account_at(connection, change.name, host)} {clause}")
 
     def _set_hosts(self, connection: Connection, change: SetAccountHosts) -> None:
         """What is new gets password and rights of one that is there, which goes last."""
-        present = sorted(accounts_named(connection, self._flavour, [change.name]).get(change.name, ()))
+        present = self._hosts(connection, change.name)
         model = present[0]
         for host in sorted({*change.hosts} - {*present}):
             self._copy(connection, change.name, model, host)
@@ -188,27 +187,21 @@ class BinlogAccounts:
 
     def _revoke_all(self, connection: Connection, change: RevokePrivileges) -> None:
         for one in change.grantees:
-            _revoke(connection, self._accounts(connection, one.account), change.database)
+            for host in self._hosts(connection, one.account):
+                _revoke(connection, one.account, host, self._flavour.as_granted(change.database))
 
     def _grant(self, connection: Connection, user: str, database: str, *, read_only: bool) -> None:
         """What is too much is taken once the rest is given, so that its sessions do not stumble."""
-        place = lists.place(database)
-        for name in self._accounts(connection, user):
+        granted = self._flavour.as_granted(database)
+        rights = _READING if read_only else self._flavour.object_rights.split(", ")
+        for host in self._hosts(connection, user):
+            name = account_at(connection, user, host)
+            execute(connection, f"GRANT {', '.join(rights)} ON {named(granted)}.* TO {name}")
             if read_only:
-                execute(connection, f"GRANT {_READING} ON {place} TO {name}")
-                execute(connection, f"REVOKE {self._more_than_reading} ON {place} FROM {name}")
-            else:
-                execute(connection, f"GRANT {self._flavour.object_rights} ON {place} TO {name}")
+                _revoke(connection, user, host, granted, but=_READING)
 
-    @property
-    def _more_than_reading(self) -> str:
-        rights = self._flavour.object_rights.split(", ")
-        return ", ".join([*(right for right in rights if right not in _READING.split(", ")), "GRANT OPTION"])
-
-    def _accounts(self, connection: Connection, user: str) -> list[str]:
-        """How SQL names each account of this name."""
-        hosts = accounts_named(connection, self._flavour, [user]).get(user, ())
-        return [account_at(connection, user, host) for host in sorted(hosts)]
+    def _hosts(self, connection: Connection, user: str) -> list[str]:
+        return sorted(accounts_named(connection, self._flavour, [user]).get(user, ()))
 
 
 def _create_database(connection: Connection, change: CreateDatabase) -> None:
@@ -234,14 +227,16 @@ def _check_character_set(connection: Connection, name: str) -> None:
     """
     wanted = lists.UTF8 if name.lower() == "utf8" else name.lower()
     known = "SELECT count(*) FROM information_schema.character_sets WHERE character_set_name IN (%s, %s)"
-    if name and not (name.isascii() and name.isalnum() and scalar(connection, known, name.lower(), wanted)):
+    if name and not (_PLAIN.fullmatch(name) and scalar(connection, known, name.lower(), wanted)):
         raise Unfit(f"the server has no character set {name}")
 
 
-def _revoke(connection: Connection, accounts: Sequence[str], database: str) -> None:
-    for name in accounts:
-        if lists.has_rights(connection, name, database):
-            execute(connection, f"REVOKE ALL PRIVILEGES, GRANT OPTION ON {lists.place(database)} FROM {name}")
+def _revoke(connection: Connection, user: str, host: str, granted: str, but: Collection[str] = ()) -> None:
+    """All that an account has on a database, but some of it."""
+    held = [right for right in lists.rights_held(connection, user, host, granted) if right not in but]
+    if held:
+        name = account_at(connection, user, host)
+        execute(connection, f"REVOKE {', '.join(held)} ON {named(granted)}.* FROM {name}")
 
 
 def _say(connection: Connection, statements: Iterable[str]) -> None:

@@ -12,7 +12,6 @@ from openrds.engines.binlog.sessions import (
     SUPERUSER,
     Connection,
     execute,
-    named,
     rows,
     scalar,
 )
@@ -26,6 +25,8 @@ _SERVICE = frozenset(
     {SUPERUSER, FOLLOWER, RULES[EngineName.MYSQL].administrator, "mariadb.sys", "PUBLIC", ""}
 )
 
+#: By what their columns are called.
+_RIGHTS_OF_OTHER_NAMES = {"CREATE TMP TABLE": "CREATE TEMPORARY TABLES", "GRANT": "GRANT OPTION"}
 #: Of an account in the making: servers look up no names of hosts, so nobody comes from there.
 NOWHERE = "nowhere.invalid"
 
@@ -51,7 +52,7 @@ def accounts(connection: Connection, flavour: Flavour, page: Page) -> tuple[list
     hosts = accounts_named(connection, flavour)
     shown = part(sorted(hosts), page)
     texts = comments.comments(connection, comments.ACCOUNT)
-    rights = _rights(connection)
+    rights = _rights(connection, flavour)
     return [
         Account(name, texts.get(name, ""), tuple(sorted(hosts[name])), _of(rights.get(name, {})))
         for name in shown
@@ -62,7 +63,7 @@ def rights_of(
     connection: Connection, flavour: Flavour, account: str, page: Page
 ) -> tuple[list[DatabaseRight], int]:
     check_accounts(connection, flavour, [account])
-    found = _of(_rights(connection).get(account, {}))
+    found = _of(_rights(connection, flavour).get(account, {}))
     return part(found, page), len(found)
 
 
@@ -70,7 +71,7 @@ def rights_in(
     connection: Connection, flavour: Flavour, database: str, page: Page
 ) -> tuple[list[tuple[str, bool]], int]:
     check_databases(connection, [database])
-    rights = _rights(connection)
+    rights = _rights(connection, flavour)
     users = sorted(accounts_named(connection, flavour))
     found = [(user, rights[user][database]) for user in users if database in rights.get(user, {})]
     return part(found, page), len(found)
@@ -114,7 +115,8 @@ def accounts_named(
     """The hosts of each account that is a tenant's, of all or of these; whom no name is given has none."""
     found: dict[str, set[str]] = {}
     for row in rows(
-        connection, f"SELECT User AS user, Host AS host FROM mysql.user WHERE {flavour.is_no_role}"  # noqa: S608
+        connection,
+        f"SELECT User AS user, Host AS host FROM mysql.user WHERE {flavour.is_no_role}",  # noqa: S608
     ):
         if _is_tenants(row["user"]) and (not names or row["user"] in names):
             found.setdefault(row["user"], set()).add(row["host"])
@@ -131,16 +133,20 @@ def sealed_passwords(connection: Connection, user: str) -> Mapping[str, str]:
     return {row["host"]: _text(row["sealed"]) for row in found}
 
 
-def has_rights(connection: Connection, account: str, database: str) -> bool:
-    """Whether something was granted to an account, as SQL names it, on a database as such."""
-    return bool(
-        scalar(
-            connection,
-            "SELECT count(*) FROM mysql.db WHERE CONCAT(QUOTE(User), '@', QUOTE(Host)) = %s AND Db = %s",
-            account,
-            escaped(database),
-        )
+def rights_held(connection: Connection, user: str, host: str, granted: str) -> list[str]:
+    """What was granted to an account on a database, named as rights have it; the rights as statements name them."""
+    found = rows(
+        connection,
+        "SELECT * FROM mysql.db WHERE User = %s AND Host = %s AND Db = %s",
+        user,
+        host,
+        granted,
     )
+    columns = [
+        name for row in found for name, value in row.items() if name.endswith("_priv") and value == "Y"
+    ]
+    words = [name.removesuffix("_priv").replace("_", " ").upper() for name in columns]
+    return [_RIGHTS_OF_OTHER_NAMES.get(word, word) for word in words]
 
 
 def end_sessions(connection: Connection, user: str) -> None:
@@ -157,15 +163,6 @@ def regranted(statement: str, old: str, new: str) -> Sequence[str]:
     option = " WITH GRANT OPTION" if after.endswith(" WITH GRANT OPTION") else ""
     option = " WITH ADMIN OPTION" if after.endswith(" WITH ADMIN OPTION") else option
     return [f"{before}{verb}{new}{option}"] if word else []
-
-
-def place(database: str) -> str:
-    """All of a database, in a statement about rights, which takes names of databases for patterns."""
-    return named(escaped(database)) + ".*"
-
-
-def escaped(database: str) -> str:
-    return database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
 
 
 def part(items: Sequence[T], page: Page) -> list[T]:
@@ -185,13 +182,13 @@ def _databases(connection: Connection) -> dict[str, Mapping[str, str]]:
     }
 
 
-def _rights(connection: Connection) -> dict[str, dict[str, bool]]:
+def _rights(connection: Connection, flavour: Flavour) -> dict[str, dict[str, bool]]:
     """By accounts and databases, whether they may only read."""
-    present = _databases(connection)
+    present = {flavour.as_granted(name): name for name in _databases(connection)}
     found: dict[str, dict[str, bool]] = {}
     for row in rows(connection, "SELECT User AS user, Db AS db, Insert_priv AS writes FROM mysql.db"):
-        name = _unescaped(row["db"])
-        if name in present:
+        name = present.get(row["db"])
+        if name is not None:
             of_account = found.setdefault(row["user"], {})
             of_account[name] = row["writes"] != "Y" and of_account.get(name, True)
     return found
@@ -199,10 +196,6 @@ def _rights(connection: Connection) -> dict[str, dict[str, bool]]:
 
 def _of(rights: Mapping[str, bool]) -> tuple[DatabaseRight, ...]:
     return tuple(DatabaseRight(name, rights[name]) for name in sorted(rights))
-
-
-def _unescaped(pattern: str) -> str:
-    return pattern.replace("\\_", "_").replace("\\%", "%").replace("\\\\", "\\")
 
 
 def _is_tenants(user: str) -> bool:

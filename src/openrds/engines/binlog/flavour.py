@@ -123,6 +123,10 @@ class Flavour(ABC):
     def administrator_rights(self, account: str, node: NodeSpec) -> Sequence[str]:
         """Statements that give an account, named as SQL does, exactly the administrator's rights."""
 
+    def as_granted(self, database: str) -> str:
+        """The name of a database as rights on it have it."""
+        return database
+
     def bounds(self, account: str) -> Sequence[str]:
         """Statements that keep an account of a tenant's out of the server's own databases, whatever it is granted."""
         return ()

@@ -162,6 +162,10 @@ class MariaDBFlavour(Flavour):
             f"GRANT {_OBJECT_RIGHTS} ON `%`.* TO {account} WITH GRANT OPTION",
         )
 
+    def as_granted(self, database: str) -> str:
+        """There it would be a pattern. MySQL takes it as it is, since rights can be taken back in part there."""
+        return database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
+
     def bounds(self, account: str) -> Sequence[str]:
         """The narrower word of `service_accounts`."""
         return [f"GRANT SHOW VIEW ON `{database}`.* TO {account}" for database in ("mysql", "sys")]
