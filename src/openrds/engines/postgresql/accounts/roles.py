@@ -24,9 +24,11 @@ from openrds.engines.protocol import AccountTaken, NodeSpec, Unfit
 _ATTRIBUTES = frozenset({"CREATEDB", "CREATEROLE", "LOGIN", "NOCREATEDB", "NOCREATEROLE", "NOLOGIN"})
 
 _POWERLESS = "NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS"
+#: What it would grant on what it makes is no thing of its own.
 _OWNED_IN = """
 SELECT coalesce(datname, '') FROM pg_shdepend LEFT JOIN pg_database ON pg_database.oid = dbid
 WHERE refclassid = 'pg_authid'::regclass AND refobjid = %s AND deptype = 'o'
+  AND classid <> 'pg_default_acl'::regclass
 """
 _NAMED_IN = """
 SELECT DISTINCT datname FROM pg_shdepend JOIN pg_database ON pg_database.oid = dbid
