@@ -125,7 +125,8 @@ class BinlogAccounts:
         Raises:
             AccountTaken: there is one, and no attempt before has made it.
         """
-        check_databases(connection, [right.database for right in change.rights])
+        if change.rights:
+            check_databases(connection, [right.database for right in change.rights])
         present = lists.sealed_passwords(connection, change.name)
         if any(sealed != change.sealed_password for sealed in present.values()):
             raise AccountTaken(f"there is an account {change.name}")

@@ -3,6 +3,7 @@
 Which change it is, is a parameter: a database, an account or privileges. What it makes belongs to the clients at once.
 """
 
+import logging
 from collections.abc import Mapping
 from uuid import UUID
 
@@ -28,10 +29,12 @@ from openrds.engines.protocol import EngineError, LockedError, NameTaken, NotThe
 from openrds.operations.accounts.asking import refused, within_sight
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.resources import Resources
-from openrds.operations.steps.serving import with_primary
+from openrds.operations.steps.serving import all_run, bring_back
 from openrds.operations.steps.status import STAYS_AS_IT_IS
 from openrds.store.instances import nodes_of
 from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
+
+logger = logging.getLogger(__name__)
 
 _NAMES: Mapping[type[Change], TaskName] = {
     CreateDatabase: TaskName.CREATE_DATABASE,
@@ -94,8 +97,21 @@ def check(intake: Intake, instance: Instance, change: Change) -> None:
         raise refused(error, instance) from None
 
 
-@with_primary
 def apply(context: Context) -> None:
+    """Whoever calls waits, and most often the server serves: only one that does not do as it is told is looked at."""
+    resources, instance_id = context.resources, context.instance_id
+    if all_run(resources, instance_id):
+        try:
+            return _apply(context)
+        except EngineError as error:
+            logger.info(
+                "instance %s: its server is looked at before it is told again: %s", instance_id, error
+            )
+    bring_back(resources, instance_id)
+    return _apply(context)
+
+
+def _apply(context: Context) -> None:
     resources = context.resources
     node = resources.primary_server(context.instance_id).node
     try:
