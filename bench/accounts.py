@@ -10,7 +10,7 @@ from bench.hands import POSTGRESQL, Hand
 from support.service import ServiceUnderTest, fresh, running_service
 
 CALLS = 40
-_PASSWORD = "Of-The-Account-1"  # noqa: S105
+_PASSWORD = "Of-The-Account-1"
 _LIMIT_MS = 50
 
 
