@@ -23,6 +23,7 @@ MAY_RUN = {
         Action.CHANGE_PUBLIC_ADDRESS,
         Action.CHANGE_REMOTE_CONNECTION,
         Action.CHANGE_SECURITY_GROUP,
+        Action.CHANGE_ACCOUNTS,
     },
     Status.STORAGE_FULL: {
         Action.RESTART,

@@ -12,10 +12,12 @@ from uuid import UUID
 
 import pytest
 
+from openrds.domain.accounts import Page
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.network import public_addresses
 from openrds.hosts.addresses import is_answering
 from openrds.hosts.processes import wait_until
+from openrds.operations.accounts import users
 from openrds.operations.backups import (
     back_up,
     restore_databases,
@@ -188,6 +190,17 @@ def check_new_password(bench: Workbench, instance_id: str) -> None:
     query(bench, instance_id, NEW_PASSWORD)
 
 
+def check_accounts(bench: Workbench, instance_id: str) -> None:
+    """Each that was made can log in; it has no database of its own."""
+    check_active(bench, instance_id)
+    node = bench.resources.primary_server(instance_id).node
+    made, _ = bench.engine.accounts.accounts(node, Page(0, 100))
+    assert made
+    for one in made:
+        where = bench.dialect.open_to_all
+        bench.dialect.query(node, "SELECT 1", user=one.name, password=NEW_PASSWORD, database=where)
+
+
 def check_enlarged(bench: Workbench, instance_id: str) -> None:
     check_active(bench, instance_id)
     assert bench.resources.view.instance(instance_id).volume_size == 50
@@ -327,6 +340,13 @@ def check_async(bench: Workbench, instance_id: str) -> None:
 def submit_reset(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
     assert instance_id is not None
     return reset_password.submit(intake, instance_id, reset_password.ResetPassword(NEW_PASSWORD))
+
+
+def submit_account(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    """Of a new name each time, so that an instance will do for all."""
+    assert instance_id is not None
+    wanted = users.NewUser(f"made_{secrets.token_hex(4)}", NEW_PASSWORD)
+    return users.create(intake, instance_id, wanted)
 
 
 def submit_restart(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
@@ -598,6 +618,9 @@ SCENARIOS = {
     ),
     "reset_password": Scenario(
         instance_of_any_password, submit_reset, check_new_password, InstanceStatus.ACTIVE
+    ),
+    "change_accounts": Scenario(
+        active_instance, submit_account, check_accounts, InstanceStatus.ACTIVE, repeatable=True
     ),
     "enlarge_volume": Scenario(active_instance, submit_enlarge, check_enlarged, InstanceStatus.ACTIVE),
     "resize_flavor": Scenario(active_instance, submit_resize, check_resized, InstanceStatus.ACTIVE),

@@ -19,7 +19,6 @@ from litestar.types import ExceptionHandlersMap, Message, Scope
 
 from openrds.api.unknown_paths import may_exist
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import is_instance_id
 
 REQUEST_ID_HEADER = "X-Request-Id"
 
@@ -27,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _AT_PATH = re.compile(r"(?P<expected>.*) - at `(?:key in )?\$\.?(?P<path>.*?)(?:\[\.\.\.\])?`", re.DOTALL)
-_OF_AN_INSTANCE = re.compile(r"/v3(\.1)?/[^/]+/instances/(?P<id>[^/]+)")
 _CODE_OF_STATUS = {
     401: ErrorCode.UNAUTHENTICATED,
     403: ErrorCode.FORBIDDEN,
@@ -85,19 +83,11 @@ def answer_http_exception(request: AnyRequest, error: HTTPException) -> Response
         return answer_unexpected(request, error)
     if isinstance(error.__cause__, SerializationException):
         return _answer(request, ErrorCode.BODY_SYNTAX, f"The request body is not JSON: {error.__cause__}.")
-    if error.status_code == http.HTTPStatus.METHOD_NOT_ALLOWED and _names_no_instance(request):
-        return _answer(request, ErrorCode.NO_SUCH_API)
     code = _CODE_OF_STATUS.get(error.status_code, ErrorCode.PARAMETER)
     if code is ErrorCode.METHOD_NOT_ALLOWED and not may_exist(request.app, request.url.path):
         return _answer(request, ErrorCode.NO_SUCH_API)
     said = error.detail != http.HTTPStatus(error.status_code).phrase
     return _answer(request, code, error.detail if said else code.meaning, error.headers)
-
-
-def _names_no_instance(request: AnyRequest) -> bool:
-    """Whether the path has something for an instance's id that can be none: then there is no such path."""
-    match = _OF_AN_INSTANCE.match(request.scope["path"])
-    return match is not None and not is_instance_id(match["id"])
 
 
 def answer_validation(request: AnyRequest, error: ValidationException) -> Response[ErrorBody]:

@@ -43,8 +43,8 @@ class Client:
     def put(self, path: str, body: Json) -> Json:
         return self._call("PUT", path, {}, body)
 
-    def delete(self, path: str, query: Mapping[str, object] | None = None) -> Json:
-        return self._call("DELETE", path, query or {}, None)
+    def delete(self, path: str, query: Mapping[str, object] | None = None, body: Json | None = None) -> Json:
+        return self._call("DELETE", path, query or {}, body)
 
     def ca(self) -> str:
         """The CA certificate of the instances, as PEM."""

@@ -15,6 +15,8 @@ from openrds.cli import (
     catalogue,
     check,
     connect,
+    database_users,
+    databases,
     demo,
     engines,
     freezing,
@@ -52,6 +54,8 @@ app.add_typer(instance_network.public_ips, name="public-ip")
 app.add_typer(connect.app)
 app.add_typer(ca.app)
 app.add_typer(backups.app, name="backup")
+app.add_typer(databases.app, name="database")
+app.add_typer(database_users.app, name="user")
 app.add_typer(engines.app, name="engine")
 app.add_typer(catalogue.flavors, name="flavor")
 app.add_typer(catalogue.quotas, name="quota")

@@ -1,4 +1,4 @@
-"""Where the password of an instance's administrator comes from."""
+"""Where the password of an account comes from: of an instance's administrator, or of another."""
 
 import os
 import secrets
@@ -11,6 +11,7 @@ import typer
 
 from openrds.cli.errors import UsageError
 from openrds.cli.output import note
+from openrds.domain.account_rules import check_account_password
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import Refusal
 from openrds.domain.rules import check_password, password_rules
@@ -24,16 +25,21 @@ _LENGTH = 20
 
 @dataclass(frozen=True)
 class Password:
+    """`whose` is the name of an account; empty for the administrator."""
+
     text: str = field(repr=False)
     is_generated: bool = False
+    whose: str = ""
 
     def tell(self) -> None:
-        """Of one that was made up, once it is the administrator's: it is kept nowhere."""
+        """Of one that was made up, once it is the account's: it is kept nowhere."""
         if self.is_generated:
-            note(f"Password of the administrator, shown only now: {self.text}")
+            note(f"Password of {_called(self.whose)}, shown only now: {self.text}")
 
 
-def choose_password(engine: EngineName, *, from_stdin: bool, before_asking: Callable[[], object]) -> Password:
+def choose_password(
+    engine: EngineName, *, from_stdin: bool, before_asking: Callable[[], object], whose: str = ""
+) -> Password:
     """From stdin if asked for, else the environment, else a prompt, else a new one.
 
     Nobody types a password for what would be refused anyway: `before_asking` finds that out, and raises.
@@ -48,8 +54,8 @@ def choose_password(engine: EngineName, *, from_stdin: bool, before_asking: Call
         return Password(given)
     if sys.stdin.isatty():
         before_asking()
-        given = _from_terminal(engine)
-    return Password(given) if given else Password(generate_password(), is_generated=True)
+        given = _from_terminal(engine, whose)
+    return Password(given) if given else Password(generate_password(), is_generated=True, whose=whose)
 
 
 def generate_password() -> str:
@@ -72,12 +78,16 @@ def read_password() -> str:
     return password
 
 
-def _from_terminal(engine: EngineName) -> str:
+def _called(whose: str) -> str:
+    return whose or "the administrator"
+
+
+def _from_terminal(engine: EngineName, whose: str) -> str:
     """Asked for until it is a good one; empty if the person leaves the choice to us."""
     note(password_rules(engine))
     while True:
-        password = _ask("Password of the administrator (empty: make one)")
-        problem = _problem(password, engine) if password else ""
+        password = _ask(f"Password of {_called(whose)} (empty: make one)")
+        problem = _problem(password, engine, whose) if password else ""
         if not problem and password and _ask("The same again") != password:
             problem = "The two passwords differ."
         if not problem:
@@ -85,9 +95,12 @@ def _from_terminal(engine: EngineName) -> str:
         note(problem)
 
 
-def _problem(password: str, engine: EngineName) -> str:
+def _problem(password: str, engine: EngineName, whose: str) -> str:
     try:
-        check_password(password, engine, user=RULES[engine].administrator)
+        if whose:
+            check_account_password(password, engine, user=whose)
+        else:
+            check_password(password, engine, user=RULES[engine].administrator)
     except Refusal as refusal:
         return str(refusal)
     return ""

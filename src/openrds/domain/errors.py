@@ -54,6 +54,20 @@ class ErrorCode(Enum):
     RESTORE_SOURCE = ("DBS.200013", 404, "The instance to restore from does not exist.")
     RESTORE_VOLUME = ("DBS.200073", 400, "The volume is too small for what is to be restored.")
     DATABASE_NAME = ("DBS.201035", 400, "The name of the database or table is taken.")
+    DATABASE_EXISTS = ("DBS.200826", 409, "The database exists.")
+    ACCOUNT_EXISTS = ("DBS.200827", 409, "The account exists.")
+    BUILT_IN_ACCOUNT = ("DBS.200828", 409, "The account is one of the system's.")
+    DATABASE_NOT_FOUND = ("DBS.200823", 400, "The database does not exist.")
+    ACCOUNT_NOT_FOUND = ("DBS.200824", 400, "The account does not exist.")
+    REPLICA_DATABASE = ("DBS.200810", 403, "Databases cannot be changed on a read replica.")
+    REPLICA_ACCOUNT = ("DBS.200819", 403, "Accounts cannot be changed on a read replica.")
+    REPLICA_PRIVILEGE = ("DBS.200825", 400, "Privileges cannot be changed on a read replica.")
+    NOT_CREATED = ("DBS.200811", 500, "The database or account could not be created.")
+    STATUS_FORBIDS_ACCOUNTS = (
+        "DBS.200011",
+        409,
+        "The instance status does not allow the operation on databases or accounts.",
+    )
     TOO_MANY_TAGS = ("DBS.200087", 400, "There are too many tags.")
     DUPLICATE_TAG = ("DBS.280272", 400, "A tag key occurs twice.")
     CONFIGURATION = ("DBS.212001", 404, "The parameter group does not exist.")

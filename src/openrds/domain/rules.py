@@ -53,7 +53,7 @@ def check_alias(alias: str) -> None:
 
 
 def password_rules(engine: EngineName) -> str:
-    """What a password of an administrator must be, in words."""
+    """What the password of an account must be, in words."""
     return (
         "The password must have 8 to 32 characters of at least three kinds: upper-case letters, "
         f"lower-case letters, digits and {RULES[engine].password_specials}"
@@ -61,16 +61,21 @@ def password_rules(engine: EngineName) -> str:
 
 
 def check_password(password: str, engine: EngineName, *, user: str) -> None:
+    check_composition(password, engine)
+    if _is_name(password, user):
+        raise Refusal(
+            ErrorCode.PASSWORD, f"The password is easily guessed: it is no more than {user}; choose another."
+        )
+
+
+def check_composition(password: str, engine: EngineName) -> None:
+    """Its length and its characters alone."""
     specials = RULES[engine].password_specials
     kinds = (string.ascii_uppercase, string.ascii_lowercase, string.digits, specials)
     found = sum(any(c in kind for c in password) for kind in kinds)
     stray = set(password).difference(*kinds)
     if not 8 <= len(password) <= 32 or found < 3 or stray:
         raise Refusal(ErrorCode.PASSWORD, password_rules(engine))
-    if _is_name(password, user):
-        raise Refusal(
-            ErrorCode.PASSWORD, f"The password is easily guessed: it is no more than {user}; choose another."
-        )
 
 
 _USUAL_WORDS = (

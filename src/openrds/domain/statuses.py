@@ -31,6 +31,7 @@ class Action(StrEnum):
     BACK_UP = "back up"
     RESTORE_ONTO = "restore onto"
     RESTORE_TABLES = "restore tables"
+    CHANGE_ACCOUNTS = "change accounts"
     STOP = "stop"
     START = "start"
     FREEZE = "freeze"
@@ -68,6 +69,7 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.BACK_UP: _AT_REST,
     Action.RESTORE_ONTO: frozenset({Status.ACTIVE, Status.FAILED}),
     Action.RESTORE_TABLES: _AT_REST,
+    Action.CHANGE_ACCOUNTS: frozenset({Status.ACTIVE, Status.BACKING_UP}),
     Action.STOP: _AT_REST,
     Action.START: frozenset({Status.SHUTDOWN}),
     Action.FREEZE: frozenset({Status.ACTIVE, Status.STORAGE_FULL, Status.FAILED, Status.SHUTDOWN}),

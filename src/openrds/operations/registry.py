@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.schedule import ScheduledName
+from openrds.operations.accounts.changing import CHANGE_ACCOUNTS
 from openrds.operations.backups.back_up import BACK_UP
 from openrds.operations.backups.restore_databases import RESTORE_DATABASES
 from openrds.operations.backups.restore_instance import RESTORE_INSTANCE
@@ -68,6 +69,7 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     BIND_PUBLIC_ADDRESS,
     UNBIND_PUBLIC_ADDRESS,
     SET_REMOTE_CONNECTION,
+    CHANGE_ACCOUNTS,
 )
 
 

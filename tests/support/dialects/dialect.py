@@ -28,13 +28,14 @@ class Session(Protocol):
 
 
 class Dialect(ABC):
-    """`database` is where a client's tables are if it says nothing, `schema` what they are in there; the statements
-    give one value each.
+    """`database` is where a client's tables are if it says nothing, `schema` what they are in there, and `open_to_all`
+    a database where anybody may be; the statements give one value each.
     """
 
     engine: EngineName
     database: str
     schema: str
+    open_to_all: str
 
     #: What a client is told: whatever it is, that it is not let in or cut off, and how its words begin when its
     #: password is wrong, when it would be somebody of openrds' own, and when it may not write.
@@ -52,6 +53,8 @@ class Dialect(ABC):
     checksums: str
     #: Whether who asks has a right that no tenant may have.
     is_privileged: str
+    #: What an account without rights on the server may not do.
+    privileged: Sequence[str]
     buffers_mb: str
     connections: str
     server_started: str
@@ -120,6 +123,10 @@ class Dialect(ABC):
     @abstractmethod
     def make_user(self, name: str, password: str, table: str) -> tuple[str, ...]:
         """The statements by which an administrator makes a user that may read a table."""
+
+    @abstractmethod
+    def set_password(self, name: str, password: str) -> str:
+        """The statement by which an administrator gives a user another password."""
 
     @abstractmethod
     def now(self, session: Session) -> dt.datetime:

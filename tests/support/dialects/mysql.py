@@ -42,6 +42,7 @@ class MySQLSession:
 class BinlogDialect(Dialect):
     database = "app"
     schema = ""
+    open_to_all = "information_schema"
 
     Error = pymysql.MySQLError
     Refused = pymysql.OperationalError
@@ -54,6 +55,15 @@ class BinlogDialect(Dialect):
     is_privileged = (
         "SELECT count(*) FROM information_schema.user_privileges WHERE grantee LIKE '_root_@%' AND privilege_type IN "
         "('SUPER', 'FILE', 'SHUTDOWN', 'RELOAD', 'CREATE TABLESPACE', 'SYSTEM_USER', 'SYSTEM_VARIABLES_ADMIN')"
+    )
+    privileged = (
+        "SELECT * FROM mysql.user",
+        "SELECT * FROM mysql.openrds_comment",
+        "SET GLOBAL max_connections = 20",
+        "CREATE USER another",
+        "CREATE DATABASE another",
+        "DROP DATABASE mysql",
+        "FLUSH LOGS",
     )
     buffers_mb = "SELECT @@innodb_buffer_pool_size DIV 1048576"
     connections = "SELECT @@max_connections"
@@ -114,6 +124,9 @@ class BinlogDialect(Dialect):
             f"CREATE USER {name} IDENTIFIED BY '{password}'",
             f"GRANT SELECT ON {self.database}.{table} TO {name}",
         )
+
+    def set_password(self, name: str, password: str) -> str:
+        return f"ALTER USER {name} IDENTIFIED BY '{password}'"
 
     def now(self, session: Session) -> dt.datetime:
         ((now,),) = session.execute("SELECT utc_timestamp(6)")

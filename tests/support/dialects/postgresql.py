@@ -37,6 +37,7 @@ class PostgreSQLDialect(Dialect):
     engine = EngineName.POSTGRESQL
     database = "postgres"
     schema = "public"
+    open_to_all = "postgres"
 
     Error = psycopg.Error
     Refused = psycopg.OperationalError
@@ -50,6 +51,14 @@ class PostgreSQLDialect(Dialect):
     checksums = "SELECT current_setting('data_checksums') = 'on'"
     is_privileged = (
         "SELECT rolsuper OR rolreplication OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+    )
+    privileged = (
+        "SELECT rolpassword FROM pg_authid",
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+        "SET ROLE root",
+        "ALTER ROLE root NOLOGIN",
+        "CREATE ROLE another",
+        "CREATE DATABASE another",
     )
     buffers_mb = "SELECT setting::bigint * 8 / 1024 FROM pg_settings WHERE name = 'shared_buffers'"
     connections = "SELECT setting::int FROM pg_settings WHERE name = 'max_connections'"
@@ -93,6 +102,9 @@ class PostgreSQLDialect(Dialect):
 
     def make_user(self, name: str, password: str, table: str) -> tuple[str, ...]:
         return f"CREATE ROLE {name} LOGIN PASSWORD '{password}'", f"GRANT SELECT ON {table} TO {name}"
+
+    def set_password(self, name: str, password: str) -> str:
+        return f"ALTER USER {name} PASSWORD '{password}'"
 
     def now(self, session: Session) -> dt.datetime:
         ((now,),) = session.execute("SELECT clock_timestamp()")

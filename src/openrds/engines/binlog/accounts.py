@@ -4,10 +4,12 @@ import ipaddress
 from collections.abc import Iterable
 
 from openrds.engines.binlog.flavour import Flavour
-from openrds.engines.binlog.sessions import Connection, execute, rows
+from openrds.engines.binlog.sessions import Connection, execute, named, rows
 from openrds.engines.protocol import NodeSpec
 
 _EVERYWHERE = "%"
+#: A setting of MySQL.
+_IN_HEX = "print_identified_with_as_hex"
 _LOOPBACK = "127.0.0.0/255.0.0.0"
 
 
@@ -40,19 +42,25 @@ def set_remote_access(
     """
     nearby, present = nearby_hosts(node), _hosts(connection, name)
     if _EVERYWHERE not in present:
-        known = _identified(connection, name, nearby) if nearby in present else flavour.identified("")
+        known = identified_as(connection, name, nearby) if nearby in present else flavour.identified("")
         _set(connection, node, flavour, name, [_EVERYWHERE], f"{known} ACCOUNT LOCK")
     if not allowed:
-        _set(connection, node, flavour, name, [nearby], _identified(connection, name, _EVERYWHERE))
-    everywhere = _account(connection, name, _EVERYWHERE)
+        _set(connection, node, flavour, name, [nearby], identified_as(connection, name, _EVERYWHERE))
+    everywhere = account_at(connection, name, _EVERYWHERE)
     _say(connection, (f"ALTER USER {everywhere} ACCOUNT {'UNLOCK' if allowed else 'LOCK'}",))
 
 
-def _identified(connection: Connection, name: str, host: str) -> str:
+def identified_as(connection: Connection, name: str, host: str) -> str:
     """The clauses of an account that say how it logs in, without whether it may."""
-    (shown,) = rows(connection, f"SHOW CREATE USER {_account(connection, name, host)}")
-    identified = str(next(iter(shown.values()))).split(f"`{name}`@`{host}`", 1)[1].strip()
-    return identified.replace(" ACCOUNT LOCK", "").replace(" ACCOUNT UNLOCK", "")
+    return shown_as(connection, name, host).replace(" ACCOUNT LOCK", "").replace(" ACCOUNT UNLOCK", "")
+
+
+def shown_as(connection: Connection, name: str, host: str) -> str:
+    """All clauses of an account. A salt of any bytes is in hexadecimal digits, where the server can show it so."""
+    if rows(connection, f"SHOW VARIABLES LIKE '{_IN_HEX}'"):
+        execute(connection, f"SET {_IN_HEX} = ON")
+    (shown,) = rows(connection, f"SHOW CREATE USER {account_at(connection, name, host)}")
+    return str(next(iter(shown.values()))).split(f"{named(name)}@{named(host)}", 1)[1].strip()
 
 
 def _set(
@@ -61,7 +69,7 @@ def _set(
     """Have an account for each host, with a password as said and exactly the administrator's rights."""
     present = _hosts(connection, name)
     for host in hosts:
-        account = _account(connection, name, host)
+        account = account_at(connection, name, host)
         if host in present:
             _say(connection, (f"ALTER USER {account} {identified}", *flavour.renewed_rights(account, node)))
         else:
@@ -80,7 +88,7 @@ def _hosts(connection: Connection, name: str) -> list[str]:
     return [row["host"] for row in found]
 
 
-def _account(connection: Connection, name: str, host: str) -> str:
+def account_at(connection: Connection, name: str, host: str) -> str:
     return f"{connection.escape(name)}@{connection.escape(host)}"
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+from openrds.engines.binlog.account_changes import BinlogAccounts
 from openrds.engines.binlog.backups import BinlogBackups
 from openrds.engines.binlog.copying import BinlogCopying
 from openrds.engines.binlog.datadirs import recipe_of
@@ -44,6 +45,7 @@ class BinlogEngine:
         self._means = Means(flavour, self._directories, limits or NoLimits())
         self.backups = self.backups_of(self._means)
         self.copying = BinlogCopying(flavour)
+        self.accounts = BinlogAccounts(flavour)
 
     def installations(self) -> tuple[Installation, ...]:
         """

@@ -71,7 +71,8 @@ class Flavour(ABC):
     so many seconds (second), and says `reached` then. `followers` lists who follows, numbers and hosts in the columns
     `follower_columns`. `dump_commands` are what the process list calls their sessions, `all_sent` how the states of
     those begin that have sent all. `gone_for_good` are the errors of a follower whose upstream does not have what it
-    would need, or not what it has.
+    would need, or not what it has. `object_rights` are all that a tenant has on what is in its databases, and may
+    give; `is_no_role` tells accounts in `mysql.user` from what only looks like one.
     """
 
     engine: ClassVar[EngineName]
@@ -93,6 +94,8 @@ class Flavour(ABC):
     semisync: ClassVar[Semisync]
     writers: ClassVar[tuple[str, ...]]
     purged: ClassVar[str] = ""
+    object_rights: ClassVar[str]
+    is_no_role: ClassVar[str] = "TRUE"
 
     @abstractmethod
     def settings(self, node: NodeSpec) -> Mapping[str, str]:
@@ -119,6 +122,14 @@ class Flavour(ABC):
     @abstractmethod
     def administrator_rights(self, account: str, node: NodeSpec) -> Sequence[str]:
         """Statements that give an account, named as SQL does, exactly the administrator's rights."""
+
+    def as_granted(self, database: str) -> str:
+        """The name of a database as rights on it have it."""
+        return database
+
+    def bounds(self, account: str) -> Sequence[str]:
+        """Statements that keep an account of a tenant's out of the server's own databases, whatever it is granted."""
+        return ()
 
     def new_account(self, account: str, identified: str, node: NodeSpec) -> Sequence[str]:
         """Statements that make an account with the administrator's rights, which has no more of them meanwhile."""

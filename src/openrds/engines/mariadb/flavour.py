@@ -74,6 +74,8 @@ class MariaDBFlavour(Flavour):
         clients="Rpl_semi_sync_master_clients",
     )
     writers = ("mariadb-backup", "mariabackup", "mariadb-binlog", "mbstream")
+    object_rights = _OBJECT_RIGHTS
+    is_no_role = "is_role = 'N'"
 
     def settings(self, node: NodeSpec) -> Mapping[str, str]:
         """A follower is told to follow by us each time, so that it cannot begin on its own with an old word."""
@@ -159,6 +161,14 @@ class MariaDBFlavour(Flavour):
             f"GRANT {_SERVER_RIGHTS} ON *.* TO {account}",
             f"GRANT {_OBJECT_RIGHTS} ON `%`.* TO {account} WITH GRANT OPTION",
         )
+
+    def as_granted(self, database: str) -> str:
+        """There it would be a pattern. MySQL takes it as it is, since rights can be taken back in part there."""
+        return database.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%")
+
+    def bounds(self, account: str) -> Sequence[str]:
+        """The narrower word of `service_accounts`."""
+        return [f"GRANT SHOW VIEW ON `{database}`.* TO {account}" for database in ("mysql", "sys")]
 
     def turn_to(self, upstream: Upstream, user: str, password: str) -> Sequence[tuple[str, Sequence[Any]]]:
         """Over TLS only where that is demanded: it begins by reading the machine's certificates, which takes 20 ms. It

@@ -68,6 +68,7 @@ class MySQLFlavour(Flavour):
     )
     writers = ("mysqlbinlog",)
     purged = "SELECT @@GLOBAL.gtid_purged"
+    object_rights = rights.OBJECT_RIGHTS
 
     def settings(self, node: NodeSpec) -> Mapping[str, str]:
         """A follower is told to follow by us each time, so that it cannot begin on its own with an old word.

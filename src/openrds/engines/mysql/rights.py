@@ -7,7 +7,7 @@ has SYSTEM_USER, which nobody can grant who has it not: so no account of a tenan
 from collections.abc import Sequence
 
 #: What a tenant may do with databases, and hand on.
-_OBJECT_RIGHTS = (
+OBJECT_RIGHTS = (
     "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, REFERENCES, INDEX, ALTER, CREATE TEMPORARY TABLES, LOCK TABLES, "
     "EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, TRIGGER"
 )
@@ -50,7 +50,7 @@ def administrator_rights(account: str, version: tuple[int, ...]) -> Sequence[str
     """Statements that give an account these rights. For an instant it has more."""
     dynamic = f"{_DYNAMIC_RIGHTS}, {_SINCE_8_4}" if version >= (8, 4) else _DYNAMIC_RIGHTS
     return (
-        f"GRANT {_OBJECT_RIGHTS}, {_SERVER_RIGHTS} ON *.* TO {account} WITH GRANT OPTION",
+        f"GRANT {OBJECT_RIGHTS}, {_SERVER_RIGHTS} ON *.* TO {account} WITH GRANT OPTION",
         f"GRANT {dynamic} ON *.* TO {account} WITH GRANT OPTION",
         *(f"REVOKE {_WRITING} ON `{database}`.* FROM {account}" for database in _OWN_DATABASES),
     )

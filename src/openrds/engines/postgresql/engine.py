@@ -8,6 +8,7 @@ from openrds.domain.engine import EngineName
 from openrds.engines.discovery import Installations
 from openrds.engines.pool import DataDirectories
 from openrds.engines.postgresql import configuration
+from openrds.engines.postgresql.accounts import PostgreSQLAccounts
 from openrds.engines.postgresql.backups import PostgreSQLBackups
 from openrds.engines.postgresql.copying import PostgreSQLCopying
 from openrds.engines.postgresql.datadirs import RECIPE
@@ -41,6 +42,7 @@ class PostgreSQL:
         self._data_directories = DataDirectories(RECIPE, data_dir / "pool", users, spare_data_dirs)
         self.backups = PostgreSQLBackups(self._programs)
         self.copying = PostgreSQLCopying(self._programs)
+        self.accounts = PostgreSQLAccounts()
 
     def installations(self) -> tuple[Installation, ...]:
         """

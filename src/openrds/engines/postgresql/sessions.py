@@ -32,10 +32,10 @@ _RELOAD_SECONDS = 10.0
 _MEMBERSHIPS = ("pg_monitor", "pg_signal_backend")
 
 #: Before version 16 a role with CREATEROLE may make itself a member of any role but a superuser.
-_CREATEROLE_IS_BOUNDED = 160000
+CREATEROLE_IS_BOUNDED = 160000
 #: The predefined roles that it may have then: they look at the server's figures, end sessions of others but not of
 #: superusers, and write a checkpoint. All others, of which any version may have more, read or write what is not theirs.
-_HARMLESS_ROLES = (
+HARMLESS_ROLES = (
     "pg_monitor",
     "pg_read_all_settings",
     "pg_read_all_stats",
@@ -181,7 +181,7 @@ def keep_follower(connection: Connection, secret: str) -> None:
     if it owns something, it keeps that under another name.
     """
     verifier = scram_verifier(password_of(secret, FOLLOWER), salt=_follower_salt(secret))
-    is_super = connection.info.server_version < _CREATEROLE_IS_BOUNDED
+    is_super = connection.info.server_version < CREATEROLE_IS_BOUNDED
     if connection.execute(_IS_FOLLOWER, [verifier, is_super, FOLLOWER]).fetchone() == (True,):
         return
     role = sql.Identifier(FOLLOWER)
@@ -208,8 +208,8 @@ def _follower_salt(secret: str) -> bytes:
 
 def remove_predefined_roles(connection: Connection) -> None:
     """DROP ROLE refuses, as they are built in. Without its row nobody can be granted one, and nobody has it."""
-    if connection.info.server_version < _CREATEROLE_IS_BOUNDED:
-        connection.execute(_REMOVE_PREDEFINED_ROLES, [list(_HARMLESS_ROLES)])
+    if connection.info.server_version < CREATEROLE_IS_BOUNDED:
+        connection.execute(_REMOVE_PREDEFINED_ROLES, [list(HARMLESS_ROLES)])
 
 
 def _grant_standing(connection: Connection, role: sql.Identifier) -> None:

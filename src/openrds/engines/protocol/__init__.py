@@ -3,6 +3,14 @@
 Everything here may be called again after a crash at any point: an operation that finds its work done goes on.
 """
 
+from openrds.engines.protocol.accounts import (
+    Accounts,
+    AccountTaken,
+    DatabaseTaken,
+    NoSuchAccount,
+    NoSuchDatabase,
+    Unfit,
+)
 from openrds.engines.protocol.backups import Backups, BaseBackup, RestorePoint
 from openrds.engines.protocol.copies import Copies, Copying, DatabaseCopy, TableCopy
 from openrds.engines.protocol.engine import Engine
@@ -12,17 +20,22 @@ from openrds.engines.protocol.replication import Follower, Replication, StandbyS
 from openrds.engines.protocol.server import Server
 
 __all__ = [
+    "AccountTaken",
+    "Accounts",
     "Backups",
     "BaseBackup",
     "Copies",
     "Copying",
     "DatabaseCopy",
+    "DatabaseTaken",
     "Engine",
     "EngineError",
     "Follower",
     "Installation",
     "LockedError",
     "NameTaken",
+    "NoSuchAccount",
+    "NoSuchDatabase",
     "NodeSpec",
     "NotThere",
     "Replication",
@@ -32,5 +45,6 @@ __all__ = [
     "StandbyState",
     "TableCopy",
     "Tls",
+    "Unfit",
     "Upstream",
 ]

@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from openrds.domain.engine import EngineName
+from openrds.engines.protocol.accounts import Accounts
 from openrds.engines.protocol.backups import Backups
 from openrds.engines.protocol.copies import Copying
 from openrds.engines.protocol.node import Installation, NodeSpec, Size
@@ -19,6 +20,9 @@ class Engine(Protocol):
 
     @property
     def copying(self) -> Copying: ...
+
+    @property
+    def accounts(self) -> Accounts: ...
 
     def installations(self) -> tuple[Installation, ...]:
         """What this host has, newest version last."""

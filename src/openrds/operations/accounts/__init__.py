@@ -1,0 +1,1 @@
+"""Databases, accounts and privileges in the servers of instances."""

@@ -1,0 +1,275 @@
+"""Databases, accounts and privileges by the cloud's own SDK, on a pair of each engine; whoever is made logs in."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
+from huaweicloudsdkrds.v3 import RdsClient
+from huaweicloudsdkrds.v3 import model as m
+
+from openrds.domain.engine import EngineName
+from support.dialects import Session
+from support.pairs import BINLOG_ENGINES, Pair, each_engine
+from support.sdk import LONG, completed, next_second, switch_over
+from support.service import wait_for
+
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+
+SECRET, OTHER = "Of-The-Account-1", "Of-The-Account-2"
+
+
+def is_postgresql(pair: Pair) -> bool:
+    return pair.dialect.engine is EngineName.POSTGRESQL
+
+
+def create_database(sdk: RdsClient, pair: Pair, name: str, comment: str | None = None) -> Any:
+    if is_postgresql(pair):
+        body = m.PostgresqlDatabaseForCreation(name=name, owner="root", comment=comment)
+        request = m.CreatePostgresqlDatabaseRequest(instance_id=pair.id, body=body)
+        return sdk.create_postgresql_database(request)
+    body = m.DatabaseForCreation(name=name, character_set="utf8mb4", comment=comment)
+    return sdk.create_database(m.CreateDatabaseRequest(instance_id=pair.id, body=body))
+
+
+def databases(sdk: RdsClient, pair: Pair) -> dict[str, Any]:
+    if is_postgresql(pair):
+        request = m.ListPostgresqlDatabasesRequest(instance_id=pair.id, page=1, limit=100)
+        answer = sdk.list_postgresql_databases(request)
+    else:
+        answer = sdk.list_databases(m.ListDatabasesRequest(instance_id=pair.id, page=1, limit=100))
+    assert answer.total_count == len(answer.databases)
+    return {one.name: one for one in answer.databases}
+
+
+def drop_database(sdk: RdsClient, pair: Pair, name: str) -> None:
+    answer = sdk.delete_database(m.DeleteDatabaseRequest(instance_id=pair.id, db_name=name))
+    assert answer.resp == "successful"
+
+
+def create_user(sdk: RdsClient, pair: Pair, name: str, **more: Any) -> Any:
+    if is_postgresql(pair):
+        body = m.PostgresqlUserForCreation(name=name, password=SECRET, **more)
+        return sdk.create_postgresql_db_user(m.CreatePostgresqlDbUserRequest(instance_id=pair.id, body=body))
+    body = m.UserForCreation(name=name, password=SECRET, **more)
+    return sdk.create_db_user(m.CreateDbUserRequest(instance_id=pair.id, body=body))
+
+
+def users(sdk: RdsClient, pair: Pair) -> dict[str, Any]:
+    if is_postgresql(pair):
+        request = m.ListPostgresqlDbUserPaginatedRequest(instance_id=pair.id, page=1, limit=100)
+        answer = sdk.list_postgresql_db_user_paginated(request)
+    else:
+        answer = sdk.list_db_users(m.ListDbUsersRequest(instance_id=pair.id, page=1, limit=100))
+    assert answer.total_count == len(answer.users)
+    return {one.name: one for one in answer.users}
+
+
+def drop_user(sdk: RdsClient, pair: Pair, name: str) -> None:
+    answer = sdk.delete_db_user(m.DeleteDbUserRequest(instance_id=pair.id, user_name=name))
+    assert answer.resp == "successful"
+
+
+def grant(sdk: RdsClient, pair: Pair, database: str, user: str, *, readonly: bool) -> None:
+    if is_postgresql(pair):
+        one = m.PostgresqlUserWithPrivilege(name=user, readonly=readonly, schema_name="public")
+        body = m.PostgresqlGrantRequest(db_name=database, users=[one])
+        sdk.allow_db_privilege(m.AllowDbPrivilegeRequest(instance_id=pair.id, body=body))
+    else:
+        body = m.GrantRequest(db_name=database, users=[m.UserWithPrivilege(name=user, readonly=readonly)])
+        sdk.allow_db_user_privilege(m.AllowDbUserPrivilegeRequest(instance_id=pair.id, body=body))
+
+
+def revoke(sdk: RdsClient, pair: Pair, database: str, user: str) -> None:
+    if is_postgresql(pair):
+        one = m.RevokePostgresqlDbPrivilegeUser(name=user, schema_name="public")
+        body = m.RevokePostgresqlDbPrivilegeRequestBody(db_name=database, users=[one])
+        request = m.RevokePostgresqlDbPrivilegeRequest(instance_id=pair.id, body=body)
+        sdk.revoke_postgresql_db_privilege(request)
+    else:
+        body = m.RevokeRequestBody(db_name=database, users=[m.RevokeRequestBodyUsers(name=user)])
+        sdk.revoke(m.RevokeRequest(instance_id=pair.id, body=body))
+
+
+def login(pair: Pair, user: str, password: str = SECRET, database: str | None = None) -> Session:
+    return pair.session(user=user, password=password, database=database or pair.dialect.open_to_all)
+
+
+def may(pair: Pair, user: str, database: str, statement: str) -> bool:
+    try:
+        with login(pair, user, database=database) as client:
+            client.execute(statement)
+    except pair.dialect.Error as error:
+        assert "denied" in str(error)
+        return False
+    return True
+
+
+def refused(call: Callable[[], Any]) -> tuple[int, str]:
+    with pytest.raises(ClientRequestException) as error:
+        call()
+    return error.value.status_code, error.value.error_code
+
+
+@each_engine()
+def test_a_database_and_its_accounts(sdk: RdsClient, pair: Pair) -> None:
+    assert create_database(sdk, pair, "shop", comment="of the shop").resp == "successful"
+    shown = databases(sdk, pair)["shop"]
+    assert (shown.comment, shown.character_set.lower().startswith("utf8")) == ("of the shop", True)
+    if is_postgresql(pair):
+        assert (shown.owner, shown.collate_set, shown.size > 0) == ("root", "C.UTF-8", True)
+    body = m.UpdateDatabaseReq(name="shop", comment="of another")
+    sdk.update_database(m.UpdateDatabaseRequest(instance_id=pair.id, body=body))
+    assert databases(sdk, pair)["shop"].comment == "of another"
+
+    assert create_user(sdk, pair, "clerk", comment="at the till").resp == "successful"
+    assert users(sdk, pair)["clerk"].comment == "at the till"
+    assert "root" not in users(sdk, pair)
+    with pair.session(database="shop") as root:
+        root.execute("CREATE TABLE goods (x INT)")
+    reads, writes = "SELECT * FROM goods", "INSERT INTO goods VALUES (1)"
+    assert not may(pair, "clerk", "shop", reads)
+    grant(sdk, pair, "shop", "clerk", readonly=True)
+    assert (may(pair, "clerk", "shop", reads), may(pair, "clerk", "shop", writes)) == (True, False)
+    grant(sdk, pair, "shop", "clerk", readonly=False)
+    assert may(pair, "clerk", "shop", writes)
+    revoke(sdk, pair, "shop", "clerk")
+    assert not may(pair, "clerk", "shop", reads)
+
+    body = m.DbUserPwdRequest(name="clerk", password=OTHER)
+    sdk.set_db_user_pwd(m.SetDbUserPwdRequest(instance_id=pair.id, body=body))
+    with pytest.raises(pair.dialect.Error, match=pair.dialect.wrong_password):
+        login(pair, "clerk")
+    login(pair, "clerk", OTHER).close()
+    body = m.UpdateDbUserReq(comment="retired")
+    sdk.update_db_user_comment(
+        m.UpdateDbUserCommentRequest(instance_id=pair.id, user_name="clerk", body=body)
+    )
+    assert users(sdk, pair)["clerk"].comment == "retired"
+
+    drop_user(sdk, pair, "clerk")
+    drop_database(sdk, pair, "shop")
+    assert "clerk" not in users(sdk, pair)
+    assert "shop" not in databases(sdk, pair)
+
+
+@each_engine()
+def test_what_is_refused_and_by_which_code(sdk: RdsClient, pair: Pair) -> None:
+    create_database(sdk, pair, "taken")
+    create_user(sdk, pair, "taken")
+    next_second()
+    assert refused(lambda: create_database(sdk, pair, "taken")) == (409, "DBS.200826")
+    assert refused(lambda: create_user(sdk, pair, "taken")) == (409, "DBS.200827")
+    assert refused(lambda: create_user(sdk, pair, "root")) == (409, "DBS.200828")
+    assert refused(lambda: create_user(sdk, pair, "rdsAdmin")) == (409, "DBS.200828")
+    assert refused(lambda: drop_user(sdk, pair, "root")) == (409, "DBS.200828")
+    assert refused(lambda: create_database(sdk, pair, "no good")) == (400, "DBS.200001")
+    assert refused(lambda: drop_database(sdk, pair, "missing")) == (400, "DBS.200823")
+    assert refused(lambda: drop_user(sdk, pair, "missing")) == (400, "DBS.200824")
+    assert refused(lambda: grant(sdk, pair, "missing", "taken", readonly=True)) == (400, "DBS.200823")
+    assert refused(lambda: grant(sdk, pair, "taken", "missing", readonly=True)) == (400, "DBS.200824")
+    request = m.ListDatabasesRequest(instance_id=pair.id, page=0, limit=100)
+    assert refused(lambda: sdk.list_databases(request)) == (400, "DBS.200001")
+    request = m.ListDatabasesRequest(instance_id=pair.id, page=1, limit=101)
+    assert refused(lambda: sdk.list_databases(request)) == (400, "DBS.200001")
+    drop_user(sdk, pair, "taken")
+    drop_database(sdk, pair, "taken")
+
+
+@each_engine()
+def test_the_standby_has_it_too(sdk: RdsClient, pair: Pair) -> None:
+    create_database(sdk, pair, "followed")
+    create_user(sdk, pair, "follower")
+    completed(sdk, switch_over(sdk, pair.id).workflow_id, LONG)
+    wait_for(lambda: pair.shown["status"] == "ACTIVE", 60, "the pair to be at rest")
+
+    assert "followed" in databases(sdk, pair)
+    login(pair, "follower").close()
+    drop_user(sdk, pair, "follower")
+    drop_database(sdk, pair, "followed")
+
+
+@each_engine(*BINLOG_ENGINES)
+def test_accounts_by_host_and_their_databases(sdk: RdsClient, pair: Pair) -> None:
+    create_database(sdk, pair, "a_1")
+    create_database(sdk, pair, "b_1")
+    rights = [
+        m.DatabaseWithPrivilegeObject(name="a_1", readonly=True),
+        m.DatabaseWithPrivilegeObject(name="b_1", readonly=False),
+    ]
+    create_user(sdk, pair, "local", hosts=["127.%"], databases=rights)
+    shown = users(sdk, pair)["local"]
+    assert shown.hosts == ["127.%"]
+    assert [(one.name, one.readonly) for one in shown.databases] == [("a_1", True), ("b_1", False)]
+    of_user = sdk.list_authorized_databases(
+        m.ListAuthorizedDatabasesRequest(instance_id=pair.id, user_name="local", page=1, limit=1)
+    )
+    assert ([one.name for one in of_user.databases], of_user.total_count) == (["a_1"], 2)
+    of_database = sdk.list_authorized_db_users(
+        m.ListAuthorizedDbUsersRequest(instance_id=pair.id, db_name="b_1", page=1, limit=100)
+    )
+    assert [(one.name, one.readonly) for one in of_database.users] == [("local", False)]
+
+    body = m.SetHostPrivilegeRequestV3(user_name="local", hosts=["10.9.8.7", "10.9.%"])
+    sdk.update_host_privilege(m.UpdateHostPrivilegeRequest(instance_id=pair.id, body=body))
+    assert users(sdk, pair)["local"].hosts == ["10.9.%", "10.9.8.7"]
+    with pytest.raises(pair.dialect.Error, match=r"denied|not allowed"):
+        login(pair, "local")
+    body = m.SetHostPrivilegeRequestV3(user_name="local", hosts=["%"])
+    sdk.update_host_privilege(m.UpdateHostPrivilegeRequest(instance_id=pair.id, body=body))
+    assert may(pair, "local", "b_1", "CREATE TABLE t (x INT)")
+    assert not may(pair, "local", "a_1", "CREATE TABLE t (x INT)")
+    drop_user(sdk, pair, "local")
+    drop_database(sdk, pair, "a_1")
+    drop_database(sdk, pair, "b_1")
+
+
+@each_engine(EngineName.POSTGRESQL)
+def test_owners_schemas_and_roles(sdk: RdsClient, pair: Pair) -> None:
+    create_database(sdk, pair, "owned")
+    create_user(sdk, pair, "owner_1")
+    create_user(sdk, pair, "team")
+    body = m.UpdateDatabaseOwnerRequestBody(database="owned", owner="owner_1")
+    sdk.update_database_owner(m.UpdateDatabaseOwnerRequest(instance_id=pair.id, body=body))
+    assert databases(sdk, pair)["owned"].owner == "owner_1"
+    schema = m.PostgresqlCreateSchemaReq(schema_name="sales", owner="owner_1")
+    body = m.PostgresqlDatabaseSchemaReq(db_name="owned", schemas=[schema])
+    request = m.CreatePostgresqlDatabaseSchemaRequest(instance_id=pair.id, body=body)
+    assert sdk.create_postgresql_database_schema(request).resp == "successful"
+    listing = m.ListPostgresqlDatabaseSchemasRequest(instance_id=pair.id, db_name="owned", page=1, limit=100)
+    found = sdk.list_postgresql_database_schemas(listing).database_schemas
+    assert ("sales", "owner_1") in [(one.schema_name, one.owner) for one in found]
+    with login(pair, "owner_1", database="owned") as client:
+        client.execute("CREATE TABLE sales.kept (x INT)")
+
+    roles = sdk.list_database_user_role(
+        m.ListDatabaseUserRoleRequest(instance_id=pair.id, user_name="owner_1")
+    )
+    assert {"pg_monitor", "root", "team"} <= set(roles.roles)
+    assert not {"pg_execute_server_program", "rdsAdmin", "rdsRepl", "owner_1"} & set(roles.roles)
+    wanted = m.DatabaseUserRoleRequest(user="owner_1", roles=["pg_monitor", "root", "team"])
+    sdk.execute_privilege_database_user_role(
+        m.ExecutePrivilegeDatabaseUserRoleRequest(instance_id=pair.id, body=wanted)
+    )
+    assert users(sdk, pair)["owner_1"].memberof == ["pg_monitor", "root", "team"]
+    sdk.execute_revoke_database_user_role(
+        m.ExecuteRevokeDatabaseUserRoleRequest(instance_id=pair.id, body=wanted)
+    )
+    assert users(sdk, pair)["owner_1"].memberof == []
+    for role in ("pg_execute_server_program", "pg_read_server_files", "rdsRepl", "rdsAdmin"):
+        body = m.DatabaseUserRoleRequest(user="owner_1", roles=[role])
+        request = m.ExecutePrivilegeDatabaseUserRoleRequest(instance_id=pair.id, body=body)
+        code = refused(lambda request=request: sdk.execute_privilege_database_user_role(request))
+        assert code == (400, "DBS.200824")
+
+    body = m.DbUserPrivilegeRequest(user_name="team", authorization_type="ROLE", privileges=["CREATEDB"])
+    sdk.update_db_user_privilege(m.UpdateDbUserPrivilegeRequest(instance_id=pair.id, body=body))
+    assert users(sdk, pair)["team"].attributes["rolcreatedb"] is True
+    body.privileges = ["REPLICATION"]
+    request = m.UpdateDbUserPrivilegeRequest(instance_id=pair.id, body=body)
+    assert refused(lambda: sdk.update_db_user_privilege(request)) == (400, "DBS.200001")
+
+    assert refused(lambda: drop_user(sdk, pair, "owner_1")) == (400, "DBS.200001")
+    drop_database(sdk, pair, "owned")
+    drop_user(sdk, pair, "owner_1")
+    drop_user(sdk, pair, "team")
