@@ -29,12 +29,15 @@ from openrds.api.rds import (
     instance_network,
     instance_size,
     instances,
+    log_files,
+    logs,
     replication,
     restores,
     schedule_tasks,
     task_export,
     tasks,
 )
+from openrds.api.rds.log_reads import Turns
 from openrds.api.state import Service
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.identity import Accounts
@@ -52,6 +55,7 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
         "authenticator": authenticator,
         "sign_ins": SignIns(),
         "revocations": revocations,
+        "log_turns": Turns(),
         **health.shared_answers(service),
     }
 
@@ -101,6 +105,8 @@ def _rds_router() -> Router:
         *instance_ha.HANDLERS,
         *instance_network.HANDLERS,
         *certificates.HANDLERS,
+        *logs.HANDLERS,
+        *log_files.HANDLERS,
         *public_ips.HANDLERS,
         *catalogue.HANDLERS,
     ]

@@ -24,6 +24,7 @@ from openrds.cli import (
     instance_settings,
     instance_size,
     instances,
+    logs,
     restore,
     serve,
     tasks,
@@ -51,6 +52,7 @@ app.add_typer(instances.app, name="instance")
 app.add_typer(instance_network.public_ips, name="public-ip")
 app.add_typer(connect.app)
 app.add_typer(ca.app)
+app.add_typer(logs.app)
 app.add_typer(backups.app, name="backup")
 app.add_typer(engines.app, name="engine")
 app.add_typer(catalogue.flavors, name="flavor")

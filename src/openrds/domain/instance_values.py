@@ -65,7 +65,7 @@ class Instance(InstanceSpec, frozen=True, kw_only=True):
     `address` is its endpoint, where clients reach the primary. One that is `deleting` leaves the list at once, unless
     callers wait for its end. `backup_period` has the days of the week, from 1 for Monday on, and `maintenance_window`
     both times of the day, UTC. `remote_access`: its administrator may log in from everywhere. With `storage_full` its
-    servers are read-only.
+    servers are read-only; with `slow_log_with_values` callers are shown the values in slow statements.
     """
 
     alias: str
@@ -77,6 +77,7 @@ class Instance(InstanceSpec, frozen=True, kw_only=True):
     maintenance_window: str
     remote_access: bool
     log_retention_hours: int
+    slow_log_with_values: bool
     storage_full: bool
     stopped_at: dt.datetime | None
     created_at: dt.datetime

@@ -15,6 +15,7 @@ from openrds.engines.postgresql.discovery import KIND
 from openrds.engines.postgresql.passwords import scram_verifier
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
+from openrds.engines.postgresql.server_logs import PostgreSQLServerLogs
 from openrds.engines.protocol import Installation, NodeSpec, Size
 from openrds.hosts.limits import Limits, NoLimits
 from openrds.hosts.users import ServerUsers
@@ -41,6 +42,7 @@ class PostgreSQL:
         self._data_directories = DataDirectories(RECIPE, data_dir / "pool", users, spare_data_dirs)
         self.backups = PostgreSQLBackups(self._programs)
         self.copying = PostgreSQLCopying(self._programs)
+        self.logs = PostgreSQLServerLogs()
 
     def installations(self) -> tuple[Installation, ...]:
         """

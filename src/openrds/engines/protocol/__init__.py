@@ -7,6 +7,7 @@ from openrds.engines.protocol.backups import Backups, BaseBackup, RestorePoint
 from openrds.engines.protocol.copies import Copies, Copying, DatabaseCopy, TableCopy
 from openrds.engines.protocol.engine import Engine
 from openrds.engines.protocol.errors import EngineError, LockedError, NameTaken, NotThere
+from openrds.engines.protocol.logs import LogFile, ServerLogs
 from openrds.engines.protocol.node import Installation, NodeSpec, Size, Tls, Upstream
 from openrds.engines.protocol.replication import Follower, Replication, StandbyState
 from openrds.engines.protocol.server import Server
@@ -22,12 +23,14 @@ __all__ = [
     "Follower",
     "Installation",
     "LockedError",
+    "LogFile",
     "NameTaken",
     "NodeSpec",
     "NotThere",
     "Replication",
     "RestorePoint",
     "Server",
+    "ServerLogs",
     "Size",
     "StandbyState",
     "TableCopy",

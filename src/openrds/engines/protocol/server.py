@@ -76,8 +76,15 @@ class Server(Protocol):
             EngineError: the server did not take it.
         """
 
-    def tidy(self, keep_days: int) -> None:
-        """Remove server logs that are older than so many days, and rights that an older openrds left to clients."""
+    def tidy(self) -> None:
+        """See to its logs, and remove rights that an older openrds left to clients."""
+
+    def bound_logs(self) -> None:
+        """Close logs that have grown large or old, and remove those beyond what is kept. Cheap where there are none.
+
+        Raises:
+            EngineError: a file cannot be removed, or the server does not close one.
+        """
 
     def set_administrator(self, name: str, sealed_password: str) -> None:
         """Create the administrator, or give it another password; it may do all but be a superuser.

@@ -106,6 +106,11 @@ def set_log_policy(intake: Intake, instance_id: str, request: LogPolicy) -> None
     )
 
 
+def show_values_of_slow_log(intake: Intake, instance_id: str, *, shown: bool) -> None:
+    intake.instance(instance_id)
+    intake.connection.execute(_sql.set_slow_log_with_values, {"id": instance_id, "shown": shown})
+
+
 def check_keeps_log(instance: Instance) -> None:
     """
     Raises:

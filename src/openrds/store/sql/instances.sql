@@ -205,6 +205,9 @@ update instance set remote_access = %(allowed)s, updated_at = now() where id = %
 -- name: set_log_retention
 update instance set log_retention_hours = %(hours)s, updated_at = now() where id = %(id)s
 
+-- name: set_slow_log_with_values
+update instance set slow_log_with_values = %(shown)s, updated_at = now() where id = %(id)s
+
 -- name: set_stopped
 update instance set stopped_at = now() where id = %s
 
