@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -34,7 +35,8 @@ def slow_pair(pair: Pair) -> Iterator[Pair]:
             client.execute(f"SELECT pg_sleep(1.05); CREATE ROLE late PASSWORD '{_SECRET}'")
         else:
             client.execute("SET SESSION long_query_time = 0")
-            client.execute(f"CREATE USER late IDENTIFIED BY '{_SECRET}'")
+            with suppress(pair.dialect.Error):  # not everybody may; it is logged all the same
+                client.execute(f"CREATE USER late IDENTIFIED BY '{_SECRET}'")
             client.execute(f"SELECT 'identified by', '{_SECRET}'")
     yield pair
 
@@ -63,7 +65,10 @@ def test_pages_of_the_slow_log(sdk: RdsClient, slow_pair: Pair) -> None:
     found = [one for page in pages for one in page.slow_log_list]
     times = [one.start_time for one in found]
     assert times == sorted(times, reverse=True)
-    rows = sdk.list_slow_logs_new(m.ListSlowLogsNewRequest(None, slow_pair.id, *window(), 1, 3))
+    begin, end = window()
+    rows = sdk.list_slow_logs_new(
+        m.ListSlowLogsNewRequest(instance_id=slow_pair.id, start_date=begin, end_date=end, offset=1, limit=3)
+    )
     assert rows.slow_log_list == found[1:4]
     assert rows.total_record == total
     assert listed_slow(sdk, slow_pair, offset=total + 1, limit=1).slow_log_list == []
@@ -77,8 +82,10 @@ def test_the_cursor_of_the_slow_log(sdk: RdsClient, slow_pair: Pair) -> None:
 
     def page(search: str, after: str = "", **more: Any) -> list[m.MysqlSlowLogDetailsItem]:
         begin, end = window()
-        body = m.SlowlogForLtsRequest(begin, end, line_num=after, limit=2, search_type=search, **more)
-        answer = sdk.list_slowlog_for_lts(m.ListSlowlogForLtsRequest(slow_pair.id, body=body))
+        body = m.SlowlogForLtsRequest(
+            start_time=begin, end_time=end, line_num=after, limit=2, search_type=search, **more
+        )
+        answer = sdk.list_slowlog_for_lts(m.ListSlowlogForLtsRequest(instance_id=slow_pair.id, body=body))
         assert answer.long_query_time == "1"
         return answer.slow_log_list or []
 
@@ -108,8 +115,12 @@ def test_statements_of_one_kind_are_counted_together(sdk: RdsClient, slow_pair: 
     (sleeps,) = [one for one in answer.slow_log_list if "sleep(?), ?" in one.query_sample]
     assert (sleeps.count, sleeps.type) == ("2", "SELECT")
     assert 1.1 < float(sleeps.time.removesuffix(" s")) < 30
-    body = m.SlowLogStatisticsForLtsRequest(begin, end, 0, 100, sort="executeTime", order="asc")
-    flat = sdk.list_slow_log_statistics_for_lts(m.ListSlowLogStatisticsForLtsRequest(slow_pair.id, body=body))
+    body = m.SlowLogStatisticsForLtsRequest(
+        start_time=begin, end_time=end, offset=0, limit=100, sort="executeTime", order="asc"
+    )
+    flat = sdk.list_slow_log_statistics_for_lts(
+        m.ListSlowLogStatisticsForLtsRequest(instance_id=slow_pair.id, body=body)
+    )
     seconds = [float(one.time.removesuffix(" s")) for one in flat.slow_log_list]
     assert seconds == sorted(seconds) and flat.total_count == len(seconds)
 
@@ -123,7 +134,11 @@ def test_values_are_shown_to_who_wants_them_and_passwords_to_nobody(sdk: RdsClie
     next_second()
     sdk.set_sensitive_slow_log(m.SetSensitiveSlowLogRequest(instance_id=slow_pair.id, status="off"))
     assert _VALUE not in str(listed_slow(sdk, slow_pair, limit=100))
-    refused(lambda: sdk.set_sensitive_slow_log(m.SetSensitiveSlowLogRequest(slow_pair.id, status="maybe")))
+    refused(
+        lambda: sdk.set_sensitive_slow_log(
+            m.SetSensitiveSlowLogRequest(instance_id=slow_pair.id, status="maybe")
+        )
+    )
 
 
 @each_engine()
@@ -132,7 +147,7 @@ def test_logs_are_downloaded_by_who_has_a_link(sdk: RdsClient, slow_pair: Pair) 
     assert files.total_count == len(files.list) > 0
     next_second()
     body = m.SlowlogDownloadRequest()
-    answer = sdk.download_slowlog(m.DownloadSlowlogRequest(slow_pair.id, body=body))
+    answer = sdk.download_slowlog(m.DownloadSlowlogRequest(instance_id=slow_pair.id, body=body))
     assert (answer.status, answer.count) == ("FINISH", files.total_count)
     assert {one.file_name for one in answer.list} == {one.file_name for one in files.list}
     texts = [httpx.get(one.file_link).raise_for_status().text for one in answer.list]
@@ -147,7 +162,7 @@ def test_logs_are_downloaded_by_who_has_a_link(sdk: RdsClient, slow_pair: Pair) 
         assert httpx.get(wrong).status_code == 401
     next_second()
     body = m.SlowlogDownloadRequest(file_name="../data/secrets")
-    refused(lambda: sdk.download_slowlog(m.DownloadSlowlogRequest(slow_pair.id, body=body)))
+    refused(lambda: sdk.download_slowlog(m.DownloadSlowlogRequest(instance_id=slow_pair.id, body=body)))
 
 
 @each_engine()
@@ -157,7 +172,7 @@ def test_errors_of_both_nodes_are_in_the_error_log(sdk: RdsClient, pair: Pair) -
     assert sum(ready in one.content for one in found) >= 2
     times = [one.time for one in found]
     assert times == sorted(times, reverse=True)
-    assert str(pair.service.data_dir) not in str([one.content for one in found if one.level != "INFO"])
+    assert str(pair.service.data_dir) not in str([one.content for one in found])
     for wrong in ({"level": "LOUD"}, {"offset": 0}):
         refused(lambda wrong=wrong: listed_errors(sdk, pair, **wrong))
 
@@ -175,8 +190,12 @@ def test_a_failed_statement_is_in_the_error_log_without_its_values(sdk: RdsClien
     assert any("CREATE ROLE ... (not shown" in one for one in contents)
     assert _VALUE not in str(contents) and _SECRET not in str(contents)
     begin, end = window()
-    body = m.ErrorlogForLtsRequest(begin, end, level="ERROR", limit=1, search_type="backwards")
-    page = sdk.list_errorlog_for_lts(m.ListErrorlogForLtsRequest(pair.id, body=body)).error_log_list
+    body = m.ErrorlogForLtsRequest(
+        start_time=begin, end_time=end, level="ERROR", limit=1, search_type="backwards"
+    )
+    page = sdk.list_errorlog_for_lts(
+        m.ListErrorlogForLtsRequest(instance_id=pair.id, body=body)
+    ).error_log_list
     assert page[0].content == contents[0]
     rows = m.ListErrorLogsNewRequest(
         instance_id=pair.id, start_date=begin, end_date=end, offset=1, limit=1, level="ERROR"
@@ -194,8 +213,9 @@ def test_only_the_last_month_can_be_asked_for(sdk: RdsClient, pair: Pair) -> Non
     late = now + dt.timedelta(hours=1)
     assert errors_between(sdk, pair, written(late), written(late)).total_record == 0
     with pytest.raises(ClientRequestException) as missing:
-        request = m.ListErrorLogsRequest(None, "0" * 32 + "in03", *window())
-        sdk.list_error_logs(request)
+        begin, end = window()
+        nobody = m.ListErrorLogsRequest(instance_id="0" * 32 + "in03", start_date=begin, end_date=end)
+        sdk.list_error_logs(nobody)
     assert (missing.value.status_code, missing.value.error_code) == (404, "DBS.200002")
 
 
@@ -209,7 +229,10 @@ def written(moment: dt.datetime) -> str:
 
 
 def listed_slow(sdk: RdsClient, pair: Pair, **filters: Any) -> m.ListSlowLogsResponse:
-    return sdk.list_slow_logs(m.ListSlowLogsRequest(None, pair.id, *window(), **filters))
+    begin, end = window()
+    return sdk.list_slow_logs(
+        m.ListSlowLogsRequest(instance_id=pair.id, start_date=begin, end_date=end, **filters)
+    )
 
 
 def listed_errors(sdk: RdsClient, pair: Pair, **filters: Any) -> m.ListErrorLogsResponse:
@@ -219,7 +242,9 @@ def listed_errors(sdk: RdsClient, pair: Pair, **filters: Any) -> m.ListErrorLogs
 def errors_between(
     sdk: RdsClient, pair: Pair, begin: str, end: str, **filters: Any
 ) -> m.ListErrorLogsResponse:
-    return sdk.list_error_logs(m.ListErrorLogsRequest(None, pair.id, begin, end, **filters))
+    return sdk.list_error_logs(
+        m.ListErrorLogsRequest(instance_id=pair.id, start_date=begin, end_date=end, **filters)
+    )
 
 
 def refused(call: Callable[[], object]) -> None:

@@ -31,7 +31,9 @@ def logs(
     instance: IdOrName,
     slow: Annotated[bool, typer.Option("--slow", help="Statements that took long, not errors.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=_PAGE, help="How many entries first.")] = 10,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=1, max=_PAGE, help="How many entries first.")
+    ] = 10,
     level: Annotated[
         str | None, typer.Option("--level", help="Only errors of this level, such as ERROR.", metavar="LEVEL")
     ] = None,

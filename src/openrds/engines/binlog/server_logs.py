@@ -49,8 +49,8 @@ class BinlogServerLogs:
 
     def errors(self, text: bytes) -> Iterator[ErrorEntry]:
         heads = list(_ERROR.finditer(text))
-        ends = [head.start() for head in heads[1:]] + [len(text)]
-        for head, end in zip(heads, ends, strict=True):
+        ends = [*(head.start() for head in heads[1:]), len(text)]
+        for head, end in zip(heads, ends, strict=False):
             if (at := _moment(head)) is not None:
                 level = head["level"].decode().upper()
                 yield ErrorEntry(at, _LEVELS.get(level, level), _text(text[head.end() : end]))
@@ -60,7 +60,7 @@ class BinlogServerLogs:
         starts = [found.start() for found in _BEGINNING.finditer(text)]
         ended: int | None = None
         database = b""
-        for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        for start, end in zip(starts, [*starts[1:], len(text)], strict=False):
             if time := _TIME.match(text, start, end):
                 ended = _moment(time)
             elif head := _HEAD.match(text, start, end):

@@ -56,12 +56,15 @@ class InstanceLogs:
     instance: Instance
     logs: ServerLogs
     nodes: tuple[NodeSpec, ...]
+    #: Folders of the host, about which nobody outside is to be told.
+    folders: tuple[str, ...]
 
     @classmethod
     def find(cls, sight: Sight, instance: Instance, nodes: Sequence[Node]) -> "InstanceLogs":
-        found = (sight.find(instance, node) for node in nodes)
-        logs = sight.engines[instance.engine].logs
-        return cls(instance, logs, tuple(node for node in found if node is not None))
+        found = [spec for node in nodes if (spec := sight.find(instance, node)) is not None]
+        programs = {str(spec.installation.bin_dir) for spec in found}
+        folders = (*programs, str(sight.socket_root), str(sight.nodes_dir.parent))
+        return cls(instance, sight.engines[instance.engine].logs, tuple(found), folders)
 
     def entries(self, kind: LogKind, window: Window) -> list[Logged]:
         """Those in the window, the oldest first; where it has too many, the newest."""
@@ -92,14 +95,14 @@ class InstanceLogs:
         return verb_of(self.normalised(entry.statement))
 
     def message(self, entry: ErrorEntry) -> str:
-        """What may be shown of it, without the place of the node on this host."""
+        """What may be shown of it."""
         text = entry.content
         if entry.statement:
             delicate = is_about_accounts(self.normalised(entry.statement))
             statement = shown(entry.statement, double_quotes_values=self.logs.double_quotes_values)
             text = f"{without_quoted(text) if delicate else text}\nSTATEMENT: {statement}"
-        for node in self.nodes:
-            text = text.replace(f"{node.folder}/", "")
+        for folder in self.folders:
+            text = text.replace(f"{folder}/", "")
         return without_passwords(text)
 
     def normalised(self, statement: str) -> str:
