@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 
+from openrds.domain.logs import LogKind
 from openrds.engines.protocol import EngineError
 from openrds.hosts import processes
 from openrds.hosts.images import ImageVolumes, detach
@@ -269,7 +270,7 @@ def test_passwords_are_in_no_file(trial):
     server.stop()
 
     files = [path for path in server.node.folder.rglob("*") if path.is_file()]
-    logs = [path for path in files if path.suffix == ".log"]
+    logs = [path for path in files if path.suffix in (".log", ".csv")]
     assert logs
     assert not any(
         b"Secret#Word_1" in path.read_bytes() or b"Other#Word_2" in path.read_bytes() for path in files
@@ -310,20 +311,23 @@ def test_finished_log_segments_are_archived(trial, eventually):
     assert not list(segment.parent.glob("*.tmp"))
 
 
-def test_logs_that_are_older_than_the_backups_and_a_week_are_removed(trial):
+@pytest.mark.every_engine
+def test_logs_that_are_older_than_a_month_or_too_much_are_removed(trial):
     server = trial.started()
-    logs = server.node.folder / "log"
-    for name, age in {"old.log": 8, "young.log": 6}.items():
-        (logs / name).write_text("something happened")
-        past = time.time() - age * 86400
-        os.utime(logs / name, (past, past))
+    (newest,) = (file.path for file in trial.engine.logs.files(server.node, LogKind.ERROR))
+    files = {
+        newest.with_name(newest.name.replace(newest.stem, f"{newest.stem}-{age}")): (age, size)
+        for age, size in {40: 10, 30: 10, 20: 20 * 2**20, 10: 15 * 2**20, 5: 10}.items()
+    }
+    for path, (age, size) in files.items():
+        path.touch()
+        os.truncate(path, size)
+        os.utime(path, (time.time() - age * 86400,) * 2)
 
-    server.tidy(keep_days=9)
-    assert (logs / "old.log").exists()
-    server.tidy(keep_days=0)
+    server.tidy()
 
-    assert not (logs / "old.log").exists()
-    assert (logs / "young.log").exists()
+    assert [age for path, (age, _) in files.items() if path.exists()] == [10, 5]
+    assert trial.engine.logs.files(server.node, LogKind.ERROR)
     assert server.answers()
 
 
