@@ -206,8 +206,8 @@ def test_a_failed_statement_is_in_the_error_log_without_its_values(sdk: RdsClien
 @each_engine(EngineName.POSTGRESQL)
 def test_only_the_last_month_can_be_asked_for(sdk: RdsClient, pair: Pair) -> None:
     now = dt.datetime.now(dt.UTC)
-    for begin, end in ((now - dt.timedelta(days=33), now), (now, now - dt.timedelta(hours=1))):
-        refused(lambda begin=begin, end=end: errors_between(sdk, pair, written(begin), written(end)))
+    for first, last in ((now - dt.timedelta(days=33), now), (now, now - dt.timedelta(hours=1))):
+        refused(lambda first=first, last=last: errors_between(sdk, pair, written(first), written(last)))
     refused(lambda: errors_between(sdk, pair, "yesterday", written(now)))
     refused(lambda: errors_between(sdk, pair, written(now)[:-5], written(now)))
     late = now + dt.timedelta(hours=1)

@@ -181,4 +181,19 @@ def test_logs_that_grow_large_are_closed_while_the_server_writes_on(trial, event
 
     for kind in LogKind:
         eventually(lambda kind=kind: current(kind))
-        assert current(kind).size < 2**20
+        newest = current(kind)
+        assert newest is not None and newest.size < 2**20
+
+
+def test_what_is_no_file_of_the_server_is_not_read(trial, tmp_path):
+    server = trial.started()
+    (file,) = trial.engine.logs.files(server.node, LogKind.ERROR)
+    secret = tmp_path / file.path.name
+    secret.write_bytes(trial.engine.logs.read_end(server.node, file, 2**20))
+    planted = {name: file.path.with_stem(f"{file.path.stem}-{name}") for name in ("link", "fifo", "folder")}
+    planted["link"].symlink_to(secret)
+    os.mkfifo(planted["fifo"])
+    planted["folder"].mkdir()
+    assert [one.path for one in trial.engine.logs.files(server.node, LogKind.ERROR)] == [file.path]
+    for path in planted.values():
+        assert trial.engine.logs.read_end(server.node, LogFile(path, 100, time.time()), 100) == b""
