@@ -18,6 +18,7 @@ from openrds.operations.rounds.log_shipping import LogShipping
 from openrds.operations.rounds.monitor import Monitor, tidy_servers
 from openrds.operations.rounds.replication_watch import watch_replication
 from openrds.operations.rounds.roster import Roster
+from openrds.operations.rounds.volume_growth import VolumeGrowth
 from openrds.operations.rounds.volume_watch import VolumeWatch
 from openrds.operations.steps.host import Host
 from openrds.operations.steps.resources import Resources
@@ -50,7 +51,7 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
         _monitor(resources, queue, roster, changes.bell(Subject.INSTANCE)),
         *_hang_watch(resources, roster),
         Round(
-            VolumeWatch(resources, roster).look_after_volumes,
+            VolumeWatch(resources, roster, VolumeGrowth(resources, queue).look).look_after_volumes,
             readers.volumes,
             pause=resources.settings.monitor_interval,
         ),

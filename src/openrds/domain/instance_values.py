@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from openrds.domain.engine import EngineName
+from openrds.domain.growth import VolumeGrowth
 from openrds.domain.instance import (
     Confirmation,
     InstanceStatus,
@@ -22,7 +23,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     `version` is what a request names (`16`), `complete_version` what the binaries report. `volume_size` is in GB.
     `availability_zone` has a zone for each node, parted by commas, the primary's first. `replication_mode` and
     `switch_strategy` are of one with a standby. `replica_of` is the primary instance of a read replica. `secret` and
-    `options` are those of `NodeSpec`; `tags` are values by key.
+    `options` are those of `NodeSpec`; `tags` are values by key. With `growth` its volumes grow by themselves.
     """
 
     id: str
@@ -53,6 +54,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     options: Mapping[str, str]
     ssl: bool
+    growth: VolumeGrowth | None = None
 
     def __repr__(self) -> str:
         """Without its secret: it may come to be in a log."""

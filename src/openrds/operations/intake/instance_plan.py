@@ -8,6 +8,7 @@ from openrds.domain import rules
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, find_flavor, is_sold_out
+from openrds.domain.growth import VolumeGrowth, growth_of
 from openrds.domain.instance import (
     InstanceType,
     NodeRole,
@@ -31,6 +32,11 @@ _sql = Queries("instances")
 
 _DEFAULT_BACKUP_WINDOW = "02:00-03:00"
 _DEFAULT_KEEP_DAYS = 7
+_GROWTH_FIELDS = (
+    "auto_enlarge_strategy.limitSize",
+    "auto_enlarge_strategy.triggerAvailablePercent",
+    "auto_enlarge_strategy.stepPercent",
+)
 _KIND = {
     InstanceType.SINGLE: "a single instance",
     InstanceType.HA: "a primary/standby instance",
@@ -109,6 +115,7 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         secret=new_secret(),
         options=options,
         ssl=installation.get("tls", True),
+        growth=growth_asked_for(request, size),
     )
     return NewInstance(spec, host)
 
@@ -278,6 +285,19 @@ def options_of(request: CreateInstance, engine: EngineName) -> dict[str, str]:
         lower_case_table_names=unchangeable.lower_case_table_names,
         character_set=request.character_set,
         collation=request.collation,
+    )
+
+
+def growth_asked_for(request: CreateInstance, size: int) -> VolumeGrowth | None:
+    """
+    Raises:
+        Refusal: PARAMETER.
+    """
+    asked = request.auto_enlarge_strategy
+    if asked is None or not asked.option:
+        return None
+    return growth_of(
+        _GROWTH_FIELDS, asked.limit_size, asked.trigger_available_percent, asked.step_percent, present=size
     )
 
 

@@ -2,12 +2,12 @@
 insert into instance (id, project_id, name, engine, version, complete_version, type, status, flavor_ref, volume_type,
                       volume_size, port, availability_zone, vpc_id, subnet_id, security_group_id, replication_mode,
                       switch_strategy, configuration_id, enterprise_project_id, disk_encryption_id, time_zone,
-                      backup_start_time, backup_keep_days, tags, replica_of, secret, options, ssl)
+                      backup_start_time, backup_keep_days, tags, replica_of, secret, options, ssl, growth)
 values (%(id)s, %(project_id)s, %(name)s, %(engine)s, %(version)s, %(complete_version)s, %(type)s, 'BUILD',
         %(flavor_ref)s, %(volume_type)s, %(volume_size)s, %(port)s, %(availability_zone)s, %(vpc_id)s, %(subnet_id)s,
         %(security_group_id)s, %(replication_mode)s, %(switch_strategy)s, %(configuration_id)s,
         %(enterprise_project_id)s, %(disk_encryption_id)s, %(time_zone)s, %(backup_start_time)s,
-        %(backup_keep_days)s, %(tags)s, %(replica_of)s, %(secret)s, %(options)s, %(ssl)s)
+        %(backup_keep_days)s, %(tags)s, %(replica_of)s, %(secret)s, %(options)s, %(ssl)s, %(growth)s)
 
 -- name: insert_node
 insert into node (id, instance_id, name, role, host, availability_zone)
@@ -207,6 +207,9 @@ update instance set log_retention_hours = %(hours)s, updated_at = now() where id
 
 -- name: set_slow_log_with_values
 update instance set slow_log_with_values = %(shown)s, updated_at = now() where id = %(id)s
+
+-- name: set_growth
+update instance set growth = %(growth)s, updated_at = now() where id = %(id)s
 
 -- name: set_stopped
 update instance set stopped_at = now() where id = %s
