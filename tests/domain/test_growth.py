@@ -39,8 +39,9 @@ def test_when_and_how_far_a_volume_grows(
         (100, 12, 15),
         (100, 10, 4),
         (100, 10, 51),
-    ]
-    + [(None, 10, 15), (100, None, 15)],
+        (None, 10, 15),
+        (100, None, 15),
+    ],
 )
 def test_what_cannot_be_asked_for(limit: int | None, threshold: int | None, step: int | None) -> None:
     with pytest.raises(Refusal) as refusal:

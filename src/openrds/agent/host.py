@@ -15,6 +15,7 @@ from openrds.operations.rounds.certificates import CertificateWatch
 from openrds.operations.rounds.hang_watch import HangWatch
 from openrds.operations.rounds.log_keeping import LogKeeping
 from openrds.operations.rounds.log_shipping import LogShipping
+from openrds.operations.rounds.metrics import Metrics
 from openrds.operations.rounds.monitor import Monitor, tidy_servers
 from openrds.operations.rounds.replication_watch import watch_replication
 from openrds.operations.rounds.roster import Roster
@@ -82,6 +83,7 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
         ),
         Round(lambda: _keep_pools_full(resources.host), pause=_POOL_DELAY),
         Round(lambda: _tidy(resources), at_least=_TIDYING_INTERVAL),
+        Round(Metrics(resources, roster).note),
         Round(LogKeeping(resources, roster).bound_logs),
         Round(certificates.look_after_certificates, at_least=_CERTIFICATE_INTERVAL),
     ]

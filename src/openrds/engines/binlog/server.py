@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openrds.domain.deadline import ended_with_step
+from openrds.domain.metrics import Figures
 from openrds.engines import programs
 from openrds.engines.binlog import accounts, configuration, daemon, sessions
 from openrds.engines.binlog.datadirs import is_data_directory
@@ -37,6 +38,12 @@ _LOOK_SECONDS = 0.005
 _GREETING_SECONDS = 1.0
 #: Within which clients that hold up a change to read-only have ended.
 _CLOSING_SECONDS = 20.0
+
+
+_FIGURES = (
+    "SHOW GLOBAL STATUS WHERE Variable_name IN ('Handler_commit', 'Handler_rollback', "
+    "'Innodb_buffer_pool_read_requests', 'Innodb_buffer_pool_reads')"
+)
 
 
 @dataclass(frozen=True)
@@ -186,6 +193,25 @@ class BinlogServer:
         except EngineError:
             return False
         return sessions.accepts(self.node)
+
+    def figures(self) -> Figures:
+        """
+        Raises:
+            EngineError: it does not answer.
+        """
+        with sessions.session(self.node) as connection:
+            found = sessions.rows(connection, _FIGURES)
+            clients = sessions.count_clients(connection)
+        status = {str(row["Variable_name"]): int(row["Value"]) for row in found}
+        requests, reads = status["Innodb_buffer_pool_read_requests"], status["Innodb_buffer_pool_reads"]
+        return Figures(
+            connections_active=clients.get("active", 0),
+            connections_idle=clients.get("idle", 0),
+            connections_idle_in_transaction=clients.get("in transaction", 0),
+            transactions=status["Handler_commit"] + status["Handler_rollback"],
+            cache_hits=max(requests - reads, 0),
+            cache_reads=reads,
+        )
 
     def hangs(self) -> bool:
         try:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from openrds.domain.deadline import ended_with_step
+from openrds.domain.metrics import Figures
 from openrds.engines.certificates import keep_identity
 from openrds.engines.logs import LogTail, prune
 from openrds.engines.postgresql import configuration, postmaster, sessions
@@ -38,6 +39,15 @@ _CREATEROLE_IS_BOUNDED = 16
 
 #: The status of a standby that lets nobody in.
 _CLOSED = "standby"
+
+_OWN_NAMES = [configuration.SUPERUSER, configuration.LOADER, configuration.FOLLOWER]
+_FIGURES = """
+SELECT count(*) FILTER (WHERE state IN ('active', 'fastpath function call')), count(*) FILTER (WHERE state = 'idle'),
+       count(*) FILTER (WHERE starts_with(state, 'idle in ')),
+       (SELECT sum(xact_commit + xact_rollback) FROM pg_stat_database), (SELECT sum(blks_hit) FROM pg_stat_database),
+       (SELECT sum(blks_read) FROM pg_stat_database)
+FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename <> ALL(%s)
+"""
 
 #: Nothing of our own environment, which may hold secrets; the archive command needs a path.
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
@@ -198,6 +208,24 @@ class PostgreSQLServer:
                 return True
         except (EngineError, OSError):
             return False
+
+    def figures(self) -> Figures:
+        """
+        Raises:
+            EngineError: it does not answer, or lets nobody in.
+        """
+        with sessions.superuser_session(self.node) as connection:
+            row = connection.execute(_FIGURES, [_OWN_NAMES]).fetchone()
+        assert row is not None
+        active, idle, waiting, transactions, hits, reads = map(int, row)
+        return Figures(
+            connections_active=active,
+            connections_idle=idle,
+            connections_idle_in_transaction=waiting,
+            transactions=transactions,
+            cache_hits=hits,
+            cache_reads=reads,
+        )
 
     def hangs(self) -> bool:
         try:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from openrds.domain.metrics import Figures
 from openrds.engines.protocol.node import NodeSpec
 from openrds.engines.protocol.replication import Replication
 
@@ -54,6 +55,13 @@ class Server(Protocol):
         """Whether the server answers a query on its own socket and accepts connections on its address.
 
         So does one that lives on after `demote`: who is to serve is told to by `resume`.
+        """
+
+    def figures(self) -> Figures:
+        """What it says of what it does. One short session.
+
+        Raises:
+            EngineError: it does not answer, or lets nobody in.
         """
 
     def hangs(self) -> bool:

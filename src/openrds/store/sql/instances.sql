@@ -286,6 +286,13 @@ from node join instance on instance.id = node.instance_id
 where node.host = %(host)s and (%(ids)s::text[] is null or instance.id = any(%(ids)s))
 order by instance.id, node.role = 'slave', node.id
 
+-- name: measures_of_nodes
+-- What was last measured of the nodes of instances; a lag only of followers that were seen not long ago.
+select node.id, node.used_bytes, (seen.replication ->> 'lag_bytes')::bigint as lag_bytes,
+       (seen.replication ->> 'lag_seconds')::double precision as lag_seconds
+from node left join node as seen on seen.id = node.id and seen.replication_seen_at > now() - interval '90 seconds'
+where node.instance_id = any(%s)
+
 -- name: instance_at_rest
 -- Locked: an operation that comes meanwhile waits until we are done with it.
 select * from instance
