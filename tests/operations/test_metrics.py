@@ -5,11 +5,13 @@ from typing import Any
 
 from openrds.domain.capacity import GB
 from openrds.domain.metrics import KEPT
+from openrds.engines.postgresql.sessions import superuser_session
 from openrds.operations.instances import stop_instance
 from openrds.operations.rounds.metrics import Metrics
 from openrds.operations.rounds.roster import Roster
 from openrds.store.queries import Queries
 from support.scenarios import active_instance
+from support.service import wait_for
 from support.workbench import Workbench
 
 _sql = Queries("metrics")
@@ -39,6 +41,34 @@ def test_a_server_has_a_sample_a_minute_for_seven_days(workbench: Workbench) -> 
         workbench.store.rows(_sql.delete_expired, [KEPT])
         found = workbench.store.rows(b"select from node_sample where instance_id = %s", [instance_id])
         assert bool(found) is left
+
+
+def test_an_idle_server_is_asked_now_and_then_and_one_that_works_each_time(workbench: Workbench) -> None:
+    instance_id = active_instance(workbench)
+    now = [0.0]
+    metrics = Metrics(workbench.resources, Roster(workbench.resources), clock=lambda: now[0])
+
+    def transactions() -> int:
+        workbench.store.rows(b"delete from node_sample")
+        metrics.note()
+        (row,) = workbench.store.rows(
+            b"select transactions from node_sample where instance_id = %s", [instance_id]
+        )
+        return int(row["transactions"])
+
+    first = transactions()
+    assert transactions() == first
+
+    def asked_again() -> int:
+        now[0] += 300
+        return max(transactions() - first, 0)
+
+    later = first + wait_for(asked_again)
+    server = workbench.resources.primary_server(instance_id)
+    with superuser_session(server.node) as connection:
+        for _ in range(100):
+            connection.execute("select count(*) from generate_series(1, 10000)")
+    assert wait_for(lambda: transactions() >= later + 100)
 
 
 def test_of_a_server_that_does_not_run_less_is_known(workbench: Workbench) -> None:

@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.store.database import Row
 
-_LABELS = ("instance", "name", "engine", "node", "role")
+_LABELS = ("instance_id", "name", "engine", "node", "role")
 #: By column: name, and what it is.
 _GAUGES = {
     "memory_bytes": (
@@ -32,10 +32,19 @@ _COUNTERS = {
     "cache_hits": ("openrds_node_cache_hits", "Pages that were found in the server's memory."),
     "cache_reads": ("openrds_node_cache_reads", "Pages that were not, and were read."),
 }
+_CONNECTIONS = "openrds_node_connections"
 _STATES = {
     "connections_active": "active",
     "connections_idle": "idle",
     "connections_idle_in_transaction": "idle in transaction",
+}
+
+
+#: As a scrape shows them.
+NAMES = {
+    _CONNECTIONS,
+    *(name for name, _ in _GAUGES.values()),
+    *(f"{name}_total" for name, _ in _COUNTERS.values()),
 }
 
 
@@ -60,7 +69,7 @@ def add_instance_metrics(registry: CollectorRegistry, rows: Iterable[Row]) -> No
             if row[column] is not None:
                 gauge.labels(*_labels(row)).set(row[column])
     connections = Gauge(
-        "openrds_node_connections",
+        _CONNECTIONS,
         "Connections of clients, by what they do.",
         (*_LABELS, "state"),
         registry=registry,

@@ -61,12 +61,11 @@ _OF_CLIENTS = (
     " AND command NOT IN ('Binlog Dump', 'Binlog Dump GTID', 'Daemon', 'Killed')"
 )
 _CLIENTS = f"SELECT id{_OF_CLIENTS}"
+_IN_TRANSACTION = "id IN (SELECT trx_mysql_thread_id FROM information_schema.innodb_trx)"
+_AT_WORK = f" AND (command <> 'Sleep' OR {_IN_TRANSACTION})"
 _COUNTED = (
-    "SELECT IF(command <> 'Sleep', 'active', IF(id IN (SELECT trx_mysql_thread_id FROM information_schema.innodb_trx),"
-    f" 'in transaction', 'idle')) AS state, COUNT(*) AS clients{_OF_CLIENTS} GROUP BY state"
-)
-_AT_WORK = (
-    " AND (command <> 'Sleep' OR id IN (SELECT trx_mysql_thread_id FROM information_schema.innodb_trx))"
+    f"SELECT IF(command <> 'Sleep', 'active', IF({_IN_TRANSACTION}, 'in transaction', 'idle')) AS doing,"
+    f" COUNT(*) AS clients{_OF_CLIENTS} GROUP BY doing"
 )
 #: For a lock that is needed to change a setting.
 WAITED_TOO_LONG = pymysql.OperationalError
@@ -167,7 +166,7 @@ def rows(connection: Connection, statement: str, *parameters: Any) -> list[Mappi
 
 def count_clients(connection: Connection) -> dict[str, int]:
     """How many are `active`, how many `idle`, and how many idle `in transaction`; a state that none has is left out."""
-    return {row["state"]: row["clients"] for row in rows(connection, _COUNTED, SUPERUSER)}
+    return {row["doing"]: row["clients"] for row in rows(connection, _COUNTED, SUPERUSER)}
 
 
 def scalar(connection: Connection, statement: str, *parameters: Any) -> Any:

@@ -1,7 +1,9 @@
 """Once a minute the host agent notes what each of its servers takes, and does."""
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import msgspec
 from psycopg.types.json import Jsonb
@@ -22,15 +24,43 @@ _sql = Queries("metrics")
 _instances = Queries("instances")
 
 
-class Metrics:
-    """The kernel says what a server takes. Each is asked in one short session, and none that a task holds."""
+#: A server that has taken less CPU time than this since it was asked has hardly done anything: a session of ours takes
+#: 7 ms of it, which each minute would be 0.01 % of a core.
+_HARDLY_ANYTHING = 0.03
+#: It is asked again after so many seconds in any case.
+_LONGEST_TRUST = 290.0
 
-    def __init__(self, resources: Resources, roster: Roster) -> None:
+
+@dataclass(frozen=True)
+class _Said:
+    """What a server said of itself `at`, when it had taken so much CPU time."""
+
+    at: float
+    cpu_seconds: float
+    figures: Figures
+
+    def still_holds(self, cpu_seconds: float, now: float) -> bool:
+        hardly_worked = 0 <= cpu_seconds - self.cpu_seconds < _HARDLY_ANYTHING
+        return hardly_worked and now < self.at + _LONGEST_TRUST
+
+
+class Metrics:
+    """The kernel says what a server takes. One that has done something is asked in one short session, and none that a
+    task holds.
+    """
+
+    def __init__(
+        self, resources: Resources, roster: Roster, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._resources = resources
         self._roster = roster
+        self._clock = clock
+        self._said: dict[str, _Said] = {}
 
     def note(self) -> None:
         nodes = [(one.instance, node, one.free) for one in self._roster.all() for node in one.nodes]
+        known = {node.id for _, node, _ in nodes}
+        self._said = {id_: said for id_, said in self._said.items() if id_ in known}
         if not nodes:
             return
         store = self._resources.store
@@ -51,7 +81,7 @@ class Metrics:
         ages: Mapping[str, float],
     ) -> Sample:
         taken = consumption_of(self._resources.host.record(node.id))
-        figures = self._figures(instance, node) if free and taken else None
+        figures = self._figures(instance, node, taken.cpu_seconds) if free and taken else None
         return msgspec.convert(
             {
                 "node_id": node.id,
@@ -68,9 +98,14 @@ class Metrics:
             Sample,
         )
 
-    def _figures(self, instance: Instance, node: Node) -> Figures | None:
+    def _figures(self, instance: Instance, node: Node, cpu_seconds: float) -> Figures | None:
+        said, now = self._said.get(node.id), self._clock()
+        if said is not None and said.still_holds(cpu_seconds, now):
+            return said.figures
         try:
-            return self._resources.server_by_itself(instance, node).figures()
+            figures = self._resources.server_by_itself(instance, node).figures()
+            self._said[node.id] = _Said(now, cpu_seconds, figures)
+            return figures
         except (EngineError, StepFailed) as error:
             logger.debug("node %s says nothing of itself: %s", node.id, error)
             return None
