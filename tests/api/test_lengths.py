@@ -25,7 +25,7 @@ APPLICATION = unstarted_application(ACCOUNT)
 #: Bodies with one of these are not too long as a whole, neither those of callers nor those of strangers.
 LONG = "x" * 10_000
 MANY = 3000
-WITHOUT_TEXTS = ("failover", "port", "ssl", "remote-connection", "clear-policy")
+WITHOUT_TEXTS = ("failover", "port", "ssl", "remote-connection", "clear-policy", "disk-auto-expansion")
 IDS = {"project_id": PROJECT.id, "instance_id": "0" * 32 + "in03"}
 
 

@@ -23,6 +23,7 @@ NAMES, VALUES = False, True
         ('select "a value" from `a name 1`', VALUES, "select ? from `a name 1`"),
         ("do $x$ begin perform 'hidden'; end $x$", NAMES, "do ?"),
         ("select $$hidden$$, $a$hidden$$hidden$a$, 1", NAMES, "select ?, ?, ?"),
+        ("select $é1_$hidden$é1_$, $Z$ $ $Z$", NAMES, "select ?, ?"),
         ("select E'it\\'s hidden', U&'hidden', x'ab', 1e5, 0xff", NAMES, "select ?, ?, ?, ?, ?"),
         ("select 'a\\', 'hidden'", NAMES, "select ?, ?"),
         ("select 'a\\', still a value', _utf8'hidden'", VALUES, "select ?, ?"),

@@ -22,7 +22,8 @@ _BACKTICKED = r"`(?:[^`]|``)*+(?:`|\Z)"
 def _pattern(comment: str, value: str, name: str) -> re.Pattern[str]:
     """What begins and does not end goes to the end."""
     return re.compile(
-        rf"(?P<comment>{comment}) | (?P<value>{value}) | {name} | [$@]?[^\W\d][\w$]*", re.VERBOSE | re.DOTALL
+        rf"(?P<comment>{comment}) | (?P<value>{value}) | {name} | [$@]?[^\W\d][\w$]*",
+        re.VERBOSE | re.DOTALL | re.ASCII,
     )
 
 
@@ -30,7 +31,7 @@ def _pattern(comment: str, value: str, name: str) -> re.Pattern[str]:
 _WITH_NAMES = _pattern(
     rf"{_COMMENT} | --[^\n]*",
     rf"\b[eE]{_ESCAPED} | (?:\b[nNxXbB]|\b[uU]&)?{_PLAIN} | {_NUMBER}"
-    r" | (?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?:(?P=tag)|\Z)",
+    r" | (?P<tag>\$(?:[^\x00-@\[-^`{-\x7f][^\x00-/:-@\[-^`{-\x7f]*)?\$).*?(?:(?P=tag)|\Z)",
     r'"(?:[^"]|"")*+(?:"|\Z)',
 )
 #: Where double quotes are around values, as in MySQL and MariaDB.
@@ -39,28 +40,31 @@ _WITH_VALUES = _pattern(
     rf"\b(?:[nNxXbB]|_[a-z0-9]+)?{_ESCAPED} | {_ESCAPED} | {_DOUBLE} | {_NUMBER}",
     _BACKTICKED,
 )
-_LISTS = re.compile(r"\(\s*\?(?:\s*,\s*\?)+\s*\)")
-_ROWS = re.compile(r"(\(\?(?:, \.\.\.)?\))(?:\s*,\s*\(\?(?:, \.\.\.)?\))+")
-_BLANKS = re.compile(r"\s+")
+_LISTS = re.compile(r"\(\s*\?(?:\s*,\s*\?)+\s*\)", re.ASCII)
+_ROWS = re.compile(r"(\(\?(?:, \.\.\.)?\))(?:\s*,\s*\(\?(?:, \.\.\.)?\))+", re.ASCII)
+_BLANKS = re.compile(r"\s+", re.ASCII)
 
 #: Statements about accounts, and about others to log in to.
 _ABOUT_ACCOUNTS = re.compile(
     r"\b(?:(?:create|alter)\s+(?:or\s+replace\s+)?(?:user|role|group|server|subscription)|set\s+(?:\w+\s+)?password"
     r"|identified\s+(?:by|via|with|as)|change\s+(?:master|replication)|start\s+(?:slave|replica|group_replication))\b",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 #: In whatever place they stand, such a statement is shown without its values.
 _DELICATE = re.compile(
-    r"passw|pwd|secret|identified|credential|token|encrypt|decrypt|crypt\s*\(|dblink|conninfo", re.IGNORECASE
+    r"passw|pwd|secret|identified|credential|token|encrypt|decrypt|crypt\s*\(|dblink|conninfo",
+    re.IGNORECASE | re.ASCII,
 )
-_QUOTED = re.compile(r"'(?:[^'\\]|\\.?|'')*+(?:'|\Z)|\"(?:[^\"\\]|\\.?|\"\")*+(?:\"|\Z)", re.DOTALL)
+_QUOTED = re.compile(
+    r"'(?:[^'\\]|\\.?|'')*+(?:'|\Z)|\"(?:[^\"\\]|\\.?|\"\")*+(?:\"|\Z)", re.DOTALL | re.ASCII
+)
 _NAMED_PASSWORD = re.compile(
     r"(\b(?:identified\s+(?:by|as|via|with)(?:\s+(?:password|\w+\s+(?:using|as|by)))?|password)\s*[(=]?\s*)"
     r"(?:'(?:[^'\\]|\\.?|'')*+(?:'|\Z)|\"(?:[^\"\\]|\\.?|\"\")*+(?:\"|\Z))",
-    re.IGNORECASE | re.DOTALL,
+    re.IGNORECASE | re.DOTALL | re.ASCII,
 )
-_WORD = re.compile(r"[a-z]+", re.IGNORECASE)
-_MAIN_WORDS = re.compile(r"\b(?:select|insert|update|delete|merge|replace)\b|[()]", re.IGNORECASE)
+_WORD = re.compile(r"[a-z]+", re.IGNORECASE | re.ASCII)
+_MAIN_WORDS = re.compile(r"\b(?:select|insert|update|delete|merge|replace)\b|[()]", re.IGNORECASE | re.ASCII)
 
 
 def normalised(statement: str, *, double_quotes_values: bool) -> str:
