@@ -33,6 +33,7 @@ WITHOUT_TEXTS = (
     "clear-policy",
     "second-level-monitor",
     "db-auto-upgrade",
+    "disk-auto-expansion",
 )
 IDS = {"project_id": PROJECT.id, "instance_id": "0" * 32 + "in03"}
 

@@ -11,9 +11,12 @@ from dataclasses import replace
 
 import pytest
 
+from openrds.domain.logs import LogKind
 from openrds.engines.protocol import EngineError
 from openrds.hosts import processes
+from openrds.hosts.consumption import consumption_of
 from openrds.hosts.images import ImageVolumes, detach
+from openrds.hosts.processes import wait_until
 from openrds.hosts.volumes import FolderVolumes
 from support.engines import initialise
 from support.means import needs_images
@@ -269,7 +272,7 @@ def test_passwords_are_in_no_file(trial):
     server.stop()
 
     files = [path for path in server.node.folder.rglob("*") if path.is_file()]
-    logs = [path for path in files if path.suffix == ".log"]
+    logs = [path for path in files if path.suffix in (".log", ".csv")]
     assert logs
     assert not any(
         b"Secret#Word_1" in path.read_bytes() or b"Other#Word_2" in path.read_bytes() for path in files
@@ -310,20 +313,59 @@ def test_finished_log_segments_are_archived(trial, eventually):
     assert not list(segment.parent.glob("*.tmp"))
 
 
-def test_logs_that_are_older_than_the_backups_and_a_week_are_removed(trial):
+@pytest.mark.every_engine
+def test_a_server_says_what_it_does_and_the_kernel_what_it_takes(trial):
     server = trial.started()
-    logs = server.node.folder / "log"
-    for name, age in {"old.log": 8, "young.log": 6}.items():
-        (logs / name).write_text("something happened")
-        past = time.time() - age * 86400
-        os.utime(logs / name, (past, past))
+    trial.query(server, "CREATE TABLE counted (x int)")
 
-    server.tidy(keep_days=9)
-    assert (logs / "old.log").exists()
-    server.tidy(keep_days=0)
+    def has(active: int, idle: int, in_transaction: int) -> bool:
+        """Servers take a moment to see that a client is gone. InnoDB does not look for transactions anew that it was
+        asked about less than 100 ms ago.
+        """
+        found = server.figures()
+        counted = found.connections_active, found.connections_idle, found.connections_idle_in_transaction
+        return counted == (active, idle, in_transaction)
 
-    assert not (logs / "old.log").exists()
-    assert (logs / "young.log").exists()
+    assert wait_until(lambda: has(0, 0, 0), 30, every=0.2)
+    before, taken = server.figures(), consumption_of(server.node.folder / processes.RECORD)
+    with trial.dialect.connect(server.node.address, server.node.port) as client:
+        for _ in range(10):
+            client.execute("INSERT INTO counted VALUES (1)")
+        assert wait_until(lambda: has(0, 1, 0), 30, every=0.2)
+        assert wait_until(lambda: server.figures().transactions >= before.transactions + 10, 30)
+        client.execute("BEGIN")
+        client.execute("INSERT INTO counted VALUES (2)")
+        assert wait_until(lambda: has(0, 0, 1), 30, every=0.2)
+    after = server.figures()
+    assert after.cache_hits > before.cache_hits and after.cache_reads > 0
+    later = consumption_of(server.node.folder / processes.RECORD)
+    assert taken is not None and later is not None
+    assert 0.01 < taken.cpu_seconds <= later.cpu_seconds < 60
+    assert 10 * 2**20 < taken.memory_bytes < 2**31
+
+    server.stop()
+    assert consumption_of(server.node.folder / processes.RECORD) is None
+    with pytest.raises(EngineError):
+        server.figures()
+
+
+@pytest.mark.every_engine
+def test_logs_that_are_older_than_a_month_or_too_much_are_removed(trial):
+    server = trial.started()
+    (newest,) = (file.path for file in trial.engine.logs.files(server.node, LogKind.ERROR))
+    files = {
+        newest.with_name(newest.name.replace(newest.stem, f"{newest.stem}-{age}")): (age, size)
+        for age, size in {40: 10, 30: 10, 20: 20 * 2**20, 10: 15 * 2**20, 5: 10}.items()
+    }
+    for path, (age, size) in files.items():
+        path.touch()
+        os.truncate(path, size)
+        os.utime(path, (time.time() - age * 86400,) * 2)
+
+    server.tidy()
+
+    assert [age for path, (age, _) in files.items() if path.exists()] == [10, 5]
+    assert trial.engine.logs.files(server.node, LogKind.ERROR)
     assert server.answers()
 
 

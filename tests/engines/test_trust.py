@@ -384,7 +384,7 @@ def test_the_administrator_reaches_no_role_that_is_more(shared):
             )
         trial.query(server, "GRANT pg_read_all_data TO root")
         assert trial.query(server, "SELECT count(*) FROM pg_authid") > 0
-        server.tidy(keep_days=7)
+        server.tidy()
     with client(server) as connection:
         names = [name for (name,) in connection.execute(PREDEFINED)]
         for name in [*names, "rdsAdmin"]:

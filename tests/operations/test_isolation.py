@@ -190,7 +190,7 @@ def test_what_a_server_leaves_in_its_folders_harms_nobody_else(
                 assert planted.returncode == 0, planted.stderr
             server = one.server
             server._start_seconds = 3.0  # a PostgreSQL whose own files are FIFOs waits for ever
-            for act in (server.configure, lambda server=server: server.tidy(1), server.start, server.stop):
+            for act in (server.configure, lambda server=server: server.tidy(), server.start, server.stop):
                 with suppress_and_note(said):
                     act()
         finally:

@@ -10,8 +10,10 @@ import psycopg
 import pytest
 
 from openrds.domain.capacity import GB, is_full
-from openrds.operations.instances import enlarge_volume, restart_instance
+from openrds.hosts.volumes import Usage
+from openrds.operations.instances import enlarge_volume, instance_changes, restart_instance
 from openrds.operations.rounds.roster import Roster
+from openrds.operations.rounds.volume_growth import VolumeGrowth
 from openrds.operations.rounds.volume_watch import VolumeWatch
 from support.scenarios import active_instance
 from support.service import wait_for
@@ -116,6 +118,72 @@ def test_a_larger_volume_makes_it_writable_again(workbench: Workbench, instance_
 
         assert workbench.resources.view.instance(instance_id).status == "ACTIVE"
         client.execute("create table more (x int)")
+
+
+def test_a_volume_grows_by_itself_up_to_its_limit(
+    workbench: Workbench, instance_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By tasks, one at a time, until more than 10 GB are free. What it holds is more than this machine may have."""
+    used = [39 * GB]
+    volumes = type(workbench.resources.host.volumes)
+    monkeypatch.setattr(volumes, "usage", lambda _self, _id, size: Usage(used[0], size * GB - used[0]))
+
+    def say(**growth: Any) -> None:
+        request = instance_changes.SetVolumeGrowth(switch_option=bool(growth), **growth)
+        workbench.submit(lambda intake: instance_changes.set_volume_growth(intake, instance_id, request))
+
+    def grown() -> int:
+        growth = VolumeGrowth(workbench.resources, workbench.queue)
+        watch = VolumeWatch(workbench.resources, Roster(workbench.resources), growth.look)
+        watch.look_after_volumes()
+        held = workbench.store.rows(
+            b"select task_id from instance_lock where instance_id = %s", [instance_id]
+        )
+        for row in held:
+            assert workbench.run(row["task_id"])["status"] == "Completed"
+        return workbench.resources.view.instance(instance_id).volume_size
+
+    set_size(workbench, instance_id, 40)
+    assert grown() == 40
+    say(limit_size=60, trigger_threshold=10, step_percent=5)
+    assert [grown() for _ in range(3)] == [50, 50, 50]
+    used[0] = 45 * GB
+    assert [grown() for _ in range(2)] == [60, 60]
+    used[0] = 59 * GB
+    assert grown() == 60
+    assert workbench.resources.view.instance(instance_id).status == "STORAGE FULL"
+    used[0] = 9 * GB
+    assert grown() == 60
+    say()
+    used[0] = 55 * GB
+    assert grown() == 60
+
+
+def test_what_does_not_come_to_grow_is_not_tried_all_the_time(workbench: Workbench, instance_id: str) -> None:
+    now = [0.0]
+    growth = VolumeGrowth(workbench.resources, workbench.queue, clock=lambda: now[0])
+    set_growth = b'update instance set growth = \'{"limit_size": 60, "trigger_threshold": 10}\' where id = %s'
+    workbench.store.rows(set_growth, [instance_id])
+
+    def begins() -> bool:
+        """A task, which is then forgotten."""
+        (one,) = [
+            found for found in Roster(workbench.resources).instances() if found.instance.id == instance_id
+        ]
+        growth.look(one, [Usage(39 * GB, GB)])
+        held = workbench.store.rows(
+            b"select task_id from instance_lock where instance_id = %s", [instance_id]
+        )
+        for row in held:
+            workbench.run(row["task_id"])
+        set_size(workbench, instance_id, 40)
+        return bool(held)
+
+    set_size(workbench, instance_id, 40)
+
+    assert [begins(), begins()] == [True, False]
+    now[0] += 601
+    assert begins()
 
 
 def test_one_that_is_enlarged_too_little_stays_full(workbench: Workbench, instance_id: str) -> None:

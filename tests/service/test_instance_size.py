@@ -169,8 +169,35 @@ def test_what_is_used_is_what_was_written(service: ServiceUnderTest, instance: d
     wait_for(lambda: 0.02 < used() < 1, 60)
 
 
-def test_volumes_do_not_grow_by_themselves(service: ServiceUnderTest, instance: dict[str, Any]) -> None:
-    assert service.get(f"instances/{instance['id']}/disk-auto-expansion")["switch_option"] is False
+def test_volumes_grow_by_themselves_if_one_says_so(
+    service: ServiceUnderTest, instance: dict[str, Any]
+) -> None:
+    path = f"instances/{instance['id']}/disk-auto-expansion"
+    grows = {"switch_option": True, "limit_size": 4000, "trigger_threshold": 10}
+    off = {"switch_option": False, "limit_size": 0, "trigger_threshold": 0, "step_percent": 0}
+    assert service.get(path) == off
+    for wanted in (grows, grows | {"step_percent": 20}):
+        answer = service.call("PUT", path, wanted)
+        assert (answer.status_code, answer.json()) == (200, {})
+        assert service.get(path) == wanted
+    for wrong in ({"limit_size": 30}, {"trigger_threshold": 11}, {"step_percent": 51}, {"limit_size": None}):
+        answer = service.call("PUT", path, grows | wrong)
+        assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200001")
+    assert service.get(path)["step_percent"] == 20
+    assert service.call("PUT", path, {"switch_option": False}).status_code == 200
+    assert service.get(path) == off
+
+
+def test_a_new_volume_grows_by_itself_if_one_says_so(service: ServiceUnderTest) -> None:
+    strategy = {"option": True, "limitSize": 50, "triggerAvailablePercent": 20, "stepPercent": 5}
+    made = service.create(name="growing", auto_enlarge_strategy=strategy)
+    shown = service.get(f"instances/{made['id']}/disk-auto-expansion")
+    assert shown == {"switch_option": True, "limit_size": 50, "trigger_threshold": 20, "step_percent": 5}
+    service.delete(made["id"])
+    body = service.create_body(name="wrong", auto_enlarge_strategy=strategy | {"limitSize": 30})
+    answer = service.call("POST", "instances", body)
+    assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200001")
+    assert "auto_enlarge_strategy.limitSize must be 40 to 4000" in answer.json()["error_msg"]
 
 
 # --- Other flavors ---

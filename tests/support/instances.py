@@ -40,6 +40,7 @@ def an_instance(**changes: Any) -> Instance:
         "maintenance_window": "02:00-06:00",
         "remote_access": True,
         "log_retention_hours": 0,
+        "slow_log_with_values": False,
         "storage_full": False,
         "stopped_at": None,
         "created_at": NOW - dt.timedelta(days=9),

@@ -13,10 +13,13 @@ from openrds.hosts.errors import HostError
 from openrds.operations.rounds.backup_schedule import look_after_backups, stop_unwanted, tidy_backups
 from openrds.operations.rounds.certificates import CertificateWatch
 from openrds.operations.rounds.hang_watch import HangWatch
+from openrds.operations.rounds.log_keeping import LogKeeping
 from openrds.operations.rounds.log_shipping import LogShipping
+from openrds.operations.rounds.metrics import Metrics
 from openrds.operations.rounds.monitor import Monitor, tidy_servers
 from openrds.operations.rounds.replication_watch import watch_replication
 from openrds.operations.rounds.roster import Roster
+from openrds.operations.rounds.volume_growth import VolumeGrowth
 from openrds.operations.rounds.volume_watch import VolumeWatch
 from openrds.operations.steps.host import Host
 from openrds.operations.steps.resources import Resources
@@ -50,7 +53,7 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
         _monitor(resources, queue, roster, changes.bell(Subject.INSTANCE)),
         *_hang_watch(resources, roster),
         Round(
-            VolumeWatch(resources, roster).look_after_volumes,
+            VolumeWatch(resources, roster, VolumeGrowth(resources, queue).look).look_after_volumes,
             readers.volumes,
             pause=resources.settings.monitor_interval,
         ),
@@ -86,6 +89,8 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
         ),
         Round(lambda: _keep_pools_full(resources.host), pause=_POOL_DELAY),
         Round(lambda: _tidy(resources), at_least=_TIDYING_INTERVAL),
+        Round(Metrics(resources, roster).note),
+        Round(LogKeeping(resources, roster).bound_logs),
         Round(certificates.look_after_certificates, at_least=_CERTIFICATE_INTERVAL),
     ]
 

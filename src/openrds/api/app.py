@@ -31,12 +31,15 @@ from openrds.api.rds import (
     instance_batches,
     instance_changes,
     instance_ha,
+    instance_metrics,
     instance_network,
     instance_policies,
     instance_size,
     instance_summaries,
     instance_tasks,
     instances,
+    log_files,
+    logs,
     not_offered,
     passwords,
     privileges,
@@ -46,6 +49,7 @@ from openrds.api.rds import (
     task_export,
     tasks,
 )
+from openrds.api.rds.log_reads import Turns
 from openrds.api.state import Service
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.identity import Accounts
@@ -64,6 +68,7 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
         "sign_ins": SignIns(),
         "revocations": revocations,
         "asking": {},
+        "log_turns": Turns(),
         **health.shared_answers(service),
     }
 
@@ -128,6 +133,9 @@ def _rds_router() -> Router:
         *instance_ha.HANDLERS,
         *instance_network.HANDLERS,
         *certificates.HANDLERS,
+        *logs.HANDLERS,
+        *instance_metrics.HANDLERS,
+        *log_files.HANDLERS,
         *catalogue.HANDLERS,
         *passwords.HANDLERS,
         *empty_lists.HANDLERS,

@@ -18,6 +18,8 @@ from prometheus_client import (
 )
 from prometheus_client.core import REGISTRY
 
+from openrds.api.cloud.iam import settings_of
+from openrds.api.instance_metrics import add_instance_metrics, check_token
 from openrds.api.refusals import refusals
 from openrds.api.state import Service
 from openrds.domain.errors import ErrorCode
@@ -27,6 +29,7 @@ from openrds.store.queries import Queries
 _tasks = Queries("tasks")
 _queue = Queries("queue")
 _instances = Queries("instances")
+_metrics = Queries("metrics")
 
 #: The store must answer in so many seconds to count as ready.
 _READY_SECONDS = 3.0
@@ -68,11 +71,14 @@ async def readyz(request: Request[None, None, State]) -> Response[str]:
     "/metrics",
     opt=_PUBLIC,
     media_type=MediaType.TEXT,
-    responses=refusals(ErrorCode.STORE_UNAVAILABLE, public=True),
+    responses=refusals(ErrorCode.STORE_UNAVAILABLE, ErrorCode.UNAUTHENTICATED, public=True),
     tags=["Health"],
 )
 async def metrics(request: Request[None, None, State]) -> Response[bytes]:
-    """Metrics in Prometheus' text format: of this process, and of the store."""
+    """Metrics in Prometheus' text format: of this process and of the store; with the setting `metrics_token`, of each
+    instance too, for who has it.
+    """
+    check_token(request.headers.get("authorization", ""), settings_of(request).metrics_token)
     of_store = await request.app.state.store_metrics.get()
     return Response(generate_latest(REGISTRY) + of_store, headers={"content-type": CONTENT_TYPE_LATEST})
 
@@ -132,6 +138,8 @@ async def _store_metrics(service: Service) -> CollectorRegistry:
     )
     for row in await service.reads.rows(_instances.revivals_of_instances):
         revivals.labels(row["instance_id"]).set(row["revivals"])
+    if service.settings.metrics_token:
+        add_instance_metrics(registry, await service.reads.rows(_metrics.latest_samples))
     return registry
 
 

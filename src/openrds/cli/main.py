@@ -26,6 +26,7 @@ from openrds.cli import (
     instance_settings,
     instance_size,
     instances,
+    logs,
     restore,
     serve,
     tasks,
@@ -53,6 +54,7 @@ app.add_typer(instances.app, name="instance")
 app.add_typer(instance_network.public_ips, name="public-ip")
 app.add_typer(connect.app)
 app.add_typer(ca.app)
+app.add_typer(logs.app)
 app.add_typer(backups.app, name="backup")
 app.add_typer(databases.app, name="database")
 app.add_typer(database_users.app, name="user")

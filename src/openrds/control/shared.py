@@ -4,6 +4,7 @@ import datetime as dt
 
 from openrds.control.changes import Changes, Subject
 from openrds.control.rounds import Round, soon_if
+from openrds.domain import metrics
 from openrds.domain.settings import Settings
 from openrds.operations.instances.start_instance import start_overdue
 from openrds.operations.intake.scheduling import Scheduler, forget_ended
@@ -17,6 +18,7 @@ from openrds.tasks.watchdog import return_lost_steps
 
 _answers = Queries("answers")
 _identities = Queries("identities")
+_metrics = Queries("metrics")
 _tasks = Queries("tasks")
 
 #: Seconds between rounds, while there is something to do.
@@ -40,6 +42,7 @@ def shared_rounds(store: Store, queue: Queue, settings: Settings, changes: Chang
         store.rows(_answers.delete_expired)
         store.rows(_identities.delete_expired_revocations)
         forget_ended(store)
+        store.rows(_metrics.delete_expired, [metrics.KEPT])
 
     scheduler = Scheduler(store, queue, settings, SCHEDULED)
     return [

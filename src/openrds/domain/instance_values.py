@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import msgspec
 
 from openrds.domain.engine import EngineName
+from openrds.domain.growth import VolumeGrowth
 from openrds.domain.instance import (
     Confirmation,
     InstanceStatus,
@@ -22,7 +23,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     `version` is what a request names (`16`), `complete_version` what the binaries report. `volume_size` is in GB.
     `availability_zone` has a zone for each node, parted by commas, the primary's first. `replication_mode` and
     `switch_strategy` are of one with a standby. `replica_of` is the primary instance of a read replica. `secret` and
-    `options` are those of `NodeSpec`; `tags` are values by key.
+    `options` are those of `NodeSpec`; `tags` are values by key. With `growth` its volumes grow by themselves.
     """
 
     id: str
@@ -53,6 +54,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
     options: Mapping[str, str]
     ssl: bool
+    growth: VolumeGrowth | None = None
 
     def __repr__(self) -> str:
         """Without its secret: it may come to be in a log."""
@@ -65,7 +67,7 @@ class Instance(InstanceSpec, frozen=True, kw_only=True):
     `address` is its endpoint, where clients reach the primary. One that is `deleting` leaves the list at once, unless
     callers wait for its end. `backup_period` has the days of the week, from 1 for Monday on, and `maintenance_window`
     both times of the day, UTC. `remote_access`: its administrator may log in from everywhere. With `storage_full` its
-    servers are read-only.
+    servers are read-only; with `slow_log_with_values` callers are shown the values in slow statements.
     """
 
     alias: str
@@ -77,6 +79,7 @@ class Instance(InstanceSpec, frozen=True, kw_only=True):
     maintenance_window: str
     remote_access: bool
     log_retention_hours: int
+    slow_log_with_values: bool
     storage_full: bool
     stopped_at: dt.datetime | None
     created_at: dt.datetime

@@ -52,6 +52,7 @@ class Settings:
     max_connections: int = 4096
     max_connections_per_address: int = 256
     request_timeout: float = 20.0
+    metrics_token: str = field(default="", repr=False)
     trusted_proxies: tuple[str, ...] = ()
     log_level: str = "INFO"
     log_file: Path | None = None

@@ -10,8 +10,8 @@ from openrds.hosts import commands, processes
 from openrds.hosts.processes import wait_until
 from openrds.hosts.user import ServerUser
 
-#: Nothing of our own environment, which may hold secrets.
-ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
+#: Nothing of our own environment, which may hold secrets. MariaDB writes its logs in the time of the machine.
+ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/", "TZ": "UTC"}
 _LINES = 5
 _END_SECONDS = 10.0
 

@@ -50,6 +50,7 @@ _KEY_FORMS = {
     "project_id": (re.compile(r"[0-9a-f]{32}"), "32 lower-case hexadecimal digits"),
     "access_key": (re.compile(r"[A-Za-z0-9]{8,64}"), "8 to 64 letters and digits"),
     "secret_key": (re.compile(r"[!-~]{16,128}"), "16 to 128 visible ASCII characters"),
+    "metrics_token": (re.compile(r"[!-~]{16,128}"), "16 to 128 visible ASCII characters"),
     "admin_password": (re.compile(r"[!-~]{8,128}"), "8 to 128 visible ASCII characters"),
 }
 #: Also part of the name of a file.

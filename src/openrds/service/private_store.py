@@ -24,7 +24,8 @@ _BUFFERS_MB = (16, 128)
 #: Of what the store has on disk, in its buffers.
 _BUFFERED_SHARE = 1 / 8
 
-#: Small: the store holds rows about tasks and instances, and the machine is for the instances.
+#: Small: the store holds rows about tasks and instances, and the machine is for the instances. People read its log,
+#: which has a file for each day of the month.
 _SETTINGS = """
 listen_addresses = ''
 archive_mode = off
@@ -39,6 +40,11 @@ random_page_cost = 1.1
 autovacuum_naptime = 60s
 bgwriter_delay = 10s
 autovacuum_max_workers = 1
+log_destination = stderr
+log_filename = 'postgresql-%d.log'
+log_truncate_on_rotation = on
+log_rotation_size = 0
+log_min_duration_statement = -1
 """
 
 

@@ -3,10 +3,12 @@
 from typing import Annotated
 
 import msgspec
-from litestar import get
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar import Response, get, put
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
+from openrds.api.changes import change
 from openrds.api.rds.catalogue import status_of_flavors
+from openrds.api.rds.instance_changes import Done
 from openrds.api.rds.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
@@ -14,6 +16,8 @@ from openrds.domain.capacity import GB
 from openrds.domain.flavor import GROUP_TYPES, Flavor, find_flavor, flavors_of
 from openrds.domain.instance_values import Instance, Node
 from openrds.domain.rules import VOLUME_SIZES, check_one_of
+from openrds.operations.instances import instance_changes as changes
+from openrds.operations.intake.intake import Intake
 from openrds.store.instances import node_of
 from openrds.store.queries import Queries
 
@@ -88,12 +92,12 @@ class UsedSpaceAnswer(msgspec.Struct):
 
 
 class AutoExpansionAnswer(msgspec.Struct):
-    """Volumes never grow by themselves."""
+    """All 0 for a volume that does not grow by itself; `step_percent` only where one was given."""
 
     switch_option: bool = False
     limit_size: int = 0
     trigger_threshold: int = 0
-    step_percent: int = 0
+    step_percent: int | msgspec.UnsetType = msgspec.UNSET
 
 
 @get(
@@ -186,9 +190,32 @@ async def show_used_space(
 async def show_auto_expansion(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
 ) -> AutoExpansionAnswer:
-    """Whether the volume grows by itself: it does not."""
-    await find_instance(request, project_id, instance_id)
-    return AutoExpansionAnswer()
+    """Whether the volume grows by itself, and how."""
+    growth = (await find_instance(request, project_id, instance_id)).growth
+    if growth is None:
+        return AutoExpansionAnswer(step_percent=0)
+    step = msgspec.UNSET if growth.step_percent is None else growth.step_percent
+    return AutoExpansionAnswer(True, growth.limit_size, growth.trigger_threshold, step)
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/disk-auto-expansion",
+    responses=refusals(body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_auto_expansion(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[changes.SetVolumeGrowth],
+) -> Response[Done]:
+    """Have the volume grow by itself when little of it is free, or no more."""
+
+    def work(intake: Intake) -> Done:
+        changes.set_volume_growth(intake, instance_id, data)
+        return Done()
+
+    return await change(request, work)
 
 
 def _others(instance: Instance) -> list[Flavor]:
@@ -231,4 +258,5 @@ HANDLERS = [
     list_volumes,
     show_used_space,
     show_auto_expansion,
+    set_auto_expansion,
 ]

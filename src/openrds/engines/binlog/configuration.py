@@ -4,6 +4,7 @@ import hashlib
 import re
 from pathlib import Path
 
+from openrds.domain.logs import SLOW_SECONDS
 from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.installed import tree_settings
 from openrds.engines.binlog.roles import Role, role_of
@@ -24,6 +25,7 @@ _LOG_SECONDS = 7 * 86400
 _OWN_SESSIONS = 10
 #: One that is not acknowledged is waited for; the value is the largest that there is (49 days).
 _CONFIRMATION_MS = 2**32 - 1
+_SLOW_LOG = {"slow_query_log": "ON", "long_query_time": f"{SLOW_SECONDS:g}", "log_output": "FILE"}
 
 
 def config_path(node: NodeSpec) -> Path:
@@ -45,6 +47,10 @@ def log_folder(node: NodeSpec) -> Path:
 
 def error_log(node: NodeSpec) -> Path:
     return log_folder(node) / "error.log"
+
+
+def slow_log(node: NodeSpec) -> Path:
+    return log_folder(node) / "slow.log"
 
 
 def temporary_folder(node: NodeSpec) -> Path:
@@ -93,6 +99,7 @@ def settings(node: NodeSpec, flavour: Flavour) -> dict[str, str]:
         | _words(node)
         | _resources(node)
         | _log(node)
+        | _SLOW_LOG
         | _isolation(node)
         | dict(flavour.settings(node))
         | dict(flavour.read_only(node.read_only))
@@ -132,6 +139,7 @@ def _places(node: NodeSpec) -> dict[str, str]:
         "socket": str(socket_path(node)),
         "pid_file": str(pid_path(node)),
         "log_error": str(error_log(node)),
+        "slow_query_log_file": str(slow_log(node)),
         "tmpdir": str(temporary_folder(node)),
         "init_file": str(init_path(node)),
     }

@@ -11,6 +11,7 @@ from openrds.engines.binlog.copying import BinlogCopying
 from openrds.engines.binlog.datadirs import recipe_of
 from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.server import BinlogServer, Means
+from openrds.engines.binlog.server_logs import BinlogServerLogs
 from openrds.engines.discovery import Installations, Kind
 from openrds.engines.pool import DataDirectories
 from openrds.engines.protocol import Installation, NodeSpec, Size
@@ -46,6 +47,7 @@ class BinlogEngine:
         self.backups = self.backups_of(self._means)
         self.copying = BinlogCopying(flavour)
         self.accounts = BinlogAccounts(flavour)
+        self.logs = BinlogServerLogs()
 
     def installations(self) -> tuple[Installation, ...]:
         """

@@ -5,25 +5,26 @@ import logging
 import os
 import signal
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from openrds.domain.deadline import ended_with_step
+from openrds.domain.metrics import Figures
 from openrds.engines import programs
 from openrds.engines.binlog import accounts, configuration, daemon, sessions
 from openrds.engines.binlog.datadirs import is_data_directory
 from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.replication import BinlogReplication, Diverged
 from openrds.engines.binlog.roles import Role, forget_position, position_to_take, role_of, write_role
+from openrds.engines.binlog.server_logs import is_of
 from openrds.engines.binlog.shipping import ship_remains
 from openrds.engines.certificates import keep_identity
-from openrds.engines.logs import LogTail, remove_older
+from openrds.engines.logs import LogTail, closed_name, is_to_close, prune
 from openrds.engines.pool import DataDirectories
 from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts import commands, processes
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
-from openrds.hosts.folders import make_home
+from openrds.hosts.folders import make_home, regular_files
 from openrds.hosts.limits import Limit, Limits, NoLimits
 from openrds.hosts.processes import Process, wait_until
 
@@ -31,14 +32,18 @@ logger = logging.getLogger(__name__)
 
 _STOP_SIGNALS = (signal.SIGTERM,)
 _STOP_SECONDS = 60.0
-_LOG_DAYS = 7
-_MOST_LOG_BYTES = 10 * 2**20
 _SOCKET_PATH_BYTES = 107
 #: Between looks at a server that starts, and how long each waits for its greeting.
 _LOOK_SECONDS = 0.005
 _GREETING_SECONDS = 1.0
 #: Within which clients that hold up a change to read-only have ended.
 _CLOSING_SECONDS = 20.0
+
+
+_FIGURES = (
+    "SHOW GLOBAL STATUS WHERE Variable_name IN ('Handler_commit', 'Handler_rollback', "
+    "'Innodb_buffer_pool_read_requests', 'Innodb_buffer_pool_reads')"
+)
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,25 @@ class BinlogServer:
             return False
         return sessions.accepts(self.node)
 
+    def figures(self) -> Figures:
+        """
+        Raises:
+            EngineError: it does not answer.
+        """
+        with sessions.session(self.node) as connection:
+            found = sessions.rows(connection, _FIGURES)
+            clients = sessions.count_clients(connection)
+        status = {str(row["Variable_name"]): int(row["Value"]) for row in found}
+        requests, reads = status["Innodb_buffer_pool_read_requests"], status["Innodb_buffer_pool_reads"]
+        return Figures(
+            connections_active=clients.get("active", 0),
+            connections_idle=clients.get("idle", 0),
+            connections_idle_in_transaction=clients.get("in transaction", 0),
+            transactions=status["Handler_commit"] + status["Handler_rollback"],
+            cache_hits=max(requests - reads, 0),
+            cache_reads=reads,
+        )
+
     def hangs(self) -> bool:
         try:
             return self.is_running() and not sessions.is_greeted(self.node)
@@ -209,18 +233,26 @@ class BinlogServer:
         except HostError as error:
             raise self._error(str(error)) from error
 
-    def tidy(self, keep_days: int) -> None:
+    def tidy(self) -> None:
         """
-        Remove logs that are older than so many days and a week; one that has grown large is closed first.
+        See to its logs.
 
         Raises:
             EngineError: a file cannot be removed.
         """
-        folder = configuration.log_folder(self.node)
+        self.bound_logs()
+
+    def bound_logs(self) -> None:
+        """
+        Raises:
+            EngineError: a file cannot be removed, or the server does not close one.
+        """
         try:
-            self._close_large_log()
-            with self.node.user.acting():
-                remove_older(folder, max(keep_days, _LOG_DAYS))
+            for current, flush in (
+                (configuration.error_log(self.node), "FLUSH ERROR LOGS"),
+                (configuration.slow_log(self.node), "FLUSH SLOW LOGS"),
+            ):
+                self._bound_log(current, flush)
         except OSError as error:
             raise self._error(str(error)) from error
 
@@ -376,15 +408,20 @@ class BinlogServer:
                 self.flavour.take_position(connection, position)
             forget_position(self.node)
 
-    def _close_large_log(self) -> None:
-        path = configuration.error_log(self.node)
+    def _bound_log(self, current: Path, flush: str) -> None:
+        """The server writes on to a file that was renamed until it is told to open another: see that it was."""
         with self.node.user.acting():
-            if not path.is_file() or path.lstat().st_size < _MOST_LOG_BYTES:
-                return
-            path.rename(path.with_name(f"error-{datetime.now(UTC):%Y-%m-%d_%H%M%S}.log"))
-        if self.is_running():
+            if is_to_close(current, self._files_of(current)):
+                current.rename(closed_name(current))
+            files = self._files_of(current)
+            prune(files)
+        if files and current not in files and self.is_running():
             with sessions.session(self.node) as connection:
-                sessions.execute(connection, "FLUSH ERROR LOGS")
+                sessions.execute(connection, flush)
+
+    @staticmethod
+    def _files_of(current: Path) -> list[Path]:
+        return [path for path in regular_files(current.parent) if is_of(path, current)]
 
     def _require_data(self) -> None:
         if not is_data_directory(self.node.data_dir):

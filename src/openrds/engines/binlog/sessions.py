@@ -56,12 +56,16 @@ _BOUND = {
 _TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _TLS.check_hostname = False
 _TLS.verify_mode = ssl.CERT_NONE  # it is the family's secret that says who it is
-_CLIENTS = (
-    "SELECT id FROM information_schema.processlist WHERE user <> %s AND user NOT IN ('system user', 'event_scheduler')"
+_OF_CLIENTS = (
+    " FROM information_schema.processlist WHERE user <> %s AND user NOT IN ('system user', 'event_scheduler')"
     " AND command NOT IN ('Binlog Dump', 'Binlog Dump GTID', 'Daemon', 'Killed')"
 )
-_AT_WORK = (
-    " AND (command <> 'Sleep' OR id IN (SELECT trx_mysql_thread_id FROM information_schema.innodb_trx))"
+_CLIENTS = f"SELECT id{_OF_CLIENTS}"
+_IN_TRANSACTION = "id IN (SELECT trx_mysql_thread_id FROM information_schema.innodb_trx)"
+_AT_WORK = f" AND (command <> 'Sleep' OR {_IN_TRANSACTION})"
+_COUNTED = (
+    f"SELECT IF(command <> 'Sleep', 'active', IF({_IN_TRANSACTION}, 'in transaction', 'idle')) AS doing,"
+    f" COUNT(*) AS clients{_OF_CLIENTS} GROUP BY doing"
 )
 #: For a lock that is needed to change a setting.
 WAITED_TOO_LONG = pymysql.OperationalError
@@ -158,6 +162,11 @@ def rows(connection: Connection, statement: str, *parameters: Any) -> list[Mappi
     with connection.cursor(pymysql.cursors.DictCursor) as cursor:
         cursor.execute(statement, parameters or None)
         return list(cursor.fetchall())
+
+
+def count_clients(connection: Connection) -> dict[str, int]:
+    """How many are `active`, how many `idle`, and how many idle `in transaction`; a state that none has is left out."""
+    return {row["doing"]: row["clients"] for row in rows(connection, _COUNTED, SUPERUSER)}
 
 
 def scalar(connection: Connection, statement: str, *parameters: Any) -> Any:

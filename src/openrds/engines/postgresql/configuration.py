@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from openrds.domain.logs import SLOW_SECONDS
 from openrds.engines.certificates import identity_path, serves_tls
 from openrds.engines.family import password_of
 from openrds.engines.protocol import NodeSpec, Size, Upstream
@@ -30,6 +31,9 @@ _KEPT_FOR_NEWCOMERS_MB = 64
 #: Of the write-ahead log, as initdb makes it.
 _SEGMENT_MB = 16
 SEGMENT_BYTES = _SEGMENT_MB * 2**20
+
+#: Of the files of its logs: what it writes before it takes itself the log is in a file of the second kind.
+LOG_SUFFIXES = (".csv", ".log")
 
 _KB = 1024
 _HEADER = "# Written by openrds; changes made here are lost.\n"
@@ -237,15 +241,18 @@ def _conninfoquoted(value: str) -> str:
 
 
 def _logging(node: NodeSpec) -> dict[str, str]:
+    """CSV quotes what clients decide on; a file is closed before it is too much to read."""
     return {
         "logging_collector": "on",
+        "log_destination": "csvlog",
         "log_directory": str(log_folder(node)),
         "log_filename": "postgresql-%Y-%m-%d_%H%M%S.log",
         "log_file_mode": "0600",
-        "log_rotation_age": "0",
-        "log_rotation_size": "10MB",
+        "log_rotation_age": "1d",
+        "log_rotation_size": "4MB",
         "log_line_prefix": "%m [%p] %q%u@%d ",
-        "log_timezone": posix_zone(node.time_zone),
+        "log_timezone": "UTC",
+        "log_min_duration_statement": f"{SLOW_SECONDS * 1000:.0f}ms",
     }
 
 

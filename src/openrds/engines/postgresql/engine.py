@@ -16,6 +16,7 @@ from openrds.engines.postgresql.discovery import KIND
 from openrds.engines.postgresql.passwords import scram_verifier
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
+from openrds.engines.postgresql.server_logs import PostgreSQLServerLogs
 from openrds.engines.protocol import Installation, NodeSpec, Size
 from openrds.hosts.limits import Limits, NoLimits
 from openrds.hosts.users import ServerUsers
@@ -43,6 +44,7 @@ class PostgreSQL:
         self.backups = PostgreSQLBackups(self._programs)
         self.copying = PostgreSQLCopying(self._programs)
         self.accounts = PostgreSQLAccounts()
+        self.logs = PostgreSQLServerLogs()
 
     def installations(self) -> tuple[Installation, ...]:
         """

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from openrds.engines.logs import LogTail
 from openrds.engines.postgresql.configuration import log_folder, socket_path
+from openrds.engines.postgresql.server_logs import lines
 from openrds.engines.protocol import NodeSpec
 from openrds.hosts.processes import Process, pid_is_free
 from openrds.hosts.user import ServerUser
@@ -65,4 +66,4 @@ def forget_dead(node: NodeSpec) -> None:
 
 
 def log_tail(node: NodeSpec) -> LogTail:
-    return LogTail(log_folder(node), node.user)
+    return LogTail(log_folder(node), node.user, lines)

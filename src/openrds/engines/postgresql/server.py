@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from openrds.domain.deadline import ended_with_step
+from openrds.domain.metrics import Figures
 from openrds.engines.certificates import keep_identity
-from openrds.engines.logs import LogTail, remove_older
+from openrds.engines.logs import LogTail, prune
 from openrds.engines.postgresql import configuration, postmaster, sessions
 from openrds.engines.postgresql.datadirs import is_data_directory
 from openrds.engines.postgresql.programs import Programs
@@ -18,7 +19,7 @@ from openrds.engines.protocol import EngineError, NodeSpec
 from openrds.hosts import commands, processes
 from openrds.hosts.addresses import port_is_free
 from openrds.hosts.errors import HostError
-from openrds.hosts.folders import make_home
+from openrds.hosts.folders import make_home, regular_files
 from openrds.hosts.limits import Limit, Limits, NoLimits
 from openrds.hosts.processes import Process, wait_until
 
@@ -30,7 +31,6 @@ _STOP_SECONDS = 60.0
 _ORPHAN_SECONDS = 10.0
 #: It reads files that the server could have made into what is never read to its end.
 _CHECK_SECONDS = 20.0
-_LOG_DAYS = 7
 _CONNECT_SECONDS = 5.0
 _SOCKET_PATH_BYTES = 107
 
@@ -39,6 +39,15 @@ _CREATEROLE_IS_BOUNDED = 16
 
 #: The status of a standby that lets nobody in.
 _CLOSED = "standby"
+
+_OWN_NAMES = [configuration.SUPERUSER, configuration.LOADER, configuration.FOLLOWER]
+_FIGURES = """
+SELECT count(*) FILTER (WHERE state IN ('active', 'fastpath function call')), count(*) FILTER (WHERE state = 'idle'),
+       count(*) FILTER (WHERE starts_with(state, 'idle in ')),
+       (SELECT sum(xact_commit + xact_rollback) FROM pg_stat_database), (SELECT sum(blks_hit) FROM pg_stat_database),
+       (SELECT sum(blks_read) FROM pg_stat_database)
+FROM pg_stat_activity WHERE backend_type = 'client backend' AND usename <> ALL(%s)
+"""
 
 #: Nothing of our own environment, which may hold secrets; the archive command needs a path.
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
@@ -200,6 +209,24 @@ class PostgreSQLServer:
         except (EngineError, OSError):
             return False
 
+    def figures(self) -> Figures:
+        """
+        Raises:
+            EngineError: it does not answer, or lets nobody in.
+        """
+        with sessions.superuser_session(self.node) as connection:
+            row = connection.execute(_FIGURES, [_OWN_NAMES]).fetchone()
+        assert row is not None
+        active, idle, waiting, transactions, hits, reads = map(int, row)
+        return Figures(
+            connections_active=active,
+            connections_idle=idle,
+            connections_idle_in_transaction=waiting,
+            transactions=transactions,
+            cache_hits=hits,
+            cache_reads=reads,
+        )
+
     def hangs(self) -> bool:
         try:
             return self.is_running() and not sessions.is_greeted(self.node)
@@ -220,18 +247,29 @@ class PostgreSQLServer:
         except HostError as error:
             raise self._error(str(error)) from error
 
-    def tidy(self, keep_days: int) -> None:
+    def tidy(self) -> None:
         """
-        Remove logs that are older than so many days and a week, and what the administrator shall not reach.
+        See to its logs, and take from the administrator what it shall not reach.
 
         Raises:
             EngineError: a file cannot be removed.
         """
         if self.is_running():
             self._bound_administrator()
+        self.bound_logs()
+
+    def bound_logs(self) -> None:
+        """
+        It closes them itself.
+
+        Raises:
+            EngineError: a file cannot be removed.
+        """
         try:
             with self.node.user.acting():
-                remove_older(configuration.log_folder(self.node), max(keep_days, _LOG_DAYS))
+                files = regular_files(configuration.log_folder(self.node))
+                for suffix in configuration.LOG_SUFFIXES:
+                    prune(path for path in files if path.suffix == suffix)
         except OSError as error:
             raise self._error(str(error)) from error
 

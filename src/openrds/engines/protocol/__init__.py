@@ -15,6 +15,7 @@ from openrds.engines.protocol.backups import Backups, BaseBackup, RestorePoint
 from openrds.engines.protocol.copies import Copies, Copying, DatabaseCopy, TableCopy
 from openrds.engines.protocol.engine import Engine
 from openrds.engines.protocol.errors import EngineError, LockedError, NameTaken, NotThere
+from openrds.engines.protocol.logs import LogFile, ServerLogs
 from openrds.engines.protocol.node import Installation, NodeSpec, Size, Tls, Upstream
 from openrds.engines.protocol.replication import Follower, Replication, StandbyState
 from openrds.engines.protocol.server import Server
@@ -33,6 +34,7 @@ __all__ = [
     "Follower",
     "Installation",
     "LockedError",
+    "LogFile",
     "NameTaken",
     "NoSuchAccount",
     "NoSuchDatabase",
@@ -41,6 +43,7 @@ __all__ = [
     "Replication",
     "RestorePoint",
     "Server",
+    "ServerLogs",
     "Size",
     "StandbyState",
     "TableCopy",

@@ -6,6 +6,7 @@ from openrds.domain.engine import EngineName
 from openrds.engines.protocol.accounts import Accounts
 from openrds.engines.protocol.backups import Backups
 from openrds.engines.protocol.copies import Copying
+from openrds.engines.protocol.logs import ServerLogs
 from openrds.engines.protocol.node import Installation, NodeSpec, Size
 from openrds.engines.protocol.server import Server
 
@@ -23,6 +24,9 @@ class Engine(Protocol):
 
     @property
     def accounts(self) -> Accounts: ...
+
+    @property
+    def logs(self) -> ServerLogs: ...
 
     def installations(self) -> tuple[Installation, ...]:
         """What this host has, newest version last."""

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from openrds.domain.metrics import Figures
 from openrds.engines.protocol.node import NodeSpec
 from openrds.engines.protocol.replication import Replication
 
@@ -56,6 +57,13 @@ class Server(Protocol):
         So does one that lives on after `demote`: who is to serve is told to by `resume`.
         """
 
+    def figures(self) -> Figures:
+        """What it says of what it does. One short session.
+
+        Raises:
+            EngineError: it does not answer, or lets nobody in.
+        """
+
     def hangs(self) -> bool:
         """Whether it runs, and who connects waits in vain for any answer. One that refuses does not hang."""
 
@@ -76,8 +84,15 @@ class Server(Protocol):
             EngineError: the server did not take it.
         """
 
-    def tidy(self, keep_days: int) -> None:
-        """Remove server logs that are older than so many days, and rights that an older openrds left to clients."""
+    def tidy(self) -> None:
+        """See to its logs, and remove rights that an older openrds left to clients."""
+
+    def bound_logs(self) -> None:
+        """Close logs that have grown large or old, and remove those beyond what is kept. Cheap where there are none.
+
+        Raises:
+            EngineError: a file cannot be removed, or the server does not close one.
+        """
 
     def set_administrator(self, name: str, sealed_password: str) -> None:
         """Create the administrator, or give it another password; it may do all but be a superuser.

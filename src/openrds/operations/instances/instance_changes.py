@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 from openrds.domain import rules
 from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.growth import growth_of
 from openrds.domain.instance_values import Instance
 from openrds.domain.lengths import Several, Text
 from openrds.operations.intake.intake import Intake
@@ -17,6 +18,7 @@ from openrds.store.queries import Queries
 
 _sql = Queries("instances")
 
+_GROWTH_FIELDS = ("limit_size", "trigger_threshold", "step_percent")
 LOG_RETENTION_HOURS = range(169)
 
 
@@ -49,6 +51,15 @@ class LogPolicy(msgspec.Struct):
     """For how many hours a server keeps log that is in the archive."""
 
     binlog_retention_hours: int
+
+
+class SetVolumeGrowth(msgspec.Struct):
+    """Sizes in GB; without a `step_percent` by 15 percent."""
+
+    switch_option: bool
+    limit_size: int | None = None
+    trigger_threshold: int | None = None
+    step_percent: int | None = None
 
 
 class TagChange(msgspec.Struct):
@@ -104,6 +115,21 @@ def set_log_policy(intake: Intake, instance_id: str, request: LogPolicy) -> None
     intake.connection.execute(
         _sql.set_log_retention, {"id": instance_id, "hours": request.binlog_retention_hours}
     )
+
+
+def show_values_of_slow_log(intake: Intake, instance_id: str, *, shown: bool) -> None:
+    intake.instance(instance_id)
+    intake.connection.execute(_sql.set_slow_log_with_values, {"id": instance_id, "shown": shown})
+
+
+def set_volume_growth(intake: Intake, instance_id: str, request: SetVolumeGrowth) -> None:
+    instance = intake.instance(instance_id)
+    growth = None
+    if request.switch_option:
+        given = (request.limit_size, request.trigger_threshold, request.step_percent)
+        growth = growth_of(_GROWTH_FIELDS, *given, present=instance.volume_size)
+    said = None if growth is None else Jsonb(msgspec.structs.asdict(growth))
+    intake.connection.execute(_sql.set_growth, {"id": instance_id, "growth": said})
 
 
 def check_keeps_log(instance: Instance) -> None:

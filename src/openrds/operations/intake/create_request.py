@@ -44,6 +44,13 @@ class UnchangeableParam(msgspec.Struct):
     lower_case_table_names: Text | None = None
 
 
+class AutoEnlargeStrategy(msgspec.Struct, rename="camel"):
+    option: bool = False
+    limit_size: int | None = None
+    trigger_available_percent: int | None = None
+    step_percent: int | None = None
+
+
 class CreateInstance(msgspec.Struct):
     """Unknown fields are ignored; what is known is checked in `instance_plan`. `character_set` is openrds' own."""
 
@@ -76,5 +83,5 @@ class CreateInstance(msgspec.Struct):
     count: int | None = None
     serverless_info: dict[Text, Any] | None = None
     is_auto_upgrade: bool | None = None
+    auto_enlarge_strategy: AutoEnlargeStrategy | None = None
     dsspool_id: Text | None = None
-    auto_enlarge_strategy: dict[Text, Any] | None = None

@@ -8,6 +8,7 @@ from openrds.domain import rules
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, find_flavor, is_sold_out
+from openrds.domain.growth import VolumeGrowth, growth_of
 from openrds.domain.instance import (
     InstanceType,
     NodeRole,
@@ -32,6 +33,11 @@ _sql = Queries("instances")
 _DEFAULT_BACKUP_WINDOW = "02:00-03:00"
 _DEFAULT_KEEP_DAYS = 7
 _PLACE = ("vpc_id", "subnet_id", "security_group_id")
+_GROWTH_FIELDS = (
+    "auto_enlarge_strategy.limitSize",
+    "auto_enlarge_strategy.triggerAvailablePercent",
+    "auto_enlarge_strategy.stepPercent",
+)
 _KIND = {
     InstanceType.SINGLE: "a single instance",
     InstanceType.HA: "a primary/standby instance",
@@ -108,6 +114,7 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         secret=new_secret(),
         options=options,
         ssl=installation.get("tls", True),
+        growth=growth_asked_for(request, size),
     )
     return NewInstance(spec, host)
 
@@ -140,7 +147,6 @@ def check_offered(request: CreateInstance) -> None:
         "serverless_info",
         "dsspool_id",
         "data_vip",
-        "auto_enlarge_strategy",
     ):
         if getattr(request, field):
             raise Refusal(ErrorCode.PARAMETER, f"{field} is not offered by this openrds; leave it out.")
@@ -273,6 +279,19 @@ def options_of(request: CreateInstance, engine: EngineName) -> dict[str, str]:
         lower_case_table_names=unchangeable.lower_case_table_names,
         character_set=request.character_set,
         collation=request.collation,
+    )
+
+
+def growth_asked_for(request: CreateInstance, size: int) -> VolumeGrowth | None:
+    """
+    Raises:
+        Refusal: PARAMETER.
+    """
+    asked = request.auto_enlarge_strategy
+    if asked is None or not asked.option:
+        return None
+    return growth_of(
+        _GROWTH_FIELDS, asked.limit_size, asked.trigger_available_percent, asked.step_percent, present=size
     )
 
 

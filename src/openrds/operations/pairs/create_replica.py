@@ -19,6 +19,7 @@ from openrds.operations.intake.instance_plan import (
     check_region,
     check_room,
     check_zone,
+    growth_asked_for,
     tags_of,
     write_instance,
 )
@@ -108,6 +109,7 @@ def _spec(request: CreateInstance, primary: Instance) -> InstanceSpec:
         secret=primary.secret,
         options=primary.options,
         ssl=primary.ssl,
+        growth=growth_asked_for(request, primary.volume_size),
     )
 
 

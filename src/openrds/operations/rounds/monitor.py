@@ -217,9 +217,9 @@ def _has_all(instance: Instance, standby: Node) -> bool:
 
 
 def tidy_servers(resources: Resources) -> None:
-    """Remove what the servers of this host keep for longer than their instances keep backups."""
+    """Remove what the servers of this host keep for too long."""
     for instance, node in free_nodes(resources):
         try:
-            resources.node_server(instance.id, node.id).tidy(keep_days=instance.backup_keep_days)
+            resources.node_server(instance.id, node.id).tidy()
         except (StepFailed, EngineError):
             logger.warning("instance %s could not be tidied", instance.id, exc_info=True)

@@ -25,6 +25,9 @@ class Roster:
         """All of them, each with its instance."""
         return _nodes(self._all().values())
 
+    def all(self) -> list[Rostered]:
+        return list(self._all().values())
+
     def instances(self) -> list[Rostered]:
         """Each that is to serve and is not held by a task."""
         return _free(self._all().values())

@@ -6,7 +6,7 @@ How full a volume is stands in the store, for callers to read.
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from openrds.domain.capacity import GB, is_full
@@ -64,13 +64,21 @@ class _Look:
 
 
 class VolumeWatch:
-    """Looks after the volumes of one host, round after round; in a round only after those whose time has come."""
+    """Looks after the volumes of one host, round after round; in a round only after those whose time has come.
+
+    `when_measured` is told of all volumes of an instance.
+    """
 
     def __init__(
-        self, resources: Resources, roster: Roster, clock: Callable[[], float] = time.monotonic
+        self,
+        resources: Resources,
+        roster: Roster,
+        when_measured: Callable[[Rostered, Iterable[Usage]], None] = lambda _one, _usages: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._resources = resources
         self._roster = roster
+        self._when_measured = when_measured
         self._clock = clock
         self._looks: dict[str, _Look] = {}
         self._due: dict[str, float] = {}
@@ -94,6 +102,7 @@ class VolumeWatch:
             full = [self._is_full(instance, node) for node in one.nodes]
             if any(full) != instance.storage_full:
                 settle_fullness(self._resources, instance.id, full=any(full))
+            self._when_measured(one, [self._looks[node.id].usage for node in one.nodes])
         except (HostError, EngineError, StepFailed, OSError):
             logger.warning("the volume of instance %s could not be looked after", instance.id, exc_info=True)
 

@@ -2,12 +2,12 @@
 insert into instance (id, project_id, name, engine, version, complete_version, type, status, flavor_ref, volume_type,
                       volume_size, port, availability_zone, vpc_id, subnet_id, security_group_id, replication_mode,
                       switch_strategy, configuration_id, enterprise_project_id, disk_encryption_id, time_zone,
-                      backup_start_time, backup_keep_days, tags, replica_of, secret, options, ssl)
+                      backup_start_time, backup_keep_days, tags, replica_of, secret, options, ssl, growth)
 values (%(id)s, %(project_id)s, %(name)s, %(engine)s, %(version)s, %(complete_version)s, %(type)s, 'BUILD',
         %(flavor_ref)s, %(volume_type)s, %(volume_size)s, %(port)s, %(availability_zone)s, %(vpc_id)s, %(subnet_id)s,
         %(security_group_id)s, %(replication_mode)s, %(switch_strategy)s, %(configuration_id)s,
         %(enterprise_project_id)s, %(disk_encryption_id)s, %(time_zone)s, %(backup_start_time)s,
-        %(backup_keep_days)s, %(tags)s, %(replica_of)s, %(secret)s, %(options)s, %(ssl)s)
+        %(backup_keep_days)s, %(tags)s, %(replica_of)s, %(secret)s, %(options)s, %(ssl)s, %(growth)s)
 
 -- name: insert_node
 insert into node (id, instance_id, name, role, host, availability_zone)
@@ -208,6 +208,12 @@ update instance set remote_access = %(allowed)s, updated_at = now() where id = %
 -- name: set_log_retention
 update instance set log_retention_hours = %(hours)s, updated_at = now() where id = %(id)s
 
+-- name: set_slow_log_with_values
+update instance set slow_log_with_values = %(shown)s, updated_at = now() where id = %(id)s
+
+-- name: set_growth
+update instance set growth = %(growth)s, updated_at = now() where id = %(id)s
+
 -- name: set_stopped
 update instance set stopped_at = now() where id = %s
 
@@ -282,6 +288,13 @@ select instance.*, node.id as node_id, node.instance_id as node_instance_id, nod
 from node join instance on instance.id = node.instance_id
 where node.host = %(host)s and (%(ids)s::text[] is null or instance.id = any(%(ids)s))
 order by instance.id, node.role = 'slave', node.id
+
+-- name: measures_of_nodes
+-- What was last measured of the nodes of instances; a lag only of followers that were seen not long ago.
+select node.id, node.used_bytes, (seen.replication ->> 'lag_bytes')::bigint as lag_bytes,
+       (seen.replication ->> 'lag_seconds')::double precision as lag_seconds
+from node left join node as seen on seen.id = node.id and seen.replication_seen_at > now() - interval '90 seconds'
+where node.instance_id = any(%s)
 
 -- name: instance_at_rest
 -- Locked: an operation that comes meanwhile waits until we are done with it.
