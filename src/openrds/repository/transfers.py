@@ -1,0 +1,27 @@
+"""Several objects on their way at once, and few of them in memory."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+#: For each of these some 20 MB are in memory at most: what it holds, sealed, and as it was read back.
+AT_ONCE = 3
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """The results one after another; an item is taken when one of the few that are at work has ended.
+
+    The first error is raised, once those that are at work have ended.
+    """
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="repository") as threads:
+        running: deque[Future[R]] = deque()
+        for item in items:
+            if len(running) >= AT_ONCE:
+                yield running.popleft().result()
+            running.append(threads.submit(work, item))
+        while running:
+            yield running.popleft().result()

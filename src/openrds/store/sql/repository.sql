@@ -1,0 +1,97 @@
+-- name: repository
+select * from repository
+
+-- name: adopt_repository
+-- Nothing of another repository is in this one.
+with others as (
+    delete from repository
+), unsent as (
+    update backup set outside = 'no' where outside <> 'no'
+), logs as (
+    delete from log_outside
+), removals as (
+    delete from repository_removal
+)
+select
+
+-- name: insert_repository
+insert into repository (address, service, checked_at) values (%(address)s, %(service)s, now())
+
+-- name: note_problem
+update repository set problem = %(problem)s where problem <> %(problem)s
+
+-- name: note_checked
+update repository set checked_at = now(), problem = ''
+
+-- name: backups_to_send
+-- The newest first: it is the one that would be missed most.
+select id, instance_id, engine from backup
+where host = %s and status = 'COMPLETED' and outside <> 'whole' order by end_time desc
+
+-- name: begin_sending
+update backup set outside = 'sending' where id = %s and status = 'COMPLETED' returning id
+
+-- name: is_wanted
+select from backup where id = %s and status = 'COMPLETED'
+
+-- name: note_sent
+update backup set outside = 'whole', outside_kb = %(kb)s where id = %(id)s and status = 'COMPLETED'
+
+-- name: removals
+select instance_id, backup_id from repository_removal where (backup_id = '') = %(of_logs)s
+
+-- name: forget_removal
+delete from repository_removal where instance_id = %(instance_id)s and backup_id = %(backup_id)s
+
+-- name: logs_to_send
+-- What comes before the oldest base that log leads from is needed by nobody. With `renewed` there is one outside again.
+select instance.id, log_outside.generation, base.begin_time as oldest,
+       exists (select from instance_lock where instance_lock.instance_id = instance.id) as held,
+       coalesce(base.outside, false) as renewed
+from instance
+     join node on node.instance_id = instance.id and node.role = 'master'
+     left join log_outside on log_outside.instance_id = instance.id
+     left join lateral (
+         select min(begin_time) as begin_time, bool_or(outside = 'whole') as outside from backup
+         where backup.instance_id = instance.id and backup.status = 'COMPLETED' and continuous
+     ) as base on true
+where node.host = %s and instance.replica_of is null and not deleting
+order by instance.id
+
+-- name: note_log_sent
+insert into log_outside (instance_id, generation, reached_at)
+select id, %(generation)s, %(reached)s from instance where id = %(instance_id)s
+on conflict (instance_id) do update set generation = excluded.generation, reached_at = excluded.reached_at
+
+-- name: ages
+-- Of each instance that keeps backups: since when nothing new of it is outside, where none of it ever was its creation.
+select instance.id, extract(epoch from now() - coalesce(log_outside.reached_at, instance.created_at))::float8 as seconds
+from instance left join log_outside on log_outside.instance_id = instance.id
+where instance.replica_of is null and backup_keep_days > 0 and not deleting
+  and exists (select from repository)
+order by instance.id
+
+-- name: waiting
+select count(*) as backups, min(end_time) as oldest from backup
+where status = 'COMPLETED' and outside <> 'whole'
+
+-- name: records
+-- What is needed to have each instance again, with its nodes, addresses and those of its backups that are outside.
+select coalesce(instance.id, kept.instance_id) as id, to_jsonb(instance) as instance,
+       (select coalesce(jsonb_agg(to_jsonb(node) order by node.id), '[]') from node
+        where node.instance_id = instance.id) as nodes,
+       (select coalesce(jsonb_agg(to_jsonb(address) order by address.address), '[]') from address
+        where address.instance_id = instance.id) as addresses,
+       coalesce(kept.backups, '[]') as backups, log_outside.generation
+from instance
+     full join (select instance_id, jsonb_agg(to_jsonb(backup) order by backup.id) as backups from backup
+                where status = 'COMPLETED' and outside = 'whole' group by instance_id) as kept
+          on kept.instance_id = instance.id
+     left join log_outside on log_outside.instance_id = instance.id
+order by 1
+
+-- name: projects
+select to_jsonb(project) as project from project order by id
+
+-- name: accounts
+select to_jsonb(account) as account from account order by access_key
