@@ -76,7 +76,7 @@ def test_a_folder_comes_back_as_it_was(
     fill(home, user)
 
     manifest = copies.send(repository, PREFIX, home, user, nothing)
-    copies.fetch(repository, PREFIX, target, user)
+    copies.fetch(repository, PREFIX, target, user, nothing)
 
     assert contents(target) == contents(home)
     stored = sum(size for _, size in repository.sizes(f"{PREFIX}/part"))
@@ -106,7 +106,7 @@ def test_what_is_there_is_not_sent_again(
 
     assert there and not there & set(names)
     assert len([name for name in names if "/part/" in name]) == len(manifest.parts) - len(there)
-    copies.fetch(repository, PREFIX, target, user)
+    copies.fetch(repository, PREFIX, target, user, nothing)
     assert contents(target) == contents(home)
 
 
@@ -126,7 +126,7 @@ def test_a_cut_connection_is_gone_on_from(
     copies.send(direct, PREFIX, home, user, nothing)
 
     assert not there & set(names)
-    copies.fetch(direct, PREFIX, target, user)
+    copies.fetch(direct, PREFIX, target, user, nothing)
     assert contents(target) == contents(home)
 
 
@@ -138,7 +138,7 @@ def test_what_a_cut_off_transfer_left_of_something_else_is_replaced(
     repository.objects.put(copies.part_name(PREFIX, 1), b"of somebody else")
 
     copies.send(repository, PREFIX, home, user, nothing)
-    copies.fetch(repository, PREFIX, target, user)
+    copies.fetch(repository, PREFIX, target, user, nothing)
 
     assert contents(target) == contents(home)
 
@@ -154,7 +154,7 @@ def test_parts_that_changed_places_are_refused(
     repository.objects.put(second, one)
 
     with pytest.raises(StrangeObjectError):
-        copies.fetch(repository, PREFIX, target, user)
+        copies.fetch(repository, PREFIX, target, user, nothing)
 
 
 def test_a_missing_part_is_noticed(
@@ -165,7 +165,7 @@ def test_a_missing_part_is_noticed(
     repository.remove([copies.part_name(PREFIX, 1)])
 
     with pytest.raises(NotInRepositoryError):
-        copies.fetch(repository, PREFIX, target, user)
+        copies.fetch(repository, PREFIX, target, user, nothing)
 
 
 def test_what_is_no_file_is_not_copied(repository: Repository, home: Path, user: ServerUser) -> None:
@@ -185,7 +185,7 @@ def test_no_name_leads_out(repository: Repository, target: Path, user: ServerUse
     repository.write_large(f"{PREFIX}/manifest", msgspec.json.encode(manifest))
 
     with pytest.raises(RepositoryError, match="is no name of a file"):
-        copies.fetch(repository, PREFIX, target, user)
+        copies.fetch(repository, PREFIX, target, user, nothing)
     assert not (target.parent / "out").exists()
 
 
@@ -205,5 +205,5 @@ def test_a_planted_link_leads_nowhere(
         (target / "data/link").symlink_to(folder / "ours")
 
     with pytest.raises(PermissionError):
-        copies.fetch(repository, PREFIX, target, user, manifest)
+        copies.fetch(repository, PREFIX, target, user, nothing, manifest)
     assert not list((folder / "ours").iterdir())

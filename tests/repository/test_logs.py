@@ -40,7 +40,7 @@ def send(repository: Repository, archive: Path, user: ServerUser) -> LogCopy:
 def fetched(repository: Repository, folder: Path, user: ServerUser) -> dict[str, bytes]:
     target = folder / "target"
     user.make_folder(target)
-    logs.fetch(repository, PREFIX, target, user)
+    logs.fetch(repository, PREFIX, target, user, lambda: None)
     return {str(path.relative_to(target)): path.read_bytes() for path in target.rglob("*") if path.is_file()}
 
 

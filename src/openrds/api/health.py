@@ -27,6 +27,7 @@ from openrds.store.queries import Queries
 _tasks = Queries("tasks")
 _queue = Queries("queue")
 _instances = Queries("instances")
+_repository = Queries("repository")
 
 #: The store must answer in so many seconds to count as ready.
 _READY_SECONDS = 3.0
@@ -132,7 +133,27 @@ async def _store_metrics(service: Service) -> CollectorRegistry:
     )
     for row in await service.reads.rows(_instances.revivals_of_instances):
         revivals.labels(row["instance_id"]).set(row["revivals"])
+    if service.settings.backup_repository:
+        await _add_repository_metrics(service, registry)
     return registry
+
+
+async def _add_repository_metrics(service: Service, registry: CollectorRegistry) -> None:
+    waiting = Gauge(
+        "openrds_repository_backups_waiting",
+        "Finished backups that are not in the backup repository yet.",
+        registry=registry,
+    )
+    row = await service.reads.row(_repository.waiting)
+    waiting.set(row["backups"] if row else 0)
+    ages = Gauge(
+        "openrds_repository_age_seconds",
+        "How long ago all archived log of an instance was in the backup repository.",
+        ["instance"],
+        registry=registry,
+    )
+    for row in await service.reads.rows(_repository.ages):
+        ages.labels(row["id"]).set(row["seconds"])
 
 
 HANDLERS = [healthz, readyz, metrics]

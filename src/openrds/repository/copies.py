@@ -80,10 +80,17 @@ def send(
 
 
 def fetch(
-    repository: Repository, prefix: str, home: Path, owner: ServerUser, manifest: Manifest | None = None
+    repository: Repository,
+    prefix: str,
+    home: Path,
+    owner: ServerUser,
+    got_on: Callable[[], None],
+    manifest: Manifest | None = None,
 ) -> None:
     """
     Make the files of a copy in a folder of ours that is empty. They are whole when this returns, but not yet on disk.
+
+    `got_on` is called between parts; what it raises ends the transfer.
 
     Raises:
         NotInRepositoryError: there is no such copy.
@@ -102,7 +109,12 @@ def fetch(
             raise StrangeObjectError(f"{name} in the backup repository is not what its manifest says.")
         return content
 
-    with closing(_Source(in_order(fetch_part, enumerate(manifest.parts)))) as source:
+    def wanted() -> Iterator[tuple[int, Part]]:
+        for numbered in enumerate(manifest.parts):
+            got_on()
+            yield numbered
+
+    with closing(_Source(in_order(fetch_part, wanted()))) as source:
         tree = Tree(home, owner)
         for entry in manifest.entries:
             file = tree.make(entry)

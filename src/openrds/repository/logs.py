@@ -8,11 +8,12 @@ import os
 import re
 import stat
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from openrds.hosts.backups import GENERATION
 from openrds.hosts.folders import DRAFT, open_file
 from openrds.hosts.user import ServerUser
 from openrds.repository.errors import RepositoryError, StrangeObjectError
@@ -52,7 +53,7 @@ def _files_in(archive: Path) -> Iterator[LogFile]:
     for folder, folders, names in os.walk(archive):
         folders[:] = filter(_COMPONENT.fullmatch, folders)
         for name in names:
-            if _COMPONENT.fullmatch(name) and not name.endswith(_UNFINISHED):
+            if _COMPONENT.fullmatch(name) and name != GENERATION and not name.endswith(_UNFINISHED):
                 path = Path(folder) / name
                 with suppress(FileNotFoundError):
                     found = path.lstat()
@@ -61,15 +62,22 @@ def _files_in(archive: Path) -> Iterator[LogFile]:
 
 
 class LogCopy:
-    """What the repository has of one archive; what is there is listed once."""
+    """What the repository has of one archive; what is there is listed once.
+
+    `is_alone`: nothing is left of the archives that were in its place before.
+    """
+
+    is_alone = False
 
     def __init__(self, repository: Repository, prefix: str) -> None:
         self._repository = repository
         self._prefix = prefix
         self._there = {name for name, _ in repository.sizes(prefix)}
 
-    def send(self, archive: Path, owner: ServerUser, found: Iterable[LogFile]) -> None:
-        """Copy those files that are not there, in their order; what is written anew meanwhile is left to the next time.
+    def send(self, archive: Path, owner: ServerUser, found: Iterable[LogFile]) -> bool:
+        """Copy those files that are not there, in their order, and say whether there were any.
+
+        What is written anew meanwhile is left to the next time.
 
         Raises:
             RepositoryError: one cannot be copied.
@@ -90,7 +98,11 @@ class LogCopy:
             self._repository.write(name, content)
             return name
 
-        self._there.update(filter(None, in_order(send_part, new)))
+        has_new = False
+        for name in filter(None, in_order(send_part, new)):
+            self._there.add(name)
+            has_new = True
+        return has_new
 
     def remove_passed(self, found: Collection[LogFile], before: float) -> None:
         """Remove what is not in the archive any more: former contents of files, and files from before a moment.
@@ -125,10 +137,13 @@ def files_of(prefix: str, names: Iterable[str]) -> dict[LogFile, list[str]]:
     return dict(found)
 
 
-def fetch(repository: Repository, prefix: str, archive: Path, owner: ServerUser) -> list[LogFile]:
+def fetch(
+    repository: Repository, prefix: str, archive: Path, owner: ServerUser, got_on: Callable[[], None]
+) -> None:
     """Make the files of a copy in an archive of the owner's: of each the last content that is whole.
 
-    Those that are there with the right size are left, so that a fetch that was cut off goes on.
+    Those that are there are left, so that a fetch that was cut off goes on. `got_on` is called between files; what it
+    raises ends the transfer.
 
     Raises:
         RepositoryError: what is there is not what was sent.
@@ -138,8 +153,8 @@ def fetch(repository: Repository, prefix: str, archive: Path, owner: ServerUser)
     whole = [file for file in files_of(prefix, there) if there.issuperset(file.names(prefix))]
     latest = {file.path: file for file in sorted(whole)}
     for file in sorted(latest.values()):
+        got_on()
         _fetch(repository, prefix, archive, owner, file)
-    return sorted(latest.values())
 
 
 def _fetch(repository: Repository, prefix: str, archive: Path, owner: ServerUser, file: LogFile) -> None:

@@ -29,7 +29,7 @@ from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.view import View
 from openrds.service.authority import open_authority
 from openrds.service.child import Brief
-from openrds.service.means import choose_limits, choose_users, choose_volumes
+from openrds.service.means import choose_limits, choose_repository, choose_users, choose_volumes
 from openrds.store.database import Store
 from openrds.store.queries import Queries
 from openrds.tasks.queue import Queue
@@ -73,6 +73,7 @@ def _host(store: Store, settings: Settings, socket_root: Path) -> Host:
         addresses=AddressPool(settings.private_network),
         socket_root=socket_root,
         forwarder=choose_forwarder(settings.forwarding, settings.data_dir, users.forwarder),
+        repository=choose_repository(settings),
     )
 
 

@@ -21,7 +21,7 @@ insert into repository (address, service, checked_at) values (%(address)s, %(ser
 update repository set problem = %(problem)s where problem <> %(problem)s
 
 -- name: note_checked
-update repository set checked_at = now(), problem = ''
+update repository set checked_at = now()
 
 -- name: backups_to_send
 -- The newest first: it is the one that would be missed most.
@@ -68,7 +68,6 @@ on conflict (instance_id) do update set generation = excluded.generation, reache
 select instance.id, extract(epoch from now() - coalesce(log_outside.reached_at, instance.created_at))::float8 as seconds
 from instance left join log_outside on log_outside.instance_id = instance.id
 where instance.replica_of is null and backup_keep_days > 0 and not deleting
-  and exists (select from repository)
 order by instance.id
 
 -- name: waiting
@@ -78,10 +77,11 @@ where status = 'COMPLETED' and outside <> 'whole'
 -- name: records
 -- What is needed to have each instance again, with its nodes, addresses and those of its backups that are outside.
 select coalesce(instance.id, kept.instance_id) as id, to_jsonb(instance) as instance,
-       (select coalesce(jsonb_agg(to_jsonb(node) order by node.id), '[]') from node
+       (select coalesce(jsonb_agg(to_jsonb(node) - '{used_bytes,replication,replication_seen_at,revivals,revived_at}'::text[]
+                                  order by node.id), '[]') from node
         where node.instance_id = instance.id) as nodes,
-       (select coalesce(jsonb_agg(to_jsonb(address) order by address.address), '[]') from address
-        where address.instance_id = instance.id) as addresses,
+       (select coalesce(jsonb_agg(to_jsonb(held) order by held.address), '[]') from address as held
+        where held.instance_id = instance.id) as addresses,
        coalesce(kept.backups, '[]') as backups, log_outside.generation
 from instance
      full join (select instance_id, jsonb_agg(to_jsonb(backup) order by backup.id) as backups from backup
@@ -95,3 +95,6 @@ select to_jsonb(project) as project from project order by id
 
 -- name: accounts
 select to_jsonb(account) as account from account order by access_key
+
+-- name: any_project
+select from project limit 1

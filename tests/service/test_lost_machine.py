@@ -1,0 +1,177 @@
+"""Backups that outlive the machine: they get into the repository, and from there a service comes back."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from openrds.domain.engine import EngineName
+from openrds.repository import place
+from support.backups import back_up, backups, folder, restored_to_new, rows
+from support.command import completed
+from support.dialects import DIALECTS, POSTGRESQL, Dialect
+from support.engines import found
+from support.folders import short_folder
+from support.repositories import await_outside, opened, s3_settings, store_rows
+from support.s3 import S3, running_s3
+from support.service import (
+    ALL_ENGINES,
+    ServiceUnderTest,
+    dialect_of,
+    fresh,
+    running_service,
+    session,
+    wait_for,
+)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    with running_s3() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[Path]:
+    """What somebody has who has nothing of the machine: the key, and the keys to the storage."""
+    path = short_folder()
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def lost(s3: S3, kept: Path) -> Iterator[ServiceUnderTest]:
+    with running_service(**s3_settings(s3, kept), **ALL_ENGINES, projects="local-1,other") as service:
+        yield service
+
+
+def dialects() -> list[Dialect]:
+    return [one for one in (POSTGRESQL, DIALECTS[EngineName.MARIADB]) if found(one.engine)]
+
+
+def await_log_outside(service: ServiceUnderTest, instance: dict[str, Any]) -> None:
+    """Until all that is committed by now is archived, and in the repository."""
+    if dialect_of(instance) is POSTGRESQL:
+        with service.superuser(instance["nodes"][0]["id"], instance["port"]) as connection:
+            connection.execute("select pg_switch_wal()")
+    archive = folder(service, instance["id"]) / "wal"
+    statement = "select from log_outside where instance_id = %s and reached_at > %s"
+    # The one that the new worker has had it begin, or we; what came later is of no interest.
+    (before,) = store_rows(service, "select now() as now")
+    wait_for(lambda: len(list(archive.rglob("*"))) > 1, 60, "something is archived")
+    wait_for(lambda: store_rows(service, statement, instance["id"], before["now"]), 90, "its log is there")
+
+
+@dataclass
+class Before:
+    """What a service had when its machine was lost."""
+
+    instances: dict[Dialect, dict[str, Any]]
+    credentials: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def before(lost: ServiceUnderTest) -> Before:
+    """Its processes die at once; what is in its data directory is not used any more."""
+    instances = {}
+    for dialect in dialects():
+        made = lost.create(dialect, name=f"db-{dialect.engine.value.lower()}")
+        with session(made) as client:
+            client.execute(dialect.rows("before_backup", 1000))
+        await_outside(lost, back_up(lost, made["id"], f"first-{dialect.engine.value.lower()}")["id"])
+        with session(made) as client:
+            client.execute(dialect.rows("after_backup", 300))
+        instances[dialect] = made
+    # A worker that begins has the servers finish their log.
+    lost.stop()
+    lost.start()
+    for made in instances.values():
+        await_log_outside(lost, made)
+    credentials = lost.credentials
+    lost.kill_everything()
+    return Before(instances, credentials)
+
+
+@pytest.fixture(scope="module")
+def again(lost: ServiceUnderTest, before: Before) -> Iterator[ServiceUnderTest]:
+    """The service on another machine: all that it has of the old one are the repository and the key."""
+    options = {name: value for name, value in lost.options.items() if name != "listen"}
+    with running_service(start=False, **options) as service:
+        arguments = ("restore-service", "--data-dir", str(service.data_dir))
+        listed = completed((*arguments, "--list"), service.environment(), 60)
+        assert listed.returncode == 0, listed.stderr
+        assert all(one["id"] in listed.stdout for one in before.instances.values()), listed.stdout
+        assert not service.data_dir.exists(), "to list writes nothing"
+
+        done = completed(arguments, service.environment(), 120)
+        assert done.returncode == 0, done.stderr
+        service.start()
+        yield service
+
+
+def test_all_instances_come_back_as_they_were(again: ServiceUnderTest, before: Before) -> None:
+    assert again.credentials | {"endpoint": ""} == before.credentials | {"endpoint": ""}
+    for dialect, made in before.instances.items():
+        task = again.get(f"tasklist?instance_id={made['id']}&limit=1")["tasks"][0]
+        again.completed(task["id"], 120)
+        restored = again.instance(made["id"])
+        same = ("id", "name", "port", "datastore", "flavor_ref", "volume", "private_ips", "tags")
+        assert {name: restored[name] for name in same} == {name: made[name] for name in same}
+        assert restored["status"] == "ACTIVE"
+        assert rows(restored, "before_backup") == 1000
+        assert rows(restored, "after_backup") == 300, "what was committed behind the backup is there"
+        (listed,) = backups(again, made["id"], backup_type="manual")
+        assert listed["status"] == "COMPLETED"
+        with session(restored) as client:
+            client.execute(dialect.rows("written_since", 5))
+
+
+def test_a_backup_that_is_in_the_repository_alone_is_restored(
+    again: ServiceUnderTest, before: Before
+) -> None:
+    instance = before.instances[POSTGRESQL]
+    (backup,) = backups(again, instance["id"], backup_type="manual")
+    shutil.rmtree(folder(again, instance["id"]) / backup["id"])
+
+    point = {"instance_id": instance["id"], "type": "backup", "backup_id": backup["id"]}
+    copy = restored_to_new(again, "copy", point)
+
+    assert rows(copy, "before_backup") == 1000
+
+
+def test_the_service_of_before_may_not_write_there(again: ServiceUnderTest, lost: ServiceUnderTest) -> None:
+    """Should its machine come back."""
+    lost.start()
+    wait_for(lambda: "is another service's" in lost.log_text(), 60)
+
+    checked = completed(("check", "--data-dir", str(lost.data_dir)), lost.environment(), 60)
+
+    assert checked.returncode == 1
+    assert "another service's" in checked.stdout
+    checked = completed(("check", "--data-dir", str(again.data_dir)), again.environment(), 60)
+    assert checked.returncode == 0
+    assert "can be reached" in checked.stdout
+
+
+def test_nothing_is_restored_over_a_service(lost: ServiceUnderTest, again: ServiceUnderTest) -> None:
+    done = completed(("restore-service", "--data-dir", str(again.data_dir)), again.environment(), 60)
+    assert done.returncode == 1
+    assert "serves" in done.stderr
+
+
+def test_what_is_deleted_goes_there_too(again: ServiceUnderTest, before: Before) -> None:
+    instance_id = before.instances[POSTGRESQL]["id"]
+    (backup,) = backups(again, instance_id, backup_type="manual")
+    assert list(opened(again).sizes(place.backup(instance_id, backup["id"])))
+
+    again.call("DELETE", f"backups/{backup['id']}", headers=fresh())
+    gone = place.backup(instance_id, backup["id"])
+    wait_for(lambda: not list(opened(again).sizes(gone)), 60, "the backup is gone there")
+
+    again.delete(instance_id)
+    wait_for(lambda: not list(opened(again).sizes(f"instances/{instance_id}")), 60, "all of it is gone")
+    records = place.INSTANCE_RECORDS
+    wait_for(lambda: not [one for one, _ in opened(again).sizes(records) if instance_id in one], 60)
