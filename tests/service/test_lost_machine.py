@@ -1,6 +1,7 @@
 """Backups that outlive the machine: they get into the repository, and from there a service comes back."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,17 @@ from typing import Any
 import pytest
 
 from openrds.domain.engine import EngineName
+from openrds.hosts.backups import GENERATION
+from openrds.hosts.user import ServerUser
 from openrds.repository import place
+from openrds.repository.logs import files_in
+from openrds.repository.records import read_instances
 from support.backups import back_up, backups, folder, restored_to_new, rows
 from support.command import completed
 from support.dialects import DIALECTS, POSTGRESQL, Dialect
 from support.engines import found
 from support.folders import short_folder
-from support.repositories import await_outside, opened, s3_settings, store_rows
+from support.repositories import await_outside, opened, s3_settings
 from support.s3 import S3, running_s3
 from support.service import (
     ALL_ENGINES,
@@ -52,17 +57,25 @@ def dialects() -> list[Dialect]:
     return [one for one in (POSTGRESQL, DIALECTS[EngineName.MARIADB]) if found(one.engine)]
 
 
-def await_log_outside(service: ServiceUnderTest, instance: dict[str, Any]) -> None:
-    """Until all that is committed by now is archived, and in the repository."""
+def await_log_outside(service: ServiceUnderTest, instance: dict[str, Any], since: float) -> None:
+    """Until all that was committed is archived, and in the repository, whose record of the instance says so."""
     if dialect_of(instance) is POSTGRESQL:
         with service.superuser(instance["nodes"][0]["id"], instance["port"]) as connection:
             connection.execute("select pg_switch_wal()")
     archive = folder(service, instance["id"]) / "wal"
-    statement = "select from log_outside where instance_id = %s and reached_at > %s"
-    # The one that the new worker has had it begin, or we; what came later is of no interest.
-    (before,) = store_rows(service, "select now() as now")
-    wait_for(lambda: len(list(archive.rglob("*"))) > 1, 60, "something is archived")
-    wait_for(lambda: store_rows(service, statement, instance["id"], before["now"]), 90, "its log is there")
+    owner = ServerUser.owning(archive)
+    wait_for(lambda: files_in(archive, owner)[-1].written > since * 1e9, 60, "its log is archived")
+    generation = (archive / GENERATION).read_text()
+    prefix = place.log(instance["id"], generation)
+    wanted = {name for file in files_in(archive, owner) for name in file.names(prefix)}
+    repository = opened(service)
+    wait_for(lambda: wanted <= {name for name, _ in repository.sizes(prefix)}, 60, "its log is there")
+
+    def is_recorded() -> bool:
+        records = [record for record in read_instances(repository) if record.id == instance["id"]]
+        return [(record.generation, len(record.backups)) for record in records] == [(generation, 1)]
+
+    wait_for(is_recorded, 60, "it is recorded there")
 
 
 @dataclass
@@ -76,20 +89,23 @@ class Before:
 @pytest.fixture(scope="module")
 def before(lost: ServiceUnderTest) -> Before:
     """Its processes die at once; what is in its data directory is not used any more."""
-    instances = {}
+    instances, made_backups = {}, []
     for dialect in dialects():
         made = lost.create(dialect, name=f"db-{dialect.engine.value.lower()}")
         with session(made) as client:
             client.execute(dialect.rows("before_backup", 1000))
-        await_outside(lost, back_up(lost, made["id"], f"first-{dialect.engine.value.lower()}")["id"])
+        made_backups.append(back_up(lost, made["id"], f"first-{dialect.engine.value.lower()}"))
         with session(made) as client:
             client.execute(dialect.rows("after_backup", 300))
         instances[dialect] = made
-    # A worker that begins has the servers finish their log.
+    for backup in made_backups:
+        await_outside(lost, backup["id"])
+    # A worker that begins has the servers finish their log, but for those that archive by themselves.
+    since = time.time()
     lost.stop()
     lost.start()
     for made in instances.values():
-        await_log_outside(lost, made)
+        await_log_outside(lost, made, since)
     credentials = lost.credentials
     lost.kill_everything()
     return Before(instances, credentials)

@@ -40,6 +40,6 @@ def store_rows(service: ServiceUnderTest, statement: str, *parameters: Any) -> l
 
 
 def await_outside(service: ServiceUnderTest, backup_id: str) -> None:
-    """Until a backup, and the record that tells of it, are in the repository."""
+    """Until a backup is in the repository."""
     statement = "select from backup where id = %s and outside = 'whole'"
     wait_for(lambda: store_rows(service, statement, backup_id), 60, "the backup is in the repository")

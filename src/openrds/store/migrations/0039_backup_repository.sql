@@ -19,6 +19,11 @@ create table log_outside (
     reached_at  timestamptz not null
 );
 
+create trigger tell_of_new_log_outside after insert on log_outside
+    for each row execute function tell_of_change('backup', 'instance_id');
+create trigger tell_of_other_log_outside after update on log_outside
+    for each row when (old.generation <> new.generation) execute function tell_of_change('backup', 'instance_id');
+
 -- What is to be removed there: a backup, or the log where none is named.
 create table repository_removal (
     instance_id text not null,
