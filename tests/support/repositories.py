@@ -1,6 +1,9 @@
 """A service whose backups go to a repository, for the tests of that."""
 
 import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +11,10 @@ import psycopg
 from psycopg.rows import dict_row
 
 from openrds.repository.repository import Repository, open_repository
+from support.folders import short_folder
 from support.s3 import S3
 from support.service import ServiceUnderTest, wait_for
+from support.workbench import Workbench, running_workbench
 
 
 def s3_settings(s3: S3, folder: Path, endpoint: str = "") -> dict[str, str]:
@@ -43,3 +48,17 @@ def await_outside(service: ServiceUnderTest, backup_id: str) -> None:
     """Until a backup is in the repository."""
     statement = "select from backup where id = %s and outside = 'whole'"
     wait_for(lambda: store_rows(service, statement, backup_id), 60, "the backup is in the repository")
+
+
+@contextmanager
+def running_workbench_with_repository(**changes: Any) -> Iterator[Workbench]:
+    """Its backups go to a folder, if somebody sends them."""
+    folder = short_folder()
+    place = folder / "repository"
+    place.mkdir(mode=0o700)
+    settings = {"backup_repository": f"file://{place}", "backup_key_file": folder / "key"}
+    try:
+        with running_workbench(**settings, **changes) as bench:
+            yield bench
+    finally:
+        shutil.rmtree(folder)

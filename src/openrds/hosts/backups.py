@@ -59,12 +59,21 @@ class BackupFolders:
             if _GENERATION_FORM.fullmatch(found):
                 return found.decode()
         made = secrets.token_hex(8)
-        with owner.acting():
+        self.note_generation(instance_id, made)
+        return made
+
+    def note_generation(self, instance_id: str, generation: str) -> None:
+        """Say which the present archive is, of those that one after another had its place.
+
+        Raises:
+            OSError: it cannot be written down.
+        """
+        path = self.archive(instance_id) / GENERATION
+        with ServerUser.owning(path.parent).acting():
             path.unlink(missing_ok=True)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "w") as file:
-                file.write(made)
-        return made
+                file.write(generation)
 
     def backup(self, instance_id: str, backup_id: str) -> Path:
         """Where a finished base backup is, or would be."""

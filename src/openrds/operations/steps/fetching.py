@@ -51,6 +51,8 @@ def fetch_log(resources: Resources, instance_id: str, generation: str) -> None:
     resources.host.backups.make_root()
     make_home(archive.parent)
     owner.make_folder(archive)
+    # What is there is not sent there again.
+    resources.host.backups.note_generation(instance_id, generation)
 
     def fetch(repository: Repository, got_on: Callable[[], None]) -> None:
         logs.fetch(repository, place.log(instance_id, generation), archive, owner, got_on)
