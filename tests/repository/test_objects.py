@@ -1,5 +1,6 @@
 """What is in a repository is sealed, bound to its name, and read back; what cannot be used is said in words."""
 
+import asyncio
 import datetime as dt
 import secrets
 import urllib.request
@@ -214,7 +215,7 @@ def test_a_link_gives_the_object_to_whoever_has_it(s3: S3, open_s3) -> None:
     repository = open_s3()
     repository.write("name", b"content")
 
-    link = repository.link("name", dt.timedelta(minutes=5))
+    (link,) = asyncio.run(repository.objects.links(["name"], dt.timedelta(minutes=5)))
 
     with urllib.request.urlopen(link, timeout=10) as answer:
         assert answer.read() == repository.objects.get("name")

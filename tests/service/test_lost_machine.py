@@ -3,10 +3,11 @@
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from openrds.domain.engine import EngineName
@@ -15,7 +16,7 @@ from openrds.hosts.user import ServerUser
 from openrds.repository import place
 from openrds.repository.logs import files_in
 from openrds.repository.records import read_instances
-from support.backups import back_up, backups, folder, restored_to_new, rows
+from support.backups import UNKNOWN_BACKUP, back_up, backups, folder, refusal, restored_to_new, rows
 from support.command import completed
 from support.dialects import DIALECTS, POSTGRESQL, Dialect
 from support.engines import found
@@ -49,7 +50,8 @@ def kept() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def lost(s3: S3, kept: Path) -> Iterator[ServiceUnderTest]:
-    with running_service(**s3_settings(s3, kept), **ALL_ENGINES, projects="local-1,other") as service:
+    options = {**s3_settings(s3, kept), **ALL_ENGINES, "projects": "local-1,other"}
+    with running_service(**options) as service:
         yield service
 
 
@@ -156,6 +158,30 @@ def test_a_backup_that_is_in_the_repository_alone_is_restored(
     copy = restored_to_new(again, "copy", point)
 
     assert rows(copy, "before_backup") == 1000
+
+
+def test_the_files_of_a_backup_have_links(again: ServiceUnderTest, before: Before) -> None:
+    instance_id = before.instances[POSTGRESQL]["id"]
+    (backup,) = backups(again, instance_id, backup_type="manual")
+
+    path = f"backup-files?backup_id={backup['id']}"
+    wait_for(lambda: again.get(path)["files"], 30, "they are looked up")
+    answer = again.get(path)
+
+    there = dict(opened(again).sizes(place.backup(instance_id, backup["id"])))
+    assert answer["bucket"] == "first"
+    assert answer["total_count"] == len(answer["files"]) == len(there) > 1
+    for file in answer["files"]:
+        stored = opened(again).objects.get(f"{place.backup(instance_id, backup['id'])}/{file['name']}")
+        assert httpx.get(file["download_link"]).content == stored
+        assert file["size"] == -(-len(stored) // 1024)
+    page = again.get(f"backup-files?backup_id={backup['id']}&offset=1&limit=1")
+    assert [file["name"] for file in page["files"]] == [answer["files"][1]["name"]]
+
+    other = replace(again, project="other")
+    for service, id_ in ((other, backup["id"]), (again, UNKNOWN_BACKUP)):
+        assert refusal(service, "GET", f"backup-files?backup_id={id_}")[:2] == (404, "DBS.201010")
+    assert refusal(again, "GET", "backup-files")[:2] == (400, "DBS.200001")
 
 
 def test_the_service_of_before_may_not_write_there(again: ServiceUnderTest, lost: ServiceUnderTest) -> None:

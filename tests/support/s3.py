@@ -71,13 +71,37 @@ class S3:
 @contextmanager
 def running_s3() -> Iterator[S3]:
     folder = short_folder()
-    ports = {name: free_port() for name in ("master", "volume", "filer", "s3")}
     identity = {
         "name": "tests",
         "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}],
         "actions": ["Admin"],
     }
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
+    server, process = _started(folder)
+    try:
+        yield server
+    finally:
+        _kill(process)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(folder: Path) -> tuple[S3, subprocess.Popen[bytes]]:
+    """Another program may be faster with a port: then it ends, and is started anew with others."""
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        port = free_port()
+        server, process = S3(port), _start(folder, port)
+        try:
+            if _answers(server, process, deadline):
+                return server, process
+        except BaseException:
+            _kill(process)
+            raise
+        if time.monotonic() > deadline:
+            raise AssertionError(f"no S3 server:\n{(folder / 'log').read_text()[-2000:]}")
+
+
+def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
     command = [
         str(Path(sys.executable).with_name("weed")),
         "server",
@@ -86,35 +110,36 @@ def running_s3() -> Iterator[S3]:
         "-filer",
         "-s3",
         f"-s3.config={folder / 's3.json'}",
+        f"-s3.port={port}",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         "-master.volumeSizeLimitMB=64",
         "-master.telemetry=false",
         "-volume.max=100",
-        *(f"-{name}.port={port}" for name, port in ports.items()),
-        *(f"-{name}.port.grpc={free_port()}" for name in ports),
+        *(f"-{name}.port={free_port()}" for name in ("master", "volume", "filer")),
+        *(f"-{name}.port.grpc={free_port()}" for name in ("master", "volume", "filer", "s3")),
     ]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
-    try:
-        server = S3(ports["s3"])
-        _await_answer(server, process, folder / "log")
-        yield server
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+        return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, start_new_session=True)
 
 
-def _await_answer(server: S3, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
+def _answers(server: S3, process: subprocess.Popen[bytes], deadline: float) -> bool:
+    """Whether it came to that. It does not before it can also keep what it is given."""
+    while process.poll() is None and time.monotonic() < deadline:
         try:
             server.make_bucket("first")
-        except BaseError as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"no S3: {error}\n{log.read_text()[-2000:]}") from error
+        except BaseError:
             time.sleep(0.1)
         else:
-            return
+            return True
+    _kill(process)
+    return False
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 @dataclass

@@ -20,6 +20,7 @@ from openrds.api.cloud.iam import iam_router
 from openrds.api.cloud.network import network_router
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.api.rds import (
+    backup_files,
     backups,
     catalogue,
     certificates,
@@ -97,6 +98,7 @@ def _rds_router() -> Router:
         *instance_changes.HANDLERS,
         *instance_size.HANDLERS,
         *backups.HANDLERS,
+        *backup_files.HANDLERS,
         *restores.HANDLERS,
         *instance_ha.HANDLERS,
         *instance_network.HANDLERS,

@@ -38,19 +38,15 @@ class Manifest(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
     parts: tuple[Part, ...]
 
-    @property
-    def stored(self) -> int:
-        """What the copy takes in the repository, in bytes."""
-        return sum(part.stored for part in self.parts)
-
 
 def send(
     repository: Repository, prefix: str, home: Path, owner: ServerUser, check_wanted: Callable[[], None]
-) -> Manifest:
+) -> dict[str, int]:
     """
     Copy a folder of ours, in which the folders are the owner's, and return once all of it was read back.
 
-    What is there already is not sent again. `check_wanted` is called between parts; what it raises ends the transfer.
+    The objects that the copy is made of, with what they take there, in bytes. What is there is not sent again.
+    `check_wanted` is called between parts; what it raises ends the transfer.
 
     Raises:
         RepositoryError: it cannot be copied.
@@ -75,8 +71,8 @@ def send(
 
     manifest = Manifest(entries, tuple(in_order(send_part, wanted())))
     check_wanted()
-    repository.write_large(f"{prefix}/{_MANIFEST}", msgspec.json.encode(manifest))
-    return manifest
+    written = {part_name(prefix, number): part.stored for number, part in enumerate(manifest.parts)}
+    return written | repository.write_large(f"{prefix}/{_MANIFEST}", msgspec.json.encode(manifest))
 
 
 def fetch(

@@ -7,7 +7,7 @@ import datetime as dt
 import os
 import stat
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -115,19 +115,19 @@ class Objects:
             self._remove(left[:_DELETED_AT_ONCE])
             del left[:_DELETED_AT_ONCE]
 
-    def link(self, name: str, lifetime: dt.timedelta) -> str:
-        """Where whoever has it gets an object, for so long; empty for a folder.
+    async def links(self, names: Sequence[str], lifetime: dt.timedelta) -> list[str]:
+        """Where whoever has them gets objects, for so long; empty ones for a folder.
 
         Raises:
-            RepositoryError: the storage has no such links.
+            RepositoryError: the storage has no such links, or our credentials cannot be had.
         """
         import obstore  # noqa: PLC0415
         from obstore.store import AzureStore, GCSStore, S3Store  # noqa: PLC0415
 
         if not isinstance(self._store, S3Store | GCSStore | AzureStore):
-            return ""
+            return ["" for _ in names]
         with self._explained():
-            return obstore.sign(self._store, "GET", name, lifetime)
+            return list(await obstore.sign_async(self._store, "GET", list(names), lifetime))
 
     def _remove(self, names: list[str]) -> None:
         """A folder, unlike the others, complains of what is not there."""
@@ -167,6 +167,12 @@ class _Explained:
         if self.name and isinstance(error, FileNotFoundError) and "NoSuchBucket" not in str(error):
             raise NotInRepositoryError(f"There is no {self.name} in {self.address}.") from None
         raise RepositoryError(f"The backup repository {self.address} cannot be used: {words}") from None
+
+
+def bucket_of(url: str) -> str:
+    """The bucket, container or folder that a repository is in."""
+    parts = urlsplit(url)
+    return parts.netloc or unquote(parts.path)
 
 
 def check_url(url: str) -> None:

@@ -1,6 +1,5 @@
 """A repository: sealed objects by name. What is written is read back, what is read is authenticated."""
 
-import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Iterable, Iterator
@@ -64,13 +63,17 @@ class Repository:
         """
         return sealing.unseal(name, self.objects.get(name), self.key)
 
-    def write_large(self, name: str, content: bytes) -> None:
-        """What may be more than an object holds: it is there once `name` is, which says what belongs to it."""
+    def write_large(self, name: str, content: bytes) -> dict[str, int]:
+        """What may be more than an object holds: it is there once `name` is, which says what belongs to it.
+
+        The objects that it was written to, with what they take there, in bytes.
+        """
         pieces = [content[begin : begin + MOST_BYTES] for begin in range(0, len(content), MOST_BYTES)]
-        for number, piece in enumerate(pieces):
-            self.write(f"{name}.{number}", piece)
+        named = {f"{name}.{number}": piece for number, piece in enumerate(pieces)}
         large = _Large(len(pieces), len(content), hashlib.sha256(content).hexdigest())
-        self.write(name, msgspec.json.encode(large))
+        return {
+            at: self.write(at, piece) for at, piece in (*named.items(), (name, msgspec.json.encode(large)))
+        }
 
     def read_large(self, name: str, most: int) -> bytes:
         """
@@ -93,9 +96,6 @@ class Repository:
 
     def remove_below(self, prefix: str) -> None:
         self.objects.remove([name for name, _ in self.objects.sizes(prefix)])
-
-    def link(self, name: str, lifetime: dt.timedelta) -> str:
-        return self.objects.link(name, lifetime)
 
     def service(self) -> str | None:
         """Which service writes here; None where there is nothing yet.

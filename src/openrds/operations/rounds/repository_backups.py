@@ -4,6 +4,7 @@ A backup is one as soon as it is finished on this host. That the repository is a
 """
 
 import logging
+from collections.abc import Mapping
 
 from openrds.hosts.errors import HostError
 from openrds.operations.steps.resources import Resources
@@ -28,6 +29,7 @@ def send_backups(resources: Resources, repository: Repository) -> None:
         RepositoryError: it cannot be used; or one backup cannot be copied, once the others were tried.
     """
     _remove(resources, repository)
+    _list_known(resources, repository)
     failed: list[str] = []
     for row in resources.store.rows(_sql.backups_to_send, [resources.host.name]):
         try:
@@ -52,9 +54,22 @@ def _send(resources: Resources, repository: Repository, instance_id: str, backup
         raise _Unwanted
     folders = resources.host.backups
     home, owner = folders.backup(instance_id, backup_id), folders.owner(instance_id, backup_id)
-    manifest = copies.send(repository, place.backup(instance_id, backup_id), home, owner, check_wanted)
-    kb = -(-manifest.stored // 1024)
-    resources.store.rows(_sql.note_sent, {"id": backup_id, "kb": kb})
+    prefix = place.backup(instance_id, backup_id)
+    sent = copies.send(repository, prefix, home, owner, check_wanted)
+    _note(resources, backup_id, prefix, sent)
+
+
+def _note(resources: Resources, backup_id: str, prefix: str, sizes: Mapping[str, int]) -> None:
+    names = [name.removeprefix(f"{prefix}/") for name in sizes]
+    kb = [-(-size // 1024) for size in sizes.values()]
+    resources.store.rows(_sql.note_sent, {"id": backup_id, "names": names, "kb": kb})
+
+
+def _list_known(resources: Resources, repository: Repository) -> None:
+    """Those that a service of before has left there."""
+    for row in resources.store.rows(_sql.backups_to_list, [resources.host.name]):
+        prefix = place.backup(row["instance_id"], row["id"])
+        _note(resources, row["id"], prefix, dict(sorted(repository.sizes(prefix))))
 
 
 def _remove(resources: Resources, repository: Repository) -> None:

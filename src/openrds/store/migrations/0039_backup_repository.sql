@@ -9,8 +9,15 @@ create table repository (
 );
 
 alter table backup add column outside text not null default 'no';    -- no, sending, whole
-alter table backup add column outside_kb bigint not null default 0;
 create index backup_to_send on backup (host) where status = 'COMPLETED' and outside <> 'whole';
+
+-- Of what objects a backup is made there: their names below that of the backup, and their sizes. Apart, for there may be
+-- very many, which no list of backups asks for.
+create table backup_outside (
+    backup_id text primary key references backup on delete cascade,
+    names     text[] not null,
+    kb        integer[] not null
+);
 
 -- Up to when all of an instance's archived log is outside. The generation is that of its archive.
 create table log_outside (

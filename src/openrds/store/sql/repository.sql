@@ -7,6 +7,8 @@ with others as (
     delete from repository
 ), unsent as (
     update backup set outside = 'no' where outside <> 'no'
+), files as (
+    delete from backup_outside
 ), logs as (
     delete from log_outside
 ), removals as (
@@ -28,6 +30,11 @@ update repository set checked_at = now()
 select id, instance_id, engine from backup
 where host = %s and status = 'COMPLETED' and outside <> 'whole' order by end_time desc
 
+-- name: backups_to_list
+select id, instance_id from backup
+where host = %s and status = 'COMPLETED' and outside = 'whole'
+  and not exists (select from backup_outside where backup_outside.backup_id = backup.id)
+
 -- name: begin_sending
 update backup set outside = 'sending' where id = %s and status = 'COMPLETED' returning id
 
@@ -35,7 +42,18 @@ update backup set outside = 'sending' where id = %s and status = 'COMPLETED' ret
 select from backup where id = %s and status = 'COMPLETED'
 
 -- name: note_sent
-update backup set outside = 'whole', outside_kb = %(kb)s where id = %(id)s and status = 'COMPLETED'
+with sent as (
+    update backup set outside = 'whole' where id = %(id)s and status = 'COMPLETED' returning id
+)
+insert into backup_outside (backup_id, names, kb) select id, %(names)s, %(kb)s from sent
+on conflict (backup_id) do update set names = excluded.names, kb = excluded.kb
+
+-- name: files_of_backup
+-- A page of the objects that a backup is made of in the repository. One row without a name where there are none.
+select backup.outside, coalesce(cardinality(names), 0) as total,
+       names[%(first)s:%(last)s] as names, kb[%(first)s:%(last)s] as kb, backup.instance_id
+from backup left join backup_outside on backup_outside.backup_id = backup.id
+where backup.id = %(id)s and project_id = %(project_id)s and status <> 'DELETING'
 
 -- name: removals
 select instance_id, backup_id from repository_removal where (backup_id = '') = %(of_logs)s
