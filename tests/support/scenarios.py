@@ -438,8 +438,8 @@ def lost_instance(bench: Workbench) -> str:
     repository = resources.host.repository.open(may_make_key=True)
     send_backups(resources, repository)
     LogSending(resources).send(repository)
-    rows = bench.store.rows(Queries("repository").records)
-    (LOST[instance_id],) = (msgspec.convert(row, InstanceRecord) for row in rows if row["id"] == instance_id)
+    (row,) = bench.store.rows(Queries("repository").records, {"ids": [instance_id]})
+    LOST[instance_id] = msgspec.convert(row, InstanceRecord)
     task_id = bench.submit(lambda intake: delete_instance.submit(intake, instance_id))
     assert bench.run(task_id)["status"] == "Completed"
     for backup in LOST[instance_id].backups:

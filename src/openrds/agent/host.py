@@ -134,10 +134,11 @@ def _repository(resources: Resources, changes: Changes) -> list[Round]:
         return []
     access = RepositoryAccess(resources, resources.host.repository)
     records, logs = RecordSending(resources), LogSending(resources)
+    bell = changes.bell(Subject.INSTANCE, Subject.BACKUP)
     return [
         Round(
-            access.guarded("records of instances", records.send),
-            changes.bell(Subject.INSTANCE, Subject.BACKUP),
+            access.guarded("records of instances", lambda repository: records.send(repository, bell.take())),
+            bell,
             pause=_RECORDS_PAUSE,
         ),
         Round(

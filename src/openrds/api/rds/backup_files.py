@@ -65,7 +65,7 @@ async def list_files(
     if found is None:
         raise Refusal(ErrorCode.BACKUP_NOT_FOUND, f"There is no backup {backup_id}.")
     url = service.settings.backup_repository
-    if not url or found["outside"] != "whole":
+    if not url or found["outside"] not in ("whole", "found"):
         raise Refusal(
             ErrorCode.PARAMETER,
             f"Backup {backup_id} is not in a backup repository, or not yet; it has no files.",

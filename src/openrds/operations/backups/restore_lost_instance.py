@@ -60,7 +60,7 @@ def why_not(record: InstanceRecord) -> str:
 def insert_backups(connection: Writer, record: InstanceRecord, host: str) -> None:
     """Write the backups of an instance down as those that are in the repository alone. Those that are known stay."""
     for row in record.backups:
-        insert_record(connection, "backup", row | {"host": host})
+        insert_record(connection, "backup", row | {"host": host, "outside": "found"})
 
 
 def submit(intake: Intake, record: InstanceRecord) -> UUID:

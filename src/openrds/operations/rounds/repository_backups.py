@@ -29,7 +29,7 @@ def send_backups(resources: Resources, repository: Repository) -> None:
         RepositoryError: it cannot be used; or one backup cannot be copied, once the others were tried.
     """
     _remove(resources, repository)
-    _list_known(resources, repository)
+    _list_found(resources, repository)
     failed: list[str] = []
     for row in resources.store.rows(_sql.backups_to_send, [resources.host.name]):
         try:
@@ -65,8 +65,7 @@ def _note(resources: Resources, backup_id: str, prefix: str, sizes: Mapping[str,
     resources.store.rows(_sql.note_sent, {"id": backup_id, "names": names, "kb": kb})
 
 
-def _list_known(resources: Resources, repository: Repository) -> None:
-    """Those that a service of before has left there."""
+def _list_found(resources: Resources, repository: Repository) -> None:
     for row in resources.store.rows(_sql.backups_to_list, [resources.host.name]):
         prefix = place.backup(row["instance_id"], row["id"])
         _note(resources, row["id"], prefix, dict(sorted(repository.sizes(prefix))))

@@ -160,7 +160,7 @@ def _backup_folder(resources: Resources, source: Source) -> Path:
         raise StepFailed(f"backup {source.backup_id} was removed meanwhile")
     instance_id, outside = found[0]["instance_id"], found[0]["outside"]
     folder = resources.host.backups.backup(instance_id, source.backup_id)
-    if not folder.exists() and outside == "whole":
+    if not folder.exists() and outside in ("whole", "found"):
         fetch_backup(resources, instance_id, source.backup_id)
     return folder
 

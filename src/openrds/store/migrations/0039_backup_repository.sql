@@ -8,8 +8,8 @@ create table repository (
     problem    text not null default ''     -- why it cannot be written to
 );
 
-alter table backup add column outside text not null default 'no';    -- no, sending, whole
-create index backup_to_send on backup (host) where status = 'COMPLETED' and outside <> 'whole';
+alter table backup add column outside text not null default 'no';    -- no, sending, whole; found, by a restored service
+create index backup_to_send on backup (host, outside) where status = 'COMPLETED' and outside <> 'whole';
 
 -- Of what objects a backup is made there: their names below that of the backup, and their sizes. Apart, for there may be
 -- very many, which no list of backups asks for.

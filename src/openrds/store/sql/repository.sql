@@ -28,12 +28,12 @@ update repository set checked_at = now()
 -- name: backups_to_send
 -- The newest first: it is the one that would be missed most.
 select id, instance_id, engine from backup
-where host = %s and status = 'COMPLETED' and outside <> 'whole' order by end_time desc
+where host = %s and status = 'COMPLETED' and outside <> 'whole' and outside <> 'found' order by end_time desc
 
 -- name: backups_to_list
+-- Those that a service of before has left there.
 select id, instance_id from backup
-where host = %s and status = 'COMPLETED' and outside = 'whole'
-  and not exists (select from backup_outside where backup_outside.backup_id = backup.id)
+where host = %s and status = 'COMPLETED' and outside <> 'whole' and outside = 'found'
 
 -- name: begin_sending
 update backup set outside = 'sending' where id = %s and status = 'COMPLETED' returning id
@@ -64,13 +64,13 @@ delete from repository_removal where instance_id = %(instance_id)s and backup_id
 -- name: logs_to_send
 -- What comes before the oldest base that log leads from is needed by nobody. With `renewed` there is one outside again.
 select instance.id, log_outside.generation, base.begin_time as oldest,
-       exists (select from instance_lock where instance_lock.instance_id = instance.id) as held,
+       coalesce((select true from instance_lock where instance_lock.instance_id = instance.id limit 1), false) as held,
        coalesce(base.outside, false) as renewed
 from instance
      join node on node.instance_id = instance.id and node.role = 'master'
      left join log_outside on log_outside.instance_id = instance.id
      left join lateral (
-         select min(begin_time) as begin_time, bool_or(outside = 'whole') as outside from backup
+         select min(begin_time) as begin_time, bool_or(outside in ('whole', 'found')) as outside from backup
          where backup.instance_id = instance.id and backup.status = 'COMPLETED' and continuous
      ) as base on true
 where node.host = %s and instance.replica_of is null and not deleting
@@ -90,22 +90,29 @@ order by instance.id
 
 -- name: waiting
 select count(*) as backups, min(end_time) as oldest from backup
-where status = 'COMPLETED' and outside <> 'whole'
+where status = 'COMPLETED' and outside <> 'whole' and outside <> 'found'
+
+-- name: recorded_instances
+-- Those of which there is something to be recorded.
+select id from instance union select instance_id from backup where outside in ('whole', 'found') order by 1
 
 -- name: records
--- What is needed to have each instance again, with its nodes, addresses and those of its backups that are outside.
-select coalesce(instance.id, kept.instance_id) as id, to_jsonb(instance) as instance,
+-- What is needed to have instances again: with their nodes, addresses and those backups that are outside.
+with wanted as (
+    select id from instance where id = any(%(ids)s)
+    union
+    select instance_id from backup where outside in ('whole', 'found') and instance_id = any(%(ids)s)
+)
+select wanted.id, to_jsonb(instance) as instance, log_outside.generation,
        (select coalesce(jsonb_agg(to_jsonb(node) - '{used_bytes,replication,replication_seen_at,revivals,revived_at}'::text[]
                                   order by node.id), '[]') from node
-        where node.instance_id = instance.id) as nodes,
+        where node.instance_id = wanted.id) as nodes,
        (select coalesce(jsonb_agg(to_jsonb(held) order by held.address), '[]') from address as held
-        where held.instance_id = instance.id) as addresses,
-       coalesce(kept.backups, '[]') as backups, log_outside.generation
-from instance
-     full join (select instance_id, jsonb_agg(to_jsonb(backup) order by backup.id) as backups from backup
-                where status = 'COMPLETED' and outside = 'whole' group by instance_id) as kept
-          on kept.instance_id = instance.id
-     left join log_outside on log_outside.instance_id = instance.id
+        where held.instance_id = wanted.id) as addresses,
+       (select coalesce(jsonb_agg(to_jsonb(backup) order by backup.id), '[]') from backup
+        where backup.instance_id = wanted.id and status = 'COMPLETED' and outside in ('whole', 'found')) as backups
+from wanted left join instance on instance.id = wanted.id
+     left join log_outside on log_outside.instance_id = wanted.id
 order by 1
 
 -- name: projects
