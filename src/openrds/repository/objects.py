@@ -5,6 +5,7 @@ The library is imported where it is first needed: a service without a repository
 
 import datetime as dt
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
@@ -247,8 +248,11 @@ def _words(error: BaseException) -> str:
     ):
         if word in text:
             return f"{word} ({_EXPLAINED[word]})."
-    return " ".join(text.split())[:400]
+    return " ".join(_TIMES.sub("", text).split())[:400]
 
+
+#: What differs each time, so that the same problem would never be the same.
+_TIMES = re.compile(r" in [\d.]+\w+(, after \d+ retries, max_retries: \d+, retry_timeout: \w+)?\s*")
 
 _EXPLAINED = {
     "NoSuchBucket": "the bucket does not exist",
