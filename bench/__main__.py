@@ -33,6 +33,7 @@ MEASUREMENTS = (
     "memory",
     "ha",
     "restore",
+    "repository",
 )
 #: Also of the other engines, and `servers` of those alone: `create-mysql`.
 OF_EACH_ENGINE = ("create", "ha", "restore", "servers")

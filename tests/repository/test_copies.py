@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from openrds.hosts.errors import HostError
 from openrds.hosts.folders import make_home
 from openrds.hosts.user import ServerUser
 from openrds.repository import copies
@@ -172,7 +173,7 @@ def test_what_is_no_file_is_not_copied(repository: Repository, home: Path, user:
     with user.acting():
         (home / "data/link").symlink_to("/etc/shadow")
 
-    with pytest.raises(RepositoryError, match="neither a file nor a folder"):
+    with pytest.raises(HostError, match="neither a file nor a folder"):
         copies.send(repository, PREFIX, home, user, nothing)
 
 

@@ -2,7 +2,9 @@
 
 import asyncio
 import datetime as dt
+import os
 import secrets
+import subprocess
 import urllib.request
 from pathlib import Path
 
@@ -180,6 +182,27 @@ def test_keys_that_are_refused_are_said(open_s3) -> None:
 def test_a_bucket_that_is_missing_is_said(open_s3) -> None:
     with pytest.raises(RepositoryError, match="the bucket does not exist"):
         open_s3(url="s3://nowhere/prefix")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_a_place_that_is_full_is_said_and_is_used_again(folder: Path) -> None:
+    place = folder / "place"
+    place.mkdir()
+    mount = ("mount", "-t", "tmpfs", "-o", "size=3m,mode=700", "none", str(place))
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        repository = open_repository(f"file://{place}", None, folder / "key", may_make_key=True)
+        repository.write("small", b"content")
+        with pytest.raises(RepositoryError, match="No space left"):
+            repository.write("large", secrets.token_bytes(MOST_BYTES))
+
+        with pytest.raises(NotInRepositoryError):
+            repository.read("large")
+        assert repository.read("small") == b"content"
+        repository.write("other", b"content")
+    finally:
+        subprocess.run(("umount", str(place)), check=True)
 
 
 def test_an_unknown_option_is_said(open_s3) -> None:

@@ -126,6 +126,10 @@ def again(lost: ServiceUnderTest, before: Before) -> Iterator[ServiceUnderTest]:
 
         done = completed(arguments, service.environment(), 120)
         assert done.returncode == 0, done.stderr
+        assert f"{len(before.instances)} instances will be restored" in done.stdout
+        once_more = completed(arguments, service.environment(), 120)
+        assert once_more.returncode == 0, once_more.stderr
+        assert "0 instances will be restored" in once_more.stdout, "they are on their way"
         service.start()
         yield service
 
@@ -196,6 +200,13 @@ def test_the_service_of_before_may_not_write_there(again: ServiceUnderTest, lost
     checked = completed(("check", "--data-dir", str(again.data_dir)), again.environment(), 60)
     assert checked.returncode == 0
     assert "can be reached" in checked.stdout
+
+
+def test_the_age_of_what_is_there_can_be_watched(again: ServiceUnderTest, before: Before) -> None:
+    metrics = again.call("GET", "/metrics").text
+    for made in before.instances.values():
+        assert f'openrds_repository_age_seconds{{instance="{made["id"]}"}}' in metrics
+    assert "openrds_repository_backups_waiting 0.0" in metrics
 
 
 def test_nothing_is_restored_over_a_service(lost: ServiceUnderTest, again: ServiceUnderTest) -> None:

@@ -44,10 +44,10 @@ def store_rows(service: ServiceUnderTest, statement: str, *parameters: Any) -> l
         return connection.execute(statement.encode(), parameters).fetchall()
 
 
-def await_outside(service: ServiceUnderTest, backup_id: str) -> None:
+def await_outside(service: ServiceUnderTest, backup_id: str, seconds: float = 60) -> None:
     """Until a backup is in the repository."""
     statement = "select from backup where id = %s and outside = 'whole'"
-    wait_for(lambda: store_rows(service, statement, backup_id), 60, "the backup is in the repository")
+    wait_for(lambda: store_rows(service, statement, backup_id), seconds, "the backup is in the repository")
 
 
 @contextmanager

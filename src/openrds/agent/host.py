@@ -36,7 +36,8 @@ _BACKUP_INTERVAL = 10.0
 _STOPPING_INTERVAL = 5.0
 _SHIPPING_INTERVAL = 5.0
 #: To the backup repository; what is recorded of instances changes in several ways at once.
-_SENDING_INTERVAL = 10.0
+_SENDING_INTERVAL = 5.0
+_SENDING_PAUSE = 1.0
 _RECORDS_PAUSE = 5.0
 #: In any case. The pools have a round also when a spare was taken, a little later: who took it goes first.
 _POOL_INTERVAL = 60.0
@@ -144,7 +145,7 @@ def _repository(resources: Resources, changes: Changes) -> list[Round]:
         Round(
             access.guarded("base backups", lambda repository: send_backups(resources, repository)),
             changes.bell(Subject.BACKUP),
-            pause=_SENDING_INTERVAL,
+            pause=_SENDING_PAUSE,
         ),
         Round(
             access.guarded("archived logs", logs.send), pause=_SENDING_INTERVAL, at_least=_SENDING_INTERVAL

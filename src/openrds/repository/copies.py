@@ -13,8 +13,9 @@ from typing import BinaryIO
 
 import msgspec
 
+from openrds.hosts.errors import HostError
 from openrds.hosts.user import ServerUser
-from openrds.repository.errors import NotInRepositoryError, RepositoryError, StrangeObjectError
+from openrds.repository.errors import NotInRepositoryError, StrangeObjectError
 from openrds.repository.repository import Repository
 from openrds.repository.sealing import MOST_BYTES
 from openrds.repository.transfers import in_order
@@ -49,7 +50,8 @@ def send(
     `check_wanted` is called between parts; what it raises ends the transfer.
 
     Raises:
-        RepositoryError: it cannot be copied.
+        RepositoryError: it cannot be written there.
+        HostError: there is something in the folder that is not copied.
         OSError: the folder cannot be read.
     """
     tree = Tree(home, owner)
@@ -146,7 +148,7 @@ def _pieces(tree: Tree, entries: Iterable[Entry]) -> Iterator[tuple[BinaryIO, in
     """Each file with what it has, in bytes.
 
     Raises:
-        RepositoryError: one has another size than it had.
+        OSError: one cannot be read.
     """
     for entry in entries:
         if entry.size:
@@ -161,7 +163,7 @@ def _cut(files: Iterable[tuple[BinaryIO, int]]) -> Iterator[bytearray]:
         while left:
             piece = file.read(min(left, MOST_BYTES - len(part)))
             if not piece:
-                raise RepositoryError(f"{file.name} became shorter while it was copied.")
+                raise HostError(f"{file.name} became shorter while it was copied.")
             part += piece
             left -= len(piece)
             if len(part) == MOST_BYTES:

@@ -16,7 +16,7 @@ from pathlib import Path
 from openrds.hosts.backups import GENERATION
 from openrds.hosts.folders import DRAFT, open_file
 from openrds.hosts.user import ServerUser
-from openrds.repository.errors import RepositoryError, StrangeObjectError
+from openrds.repository.errors import StrangeObjectError
 from openrds.repository.repository import Repository
 from openrds.repository.sealing import MOST_BYTES
 from openrds.repository.transfers import in_order
@@ -80,7 +80,8 @@ class LogCopy:
         What is written anew meanwhile is left to the next time.
 
         Raises:
-            RepositoryError: one cannot be copied.
+            RepositoryError: one cannot be written there.
+            OSError: one cannot be read.
         """
         new = (
             (file, number)
@@ -182,14 +183,16 @@ def _fetch(repository: Repository, prefix: str, archive: Path, owner: ServerUser
 
 
 def _read_part(archive: Path, owner: ServerUser, file: LogFile, number: int) -> bytes | None:
-    """None if it is not that file any more."""
+    """None if it is not that file any more.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     try:
         with owner.acting():
             source = open_file(archive / file.path)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise RepositoryError(f"{archive / file.path} cannot be read: {error.strerror}.") from error
     with source:
         found = os.fstat(source.fileno())
         if (found.st_mtime_ns, found.st_size) != (file.written, file.size):

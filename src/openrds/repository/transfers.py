@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-#: For each of these some 20 MB are in memory at most: what it holds, sealed, and as it was read back.
+#: For each of these some 16 MB are in memory at most: what it holds, sealed, and as it was read back.
 AT_ONCE = 3
 
 T = TypeVar("T")

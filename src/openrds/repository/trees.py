@@ -15,6 +15,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import msgspec
 
+from openrds.hosts.errors import HostError
 from openrds.hosts.folders import open_file
 from openrds.hosts.user import ServerUser
 from openrds.repository.errors import RepositoryError
@@ -41,7 +42,7 @@ class Tree:
         """Folders before what is in them, and else by name: the same each time.
 
         Raises:
-            RepositoryError: there is something that is neither.
+            HostError: there is something that is neither.
         """
         for found in sorted(os.scandir(self.home), key=lambda entry: entry.name):
             if found.is_dir(follow_symlinks=False):
@@ -64,7 +65,7 @@ class Tree:
         if stat.S_ISDIR(found.st_mode):
             return Entry(encoded, mode)
         if not stat.S_ISREG(found.st_mode):
-            raise RepositoryError(f"{self.home / path} is neither a file nor a folder, and is not copied.")
+            raise HostError(f"{self.home / path} is neither a file nor a folder, and is not copied.")
         return Entry(encoded, mode, found.st_size)
 
     def open(self, entry: Entry) -> BinaryIO:

@@ -1,19 +1,17 @@
 """Archived log into the backup repository: whatever the engine, it is files that appear in an instance's archive."""
 
 import datetime as dt
-import logging
 import time
 
 from openrds.hosts.errors import HostError
 from openrds.hosts.user import ServerUser
 from openrds.operations.steps.resources import Resources
 from openrds.repository import place
+from openrds.repository.errors import RepositoryError
 from openrds.repository.logs import LogCopy, files_in
 from openrds.repository.repository import Repository
 from openrds.store.database import Row
 from openrds.store.queries import Queries
-
-logger = logging.getLogger(__name__)
 
 _sql = Queries("repository")
 
@@ -35,7 +33,7 @@ class LogSending:
         """One round.
 
         Raises:
-            RepositoryError: it cannot be used.
+            RepositoryError: it cannot be used; or one log cannot be copied, once the others were tried.
         """
         for removal in self._resources.store.rows(_sql.removals, {"of_logs": True}):
             repository.remove_below(place.logs(removal["instance_id"]))
@@ -43,11 +41,14 @@ class LogSending:
         rows = self._resources.store.rows(_sql.logs_to_send, [self._resources.host.name])
         known = {row["id"] for row in rows}
         self._copies = {id_: copy for id_, copy in self._copies.items() if id_ in known}
+        failed: list[str] = []
         for row in rows:
             try:
                 self._send(repository, row)
-            except (HostError, OSError):
-                logger.warning("the log of instance %s is not copied", row["id"], exc_info=True)
+            except (HostError, OSError) as error:
+                failed.append(f"the log of instance {row['id']} cannot be copied: {error}")
+        if failed:
+            raise RepositoryError("; ".join(failed[:3]))
 
     def _send(self, repository: Repository, row: Row) -> None:
         folders, instance_id = self._resources.host.backups, row["id"]
