@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,12 +16,15 @@ from openrds.operations.rounds.repository_access import RETRY, RepositoryAccess
 from openrds.operations.rounds.repository_backups import send_backups
 from openrds.operations.rounds.repository_logs import LogSending
 from openrds.operations.rounds.repository_records import RecordSending
+from openrds.operations.steps import fetching
+from openrds.operations.steps.fetching import fetch_backup
 from openrds.repository import copies, place
 from openrds.repository.errors import RepositoryError
 from openrds.repository.place import Place
 from openrds.repository.records import read_instances, read_service
 from openrds.repository.repository import Repository
 from openrds.store.database import Row
+from openrds.tasks.operation import StepFailed
 from support.folders import short_folder
 from support.prepared import Prepared
 from support.repositories import running_workbench_with_repository
@@ -123,6 +127,39 @@ def test_a_line_that_is_cut_costs_no_backup_and_nothing_twice(
     delete(bench, backup_id)
     send_backups(bench.resources, repository)
     assert there(repository, prefix) == set()
+
+
+def test_what_is_fetched_waits_for_a_repository_that_is_away(
+    bench: Workbench, instance: str, s3: S3, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+    with relay(s3.port) as line:
+        found = on_s3(bench, s3, folder, line.endpoint)
+        repository = found.open(may_make_key=True)
+        backup_id = run_backup(bench, instance)
+        send_backups(bench.resources, repository)
+        home = bench.resources.host.backups.backup(instance, backup_id)
+        before = {path.name: path.lstat().st_uid for path in home.rglob("*")}
+        shutil.rmtree(home)
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            line.budget = float("inf")
+
+        monkeypatch.setattr(fetching, "time", SimpleNamespace(sleep=wait))
+        line.budget = 0
+        host = replace(bench.resources.host, repository=found)
+        fetch_backup(replace(bench.resources, host=host), instance, backup_id)
+
+    assert len(waits) == 1
+    assert {path.name: path.lstat().st_uid for path in home.rglob("*")} == before
+    delete(bench, backup_id)
+    send_backups(bench.resources, on_s3(bench, s3, folder, s3.endpoint).open())
+
+
+def test_what_is_not_there_is_not_waited_for(bench: Workbench, instance: str) -> None:
+    with pytest.raises(StepFailed, match="There is no instances/"):
+        fetch_backup(bench.resources, instance, "0" * 32 + "br03")
 
 
 def test_one_that_is_deleted_on_its_way_leaves_nothing(

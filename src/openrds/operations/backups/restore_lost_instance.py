@@ -5,6 +5,7 @@ It comes to what was archived last. Its own archive begins anew, as after any re
 
 import datetime as dt
 import ipaddress
+import logging
 from pathlib import Path
 from uuid import UUID
 
@@ -24,6 +25,8 @@ from openrds.store.database import Writer
 from openrds.store.queries import Queries
 from openrds.store.records import insert_record
 from openrds.tasks.operation import Ending, Operation, Output, Step, StepContext, TaskContext
+
+logger = logging.getLogger(__name__)
 
 _sql = Queries("backups")
 
@@ -110,6 +113,20 @@ def fetch(context: Context) -> None:
     fetch_backup(context.resources, context.instance_id, parameters.backup_id)
     if parameters.generation and not _data(context).exists():
         fetch_log(context.resources, context.instance_id, parameters.generation)
+        _warn_of_gap(context)
+
+
+def _warn_of_gap(context: Context) -> None:
+    """Whoever has the bucket can take log away. What was before is better than nothing, but shall not pass for all."""
+    resources = context.resources
+    (backup,) = resources.store.rows(_sql.backup_by_id, [context.parameters.backup_id])
+    archive = resources.host.backups.archive(context.instance_id)
+    engine = resources.engine(context.instance_id)
+    if not engine.backups.is_archived_since(archive, backup["log_position"]):
+        logger.warning(
+            "log of instance %s is missing in the backup repository: what was behind the gap is lost",
+            context.instance_id,
+        )
 
 
 def remove_fetched(context: Context) -> None:

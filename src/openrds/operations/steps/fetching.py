@@ -28,7 +28,7 @@ def fetch_backup(resources: Resources, instance_id: str, backup_id: str) -> None
     """
     folders, owner = resources.host.backups, resources.host.owners.of(instance_id, list)
     found = _place(resources)
-    with found.fetching:
+    with _in_turn(found):
         if folders.backup(instance_id, backup_id).exists():
             return
 
@@ -80,6 +80,18 @@ def _patiently(found: Place, fetch: Callable[[Repository, Callable[[], None]], N
                 time.sleep(_RETRY)
             else:
                 return
+
+
+@contextmanager
+def _in_turn(found: Place) -> Iterator[None]:
+    """However long others take: to wait for them is to get on."""
+    with _telling() as got_on:
+        while not found.fetching.acquire(timeout=1.0):
+            got_on()
+    try:
+        yield
+    finally:
+        found.fetching.release()
 
 
 @contextmanager
