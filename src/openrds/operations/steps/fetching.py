@@ -33,9 +33,15 @@ def fetch_backup(resources: Resources, instance_id: str, backup_id: str) -> None
             return
 
         def fetch(repository: Repository, got_on: Callable[[], None]) -> None:
+            prefix = place.backup(instance_id, backup_id)
+            manifest = copies.read_manifest(repository, prefix)
             unfinished = folders.begin(instance_id, backup_id)
-            copies.fetch(repository, place.backup(instance_id, backup_id), unfinished, owner, got_on)
-            folders.finish(instance_id, backup_id, unfinished)
+            try:
+                copies.fetch(repository, prefix, unfinished, owner, got_on, manifest)
+                folders.finish(instance_id, backup_id, unfinished)
+            except BaseException:
+                folders.remove(instance_id, backup_id)
+                raise
 
         _patiently(found, fetch)
 
