@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from openrds.repository.repository import Repository, open_repository
+from openrds.repository.transfers import give_back_what_is_free
 
 #: Of the service itself: its projects, accounts and keys; and below, of each instance what it is.
 SERVICE_RECORD = "records/service"
@@ -47,6 +48,7 @@ class Place:
         """
         with self._opening:
             if not self._opened:
+                give_back_what_is_free()
                 self._opened.append(
                     open_repository(self.url, self.options, self.key_file, may_make_key=may_make_key)
                 )
