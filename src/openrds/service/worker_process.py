@@ -43,7 +43,7 @@ _sql = Queries("instances")
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and some for what comes up.
-_SPARE_THREADS = 20
+_SPARE_THREADS = 24
 #: Seconds between looks whether `openrds engine install` has fetched a server.
 _FETCHED_INTERVAL = 2.0
 
