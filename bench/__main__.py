@@ -34,6 +34,7 @@ MEASUREMENTS = (
     "ha",
     "restore",
     "accounts",
+    "repository",
 )
 #: Also of the other engines, and `servers` of those alone: `create-mysql`.
 OF_EACH_ENGINE = ("create", "ha", "restore", "servers", "accounts")

@@ -13,11 +13,13 @@ from openrds.operations.instances import restart_instance
 from openrds.operations.rounds import log_shipping
 from openrds.operations.rounds.log_shipping import LogShipping
 from openrds.operations.rounds.roster import Roster
+from openrds.repository.place import Place
 from support.prepared import Prepared
 from support.scenarios import active_instance, done, submit_replica
 from support.workbench import Workbench
 
 HALF_AN_HOUR = 1800.0
+FIVE_MINUTES = 300.0
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class Shipping(PostgreSQLBackups):
         if node.node_id in self.broken:
             raise EngineError("the archive is full")
         self.asked.append(("ship", node.node_id))
+
+    def archive_log(self, node: NodeSpec) -> None:
+        self.asked.append(("archive", node.node_id))
 
     def clear_log(self, node: NodeSpec, keep_hours: int, *, archived: bool) -> None:
         self.asked.append(("clear", node.node_id, str(keep_hours), "archived" if archived else "as it is"))
@@ -98,6 +103,26 @@ def test_it_is_asked_when_it_has_written_something_and_now_and_then(round_: Roun
     assert round_.asked() == []
     round_.now += 1
     assert round_.asked() == all_of_it
+
+
+def test_where_backups_outlive_the_machine_its_log_is_finished_every_few_minutes(
+    round_: Round, instance: str
+) -> None:
+    bench = round_.bench
+    place = Place("file:///nowhere", None, bench.resources.settings.repository_key_file)
+    bench.resources = replace(bench.resources, host=replace(bench.resources.host, repository=place))
+    server, round_ = round_, Round(bench, round_.backups)
+    node = node_of(bench, instance)
+    clear = ("clear", node, "0", "archived")
+    assert round_.asked() == [("archive", node), clear]
+    server.written += 1
+    assert round_.asked() == [clear, ("ship", node)]
+    round_.now += FIVE_MINUTES - 1
+    assert round_.asked() == []
+    round_.now += 1
+    assert round_.asked() == [("archive", node), clear], "also what it had written before it was last asked"
+    round_.now += FIVE_MINUTES
+    assert round_.asked() == [], "it has written nothing since"
 
 
 def test_without_backups_it_is_only_cleared(round_: Round, instance: str) -> None:

@@ -24,6 +24,7 @@ from support.dialects import DIALECTS
 from support.engines import needs_engine
 from support.mortal_worker import mortal_worker
 from support.prepared import Prepared
+from support.repositories import running_workbench_with_repository
 from support.scenarios import SCENARIOS, Scenario
 from support.service import wait_for
 from support.workbench import Footprint, Operations, Workbench
@@ -88,6 +89,13 @@ def of_steps(choice: Choice) -> pytest.MarkDecorator:
 BACK = 60.0
 
 Body = Callable[[StepContext[Any, Any]], Any]
+
+
+@pytest.fixture(scope="module")
+def workbench() -> Iterator[Workbench]:
+    """With a backup repository: a folder."""
+    with running_workbench_with_repository() as bench:
+        yield bench
 
 
 @pytest.fixture

@@ -287,6 +287,26 @@ HOT: dict[str, Hot] = {
     "backups.trust_reach": of("b7"),
     "backups.oldest_base": of("i7"),
     "backups.break_continuity": of("i7"),
+    # The rounds of the backup repository.
+    "repository.repository": Hot(),
+    "repository.note_problem": Hot({"problem": "away"}),
+    "repository.note_checked": Hot(),
+    "repository.backups_to_send": Hot(["h7"], 500, why="nothing of this store is outside"),
+    "repository.backups_to_list": of("h7"),
+    "repository.begin_sending": of("b7"),
+    "repository.is_wanted": of("b7"),
+    "repository.note_sent": Hot({"id": "b7", "names": ["part/0"], "kb": [1]}),
+    "repository.files_of_backup": Hot({"id": "b7", "first": 1, "last": 10}),
+    "repository.removals": Hot({"of_logs": True}),
+    "repository.forget_removal": Hot({"backup_id": "b7"}),
+    "repository.logs_to_send": Hot(["h7"], 500, why=_OF_A_HOST),
+    "repository.note_log_sent": Hot({"generation": "g", "reached": NOW}),
+    "repository.waiting": Hot(
+        most=20000, whole=frozenset({"backup"}), why="nothing of this store is outside"
+    ),
+    "repository.records": Hot({"ids": ["i7"]}),
+    "repository.projects": Hot(),
+    "repository.accounts": Hot(),
     # The task center.
     "tasks.insert_task": Hot(
         {"id": task(-1), "operation": "back_up", "instance_name": "db", "order_id": "", "now": NOW}
@@ -376,6 +396,11 @@ _HOURLY = "tidies once an hour or less"
 _ALL_OF_IT = "it is about all of them, and asked by who watches the service"
 
 RARE: dict[str, str] = {
+    "repository.adopt_repository": _BY_HAND,
+    "repository.insert_repository": _BY_HAND,
+    "repository.any_project": _BY_HAND,
+    "repository.ages": _ALL_OF_IT,
+    "repository.recorded_instances": _WHEN_A_PROCESS_STARTS,
     "answers.delete_expired": _HOURLY,
     "changes.listen": _WHEN_A_PROCESS_STARTS,
     "identities.lock_projects": _WHEN_A_PROCESS_STARTS,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from openrds.domain.accounts import Page
@@ -22,6 +23,7 @@ from openrds.operations.backups import (
     back_up,
     restore_databases,
     restore_instance,
+    restore_lost_instance,
     restore_new_instance,
     restore_tables,
 )
@@ -56,6 +58,10 @@ from openrds.operations.pairs import (
     single_to_ha,
     switchover,
 )
+from openrds.operations.rounds.repository_backups import send_backups
+from openrds.operations.rounds.repository_logs import LogSending
+from openrds.repository.records import InstanceRecord
+from openrds.store.queries import Queries
 from support.dialects import Session
 from support.workbench import PASSWORD, Workbench
 
@@ -469,6 +475,42 @@ def restore_target(bench: Workbench) -> str:
     return done(bench, target, bench.submit(lambda intake: submit_replica(intake, target, bench)))
 
 
+#: What the repository knows of instances that are no more.
+LOST: dict[str, InstanceRecord] = {}
+
+
+def lost_instance(bench: Workbench) -> str:
+    """One of which there is nothing left but what is in the repository: a backup, and the log behind it."""
+    instance_id = backed_up_instance(bench)
+    resources = bench.resources
+    assert resources.host.repository is not None
+    bench.engine.backups.archive_log(resources.primary_server(instance_id).node)
+    repository = resources.host.repository.open(may_make_key=True)
+    send_backups(resources, repository)
+    LogSending(resources).send(repository)
+    (row,) = bench.store.rows(Queries("repository").records, {"ids": [instance_id]})
+    LOST[instance_id] = msgspec.convert(row, InstanceRecord)
+    task_id = bench.submit(lambda intake: delete_instance.submit(intake, instance_id))
+    assert bench.run(task_id)["status"] == "Completed"
+    for backup in LOST[instance_id].backups:
+        resources.host.backups.remove(instance_id, backup["id"])
+        bench.store.rows(b"delete from backup where id = %s", [backup["id"]])
+        bench.store.rows(b"delete from repository_removal")
+    return instance_id
+
+
+def submit_restore_lost(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    record = LOST[instance_id]
+    restore_lost_instance.insert_backups(intake.connection, record, intake.settings.host)
+    return restore_lost_instance.submit(intake, record)
+
+
+def check_restored_lost(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    read_back(bench, instance_id, "written_down")
+
+
 def write_down(bench: Workbench, instance_id: str) -> None:
     with connected(bench, instance_id) as connection:
         connection.execute("create table written_down (id serial primary key, answer int)")
@@ -595,6 +637,9 @@ SCENARIOS = {
     "back_up": Scenario(active_instance, submit_backup, check_backup, InstanceStatus.ACTIVE),
     "restore_new_instance": Scenario(
         backed_up_instance, submit_restore_new, check_restored, InstanceStatus.CREATE_FAIL
+    ),
+    "restore_lost_instance": Scenario(
+        lost_instance, submit_restore_lost, check_restored_lost, InstanceStatus.CREATE_FAIL
     ),
     "restore_instance": Scenario(
         restore_target,

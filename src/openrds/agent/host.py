@@ -18,6 +18,10 @@ from openrds.operations.rounds.log_shipping import LogShipping
 from openrds.operations.rounds.metrics import Metrics
 from openrds.operations.rounds.monitor import Monitor, tidy_servers
 from openrds.operations.rounds.replication_watch import watch_replication
+from openrds.operations.rounds.repository_access import RepositoryAccess
+from openrds.operations.rounds.repository_backups import send_backups
+from openrds.operations.rounds.repository_logs import LogSending
+from openrds.operations.rounds.repository_records import RecordSending
 from openrds.operations.rounds.roster import Roster
 from openrds.operations.rounds.volume_growth import VolumeGrowth
 from openrds.operations.rounds.volume_watch import VolumeWatch
@@ -35,6 +39,10 @@ _REPLICATION_INTERVAL = 5.0
 _BACKUP_INTERVAL = 10.0
 _STOPPING_INTERVAL = 5.0
 _SHIPPING_INTERVAL = 5.0
+#: To the backup repository; what is recorded of instances changes in several ways at once.
+_SENDING_INTERVAL = 5.0
+_SENDING_PAUSE = 1.0
+_RECORDS_PAUSE = 5.0
 #: In any case. The pools have a round also when a spare was taken, a little later: who took it goes first.
 _POOL_INTERVAL = 60.0
 _POOL_DELAY = 2.0
@@ -52,6 +60,7 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
     return [
         _monitor(resources, queue, roster, changes.bell(Subject.INSTANCE)),
         *_hang_watch(resources, roster),
+        *_repository(resources, changes),
         Round(
             VolumeWatch(resources, roster, VolumeGrowth(resources, queue).look).look_after_volumes,
             readers.volumes,
@@ -129,6 +138,30 @@ def _hang_watch(resources: Resources, roster: Roster) -> list[Round]:
     if not timeout:
         return []
     return [Round(HangWatch(resources, roster).look_after_servers, at_least=timeout / _LOOKS_BEFORE_KILL)]
+
+
+def _repository(resources: Resources, changes: Changes) -> list[Round]:
+    """Each by itself: log does not wait for a base backup that takes hours."""
+    if resources.host.repository is None:
+        return []
+    access = RepositoryAccess(resources, resources.host.repository)
+    records, logs = RecordSending(resources), LogSending(resources)
+    bell = changes.bell(Subject.INSTANCE, Subject.BACKUP)
+    return [
+        Round(
+            access.guarded("records of instances", lambda repository: records.send(repository, bell.take())),
+            bell,
+            pause=_RECORDS_PAUSE,
+        ),
+        Round(
+            access.guarded("base backups", lambda repository: send_backups(resources, repository)),
+            changes.bell(Subject.BACKUP),
+            pause=_SENDING_PAUSE,
+        ),
+        Round(
+            access.guarded("archived logs", logs.send), pause=_SENDING_INTERVAL, at_least=_SENDING_INTERVAL
+        ),
+    ]
 
 
 def _keep_routes(resources: Resources) -> bool:

@@ -20,6 +20,7 @@ from openrds.api.cloud.network import network_router
 from openrds.api.cloud.versions import versions_router
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.api.rds import (
+    backup_files,
     backup_usage,
     backups,
     catalogue,
@@ -129,6 +130,7 @@ def _rds_router() -> Router:
         *instance_policies.HANDLERS,
         *backups.HANDLERS,
         *backup_usage.HANDLERS,
+        *backup_files.HANDLERS,
         *restores.HANDLERS,
         *instance_ha.HANDLERS,
         *instance_network.HANDLERS,

@@ -30,6 +30,7 @@ _tasks = Queries("tasks")
 _queue = Queries("queue")
 _instances = Queries("instances")
 _metrics = Queries("metrics")
+_repository = Queries("repository")
 
 #: The store must answer in so many seconds to count as ready.
 _READY_SECONDS = 3.0
@@ -140,7 +141,27 @@ async def _store_metrics(service: Service) -> CollectorRegistry:
         revivals.labels(row["instance_id"]).set(row["revivals"])
     if service.settings.metrics_token:
         add_instance_metrics(registry, await service.reads.rows(_metrics.latest_samples))
+    if service.settings.backup_repository:
+        await _add_repository_metrics(service, registry)
     return registry
+
+
+async def _add_repository_metrics(service: Service, registry: CollectorRegistry) -> None:
+    waiting = Gauge(
+        "openrds_repository_backups_waiting",
+        "Finished backups that are not in the backup repository yet.",
+        registry=registry,
+    )
+    row = await service.reads.row(_repository.waiting)
+    waiting.set(row["backups"] if row else 0)
+    ages = Gauge(
+        "openrds_repository_age_seconds",
+        "How long ago all archived log of an instance was in the backup repository.",
+        ["instance"],
+        registry=registry,
+    )
+    for row in await service.reads.rows(_repository.ages):
+        ages.labels(row["id"]).set(row["seconds"])
 
 
 HANDLERS = [healthz, readyz, metrics]

@@ -1,4 +1,4 @@
-"""`openrds check`: whether what the store keeps beside the tasks agrees with them."""
+"""`openrds check`: whether what the store keeps beside the tasks agrees with them, and backups get out of here."""
 
 from typing import Annotated
 
@@ -16,7 +16,8 @@ def check(
 ) -> None:
     """Count all tasks, and say whether the counts that lists of tasks are answered from agree.
 
-    Works beside a running service and on a stopped one. Exit code 1 when they differ and are not repaired.
+    With a backup repository also whether it can be reached, and how old what is there is. Works beside a running
+    service and on a stopped one. Exit code 1 when counts differ and are not repaired, or the repository is away.
     """
     from openrds.service.checking import check as run  # noqa: PLC0415
 

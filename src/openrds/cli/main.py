@@ -28,6 +28,7 @@ from openrds.cli import (
     instances,
     logs,
     restore,
+    restore_service,
     serve,
     tasks,
     wait,
@@ -47,6 +48,7 @@ app.command("serve")(serve.serve)
 app.command("down")(serve.down)
 app.command("demo")(demo.demo)
 app.command("check")(check.check)
+app.command("restore-service")(restore_service.restore_service)
 instances.app.add_typer(restore.app, name="restore")
 for part in (freezing, instance_ha, instance_network, instance_replicas, instance_settings, instance_size):
     instances.app.add_typer(part.app)

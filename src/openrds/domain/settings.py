@@ -49,6 +49,9 @@ class Settings:
     monitor_interval: float = 2.0
     hang_timeout: float = 60.0
     first_backup_after: float = 300.0
+    backup_repository: str = ""
+    backup_repository_options: Path | None = None
+    backup_key_file: Path | None = None
     max_connections: int = 4096
     max_connections_per_address: int = 256
     request_timeout: float = 20.0
@@ -95,6 +98,11 @@ class Settings:
     @property
     def backups_dir(self) -> Path:
         return self.data_dir / "backups"
+
+    @property
+    def repository_key_file(self) -> Path:
+        """The key of the backup repository."""
+        return self.backup_key_file or self.data_dir / "repository.key"
 
     @property
     def scratch_dir(self) -> Path:

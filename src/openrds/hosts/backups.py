@@ -4,19 +4,24 @@ What is here belongs to an instance and not to one of its nodes, and base backup
 """
 
 import contextlib
+import os
+import re
 import secrets
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from openrds.hosts.errors import HostError
-from openrds.hosts.folders import make_durable, make_home, make_root, remove
+from openrds.hosts.folders import make_durable, make_home, make_root, read, remove
 from openrds.hosts.user import ServerUser
 
 _ARCHIVE = "wal"
 _DATA = "data"
 _UNFINISHED = ".making-"
 _SET_ASIDE = ".aside-"
+_GENERATION_FORM = re.compile(rb"[0-9a-f]{16}")
+#: In an archive, which other log of the same names may follow in its place: which of them it is.
+GENERATION = ".generation"
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,37 @@ class BackupFolders:
     def archive(self, instance_id: str) -> Path:
         """The log archive of an instance: all its nodes, one after the other, put their log here."""
         return self.root / instance_id / _ARCHIVE
+
+    def generation(self, instance_id: str) -> str | None:
+        """What tells the present archive of an instance from those before and after it; None where there is none.
+
+        Raises:
+            OSError: it cannot be written down.
+        """
+        archive = self.archive(instance_id)
+        if not archive.exists():
+            return None
+        path, owner = archive / GENERATION, ServerUser.owning(archive)
+        with contextlib.suppress(OSError), owner.acting():
+            found = read(path)
+            if _GENERATION_FORM.fullmatch(found):
+                return found.decode()
+        made = secrets.token_hex(8)
+        self.note_generation(instance_id, made)
+        return made
+
+    def note_generation(self, instance_id: str, generation: str) -> None:
+        """Say which the present archive is, of those that one after another had its place.
+
+        Raises:
+            OSError: it cannot be written down.
+        """
+        path = self.archive(instance_id) / GENERATION
+        with ServerUser.owning(path.parent).acting():
+            path.unlink(missing_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(generation)
 
     def backup(self, instance_id: str, backup_id: str) -> Path:
         """Where a finished base backup is, or would be."""

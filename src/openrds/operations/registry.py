@@ -11,6 +11,7 @@ from openrds.operations.accounts.changing import CHANGE_ACCOUNTS
 from openrds.operations.backups.back_up import BACK_UP
 from openrds.operations.backups.restore_databases import RESTORE_DATABASES
 from openrds.operations.backups.restore_instance import RESTORE_INSTANCE
+from openrds.operations.backups.restore_lost_instance import RESTORE_LOST_INSTANCE
 from openrds.operations.backups.restore_new_instance import RESTORE_NEW_INSTANCE
 from openrds.operations.backups.restore_tables import RESTORE_TABLES
 from openrds.operations.instances import resize_flavor, restart_instance
@@ -51,6 +52,7 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     RESIZE_PAIR,
     BACK_UP,
     RESTORE_NEW_INSTANCE,
+    RESTORE_LOST_INSTANCE,
     RESTORE_INSTANCE,
     RESTORE_TABLES,
     RESTORE_DATABASES,

@@ -1,4 +1,7 @@
-"""`openrds check`: compare the counts of tasks with the tasks, beside a running service or on a stopped one."""
+"""`openrds check`: compare the counts of tasks with the tasks, and see whether backups get out of this machine.
+
+Beside a running service or on a stopped one.
+"""
 
 import sys
 from pathlib import Path
@@ -8,10 +11,15 @@ import psycopg
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import EngineError
 from openrds.hosts.errors import HostError, in_words
+from openrds.repository.errors import RepositoryError
 from openrds.service import places
+from openrds.service.means import choose_repository
 from openrds.service.opened_store import opened_store
 from openrds.store.database import Store
+from openrds.store.queries import Queries
 from openrds.tasks.counting import recount, wrong_counts
+
+_sql = Queries("repository")
 
 _MOST_SHOWN = 20
 
@@ -20,7 +28,8 @@ def check(settings: Settings, *, repair: bool) -> int:
     """Print what differs; the exit code."""
     try:
         with opened_store(settings) as store:
-            return _check(store, settings.data_dir, repair=repair)
+            wrong = _check(store, settings.data_dir, repair=repair)
+            return max(wrong, _check_repository(store, settings))
     except (HostError, EngineError, places.DataDirectoryError, OSError) as error:
         print(f"openrds: {in_words(error)}", file=sys.stderr)
     except psycopg.Error as error:
@@ -43,4 +52,33 @@ def _check(store: Store, data_dir: Path, *, repair: bool) -> int:
         return 1
     recount(store)
     print("All tasks were counted anew.")
+    return 0
+
+
+def _check_repository(store: Store, settings: Settings) -> int:
+    """Whether the repository can be reached and is this service's, and how old what is in it is."""
+    place = choose_repository(settings)
+    if place is None:
+        return 0
+    try:
+        service = place.open().service()
+    except RepositoryError as error:
+        print(error)
+        return 1
+    known = next(iter(store.rows(_sql.repository)), None)
+    if service is not None and (known is None or known["service"] != service):
+        print(f"The backup repository {place.url} is another service's: nothing is written to it.")
+        return 1
+    print(f"The backup repository {place.url} can be reached.")
+    (waiting,) = store.rows(_sql.waiting)
+    if waiting["backups"]:
+        print(
+            f"{waiting['backups']} backups are not there yet, the oldest of {waiting['oldest']:%Y-%m-%d %H:%M} UTC."
+        )
+    ages = store.rows(_sql.ages)
+    if ages:
+        oldest = max(ages, key=lambda row: row["seconds"])
+        print(
+            f"Archived log is there up to {oldest['seconds']:.0f} s ago or later (instance {oldest['id']})."
+        )
     return 0

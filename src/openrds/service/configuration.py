@@ -13,6 +13,8 @@ import msgspec
 from openrds.domain.settings import Settings
 from openrds.domain.texts import number_in
 from openrds.hosts.forwarders import FORWARDINGS
+from openrds.repository.errors import RepositoryError
+from openrds.repository.objects import check_url
 
 _PREFIX = "OPENRDS_"
 _CHOICES = {
@@ -44,7 +46,16 @@ _NOT_NEGATIVE = (
     "hang_timeout",
     "first_backup_after",
 )
-_PATHS = {"data_dir", "log_file", "tls_cert", "tls_key", "tls_ca_cert", "tls_ca_key"}
+_PATHS = {
+    "data_dir",
+    "log_file",
+    "tls_cert",
+    "tls_key",
+    "tls_ca_cert",
+    "tls_ca_key",
+    "backup_repository_options",
+    "backup_key_file",
+}
 #: Of the keys of the default project, where settings fix them: what each must look like, and in words.
 _KEY_FORMS = {
     "project_id": (re.compile(r"[0-9a-f]{32}"), "32 lower-case hexadecimal digits"),
@@ -139,6 +150,8 @@ def _checked(settings: Settings) -> Settings:
     _check_numbers(settings)
     if settings.os_uids:
         _check_ids(settings.os_uids)
+    if settings.backup_repository:
+        _check_repository(settings.backup_repository)
     return settings
 
 
@@ -184,6 +197,13 @@ def _check_ids(text: str) -> None:
     first, last = map(int, match.groups()) if match else (0, 0)
     if not _FIRST_ID <= first < last < _NO_ID:
         raise ValueError(f"os_uids must be FIRST-LAST, two or more ids from {_FIRST_ID} on, not {text!r}")
+
+
+def _check_repository(url: str) -> None:
+    try:
+        check_url(url)
+    except RepositoryError as error:
+        raise ValueError(f"backup_repository: {error}") from None
 
 
 def _check_numbers(settings: Settings) -> None:

@@ -10,6 +10,7 @@ from openrds.hosts.images import ImageVolumes, try_images
 from openrds.hosts.limits import Limits, NoLimits
 from openrds.hosts.users import ServerUsers
 from openrds.hosts.volumes import FolderVolumes, Volumes
+from openrds.repository.place import Place
 
 logger = logging.getLogger(__name__)
 
@@ -72,3 +73,10 @@ def choose_limits(settings: Settings) -> Limits:
             raise HostError(f"The setting limits = cgroup cannot be kept here: {error}") from None
         logger.debug("instances are not held to their flavors: %s", error)
         return NoLimits()
+
+
+def choose_repository(settings: Settings) -> Place | None:
+    """Where backups go besides; whether it can be reached is seen when something goes there."""
+    if not settings.backup_repository:
+        return None
+    return Place(settings.backup_repository, settings.backup_repository_options, settings.repository_key_file)

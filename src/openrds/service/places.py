@@ -18,7 +18,16 @@ _LONGEST_SOCKET_ROOT = 50
 #: Each `serve` makes it first of all, and nobody removes it: it is how a data directory is known.
 _LOCK = "serve.lock"
 #: What may be in a data directory before its first start; and the credentials.
-_BEFOREHAND = {"openrds.toml", "backups", "engines", "store", "serve.log", "lost+found"}
+_BEFOREHAND = {
+    "openrds.toml",
+    "repository.key",
+    "repository.toml",
+    "backups",
+    "engines",
+    "store",
+    "serve.log",
+    "lost+found",
+}
 
 
 class DataDirectoryError(Exception):

@@ -29,7 +29,7 @@ from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.view import View
 from openrds.service.authority import open_authority
 from openrds.service.child import Brief
-from openrds.service.means import choose_limits, choose_users, choose_volumes
+from openrds.service.means import choose_limits, choose_repository, choose_users, choose_volumes
 from openrds.store.database import Store
 from openrds.store.queries import Queries
 from openrds.tasks.queue import Queue
@@ -43,7 +43,7 @@ _sql = Queries("instances")
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and some for what comes up.
-_SPARE_THREADS = 20
+_SPARE_THREADS = 24
 #: Seconds between looks whether `openrds engine install` has fetched a server.
 _FETCHED_INTERVAL = 2.0
 
@@ -75,6 +75,7 @@ def _host(store: Store, settings: Settings, socket_root: Path) -> Host:
         socket_root=socket_root,
         forwarder=forwarder,
         filter=choose_filter(forwarder, settings.data_dir),
+        repository=choose_repository(settings),
     )
 
 

@@ -203,7 +203,8 @@ class BinlogBackups(ABC):
         found = Archive.at(point.archive) or Archive(point.archive, ServerUser.owning(point.backup / _DATA))
         latest = self._remains(found, point.remains) if point.remains else None
         replay = history.replay(found.history(latest), parse(position), until, found.user, writers(position))
-        if not replay.is_bounded and point.remains is None and found.reached() < until:
+        may_end = point.to_the_end or point.remains is not None
+        if not replay.is_bounded and not may_end and found.reached() < until:
             raise EngineError(f"the archived log ends before {point.moment}")
         return replay
 

@@ -199,6 +199,7 @@ class RecoveringServer(PostgreSQLServer):
             EngineError: it cannot be done.
         """
         self._point = point
+        self._bounded = not point.to_the_end
         self.configure()
         self._write(self.node.data_dir / "recovery.signal", "", durable=False)
         try:

@@ -26,6 +26,7 @@ class BaseBackup:
 class RestorePoint:
     """What data is restored from: a base backup, and with a `moment` the log archived since then, up to that.
 
+    With `to_the_end` the archive may end before the moment: then all there is is replayed.
     `remains` is the data directory of the source where its server does not run: the log in it may go on where
     the archive ends.
     """
@@ -34,6 +35,7 @@ class RestorePoint:
     archive: Path
     moment: dt.datetime | None = None
     remains: Path | None = None
+    to_the_end: bool = False
 
 
 class Backups(Protocol):

@@ -25,7 +25,7 @@ from openrds.store.database import Row
 from openrds.tasks.operation import Operation, Step, StepContext
 
 
-class Parameters(Source, frozen=True):
+class Parameters(Source, frozen=True, kw_only=True):
     """`sealed_password` is empty where the administrator keeps the password that it had in the source."""
 
     administrator: str

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from openrds.domain.instance import NodeRole
 from openrds.domain.instance_values import Instance, Node
-from openrds.engines.protocol import Backups, EngineError
+from openrds.engines.protocol import Backups, EngineError, NodeSpec
 from openrds.hosts.errors import HostError
 from openrds.hosts.processes import find, written_by
 from openrds.operations.rounds.roster import Roster
@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 _LONGEST_PAUSE = 1800.0
 #: Hours for which one that follows keeps its log in any case: should it take over, the log of before may be wanted.
 _LEAST_OF_FOLLOWERS = 1
+#: Seconds after which a server that has written begins another file of its log, where backups outlive the machine: what
+#: it has not finished is lost with that.
+_LONGEST_FILE = 300.0
 
 
 class LogShipping:
@@ -37,12 +40,15 @@ class LogShipping:
         self._clock = clock
         #: Of each node: what its server had written when it was last asked, and when it is asked again in any case.
         self._asked: dict[str, tuple[int, float]] = {}
+        #: Of each node: when all that its server had written by then was archived.
+        self._archived: dict[str, float] = {}
 
     def ship(self) -> bool:
         """One round; whether there is an instance that needs any."""
         instances = [one for one in self._roster.instances() if self._backups(one.instance).ships_log]
         known = {node.id for one in instances for node in one.nodes}
         self._asked = {id_: asked for id_, asked in self._asked.items() if id_ in known}
+        self._archived = {id_: moment for id_, moment in self._archived.items() if id_ in known}
         for one in instances:
             self._look_after(one.nodes)
         return bool(instances)
@@ -78,8 +84,7 @@ class LogShipping:
             spec = server.node
             serves, hours = present.role is NodeRole.MASTER, instance.log_retention_hours
             archived = serves and instance.backup_keep_days > 0
-            if archived:
-                backups.ship_log(spec)
+            pause = self._archive(backups, spec) if archived else _LONGEST_PAUSE
             hours = hours if serves else max(hours, _LEAST_OF_FOLLOWERS)
             backups.clear_log(spec, hours, archived=archived)
         if serves and has_standby:
@@ -87,7 +92,20 @@ class LogShipping:
         # What it has written for our sake is nothing new.
         written = written_by(resources.host.record(node.id))
         if written is not None:
-            self._asked[node.id] = written, self._clock() + _LONGEST_PAUSE
+            self._asked[node.id] = written, self._clock() + pause
+
+    def _archive(self, backups: Backups, spec: NodeSpec) -> float:
+        """In how many seconds the server is asked again though it has written nothing since."""
+        if self._resources.host.repository is None:
+            backups.ship_log(spec)
+            return _LONGEST_PAUSE
+        left = self._archived.get(spec.node_id, float("-inf")) + _LONGEST_FILE - self._clock()
+        if left > 0:
+            backups.ship_log(spec)
+            return left
+        backups.archive_log(spec)
+        self._archived[spec.node_id] = self._clock()
+        return _LONGEST_PAUSE
 
     def _backups(self, instance: Instance) -> Backups:
         return self._resources.host.engines[instance.engine].backups

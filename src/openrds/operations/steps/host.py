@@ -20,6 +20,7 @@ from openrds.hosts.forwarding import Forwarder
 from openrds.hosts.limits import Limits, NoLimits
 from openrds.hosts.volumes import Volumes
 from openrds.operations.steps.owners import Owners
+from openrds.repository.place import Place
 from openrds.tasks.operation import StepFailed
 
 
@@ -29,6 +30,7 @@ class Host:
 
     `issuer` signs the certificates of servers, `owners` are whom they run as, `memory_mb` is what there is for all of
     them. `socket_root` is a short folder for their sockets; `spare_taken` tells that the pools may want refilling.
+    `repository` is where backups go besides, if anywhere.
     """
 
     settings: Settings
@@ -43,6 +45,7 @@ class Host:
     memory_mb: int
     filter: Filter
     limits: Limits = field(default_factory=NoLimits)
+    repository: Place | None = None
     spare_taken: threading.Event = field(default_factory=threading.Event)
 
     @property

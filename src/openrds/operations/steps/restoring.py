@@ -12,6 +12,7 @@ from openrds.domain.engine import RULES
 from openrds.engines.protocol import NodeSpec, RestorePoint, Server
 from openrds.hosts.folders import clear, make_durable, make_root
 from openrds.hosts.user import ServerUser
+from openrds.operations.steps.fetching import fetch_backup
 from openrds.operations.steps.host import Host
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import await_serving
@@ -136,10 +137,7 @@ def _scratch(host: Host, node: NodeSpec, folder: Path, name: str) -> NodeSpec:
 
 
 def _restore_point(resources: Resources, source: Source) -> RestorePoint:
-    found = resources.store.rows(_backups.backup_by_id, [source.backup_id])
-    if not found:
-        raise StepFailed(f"backup {source.backup_id} was removed meanwhile")
-    folder = resources.host.backups.backup(found[0]["instance_id"], source.backup_id)
+    folder = _backup_folder(resources, source)
     server = _source_server(resources, source)
     stopped = server is not None and not server.is_running()
     return RestorePoint(
@@ -147,12 +145,29 @@ def _restore_point(resources: Resources, source: Source) -> RestorePoint:
         archive=resources.host.backups.archive(source.source_id),
         moment=source.moment,
         remains=server.node.data_dir if server is not None and stopped else None,
+        to_the_end=source.to_the_end,
     )
+
+
+def _backup_folder(resources: Resources, source: Source) -> Path:
+    """One that is in the repository alone is fetched first.
+
+    Raises:
+        StepFailed: there is no such backup any more.
+    """
+    found = resources.store.rows(_backups.backup_by_id, [source.backup_id])
+    if not found:
+        raise StepFailed(f"backup {source.backup_id} was removed meanwhile")
+    instance_id, outside = found[0]["instance_id"], found[0]["outside"]
+    folder = resources.host.backups.backup(instance_id, source.backup_id)
+    if not folder.exists() and outside in ("whole", "found"):
+        fetch_backup(resources, instance_id, source.backup_id)
+    return folder
 
 
 def _source_server(resources: Resources, source: Source) -> Server | None:
     """The server that has the source's latest data; none when the instance is gone."""
     found = resources.view.find_instance(source.source_id)
-    if found is None or source.moment is None:
+    if found is None or source.moment is None or source.to_the_end:
         return None
     return resources.server(found, resources.view.primary(source.source_id))

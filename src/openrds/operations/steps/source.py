@@ -8,11 +8,15 @@ from openrds.domain.errors import ErrorCode, Refusal
 
 
 class Source(msgspec.Struct, frozen=True):
-    """As the steps need it: the log of instance `source_id` is replayed on the backup, up to `restore_time` if any."""
+    """As the steps need it: the log of instance `source_id` is replayed on the backup, up to `restore_time` if any.
+
+    With `to_the_end` the source is no more, and what there is of its log is replayed.
+    """
 
     source_id: str
     backup_id: str
     restore_time: int | None
+    to_the_end: bool = False
 
     @property
     def moment(self) -> dt.datetime | None:

@@ -1,0 +1,77 @@
+"""What must be known to have the service again, in the backup repository: projects, accounts, keys, and each instance.
+
+Whoever has the repository and its key needs nothing else.
+"""
+
+import hashlib
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import msgspec
+
+from openrds.operations.steps.resources import Resources
+from openrds.repository import place
+from openrds.repository.records import InstanceRecord, ServiceRecord
+from openrds.repository.repository import Repository
+from openrds.store.queries import Queries
+
+_sql = Queries("repository")
+
+#: Instances that are read in one go.
+_AT_ONCE = 200
+
+
+class RecordSending:
+    """Writes what has changed since it was last written; what is gone here goes there too."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        #: Digests by names; None before it is known what is there.
+        self._written: dict[str, bytes] | None = None
+        #: The instances to look at, None for all: whoever was not heard of may have changed, at the beginning.
+        self._changed: set[str] | None = None
+
+    def send(self, repository: Repository, heard: Collection[str] | None) -> None:
+        """One round, for the instances that were heard of since the last; None where that may be any.
+
+        Raises:
+            RepositoryError: it cannot be used. What was heard is not forgotten.
+        """
+        self._changed = None if heard is None or self._changed is None else self._changed | set(heard)
+        if self._written is None:
+            there = repository.sizes(place.INSTANCE_RECORDS)
+            self._written = dict.fromkeys((name.split(".")[0] for name, _ in there), b"")
+        changed = self._changed
+        records = self._records(changed)
+        for name, content in records.items():
+            digest = hashlib.sha256(content).digest()
+            if self._written.get(name) != digest:
+                repository.write_large(name, content)
+                self._written[name] = digest
+        looked_at = self._written.keys() if changed is None else set(map(place.record, changed))
+        for name in (self._written.keys() & looked_at) - records.keys():
+            repository.remove([name, f"{name}.0"])
+            del self._written[name]
+        self._changed = set()
+
+    def _records(self, changed: Collection[str] | None) -> Mapping[str, bytes]:
+        store = self._resources.store
+        service = ServiceRecord(
+            projects=[row["project"] for row in store.rows(_sql.projects)],
+            accounts=[row["account"] for row in store.rows(_sql.accounts)],
+            files={path.name: path.read_text() for path in self._files()},
+        )
+        records = {place.SERVICE_RECORD: msgspec.json.encode(service)}
+        ids = (
+            [row["id"] for row in store.rows(_sql.recorded_instances)] if changed is None else sorted(changed)
+        )
+        for begin in range(0, len(ids), _AT_ONCE):
+            for row in store.rows(_sql.records, {"ids": ids[begin : begin + _AT_ONCE]}):
+                one = msgspec.convert(row, InstanceRecord)
+                records[place.record(one.id)] = msgspec.json.encode(one)
+        return records
+
+    def _files(self) -> list[Path]:
+        settings = self._resources.settings
+        found = [settings.authority_file, *settings.data_dir.glob("credentials*.json")]
+        return sorted(path for path in found if path.is_file())

@@ -1,0 +1,203 @@
+"""`openrds restore-service`: have a service again on an empty machine, from the backup repository and its key alone.
+
+Its records are written here, and for each instance a task that restores it; those run when the service does.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from openrds.domain.engine import EngineName
+from openrds.domain.errors import Refusal
+from openrds.domain.instance import InstanceStatus
+from openrds.domain.settings import Settings
+from openrds.engines.protocol import EngineError
+from openrds.engines.registry import found_on_host
+from openrds.hosts.errors import HostError, in_words
+from openrds.hosts.users import ServerUsers
+from openrds.operations.backups import restore_lost_instance
+from openrds.operations.backups.restore_lost_instance import best_base, why_not
+from openrds.operations.intake.intake import Intake
+from openrds.operations.rounds.repository_access import adopt
+from openrds.repository.errors import RepositoryError
+from openrds.repository.records import InstanceRecord, ServiceRecord, read_instances, read_service
+from openrds.repository.repository import Repository
+from openrds.service import places
+from openrds.service.means import choose_repository, choose_users
+from openrds.service.private_store import open_private_store
+from openrds.store.database import Store, Writer
+from openrds.store.instances import find_instance
+from openrds.store.migrate import migrate
+from openrds.store.queries import Queries
+from openrds.store.records import insert_record
+from openrds.tasks.queue import Queue
+from openrds.tasks.retention import prepare_partitions
+
+_sql = Queries("repository")
+_instances = Queries("instances")
+
+_Refused = (RepositoryError, HostError, EngineError, places.DataDirectoryError, Refusal, OSError)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is in a repository."""
+
+    repository: Repository
+    service: ServiceRecord
+    instances: list[InstanceRecord]
+
+    @property
+    def restorable(self) -> list[InstanceRecord]:
+        return [record for record in self.instances if not why_not(record)]
+
+
+def restore_service(settings: Settings, *, only_list: bool) -> int:
+    """Say what there is, and unless it shall only be listed, write it down; the exit code."""
+    try:
+        found = _look(settings)
+        _print(found.instances)
+        if only_list:
+            return 0
+        _check_versions(settings, found.restorable)
+        users, lock = choose_users(settings), places.Lock(settings.data_dir)
+        with places.prepared(settings.data_dir, users, lock), _store(settings, users) as store:
+            begun = _write(store, settings, found)
+    except _Refused as error:
+        print(f"openrds: {in_words(error)}", file=sys.stderr)
+        return 1
+    except psycopg.Error as error:
+        print(f"openrds: the store cannot be used: {error}", file=sys.stderr)
+        return 1
+    print(
+        f"{begun} instances will be restored as soon as the service runs, with the settings that this command had:"
+    )
+    print(f"  openrds serve --data-dir {settings.data_dir}")
+    return 0
+
+
+def _look(settings: Settings) -> _Found:
+    place = choose_repository(settings)
+    if place is None:
+        raise RepositoryError("Say which repository: set backup_repository, and backup_key_file to its key.")
+    repository = place.open()
+    if repository.service() is None:
+        raise RepositoryError(f"No service has written to {place.url}.")
+    return _Found(repository, read_service(repository), read_instances(repository))
+
+
+def _print(records: Iterable[InstanceRecord]) -> None:
+    for record in records:
+        row, base = record.instance or {}, best_base(record)
+        what = f"{row.get('name', '(deleted)')} {row.get('engine', '')} {row.get('version', '')}".strip()
+        problem = why_not(record)
+        says = (
+            f"not restored: {problem}"
+            if problem or base is None
+            else f"backup of {base['end_time']}, and log"
+        )
+        print(f"{record.id}  {what}  {len(record.backups)} backups  {says}")
+
+
+def _check_versions(settings: Settings, records: Iterable[InstanceRecord]) -> None:
+    """
+    Raises:
+        RepositoryError: this machine has not the servers that are needed. Nothing was written.
+    """
+    needed = {(str(one.instance["engine"]), str(one.instance["version"])) for one in records if one.instance}
+    has = {
+        (engine.value, installation.version)
+        for engine in EngineName
+        for installation in found_on_host(engine, settings.data_dir, settings.engine_dirs)
+    }
+    if missing := sorted(needed - has):
+        names = ", ".join(" ".join(one) for one in missing)
+        raise RepositoryError(f"This machine has no {names}: install it first (openrds engine install).")
+
+
+@contextmanager
+def _store(settings: Settings, users: ServerUsers) -> Iterator[Store]:
+    server = None if settings.store else open_private_store(settings, users)
+    try:
+        dsn = settings.store if server is None else server.dsn
+        migrate(dsn)
+        with Store(dsn, connections=2) as store:
+            yield store
+    finally:
+        if server is not None:
+            server.stop()
+
+
+def _write(store: Store, settings: Settings, found: _Found) -> int:
+    """How many instances are to be restored. Done again, it begins those again that could not be."""
+    _check_ours(store, found)
+    prepare_partitions(store)
+    for name, text in found.service.files.items():
+        _write_file(settings.data_dir / name, text)
+    known = next(iter(store.rows(_sql.repository)), None)
+    # From now on nobody else writes there; if we end here, the next attempt takes it over again.
+    service = None if known else found.repository.claim()
+    with store.transaction() as connection:
+        if service is not None:
+            adopt(connection, found.repository.address, service)
+        _insert_service(connection, settings, found)
+        return sum(_restore(connection, settings, record) for record in found.restorable)
+
+
+def _check_ours(store: Store, found: _Found) -> None:
+    """
+    Raises:
+        RepositoryError: the store has another service's records.
+    """
+    known = next(iter(store.rows(_sql.repository)), None)
+    is_empty = not store.rows(_sql.any_project)
+    is_ours = known is not None and known["service"] == found.repository.service()
+    if not is_empty and not is_ours:
+        raise RepositoryError("The store has another service's records: restore to an empty data directory.")
+
+
+def _insert_service(connection: Writer, settings: Settings, found: _Found) -> None:
+    for project in found.service.projects:
+        insert_record(connection, "project", project)
+    for account in found.service.accounts:
+        insert_record(connection, "account", account)
+    host = {
+        "name": settings.host,
+        "availability_zone": settings.availability_zones[0],
+        "installations": Jsonb([]),
+        "forwarding": "",
+        "memory_mb": 0,
+    }
+    connection.execute(_instances.set_host, host)
+    for record in found.instances:
+        restore_lost_instance.insert_backups(connection, record, settings.host)
+
+
+def _restore(connection: Writer, settings: Settings, record: InstanceRecord) -> bool:
+    """Whether that was begun: one that is there, or on its way, is not restored again."""
+    assert record.instance is not None, "it is restorable"
+    known = find_instance(connection, record.id)
+    if known is not None and known.status is not InstanceStatus.CREATE_FAIL:
+        return False
+    intake = Intake(connection, Queue(), settings, record.instance["project_id"])
+    restore_lost_instance.submit(intake, record)
+    return True
+
+
+def _write_file(path: Path, text: str) -> None:
+    """Unless it is there. Only the owner may read it."""
+    if path.exists():
+        return
+    unfinished = path.with_name(f".{path.name}.tmp")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)

@@ -1,0 +1,230 @@
+"""Backups that outlive the machine: they get into the repository, and from there a service comes back."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from openrds.domain.engine import EngineName
+from openrds.hosts.backups import GENERATION
+from openrds.hosts.user import ServerUser
+from openrds.repository import place
+from openrds.repository.logs import files_in
+from openrds.repository.records import read_instances
+from support.backups import UNKNOWN_BACKUP, back_up, backups, folder, refusal, restored_to_new, rows
+from support.command import completed
+from support.dialects import DIALECTS, POSTGRESQL, Dialect
+from support.engines import found
+from support.folders import short_folder
+from support.repositories import await_outside, opened, s3_settings
+from support.s3 import S3, running_s3
+from support.service import (
+    ALL_ENGINES,
+    ServiceUnderTest,
+    dialect_of,
+    fresh,
+    running_service,
+    session,
+    wait_for,
+)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    with running_s3() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[Path]:
+    """What somebody has who has nothing of the machine: the key, and the keys to the storage."""
+    path = short_folder()
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def lost(s3: S3, kept: Path) -> Iterator[ServiceUnderTest]:
+    options = {**s3_settings(s3, kept), **ALL_ENGINES, "projects": "local-1,other"}
+    with running_service(**options) as service:
+        yield service
+
+
+def dialects() -> list[Dialect]:
+    return [one for one in (POSTGRESQL, DIALECTS[EngineName.MARIADB]) if found(one.engine)]
+
+
+def await_log_outside(service: ServiceUnderTest, instance: dict[str, Any], since: float) -> None:
+    """Until all that was committed is archived, and in the repository, whose record of the instance says so."""
+    if dialect_of(instance) is POSTGRESQL:
+        with service.superuser(instance["nodes"][0]["id"], instance["port"]) as connection:
+            connection.execute("select pg_switch_wal()")
+    archive = folder(service, instance["id"]) / "wal"
+    owner = ServerUser.owning(archive)
+    wait_for(lambda: files_in(archive, owner)[-1].written > since * 1e9, 60, "its log is archived")
+    generation = (archive / GENERATION).read_text()
+    prefix = place.log(instance["id"], generation)
+    wanted = {name for file in files_in(archive, owner) for name in file.names(prefix)}
+    repository = opened(service)
+    wait_for(lambda: wanted <= {name for name, _ in repository.sizes(prefix)}, 60, "its log is there")
+
+    def is_recorded() -> bool:
+        records = [record for record in read_instances(repository) if record.id == instance["id"]]
+        return [(record.generation, len(record.backups)) for record in records] == [(generation, 1)]
+
+    wait_for(is_recorded, 60, "it is recorded there")
+
+
+@dataclass
+class Before:
+    """What a service had when its machine was lost."""
+
+    instances: dict[Dialect, dict[str, Any]]
+    credentials: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def before(lost: ServiceUnderTest) -> Before:
+    """Its processes die at once; what is in its data directory is not used any more."""
+    instances, made_backups = {}, []
+    for dialect in dialects():
+        made = lost.create(dialect, name=f"db-{dialect.engine.value.lower()}")
+        with session(made) as client:
+            client.execute(dialect.rows("before_backup", 1000))
+        made_backups.append(back_up(lost, made["id"], f"first-{dialect.engine.value.lower()}"))
+        with session(made) as client:
+            client.execute(dialect.rows("after_backup", 300))
+        instances[dialect] = made
+    for backup in made_backups:
+        await_outside(lost, backup["id"])
+    # A worker that begins has the servers finish their log, but for those that archive by themselves.
+    since = time.time()
+    lost.stop()
+    lost.start()
+    for made in instances.values():
+        await_log_outside(lost, made, since)
+    credentials = lost.credentials
+    lost.kill_everything()
+    return Before(instances, credentials)
+
+
+@pytest.fixture(scope="module")
+def again(lost: ServiceUnderTest, before: Before) -> Iterator[ServiceUnderTest]:
+    """The service on another machine: all that it has of the old one are the repository and the key."""
+    options = {name: value for name, value in lost.options.items() if name != "listen"}
+    with running_service(start=False, **options) as service:
+        arguments = ("restore-service", "--data-dir", str(service.data_dir))
+        listed = completed((*arguments, "--list"), service.environment(), 60)
+        assert listed.returncode == 0, listed.stderr
+        assert all(one["id"] in listed.stdout for one in before.instances.values()), listed.stdout
+        assert not service.data_dir.exists(), "to list writes nothing"
+
+        done = completed(arguments, service.environment(), 120)
+        assert done.returncode == 0, done.stderr
+        assert f"{len(before.instances)} instances will be restored" in done.stdout
+        once_more = completed(arguments, service.environment(), 120)
+        assert once_more.returncode == 0, once_more.stderr
+        assert "0 instances will be restored" in once_more.stdout, "they are on their way"
+        service.start()
+        yield service
+
+
+def test_all_instances_come_back_as_they_were(again: ServiceUnderTest, before: Before) -> None:
+    assert again.credentials | {"endpoint": ""} == before.credentials | {"endpoint": ""}
+    for dialect, made in before.instances.items():
+        task = again.get(f"tasklist?instance_id={made['id']}&limit=1")["tasks"][0]
+        again.completed(task["id"], 120)
+        restored = again.instance(made["id"])
+        same = ("id", "name", "port", "datastore", "flavor_ref", "volume", "private_ips", "tags")
+        assert {name: restored[name] for name in same} == {name: made[name] for name in same}
+        assert restored["status"] == "ACTIVE"
+        assert rows(restored, "before_backup") == 1000
+        assert rows(restored, "after_backup") == 300, "what was committed behind the backup is there"
+        (listed,) = backups(again, made["id"], backup_type="manual")
+        assert listed["status"] == "COMPLETED"
+        with session(restored) as client:
+            client.execute(dialect.rows("written_since", 5))
+
+
+def test_a_backup_that_is_in_the_repository_alone_is_restored(
+    again: ServiceUnderTest, before: Before
+) -> None:
+    instance = before.instances[POSTGRESQL]
+    (backup,) = backups(again, instance["id"], backup_type="manual")
+    shutil.rmtree(folder(again, instance["id"]) / backup["id"])
+
+    point = {"instance_id": instance["id"], "type": "backup", "backup_id": backup["id"]}
+    copy = restored_to_new(again, "copy", point)
+
+    assert rows(copy, "before_backup") == 1000
+
+
+def test_the_files_of_a_backup_have_links(again: ServiceUnderTest, before: Before) -> None:
+    instance_id = before.instances[POSTGRESQL]["id"]
+    (backup,) = backups(again, instance_id, backup_type="manual")
+
+    path = f"backup-files?backup_id={backup['id']}"
+    wait_for(lambda: again.get(path)["files"], 30, "they are looked up")
+    answer = again.get(path)
+
+    there = dict(opened(again).sizes(place.backup(instance_id, backup["id"])))
+    assert answer["bucket"] == "first"
+    assert answer["total_count"] == len(answer["files"]) == len(there) > 1
+    for file in answer["files"]:
+        stored = opened(again).objects.get(f"{place.backup(instance_id, backup['id'])}/{file['name']}")
+        assert httpx.get(file["download_link"]).content == stored
+        assert file["size"] == -(-len(stored) // 1024)
+    page = again.get(f"backup-files?backup_id={backup['id']}&offset=1&limit=1")
+    assert [file["name"] for file in page["files"]] == [answer["files"][1]["name"]]
+
+    other = replace(again, project="other")
+    for service, id_ in ((other, backup["id"]), (again, UNKNOWN_BACKUP)):
+        assert refusal(service, "GET", f"backup-files?backup_id={id_}")[:2] == (404, "DBS.201010")
+    assert refusal(again, "GET", "backup-files")[:2] == (400, "DBS.200001")
+
+
+def test_the_service_of_before_may_not_write_there(again: ServiceUnderTest, lost: ServiceUnderTest) -> None:
+    """Should its machine come back."""
+    lost.start()
+    wait_for(lambda: "is another service's" in lost.log_text(), 60)
+
+    checked = completed(("check", "--data-dir", str(lost.data_dir)), lost.environment(), 60)
+
+    assert checked.returncode == 1
+    assert "another service's" in checked.stdout
+    checked = completed(("check", "--data-dir", str(again.data_dir)), again.environment(), 60)
+    assert checked.returncode == 0
+    assert "can be reached" in checked.stdout
+
+
+def test_the_age_of_what_is_there_can_be_watched(again: ServiceUnderTest, before: Before) -> None:
+    metrics = again.call("GET", "/metrics").text
+    for made in before.instances.values():
+        assert f'openrds_repository_age_seconds{{instance="{made["id"]}"}}' in metrics
+    assert "openrds_repository_backups_waiting 0.0" in metrics
+
+
+def test_nothing_is_restored_over_a_service(lost: ServiceUnderTest, again: ServiceUnderTest) -> None:
+    done = completed(("restore-service", "--data-dir", str(again.data_dir)), again.environment(), 60)
+    assert done.returncode == 1
+    assert "serves" in done.stderr
+
+
+def test_what_is_deleted_goes_there_too(again: ServiceUnderTest, before: Before) -> None:
+    instance_id = before.instances[POSTGRESQL]["id"]
+    (backup,) = backups(again, instance_id, backup_type="manual")
+    assert list(opened(again).sizes(place.backup(instance_id, backup["id"])))
+
+    again.call("DELETE", f"backups/{backup['id']}", headers=fresh())
+    gone = place.backup(instance_id, backup["id"])
+    wait_for(lambda: not list(opened(again).sizes(gone)), 60, "the backup is gone there")
+
+    again.delete(instance_id)
+    wait_for(lambda: not list(opened(again).sizes(f"instances/{instance_id}")), 60, "all of it is gone")
+    records = place.INSTANCE_RECORDS
+    wait_for(lambda: not [one for one, _ in opened(again).sizes(records) if instance_id in one], 60)
