@@ -46,6 +46,8 @@ class TaskName(StrEnum):
     CLOSE_REMOTE_CONNECTION = "{}CloseRemoteConnection"
     CHANGE_PORT = "Modify{}Port"
     SWITCH_SSL = "{}SwitchSSL"
+    CHANGE_PARAMETERS = "Modify{}Configuration"
+    APPLY_CONFIGURATION = "Apply{}Configuration"
     STOP = "Stop{}Instance"
     START = "Start{}Instance"
     FREEZE = "Freeze{}Instance"

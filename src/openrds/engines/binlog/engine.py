@@ -9,6 +9,7 @@ from openrds.engines.binlog.backups import BinlogBackups
 from openrds.engines.binlog.copying import BinlogCopying
 from openrds.engines.binlog.datadirs import recipe_of
 from openrds.engines.binlog.flavour import Flavour
+from openrds.engines.binlog.parameters import BinlogParameters
 from openrds.engines.binlog.server import BinlogServer, Means
 from openrds.engines.discovery import Installations, Kind
 from openrds.engines.pool import DataDirectories
@@ -44,6 +45,7 @@ class BinlogEngine:
         self._means = Means(flavour, self._directories, limits or NoLimits())
         self.backups = self.backups_of(self._means)
         self.copying = BinlogCopying(flavour)
+        self.parameters = BinlogParameters(self)
 
     def installations(self) -> tuple[Installation, ...]:
         """

@@ -211,14 +211,15 @@ class BinlogServer:
 
     def tidy(self, keep_days: int) -> None:
         """
-        Remove logs that are older than so many days and a week; one that has grown large is closed first.
+        Remove logs that are older than so many days and a week; those that have grown large are closed first.
 
         Raises:
             EngineError: a file cannot be removed.
         """
         folder = configuration.log_folder(self.node)
         try:
-            self._close_large_log()
+            self._close_large_log(configuration.error_log(self.node), "FLUSH ERROR LOGS")
+            self._close_large_log(configuration.slow_log(self.node), "FLUSH SLOW LOGS")
             with self.node.user.acting():
                 remove_older(folder, max(keep_days, _LOG_DAYS))
         except OSError as error:
@@ -376,15 +377,14 @@ class BinlogServer:
                 self.flavour.take_position(connection, position)
             forget_position(self.node)
 
-    def _close_large_log(self) -> None:
-        path = configuration.error_log(self.node)
+    def _close_large_log(self, path: Path, flush: str) -> None:
         with self.node.user.acting():
             if not path.is_file() or path.lstat().st_size < _MOST_LOG_BYTES:
                 return
-            path.rename(path.with_name(f"error-{datetime.now(UTC):%Y-%m-%d_%H%M%S}.log"))
+            path.rename(path.with_name(f"{path.stem}-{datetime.now(UTC):%Y-%m-%d_%H%M%S}.log"))
         if self.is_running():
             with sessions.session(self.node) as connection:
-                sessions.execute(connection, "FLUSH ERROR LOGS")
+                sessions.execute(connection, flush)
 
     def _require_data(self) -> None:
         if not is_data_directory(self.node.data_dir):

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from openrds.domain.deadline import ended_with_step
 from openrds.engines.certificates import keep_identity
 from openrds.engines.logs import LogTail, remove_older
 from openrds.engines.postgresql import configuration, postmaster, sessions
+from openrds.engines.postgresql.control import ControlFile
 from openrds.engines.postgresql.datadirs import is_data_directory
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.replication import PostgreSQLReplication
@@ -122,7 +124,16 @@ class PostgreSQLServer:
         return PostgreSQLReplication(self, self._programs)
 
     def _settings(self) -> str:
-        return configuration.postgresql_conf(self.node)
+        return configuration.postgresql_conf(self.node, self._room_of_upstream())
+
+    def _room_of_upstream(self) -> Mapping[str, int]:
+        """What a standby has heard last of its upstream, which may since allow less: until it hears of that, it counts."""
+        if self.node.upstream is None:
+            return {}
+        try:
+            return ControlFile.read(self.node).room
+        except OSError:
+            return {}
 
     def start(self) -> None:
         """

@@ -8,6 +8,7 @@ from openrds.engines.protocol.copies import Copies, Copying, DatabaseCopy, Table
 from openrds.engines.protocol.engine import Engine
 from openrds.engines.protocol.errors import EngineError, LockedError, NameTaken, NotThere
 from openrds.engines.protocol.node import Installation, NodeSpec, Size, Tls, Upstream
+from openrds.engines.protocol.parameters import Parameters
 from openrds.engines.protocol.replication import Follower, Replication, StandbyState
 from openrds.engines.protocol.server import Server
 
@@ -25,6 +26,7 @@ __all__ = [
     "NameTaken",
     "NodeSpec",
     "NotThere",
+    "Parameters",
     "Replication",
     "RestorePoint",
     "Server",

@@ -6,6 +6,7 @@ from openrds.domain.engine import EngineName
 from openrds.engines.protocol.backups import Backups
 from openrds.engines.protocol.copies import Copying
 from openrds.engines.protocol.node import Installation, NodeSpec, Size
+from openrds.engines.protocol.parameters import Parameters
 from openrds.engines.protocol.server import Server
 
 
@@ -19,6 +20,9 @@ class Engine(Protocol):
 
     @property
     def copying(self) -> Copying: ...
+
+    @property
+    def parameters(self) -> Parameters: ...
 
     def installations(self) -> tuple[Installation, ...]:
         """What this host has, newest version last."""

@@ -1,0 +1,48 @@
+"""The parameters of servers: which there are, and how those that are set come into force."""
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from openrds.domain.parameters import Parameter
+from openrds.engines.protocol.node import NodeSpec, Size
+
+
+class Parameters(Protocol):
+    """What of the parameters of an engine a tenant may set (`NodeSpec.parameters`), and with what effect.
+
+    Which may be set is a list of the engine's package: nothing that says where files are, runs a program, loads what
+    is not on another list, or is openrds' own. What each of them is, the servers say themselves.
+    """
+
+    def catalogue(self, node: NodeSpec) -> tuple[Parameter, ...]:
+        """What servers of the node's installation have, in the order of their names.
+
+        The node is a place for a server that is started to be asked: nothing is there before, nothing runs afterwards,
+        and what it leaves is the caller's to remove.
+
+        Raises:
+            EngineError: it cannot be made, or asked.
+        """
+
+    def derived(self, size: Size, options: Mapping[str, str]) -> Mapping[str, str]:
+        """What servers of a size have, created with such `options`, where nothing is set; others have one value for all
+        sizes. Pure.
+        """
+
+    def apply(self, node: NodeSpec, before: Mapping[str, str]) -> None:
+        """Write the configuration of a node, and have its server, if it runs, take what has changed since its parameters
+        were those `before`, so far as it can without a restart.
+
+        Raises:
+            EngineError: it does not take one; the message says which, and why.
+        """
+
+    def in_force(self, node: NodeSpec, names: Collection[str]) -> Mapping[str, str]:
+        """What a running server says of some of its parameters; of those that it does not have, nothing.
+
+        Raises:
+            EngineError: it does not answer.
+        """
+
+    def needs_restart_to_follow(self, node: NodeSpec) -> bool:
+        """Whether a running follower must be restarted to have room for what its upstream has now."""
