@@ -47,7 +47,9 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def value_range(self) -> str:
         """`1-100`, `on|off`, or nothing for a text."""
-        return "|".join(self.choices) if self.choices else "-".join(filter(None, (self.minimum, self.maximum)))
+        return (
+            "|".join(self.choices) if self.choices else "-".join(filter(None, (self.minimum, self.maximum)))
+        )
 
 
 #: Those of one version of an engine, by name.
@@ -69,7 +71,9 @@ def check_value(parameter: Parameter, value: str) -> str:
         Refusal: see `check_values`.
     """
     if parameter.readonly:
-        raise Refusal(ErrorCode.PARAMETER_VALUE, f"{parameter.name} is openrds' own to set; it can only be read.")
+        raise Refusal(
+            ErrorCode.PARAMETER_VALUE, f"{parameter.name} is openrds' own to set; it can only be read."
+        )
     if not _TEXT.fullmatch(value) or len(value) > LONGEST_VALUE:
         raise _wrong(
             parameter,
@@ -85,7 +89,11 @@ def check_value(parameter: Parameter, value: str) -> str:
                 raise _wrong(parameter, "a number")
             return _in_range(parameter, value, float)
         case "list":
-            return ",".join(_choice(parameter, word.strip()) for word in value.split(",")) if value.strip() else ""
+            return (
+                ",".join(_choice(parameter, word.strip()) for word in value.split(","))
+                if value.strip()
+                else ""
+            )
     return _choice(parameter, value) if parameter.choices else value
 
 

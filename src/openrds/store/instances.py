@@ -125,6 +125,7 @@ def insert_instance(connection: Writer, new: InstanceSpec) -> None:
         "switch_strategy": new.switch_strategy or "",
         "tags": Jsonb(tags),
         "options": Jsonb(new.options),
+        "parameters": Jsonb(new.parameters),
     }
     connection.execute(_sql.insert_instance, columns)
 

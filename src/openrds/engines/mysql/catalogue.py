@@ -93,7 +93,7 @@ def _can_be_set(connection: Connection, name: str) -> bool:
     try:
         execute(connection, f"SET GLOBAL {name} = @@GLOBAL.{name}")
     except pymysql.Error as error:
-        return error.args[0] != _FIXED
+        return bool(error.args[0] != _FIXED)
     return True
 
 

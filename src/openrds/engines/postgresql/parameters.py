@@ -105,9 +105,12 @@ def _parameters(node: NodeSpec, libraries: list[str]) -> Iterator[Parameter]:
         connection.execute("RESET ALL")
         rows = connection.execute(_SETTINGS, [names]).fetchall()
         own = dict(connection.execute("SELECT name, reset_val FROM pg_settings").fetchall())
-        boot = dict(connection.execute("SELECT name, boot_val FROM pg_settings WHERE boot_val IS NOT NULL").fetchall())
+        boot = dict(
+            connection.execute("SELECT name, boot_val FROM pg_settings WHERE boot_val IS NOT NULL").fetchall()
+        )
         from_file = {
-            name for (name,) in connection.execute("SELECT name FROM pg_file_settings WHERE applied").fetchall()
+            name
+            for (name,) in connection.execute("SELECT name FROM pg_file_settings WHERE applied").fetchall()
         }
     for row in rows:
         name = row[0]
