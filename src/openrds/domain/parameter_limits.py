@@ -94,7 +94,7 @@ def check_fit(engine: EngineName, values: Mapping[str, str], memory_mb: int) -> 
         if most is not None and int(value) > most:
             raise Refusal(
                 ErrorCode.PARAMETER_RANGE,
-                f"{name} may be at most {most} in an instance whose flavor has {memory_mb} MB of memory, and not {value}.",
+                f"{name} may be at most {most} in an instance whose flavor has {memory_mb} MB of memory, not {value}.",
             )
 
 

@@ -47,8 +47,9 @@ async def apply(
     configuration_id: FromPath[str],
     data: JSONBody[bodies.ApplyGroup],
 ) -> Response[bodies.ApplyAnswer]:
-    """Have instances have the parameters of a group, and no others be set. The answer comes once their servers have what
-    needs no restart, and says of each whether that went well.
+    """Have instances have the parameters of a group, and no others be set.
+
+    The answer comes once their servers have what needs no restart, and says of each whether that went well.
     """
     use = await _use(request, project_id, configuration_id, data)
     response = await change(request, use.accept)

@@ -83,7 +83,7 @@ async def create(
 async def show(
     request: ApiRequest, project_id: FromPath[str], configuration_id: FromPath[str]
 ) -> bodies.ShownGroup:
-    """A group with all parameters that its servers have; what it does not set is what those of the smallest class have."""
+    """A group with all parameters that servers have; what it does not set is what those of the smallest class have."""
     group = await find_group(request, project_id, configuration_id)
     catalogue = await catalogue_for(request, group.engine, group.version)
     values = bodies.values_of(catalogue, group.parameters)

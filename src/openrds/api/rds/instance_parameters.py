@@ -44,7 +44,7 @@ _VALUES = (
 async def show_parameters(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
 ) -> bodies.InstanceParametersAnswer:
-    """What is set, and of the rest what the servers have by themselves. What waits for a restart is shown as it is set."""
+    """What is set, also what waits for a restart, and of the rest what the servers have by themselves."""
     instance = await find_instance(request, project_id, instance_id)
     catalogue = await catalogue_for(request, instance.engine, instance.version)
     values = await _values(request, instance, catalogue)

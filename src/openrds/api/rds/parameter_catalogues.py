@@ -43,8 +43,8 @@ async def installed_version(request: ApiRequest, engine: EngineName, asked: str)
 async def catalogue_for(request: ApiRequest, engine: EngineName, version: str) -> Catalogue:
     """
     Raises:
-        Refusal: INSTANCE_BUSY, it takes long to find out; DATASTORE_VERSION, no host has a server to be asked; INTERNAL,
-            it could not be asked.
+        Refusal: INSTANCE_BUSY, it takes long to find out; DATASTORE_VERSION, no host has a server to be asked;
+            INTERNAL, it could not be asked.
     """
     found = [
         row for row in await installations(request) if (row["engine"], row["version"]) == (engine, version)

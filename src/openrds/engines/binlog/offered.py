@@ -62,7 +62,20 @@ OFFERED = frozenset(" ".join((_SESSIONS, _MEMORY, _PLANNER, _REPORTS, _INNODB)).
 
 #: Shown, and not to be set: what the creation fixed, and what openrds keeps for everybody.
 SHOWN = frozenset(
-    ["version", "lower_case_table_names", "innodb_page_size", "innodb_flush_log_at_trx_commit", "sync_binlog", "binlog_format", "binlog_row_image", "gtid_mode", "gtid_strict_mode", "max_user_connections", "local_infile", "event_scheduler"]
+    (
+        "version",
+        "lower_case_table_names",
+        "innodb_page_size",
+        "innodb_flush_log_at_trx_commit",
+        "sync_binlog",
+        "binlog_format",
+        "binlog_row_image",
+        "gtid_mode",
+        "gtid_strict_mode",
+        "max_user_connections",
+        "local_infile",
+        "event_scheduler",
+    )
 )
 
 #: What would break the service's own sessions below, whatever the server allows.

@@ -66,8 +66,11 @@ class BinlogParameters:
         values = {row["Variable_name"]: row["Value"] for row in found}
         return {name: values[name] for name in names if name in values}
 
-    def needs_restart_to_follow(self, node: NodeSpec) -> bool:
+    def lacks_room(self, node: NodeSpec) -> bool:
         """A follower may be smaller than its upstream."""
+        return False
+
+    def has_spare_room(self, node: NodeSpec) -> bool:
         return False
 
 

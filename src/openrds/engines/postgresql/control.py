@@ -28,8 +28,9 @@ _ROOM_BEFORE_ALIGNMENT = 24
 
 @dataclass(frozen=True)
 class ControlFile:
-    """`checkpoint` is where the last checkpoint stands in the WAL of `timeline`. `room` is what the primary allowed when
-    that was written, by the names of its settings: a standby must allow as much.
+    """`checkpoint` is where the last checkpoint stands in the WAL of `timeline`.
+
+    `room` is what the primary allowed when that was written, by the names of its settings: a standby must allow it too.
     """
 
     system_id: int

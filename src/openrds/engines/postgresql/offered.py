@@ -73,7 +73,23 @@ OFFERED = frozenset(
 
 #: Shown, and not to be set: how the server was built, and what openrds keeps for everybody.
 SHOWN = frozenset(
-    ["server_version", "server_encoding", "block_size", "wal_block_size", "wal_segment_size", "max_identifier_length", "data_checksums", "integer_datetimes", "password_encryption", "fsync", "full_page_writes", "max_wal_senders", "superuser_reserved_connections", "archive_mode", "ssl"]
+    (
+        "server_version",
+        "server_encoding",
+        "block_size",
+        "wal_block_size",
+        "wal_segment_size",
+        "max_identifier_length",
+        "data_checksums",
+        "integer_datetimes",
+        "password_encryption",
+        "fsync",
+        "full_page_writes",
+        "max_wal_senders",
+        "superuser_reserved_connections",
+        "archive_mode",
+        "ssl",
+    )
 )
 
 #: What would break the service's own work below, whatever the server allows.

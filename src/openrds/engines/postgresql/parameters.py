@@ -25,7 +25,8 @@ SELECT name, setting, coalesce(unit, ''), context, vartype, coalesce(min_val, ''
 FROM pg_settings WHERE lower(name) = ANY(%s) ORDER BY name
 """
 _REFUSED = """
-SELECT file.name, coalesce(file.error, '') FROM pg_file_settings AS file JOIN pg_settings ON pg_settings.name = file.name
+SELECT file.name, coalesce(file.error, '')
+FROM pg_file_settings AS file JOIN pg_settings ON lower(pg_settings.name) = lower(file.name)
 WHERE NOT file.applied AND pg_settings.context NOT IN ('postmaster', 'internal') AND lower(file.name) = ANY(%s)
 """
 _IN_FORCE = "SELECT lower(name), setting FROM pg_settings WHERE lower(name) = ANY(%s)"
@@ -81,10 +82,18 @@ class PostgreSQLParameters:
             rows = connection.execute(_IN_FORCE, [[name.lower() for name in names]]).fetchall()
         return dict(rows)
 
-    def needs_restart_to_follow(self, node: NodeSpec) -> bool:
+    def lacks_room(self, node: NodeSpec) -> bool:
+        has, room = self._room(node)
+        return any(has[name] < value for name, value in room.items())
+
+    def has_spare_room(self, node: NodeSpec) -> bool:
+        has, room = self._room(node)
+        return any(has[name] > value for name, value in room.items())
+
+    def _room(self, node: NodeSpec) -> tuple[dict[str, int], dict[str, int]]:
+        """What it has, and what it should."""
         room = configuration.room_for(node, {})
-        has = self.in_force(node, room)
-        return any(int(has[name]) < value for name, value in room.items())
+        return {name: int(value) for name, value in self.in_force(node, room).items()}, room
 
 
 def _present(node: NodeSpec) -> list[str]:

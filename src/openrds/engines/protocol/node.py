@@ -48,9 +48,9 @@ class Upstream:
     """What a node must know of the one that it is a copy of and follows: where that is, and by what it is let in.
 
     `memory_mb` and `vcpus` are the upstream's. `secret` is the family's, as in `NodeSpec`; with `tls` the upstream
-    speaks it, and may demand it. `parameters` are those of its `NodeSpec`. `is_equal`: both are of one instance, and may change their roles; else the follower
-    is a read replica. `here` is all of it, where it is on the follower's host. What goes through its folder or its
-    socket takes it from there, and has no way from host to host yet.
+    speaks it, and may demand it. `parameters` are those of its `NodeSpec`. `is_equal`: both are of one instance, and
+    may change their roles; else the follower is a read replica. `here` is all of it, where it is on the follower's
+    host. What goes through its folder or its socket takes it from there, and has no way from host to host yet.
     """
 
     node_id: str

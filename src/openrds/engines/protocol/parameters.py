@@ -30,8 +30,9 @@ class Parameters(Protocol):
         """
 
     def apply(self, node: NodeSpec, before: Mapping[str, str]) -> None:
-        """Write the configuration of a node, and have its server, if it runs, take what has changed since its parameters
-        were those `before`, so far as it can without a restart.
+        """Write the configuration of a node, and have its server, if it runs, take what it can without a restart.
+
+        `before` are the parameters that it had until now.
 
         Raises:
             EngineError: it does not take one; the message says which, and why.
@@ -44,5 +45,16 @@ class Parameters(Protocol):
             EngineError: it does not answer.
         """
 
-    def needs_restart_to_follow(self, node: NodeSpec) -> bool:
-        """Whether a running follower must be restarted to have room for what its upstream has now."""
+    def lacks_room(self, node: NodeSpec) -> bool:
+        """Whether a running follower must be restarted to follow an upstream that allows more than it did.
+
+        Raises:
+            EngineError: it does not answer.
+        """
+
+    def has_spare_room(self, node: NodeSpec) -> bool:
+        """Whether a running follower allows more than it should, as its upstream did until a moment ago.
+
+        Raises:
+            EngineError: it does not answer.
+        """

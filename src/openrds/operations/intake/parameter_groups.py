@@ -64,7 +64,7 @@ def find_group_for(intake: Intake, configuration_id: str, engine: EngineName, ve
     if (group.engine, group.version) != (engine, version):
         raise Refusal(
             ErrorCode.PARAMETER,
-            f"Parameter group {group.name} is for {group.engine} {group.version}, and the instance has {engine} {version}.",
+            f"Parameter group {group.name} is for {group.engine} {group.version}, and this is {engine} {version}.",
         )
     return group
 

@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 _sql = Queries("parameters")
 
+#: Seconds in which a standby must have heard what its primary allows now.
+_NEWS_SECONDS = 10.0
+
 
 def start_primary(resources: Resources, instance_id: str) -> None:
     """Start the server of the primary, and note that it has its parameters.
@@ -51,11 +54,23 @@ def make_room(resources: Resources, instance_id: str) -> None:
     for replica in resources.view.replicas(instance_id):
         server = resources.primary_server(replica.id)
         try:
-            if replica.status is InstanceStatus.ACTIVE and parameters.needs_restart_to_follow(server.node):
+            if replica.status is InstanceStatus.ACTIVE and parameters.lacks_room(server.node):
                 server.stop()
                 resources.host.start(server)
         except EngineError:
             logger.warning("replica %s has no room for what its primary allows", replica.id, exc_info=True)
+
+
+def drop_spare_room(resources: Resources, instance_id: str, standby: Server) -> None:
+    """Restart a standby that was started to allow as much as its primary did before that was restarted.
+
+    Raises:
+        EngineError: it does not come back.
+    """
+    if resources.engine(instance_id).parameters.has_spare_room(standby.node):
+        standby.replication.catch_up(_NEWS_SECONDS)
+        standby.stop()
+        standby.replication.follow()
 
 
 def _start_with_earlier(resources: Resources, instance: Instance, server: Server, error: EngineError) -> None:
