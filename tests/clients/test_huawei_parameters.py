@@ -251,9 +251,7 @@ def test_wrong_values_are_refused(sdk: RdsClient, pair: Pair, choice: Choice) ->
 
 
 @each_engine()
-def test_a_group_is_made_applied_and_removed(
-    sdk: RdsClient, pair: Pair, choice: Choice, group: str
-) -> None:
+def test_a_group_is_made_applied_and_removed(sdk: RdsClient, pair: Pair, choice: Choice, group: str) -> None:
     name, value = choice.now
     answer = apply(sdk, group, pair.id)
     assert (answer.success, answer.apply_results[0].restart_required) == (True, False)

@@ -36,6 +36,7 @@ OF_OTHERS = {"set_remote_connection"}
 #: In these, engines do their own. The others are the same with any, and proved with PostgreSQL.
 OWN = {
     "back_up",
+    "change_parameters",
     "change_replication_mode",
     "create_ha_instance",
     "create_instance",

@@ -24,6 +24,7 @@ from openrds.cli import (
     instance_settings,
     instance_size,
     instances,
+    parameters,
     restore,
     serve,
     tasks,
@@ -52,6 +53,8 @@ app.add_typer(instance_network.public_ips, name="public-ip")
 app.add_typer(connect.app)
 app.add_typer(ca.app)
 app.add_typer(backups.app, name="backup")
+app.add_typer(parameters.parameters, name="parameter")
+app.add_typer(parameters.configurations, name="configuration")
 app.add_typer(engines.app, name="engine")
 app.add_typer(catalogue.flavors, name="flavor")
 app.add_typer(catalogue.quotas, name="quota")
