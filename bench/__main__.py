@@ -33,9 +33,10 @@ MEASUREMENTS = (
     "memory",
     "ha",
     "restore",
+    "parameters",
 )
 #: Also of the other engines, and `servers` of those alone: `create-mysql`.
-OF_EACH_ENGINE = ("create", "ha", "restore", "servers")
+OF_EACH_ENGINE = ("create", "ha", "restore", "parameters", "servers")
 MEASUREMENTS_OF_ENGINES = tuple(
     f"{name}-{engine}" for engine in HANDS if engine != "postgresql" for name in OF_EACH_ENGINE
 )

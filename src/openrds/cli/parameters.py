@@ -90,7 +90,7 @@ def apply_group(session: Session, group: Group, instance: IdOrName) -> None:
     ids = [lookups.find_instance_id(client, instance)]
     answer = client.put(f"configurations/{_find(client, group)['id']}/apply", {"instance_ids": ids})
     if not answer["success"]:
-        raise CommandError(f"It was not applied; `openrds task list` says why.")
+        raise CommandError("It was not applied; `openrds task list` says why.")
     session.output.said(answer, f"{answer['configuration_name']} is applied.")
     _tell_of_restart(instance, required=answer["apply_results"][0]["restart_required"])
 

@@ -35,7 +35,8 @@ class BinlogParameters:
             server.configure()
             server.start()
             with sessions.session(node) as connection:
-                return tuple(server.flavour.catalogue(connection, node))
+                found = server.flavour.catalogue(connection, node)
+                return tuple(sorted(found, key=lambda parameter: parameter.name))
         finally:
             server.kill()
 

@@ -41,6 +41,8 @@ class Parameters(Protocol):
     def in_force(self, node: NodeSpec, names: Collection[str]) -> Mapping[str, str]:
         """What a running server says of some of its parameters; of those that it does not have, nothing.
 
+        Not of those that our own sessions bring with them.
+
         Raises:
             EngineError: it does not answer.
         """
