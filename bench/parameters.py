@@ -1,4 +1,4 @@
-"""A parameter that needs no restart, from the call of version 3.1 to the end of its task, on an instance of each engine."""
+"""A parameter that needs no restart, from the call of version 3.1 to the end of its task."""
 
 import statistics
 import time

@@ -127,7 +127,7 @@ class PostgreSQLServer:
         return configuration.postgresql_conf(self.node, self._room_of_upstream())
 
     def _room_of_upstream(self) -> Mapping[str, int]:
-        """What a standby has heard last of its upstream. Until it hears that this allows less, it must allow as much."""
+        """What a standby has heard last of its upstream: until it hears of less, it must allow as much."""
         if self.node.upstream is None:
             return {}
         try:
