@@ -60,7 +60,7 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.CREATE_REPLICA: _AT_REST,
     Action.CHANGE_PORT: _AT_REST,
     Action.SWITCH_SSL: _AT_REST,
-    Action.CHANGE_PARAMETERS: frozenset({Status.ACTIVE, Status.STORAGE_FULL}),
+    Action.CHANGE_PARAMETERS: _AT_REST,
     Action.CHANGE_PUBLIC_ADDRESS: frozenset({Status.ACTIVE, Status.BACKING_UP}),
     Action.CHANGE_REMOTE_CONNECTION: frozenset({Status.ACTIVE, Status.BACKING_UP}),
     Action.BACK_UP: _AT_REST,

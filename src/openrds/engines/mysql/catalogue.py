@@ -21,7 +21,8 @@ FROM performance_schema.global_variables AS global
 JOIN performance_schema.variables_info AS info ON info.variable_name = global.variable_name
 WHERE LOWER(global.variable_name) IN %s ORDER BY 1
 """
-_OPTION = re.compile(r"^  (?:-\w, )?--([a-z][a-z0-9-]*)\S* *(.*)$")
+_OPTION = re.compile(r"^  (?:-\w, )?--([a-z][a-z0-9-]*)\S* *(.*)$", re.ASCII)
+_HOW_TO_DISABLE = re.compile(r"\s*\(use --skip-\S+ to disable\.\)", re.ASCII)
 _COLUMN = 22
 #: Some have sentences that are made for a terminal.
 _LONGEST_DESCRIPTION = 1000
@@ -57,7 +58,7 @@ def _options(help_text: str) -> Iterator[tuple[str, str]]:
 
 def _sentences(lines: list[str]) -> str:
     text = " ".join(filter(None, lines)).replace("(Defaults to on; use", "(use")
-    return re.sub(r"\s*\(use --skip-\S+ to disable\.\)", "", text)[:_LONGEST_DESCRIPTION]
+    return _HOW_TO_DISABLE.sub("", text)[:_LONGEST_DESCRIPTION]
 
 
 def _parameter(connection: Connection, row: Mapping[str, Any], description: str) -> Parameter:

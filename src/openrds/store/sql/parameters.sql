@@ -59,13 +59,13 @@ where id = %(id)s
 delete from configuration where id = %s
 
 -- name: instances_of_configuration
-select id from instance where configuration_id = %s and not deleting
+select id from instance where configuration_id = %s and configuration_id <> '' and not deleting
 
 -- name: candidates
 -- The instances that a group can be applied to.
 select id as entity_id, name as entity_name, count(*) over () as total from instance
 where project_id = %(project_id)s and engine = %(engine)s and version = %(version)s
-  and status in ('ACTIVE', 'STORAGE FULL') and not deleting
+  and status = 'ACTIVE' and not deleting
 order by created_at desc, id limit %(limit)s offset %(offset)s
 
 -- name: set_parameters
