@@ -75,7 +75,7 @@ def test_groups_that_are_not_there_or_do_not_fit_are_refused(service: ServiceUnd
         ({"name": "x", "values": {"fsync": "off"}}, "DBS.212017"),
     ):
         assert code(service, "POST", "configurations", {**same, **changed}) == (400, error), changed
-    for method, path, body in (
+    for method, path, sent in (
         ("GET", "", None),
         ("PUT", "", {"name": "y"}),
         ("DELETE", "", None),
@@ -85,5 +85,5 @@ def test_groups_that_are_not_there_or_do_not_fit_are_refused(service: ServiceUnd
         ("GET", "/apply-histories", None),
         ("GET", "/query-instances", None),
     ):
-        assert code(service, method, f"configurations/{nothing}{path}", body) == (404, "DBS.212001"), path
+        assert code(service, method, f"configurations/{nothing}{path}", sent) == (404, "DBS.212001"), path
     assert code(service, "DELETE", f"configurations/{large}") == (200, "")
