@@ -35,9 +35,10 @@ MEASUREMENTS = (
     "restore",
     "accounts",
     "repository",
+    "parameters",
 )
 #: Also of the other engines, and `servers` of those alone: `create-mysql`.
-OF_EACH_ENGINE = ("create", "ha", "restore", "servers", "accounts")
+OF_EACH_ENGINE = ("create", "ha", "restore", "parameters", "servers", "accounts")
 MEASUREMENTS_OF_ENGINES = tuple(
     f"{name}-{engine}" for engine in HANDS if engine != "postgresql" for name in OF_EACH_ENGINE
 )

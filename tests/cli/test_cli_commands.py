@@ -561,3 +561,54 @@ def test_json_is_the_apis_own(call: Caller) -> None:
     assert result.json == answer
     assert json.loads(result.out) == answer
     assert "Ärger" in result.out
+
+
+def test_parameters_are_shown_and_set(call: Caller) -> None:
+    path = f"instances/{INSTANCE_ID}/configurations"
+    parameter = {
+        "name": "work_mem",
+        "value": "4096",
+        "restart_required": False,
+        "readonly": False,
+        "value_range": "64-2147483647",
+        "type": "integer",
+        "description": "Memory. Unit: kB.",
+    }
+    other = {**parameter, "name": "fsync", "readonly": True}
+    call.api.answer(path, {"configuration_parameters": [parameter, other], "restart_required": True})
+    listed = call("parameter", "list", INSTANCE_ID, "work")
+    assert listed.out.splitlines()[1].split()[:4] == ["work_mem", "4096", "64-2147483647", "no"]
+    assert "fsync" not in listed.out and "(read-only)" in call("parameter", "list", INSTANCE_ID).out
+    done = call("parameter", "set", INSTANCE_ID, "work_mem=8MB", "search_path=a=b")
+    assert (done.code, done.out) == (0, "2 set.\n") and f"instance restart {INSTANCE_ID}" in done.err
+    ((_, body),) = call.sent("PUT")
+    assert body == {"values": {"work_mem": "8MB", "search_path": "a=b"}}
+    assert call("parameter", "set", INSTANCE_ID, "work_mem").code == 2
+
+
+def test_parameter_groups_are_found_by_their_names(call: Caller) -> None:
+    group = {
+        "id": "0" * 32 + "pr03",
+        "name": "tuned",
+        "datastore_name": "postgresql",
+        "datastore_version_name": "18",
+        "user_defined": True,
+    }
+    call.api.answer("configurations", {"configurations": [group], "configuration": group})
+    call.api.answer(
+        f"configurations/{group['id']}/apply",
+        {"success": True, "configuration_name": "tuned", "apply_results": [{"restart_required": False}]},
+    )
+    call.api.answer(f"configurations/{group['id']}", {})
+    assert call("configuration", "list").out.splitlines()[1].split()[1:] == [
+        "tuned",
+        "postgresql",
+        "18",
+        "own",
+    ]
+    assert call("configuration", "create", "tuned", "jit=off", "--version", "18").out == f"{group['id']}\n"
+    assert call("configuration", "apply", "tuned", INSTANCE_ID).out == "tuned is applied.\n"
+    assert call("configuration", "delete", "tuned").out == "tuned is deleted.\n"
+    assert call("configuration", "delete", "other").code == 1
+    ((_, created),) = call.sent("POST")
+    assert created["values"] == {"jit": "off"}

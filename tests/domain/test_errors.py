@@ -74,6 +74,13 @@ CONTRACT = {
     "DATABASE_NAME": ("DBS.201035", 400),
     # 8.4 Parameter groups
     "CONFIGURATION": ("DBS.212001", 404),
+    "CONFIGURATION_QUOTA": ("DBS.212002", 400),
+    "CONFIGURATION_FIXED": ("DBS.212003", 400),
+    "CONFIGURATION_FAILED": ("DBS.212011", 400),
+    "CONFIGURATION_IN_USE": ("DBS.212032", 400),
+    "PARAMETER_UNKNOWN": ("DBS.212012", 400),
+    "PARAMETER_VALUE": ("DBS.212017", 400),
+    "PARAMETER_RANGE": ("DBS.280271", 400),
     # The store away: the contract has 500 for its backend; clients try again after a 503.
     "STORE_UNAVAILABLE": ("DBS.290015", 503),
     # 8.7 API gateway

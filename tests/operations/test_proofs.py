@@ -38,6 +38,7 @@ OF_OTHERS = {"set_remote_connection"}
 OWN = {
     "back_up",
     "change_accounts",
+    "change_parameters",
     "change_replication_mode",
     "create_ha_instance",
     "create_instance",

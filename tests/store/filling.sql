@@ -40,6 +40,12 @@ select 'n' || n, 'i' || n, 'node', case when n % 10 = 9 then 'readreplica' else 
        '10.0.0.0'::inet + n
 from generate_series(0, 3999) as n;
 insert into address (host, address, instance_id) select 'h' || n % 100, '10.0.0.0'::inet + n, 'i' || n from generate_series(0, 3999) as n;
+insert into configuration (id, project_id, name, engine, version)
+select 'c' || n, 'p' || n % 50, 'group ' || n, 'PostgreSQL', '16' from generate_series(0, 3999) as n;
+insert into parameter_change (instance_id, name, old_value, new_value, succeeded)
+select 'i' || n % 2000, 'work_mem', null, '8192', true from generate_series(0, 9999) as n;
+insert into configuration_application (project_id, configuration_id, instance_id, instance_name, succeeded)
+select 'p' || n % 50, 'c' || n % 2000, 'i' || n % 2000, 'db', true from generate_series(0, 9999) as n;
 insert into public_address (address, instance_id, bound) select '11.0.0.0'::inet + n, 'i' || n, true from generate_series(0, 3999) as n;
 insert into os_user (instance_id, host, uid, handed_over) select 'i' || n, 'h' || n % 100, 100000 + n, true from generate_series(0, 3999) as n;
 

@@ -14,8 +14,10 @@ import msgspec
 import pytest
 
 from openrds.domain.accounts import Page
+from openrds.domain.engine import EngineName
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.network import public_addresses
+from openrds.domain.parameters import Parameter, by_name
 from openrds.hosts.addresses import is_answering
 from openrds.hosts.processes import wait_until
 from openrds.operations.accounts import users
@@ -58,6 +60,7 @@ from openrds.operations.pairs import (
     single_to_ha,
     switchover,
 )
+from openrds.operations.parameters import change_parameters
 from openrds.operations.rounds.repository_backups import send_backups
 from openrds.operations.rounds.repository_logs import LogSending
 from openrds.repository.records import InstanceRecord
@@ -241,6 +244,43 @@ def check_port(bench: Workbench, instance_id: str) -> None:
 def submit_ssl_off(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
     assert instance_id is not None
     return switch_ssl.submit(intake, instance_id, switch_ssl.SwitchSsl(ssl_option=False))
+
+
+def tuned(bench: Workbench) -> Parameter:
+    """A number of bytes that a server takes while it runs, and what it is to be."""
+    name, unit = (
+        ("work_mem", "kB") if bench.dialect.engine is EngineName.POSTGRESQL else ("sort_buffer_size", "")
+    )
+    return Parameter(name=name, type="integer", value="393216", minimum="1024", maximum="1048576", unit=unit)
+
+
+def submit_tuned(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    assert instance_id is not None
+    wanted = tuned(bench)
+    catalogue = by_name([wanted])
+    accepted = change_parameters.submit(intake, instance_id, {wanted.name: wanted.value}, catalogue)
+    assert not accepted.restart_required
+    return accepted.task_id
+
+
+def in_force(bench: Workbench, instance_id: str, name: str) -> str:
+    node = bench.resources.primary_server(instance_id).node
+    return bench.engine.parameters.in_force(node, [name])[name]
+
+
+def check_tuned(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    wanted = tuned(bench)
+    instance = bench.resources.view.instance(instance_id)
+    assert instance.parameters == instance.parameters_in_force == {wanted.name: wanted.value}
+    assert in_force(bench, instance_id, wanted.name) == wanted.value
+
+
+def check_untuned(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    wanted = tuned(bench)
+    assert bench.resources.view.instance(instance_id).parameters == {}
+    assert in_force(bench, instance_id, wanted.name) != wanted.value
 
 
 def check_plain(bench: Workbench, instance_id: str) -> None:
@@ -693,6 +733,9 @@ SCENARIOS = {
     ),
     "switch_ssl": Scenario(
         encrypting_instance, submit_ssl_off, check_plain, InstanceStatus.ACTIVE, check_failed=check_encrypted
+    ),
+    "change_parameters": Scenario(
+        active_instance, submit_tuned, check_tuned, InstanceStatus.ACTIVE, check_failed=check_untuned
     ),
     "bind_public_address": Scenario(reachable_instance, submit_bind, check_bound, InstanceStatus.ACTIVE),
     "create_ha_instance": Scenario(nothing, submit_create_ha, check_ha, InstanceStatus.CREATE_FAIL),

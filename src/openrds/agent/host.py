@@ -11,6 +11,7 @@ from openrds.engines.protocol import EngineError
 from openrds.hosts.deaths import Deathwatch
 from openrds.hosts.errors import HostError
 from openrds.operations.rounds.backup_schedule import look_after_backups, stop_unwanted, tidy_backups
+from openrds.operations.rounds.catalogue_watch import CatalogueWatch
 from openrds.operations.rounds.certificates import CertificateWatch
 from openrds.operations.rounds.hang_watch import HangWatch
 from openrds.operations.rounds.log_keeping import LogKeeping
@@ -96,6 +97,7 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
             changes.bell(Subject.BACKUP),
             pause=_STOPPING_INTERVAL,
         ),
+        Round(CatalogueWatch(resources).look, changes.bell(Subject.CATALOGUE)),
         Round(lambda: _keep_pools_full(resources.host), pause=_POOL_DELAY),
         Round(lambda: _tidy(resources), at_least=_TIDYING_INTERVAL),
         Round(Metrics(resources, roster).note),

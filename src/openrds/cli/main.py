@@ -27,6 +27,7 @@ from openrds.cli import (
     instance_size,
     instances,
     logs,
+    parameters,
     restore,
     restore_service,
     serve,
@@ -60,6 +61,8 @@ app.add_typer(logs.app)
 app.add_typer(backups.app, name="backup")
 app.add_typer(databases.app, name="database")
 app.add_typer(database_users.app, name="user")
+app.add_typer(parameters.parameters, name="parameter")
+app.add_typer(parameters.configurations, name="configuration")
 app.add_typer(engines.app, name="engine")
 app.add_typer(catalogue.flavors, name="flavor")
 app.add_typer(catalogue.quotas, name="quota")

@@ -28,6 +28,8 @@ class Subject(StrEnum):
     #: An instance with its nodes, locks and public address.
     INSTANCE = "instance"
     BACKUP = "backup"
+    #: Somebody wants to know which parameters a version has.
+    CATALOGUE = "catalogue"
     SCHEDULE = "schedule"
     #: A rule of a security group.
     NETWORK = "network"

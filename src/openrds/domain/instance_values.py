@@ -23,7 +23,8 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     `version` is what a request names (`16`), `complete_version` what the binaries report. `volume_size` is in GB.
     `availability_zone` has a zone for each node, parted by commas, the primary's first. `replication_mode` and
     `switch_strategy` are of one with a standby. `replica_of` is the primary instance of a read replica. `secret` and
-    `options` are those of `NodeSpec`; `tags` are values by key. With `growth` its volumes grow by themselves.
+    `options` and `parameters` are those of `NodeSpec`; `tags` are values by key. With `growth` its volumes grow by
+    themselves.
     """
 
     id: str
@@ -53,6 +54,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     replica_of: str | None = None
     secret: str
     options: Mapping[str, str]
+    parameters: Mapping[str, str] = {}
     ssl: bool
     growth: VolumeGrowth | None = None
 
@@ -68,9 +70,11 @@ class Instance(InstanceSpec, frozen=True, kw_only=True):
     callers wait for its end. `backup_period` has the days of the week, from 1 for Monday on, and `maintenance_window`
     both times of the day, UTC. `remote_access`: its administrator may log in from everywhere. With `storage_full` its
     servers are read-only; with `slow_log_with_values` callers are shown the values in slow statements.
+    `parameters_in_force` are those of its parameters that need no restart any more.
     """
 
     alias: str
+    parameters_in_force: Mapping[str, str]
     status: InstanceStatus
     deleting: bool
     wanted: Wanted

@@ -26,6 +26,7 @@ class Action(StrEnum):
     CHANGE_PORT = "change port"
     CHANGE_SECURITY_GROUP = "change security group"
     SWITCH_SSL = "switch SSL"
+    CHANGE_PARAMETERS = "change parameters"
     CHANGE_PUBLIC_ADDRESS = "change public address"
     CHANGE_REMOTE_CONNECTION = "change remote connection"
     BACK_UP = "back up"
@@ -64,6 +65,7 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.CHANGE_PORT: _AT_REST,
     Action.CHANGE_SECURITY_GROUP: frozenset({Status.ACTIVE, Status.BACKING_UP, Status.STORAGE_FULL}),
     Action.SWITCH_SSL: _AT_REST,
+    Action.CHANGE_PARAMETERS: _AT_REST,
     Action.CHANGE_PUBLIC_ADDRESS: frozenset({Status.ACTIVE, Status.BACKING_UP}),
     Action.CHANGE_REMOTE_CONNECTION: frozenset({Status.ACTIVE, Status.BACKING_UP}),
     Action.BACK_UP: _AT_REST,

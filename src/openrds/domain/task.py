@@ -55,6 +55,8 @@ class TaskName(StrEnum):
     CHANGE_PORT = "Modify{}Port"
     CHANGE_SECURITY_GROUP = "Modify{}SecurityGroup"
     SWITCH_SSL = "{}SwitchSSL"
+    CHANGE_PARAMETERS = "Modify{}Configuration"
+    APPLY_CONFIGURATION = "Apply{}Configuration"
     STOP = "Stop{}Instance"
     START = "Start{}Instance"
     FREEZE = "Freeze{}Instance"

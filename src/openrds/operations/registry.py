@@ -39,6 +39,7 @@ from openrds.operations.pairs.rebuild_standby import REBUILD_STANDBY
 from openrds.operations.pairs.replication_mode import CHANGE_REPLICATION_MODE
 from openrds.operations.pairs.single_to_ha import SINGLE_TO_HA
 from openrds.operations.pairs.switchover import SWITCHOVER
+from openrds.operations.parameters.change_parameters import CHANGE_PARAMETERS
 from openrds.tasks.operation import Operation
 
 _ALL: tuple[Operation[Any, Any], ...] = (
@@ -68,6 +69,7 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     CHANGE_PORT,
     CHANGE_SECURITY_GROUP,
     SWITCH_SSL,
+    CHANGE_PARAMETERS,
     BIND_PUBLIC_ADDRESS,
     UNBIND_PUBLIC_ADDRESS,
     SET_REMOTE_CONNECTION,

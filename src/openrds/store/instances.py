@@ -126,6 +126,7 @@ def insert_instance(connection: Writer, new: InstanceSpec) -> None:
         "tags": Jsonb(tags),
         "options": Jsonb(new.options),
         "growth": Jsonb(msgspec.structs.asdict(new.growth)) if new.growth else None,
+        "parameters": Jsonb(new.parameters),
     }
     connection.execute(_sql.insert_instance, columns)
 

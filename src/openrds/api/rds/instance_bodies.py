@@ -29,7 +29,9 @@ class CreatedHa(msgspec.Struct):
 
 
 class CreatedInstance(msgspec.Struct):
-    """`port` is a string here, and an integer in the list; `ha` only stands where there is a standby."""
+    """`port` is a string here, and an integer in the list; `ha` only stands where there is a standby, and
+    `configuration_id` where a group was asked for.
+    """
 
     id: str
     name: str
@@ -46,6 +48,7 @@ class CreatedInstance(msgspec.Struct):
     backup_strategy: CreatedBackupStrategy
     charge_info: CreatedChargeInfo
     ha: CreatedHa | UnsetType = UNSET
+    configuration_id: str | UnsetType = UNSET
 
 
 class CreatedAnswer(msgspec.Struct, omit_defaults=True):

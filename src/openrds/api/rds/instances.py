@@ -58,6 +58,8 @@ MAX_TAG_FILTERS = 10
         ErrorCode.SECURITY_GROUP,
         ErrorCode.PASSWORD,
         ErrorCode.CONFIGURATION,
+        ErrorCode.PARAMETER_RANGE,
+        ErrorCode.PARAMETER_VALUE,
         ErrorCode.BACKUP_WINDOW,
         ErrorCode.BACKUP_KEEP_DAYS,
         ErrorCode.DISK_ENCRYPTION,
@@ -206,6 +208,7 @@ def _created(planned: NewInstance, region: str) -> bodies.CreatedInstance:
         backup_strategy=bodies.CreatedBackupStrategy(spec.backup_start_time, spec.backup_keep_days),
         charge_info=bodies.CreatedChargeInfo(),
         ha=bodies.CreatedHa(spec.replication_mode) if spec.replication_mode else UNSET,
+        configuration_id=spec.configuration_id or UNSET,
     )
 
 

@@ -2,16 +2,24 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from openrds.domain.logs import SLOW_SECONDS
+from openrds.domain.parameter_limits import fitting
 from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.installed import tree_settings
+from openrds.engines.binlog.offered import OFFERED
 from openrds.engines.binlog.roles import Role, role_of
 from openrds.engines.binlog.sessions import socket_path
-from openrds.engines.protocol import NodeSpec
+from openrds.engines.protocol import NodeSpec, Size
 
 _PLAIN = re.compile(r"[A-Za-z0-9_.]+", re.ASCII)
+_OF_CHARACTERS = frozenset({"character_set_server", "collation_server"})
+#: A variable that is called otherwise than the option which sets it.
+_OPTION_OF = {"tx_isolation": "transaction_isolation"}
+#: How the names of collations begin that are for any character set of Unicode.
+_OF_ANY_SET = "uca1400"
 _HEADER = "# Written by openrds; changes made here are lost.\n[mysqld]\n"
 _LOG_NAME = "binlog"
 _RELAY_NAME = "relay"
@@ -25,7 +33,7 @@ _LOG_SECONDS = 7 * 86400
 _OWN_SESSIONS = 10
 #: One that is not acknowledged is waited for; the value is the largest that there is (49 days).
 _CONFIRMATION_MS = 2**32 - 1
-_SLOW_LOG = {"slow_query_log": "ON", "long_query_time": f"{SLOW_SECONDS:g}", "log_output": "FILE"}
+_SLOW_LOG = {"slow_query_log": "ON", "long_query_time": f"{SLOW_SECONDS:g}"}
 
 
 def config_path(node: NodeSpec) -> Path:
@@ -91,24 +99,35 @@ def confirms(node: NodeSpec) -> bool:
 
 
 def settings(node: NodeSpec, flavour: Flavour) -> dict[str, str]:
+    """What is openrds' own to set comes after what a tenant may: `parameters` are no others, whoever wrote them."""
+    asked = fitting(node.engine, node.parameters, node.memory_mb)
+    usual = dict(flavour.settings(node))
+    set_by_tenant = {
+        name: value for name, value in asked.items() if name in OFFERED and name not in _OF_CHARACTERS
+    }
     return (
-        tree_settings(node.installation)
+        {"default_time_zone": offset(node.time_zone)}
+        | _SLOW_LOG
+        | words(node.options, asked)
+        | derived(node.size, asked)
+        | usual
+        | set_by_tenant
+        | tree_settings(node.installation)
         | _places(node)
         | _network(node)
         | dict(flavour.tls(node))
-        | _words(node)
-        | _resources(node)
         | _log(node)
-        | _SLOW_LOG
         | _isolation(node)
-        | dict(flavour.settings(node))
+        | {name: usual[name] for name in usual.keys() - OFFERED}
         | dict(flavour.read_only(node.read_only))
         | semisync(node, flavour)
     )
 
 
 def as_file(values: dict[str, str]) -> str:
-    return _HEADER + "".join(f"{name} = {_quoted(value)}\n" for name, value in values.items())
+    return _HEADER + "".join(
+        f"{_OPTION_OF.get(name, name)} = {_quoted(value)}\n" for name, value in values.items()
+    )
 
 
 def semisync(node: NodeSpec, flavour: Flavour) -> dict[str, str]:
@@ -140,6 +159,7 @@ def _places(node: NodeSpec) -> dict[str, str]:
         "pid_file": str(pid_path(node)),
         "log_error": str(error_log(node)),
         "slow_query_log_file": str(slow_log(node)),
+        "log_output": "FILE",
         "tmpdir": str(temporary_folder(node)),
         "init_file": str(init_path(node)),
     }
@@ -154,23 +174,26 @@ def _network(node: NodeSpec) -> dict[str, str]:
     return common | {"bind_address": node.address} | demanded
 
 
-def _words(node: NodeSpec) -> dict[str, str]:
-    values = {
-        "default_time_zone": offset(node.time_zone),
-        "character_set_server": node.options.get("character_set", "utf8mb4"),
-        "lower_case_table_names": node.options.get("lower_case_table_names", "0"),
-    }
-    if collation := node.options.get("collation"):
-        values["collation_server"] = collation
-    return values
+def words(options: Mapping[str, str], parameters: Mapping[str, str]) -> dict[str, str]:
+    """How names and texts are compared. A collation is one of the character set, or the server does not start."""
+    lower_case = {"lower_case_table_names": options.get("lower_case_table_names", "0")}
+    character_set, collation = parameters.get("character_set_server"), parameters.get("collation_server")
+    if character_set is None and collation is None:
+        character_set, collation = options.get("character_set", "utf8mb4"), options.get("collation")
+    elif character_set is None and collation is not None:
+        set_of = collation.partition("_")[0]
+        character_set = options.get("character_set", "utf8mb4") if set_of == _OF_ANY_SET else set_of
+    chosen = {"character_set_server": character_set, "collation_server": collation}
+    return lower_case | {name: value for name, value in chosen.items() if value}
 
 
-def _resources(node: NodeSpec) -> dict[str, str]:
-    connections = max_connections(node.memory_mb)
+def derived(size: Size, parameters: Mapping[str, str]) -> dict[str, str]:
+    memory_mb = size["memory_mb"]
+    connections = int(parameters.get("max_connections") or max_connections(memory_mb))
     return {
         "max_connections": str(connections),
         "max_user_connections": str(connections - _OWN_SESSIONS),
-        "innodb_buffer_pool_size": f"{buffer_pool_mb(node.memory_mb)}M",
+        "innodb_buffer_pool_size": f"{buffer_pool_mb(memory_mb)}M",
         "table_open_cache": str(max(400, min(4000, connections))),
         "key_buffer_size": "1M",
     }

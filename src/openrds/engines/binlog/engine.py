@@ -10,6 +10,7 @@ from openrds.engines.binlog.backups import BinlogBackups
 from openrds.engines.binlog.copying import BinlogCopying
 from openrds.engines.binlog.datadirs import recipe_of
 from openrds.engines.binlog.flavour import Flavour
+from openrds.engines.binlog.parameters import BinlogParameters
 from openrds.engines.binlog.server import BinlogServer, Means
 from openrds.engines.binlog.server_logs import BinlogServerLogs
 from openrds.engines.discovery import Installations, Kind
@@ -48,6 +49,7 @@ class BinlogEngine:
         self.copying = BinlogCopying(flavour)
         self.accounts = BinlogAccounts(flavour)
         self.logs = BinlogServerLogs()
+        self.parameters = BinlogParameters(self)
 
     def installations(self) -> tuple[Installation, ...]:
         """

@@ -1,12 +1,13 @@
 """What MySQL and MariaDB call and say differently; all else of them is shared."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from openrds.domain.engine import EngineName
+from openrds.domain.parameters import Parameter
 from openrds.engines.binlog.sessions import Connection
 from openrds.engines.protocol import Installation, NodeSpec, Upstream
 from openrds.hosts.user import ServerUser
@@ -100,6 +101,10 @@ class Flavour(ABC):
     @abstractmethod
     def settings(self, node: NodeSpec) -> Mapping[str, str]:
         """The settings that only this flavour has, or has another value for."""
+
+    @abstractmethod
+    def catalogue(self, connection: Connection, node: NodeSpec) -> Iterable[Parameter]:
+        """The parameters of a server that is there to be asked, and may be tried on."""
 
     @abstractmethod
     def read_only(self, wanted: bool) -> Mapping[str, str]:

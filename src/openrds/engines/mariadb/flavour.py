@@ -1,11 +1,12 @@
 """What MariaDB calls and says in its own way."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from openrds.domain.engine import EngineName
+from openrds.domain.parameters import Parameter
 from openrds.engines.binlog import configuration
 from openrds.engines.binlog.flavour import Channel, Flavour, Semisync
 from openrds.engines.binlog.gtids import parse
@@ -21,6 +22,7 @@ from openrds.engines.binlog.sessions import (
 )
 from openrds.engines.certificates import identity_path, serves_tls
 from openrds.engines.family import password_of
+from openrds.engines.mariadb.catalogue import catalogue
 from openrds.engines.mariadb.passwords import native_hash
 from openrds.engines.mariadb.relay_logs import first_unapplied
 from openrds.engines.protocol import EngineError, Installation, NodeSpec, Upstream
@@ -93,6 +95,9 @@ class MariaDBFlavour(Flavour):
             "innodb_log_file_size": f"{configuration.log_file_mb(node.memory_mb)}M",
             "log_warnings": "1",
         }
+
+    def catalogue(self, connection: Connection, node: NodeSpec) -> Iterable[Parameter]:
+        return catalogue(connection)
 
     def read_only(self, wanted: bool) -> Mapping[str, str]:
         return {"read_only": "ON" if wanted else "OFF"}

@@ -3,11 +3,13 @@
 import contextlib
 import errno
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from openrds.domain.engine import EngineName
+from openrds.domain.parameters import Parameter
+from openrds.engines import programs
 from openrds.engines.binlog import configuration
 from openrds.engines.binlog.flavour import Channel, Flavour, Semisync
 from openrds.engines.binlog.installed import tree_settings
@@ -24,12 +26,14 @@ from openrds.engines.binlog.sessions import (
 from openrds.engines.certificates import identity_path, serves_tls
 from openrds.engines.family import password_of
 from openrds.engines.mysql import rights
+from openrds.engines.mysql.catalogue import catalogue
 from openrds.engines.mysql.passwords import sha2_hash
 from openrds.engines.protocol import EngineError, Installation, NodeSpec, Upstream
 from openrds.hosts.user import ServerUser
 
 #: Who fetches less than this from the beginning on is as fast as with a copy.
 _SMALL_LOG_BYTES = 64 * 2**20
+_HELP_SECONDS = 30.0
 _FIRST_LOG = "binlog.000001"
 _SEALED = re.compile(r"\$A\$[0-9A-F]{3}\$[A-Za-z0-9]{20}[A-Za-z0-9./]{43}", re.ASCII)
 #: Of a password that nobody has.
@@ -92,6 +96,10 @@ class MySQLFlavour(Flavour):
             "innodb_log_buffer_size": "8M",
             "innodb_use_native_aio": "ON" if _has_plenty_of_aio() else "OFF",
         }
+
+    def catalogue(self, connection: Connection, node: NodeSpec) -> Iterable[Parameter]:
+        command = (node.installation.bin_dir / self.daemon, "--no-defaults", "--verbose", "--help")
+        return catalogue(connection, programs.run(command, node.user, seconds=_HELP_SECONDS))
 
     def read_only(self, wanted: bool) -> Mapping[str, str]:
         """Nobody but the service has the right to write all the same, so the stricter one would bind it alone."""

@@ -1,10 +1,12 @@
 """The configuration files of a node, derived from its flavor, address and port."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from openrds.domain.engine import EngineName
 from openrds.domain.logs import SLOW_SECONDS
+from openrds.domain.parameter_limits import fitting
 from openrds.engines.certificates import identity_path, serves_tls
 from openrds.engines.family import password_of
 from openrds.engines.protocol import NodeSpec, Size, Upstream
@@ -50,13 +52,20 @@ def posix_zone(time_zone: str) -> str:
     return f"<{time_zone[:6]}>{'-' if sign == '+' else '+'}{hours}" if sign else time_zone
 
 
-def postgresql_conf(node: NodeSpec) -> str:
+def postgresql_conf(node: NodeSpec, floor: Mapping[str, int] | None = None) -> str:
+    """A standby has at least the room `floor`, which its data says that its upstream had. What is openrds' own to set
+    comes last.
+    """
+    room = room_for(node, floor or {})
     settings = (
-        _network(node)
+        derived(node.size)
+        | {"log_min_duration_statement": f"{SLOW_SECONDS * 1000:.0f}ms"}
+        | fitting(node.engine, node.parameters, node.memory_mb)
+        | {name: str(value) for name, value in room.items()}
+        | _network(node)
         | _tls(node)
-        | _resources(node)
         | _write_ahead_log(node)
-        | _replication(node)
+        | _replication(node, lets_in=_lets_in(node, room))
         | _logging(node)
         | _writing(node)
     )
@@ -117,39 +126,53 @@ def _tls(node: NodeSpec) -> dict[str, str]:
     }
 
 
-def _resources(node: NodeSpec) -> dict[str, str]:
+def derived(size: Size) -> dict[str, str]:
     """A quarter of the memory for the buffers; the rest is the page cache's, and the sessions'."""
-    room = _room(node)
-    work_mem = max(4 * _KB, node.memory_mb * _KB // 4 // room["max_connections"])
+    memory_mb, room = size["memory_mb"], room_of((size, {}))
+    work_mem = max(4 * _KB, memory_mb * _KB // 4 // room["max_connections"])
     return {
         **{name: str(value) for name, value in room.items()},
-        "shared_buffers": f"{node.memory_mb // 4}MB",
-        "effective_cache_size": f"{node.memory_mb * 3 // 4}MB",
-        "maintenance_work_mem": f"{max(16, min(2048, node.memory_mb // 16))}MB",
+        "shared_buffers": f"{memory_mb // 4}MB",
+        "effective_cache_size": f"{memory_mb * 3 // 4}MB",
+        "maintenance_work_mem": f"{max(16, min(2048, memory_mb // 16))}MB",
         "work_mem": f"{work_mem}kB",
         "huge_pages": "off",
-        "max_parallel_workers": str(node.vcpus),
+        "wal_level": "replica",
+        "max_parallel_workers": str(size["vcpus"]),
     }
 
 
-def _room(node: NodeSpec) -> dict[str, int]:
+def room_for(node: NodeSpec, floor: Mapping[str, int]) -> dict[str, int]:
     """Of what a standby may not have less than its upstream, where it lets anybody in."""
+    own = (node.size, node.parameters)
     if node.upstream is None or node.takes_over:
-        return room_of(node.size)
-    return room_of(node.size, node.upstream.size)
+        return room_of(own)
+    room = room_of(own, (node.upstream.size, node.upstream.parameters))
+    return {name: max(value, floor.get(name, 0)) for name, value in room.items()}
 
 
-def room_of(*sizes: Size) -> dict[str, int]:
-    """Room for what each of them may have."""
-    return {
-        "max_connections": max_connections(max(size["memory_mb"] for size in sizes)),
-        "max_worker_processes": max(8, *(size["vcpus"] for size in sizes)),
+def room_of(*servers: tuple[Size, Mapping[str, str]]) -> dict[str, int]:
+    """Room for what each of them may have, of a size and with parameters of its own."""
+    each = [_room_of_one(*server) for server in servers]
+    return {name: max(room[name] for room in each) for name in each[0]}
+
+
+def _room_of_one(size: Size, parameters: Mapping[str, str]) -> dict[str, int]:
+    usual = {
+        "max_connections": max_connections(size["memory_mb"]),
+        "max_worker_processes": max(8, size["vcpus"]),
+        "max_prepared_transactions": 0,
+        "max_locks_per_transaction": 64,
     }
+    fit = fitting(EngineName.POSTGRESQL, parameters, size["memory_mb"])
+    return {name: int(fit.get(name, value)) for name, value in usual.items()}
 
 
-def _lets_in(node: NodeSpec) -> bool:
+def _lets_in(node: NodeSpec, room: Mapping[str, int]) -> bool:
     """PostgreSQL asks for room like the upstream's only of a standby that lets somebody in, as it does by default."""
-    return node.upstream is None or _room(node) == room_of(node.size, node.upstream.size)
+    if node.upstream is None or not node.takes_over:
+        return True
+    return room == room_of((node.size, node.parameters), (node.upstream.size, node.upstream.parameters))
 
 
 def _write_ahead_log(node: NodeSpec) -> dict[str, str]:
@@ -159,8 +182,6 @@ def _write_ahead_log(node: NodeSpec) -> dict[str, str]:
     send before it hears from the standby, and with the default of 10 s commits that wait for it took as long.
     """
     return {
-        "wal_level": "replica",
-        "hot_standby": "on" if _lets_in(node) else "off",
         "archive_mode": "on",
         "archive_command": archive_command(node.archive),
         "archive_timeout": "300s",
@@ -169,9 +190,12 @@ def _write_ahead_log(node: NodeSpec) -> dict[str, str]:
     }
 
 
-def _replication(node: NodeSpec) -> dict[str, str]:
+def _replication(node: NodeSpec, *, lets_in: bool) -> dict[str, str]:
     """`hot_standby_feedback` is off: a long query on a standby shall not keep the primary from tidying up."""
-    settings = {"synchronous_standby_names": synchronous_standby_names(node.confirmed_by)}
+    settings = {
+        "hot_standby": "on" if lets_in else "off",
+        "synchronous_standby_names": synchronous_standby_names(node.confirmed_by),
+    }
     if major_version(node) >= 13:
         settings["max_slot_wal_keep_size"] = _KEPT_FOR_FOLLOWERS
         settings["wal_keep_size"] = f"{_KEPT_FOR_NEWCOMERS_MB}MB"
@@ -252,7 +276,6 @@ def _logging(node: NodeSpec) -> dict[str, str]:
         "log_rotation_size": "4MB",
         "log_line_prefix": "%m [%p] %q%u@%d ",
         "log_timezone": "UTC",
-        "log_min_duration_statement": f"{SLOW_SECONDS * 1000:.0f}ms",
     }
 
 

@@ -13,6 +13,7 @@ from openrds.engines.postgresql.backups import PostgreSQLBackups
 from openrds.engines.postgresql.copying import PostgreSQLCopying
 from openrds.engines.postgresql.datadirs import RECIPE
 from openrds.engines.postgresql.discovery import KIND
+from openrds.engines.postgresql.parameters import PostgreSQLParameters
 from openrds.engines.postgresql.passwords import scram_verifier
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
@@ -45,6 +46,7 @@ class PostgreSQL:
         self.copying = PostgreSQLCopying(self._programs)
         self.accounts = PostgreSQLAccounts()
         self.logs = PostgreSQLServerLogs()
+        self.parameters = PostgreSQLParameters(self)
 
     def installations(self) -> tuple[Installation, ...]:
         """
@@ -61,7 +63,7 @@ class PostgreSQL:
 
     def must_restart_followers(self, old: Size, new: Size) -> bool:
         """A standby that lets anybody in must have room for as much as its upstream."""
-        return configuration.room_of(old) != configuration.room_of(new)
+        return configuration.room_of((old, {})) != configuration.room_of((new, {}))
 
     def initialise(self, node: NodeSpec) -> None:
         self._data_directories.make(node)

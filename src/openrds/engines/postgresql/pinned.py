@@ -46,7 +46,14 @@ _OF_ANYBODY = {
 
 #: No statement of ours may reach the log, as it may hold a sealed password; and what only a superuser may set.
 _OF_A_SUPERUSER = {
-    12: {"log_statement": "none", "log_min_error_statement": "panic", "log_min_duration_statement": "-1"},
+    12: {
+        "log_statement": "none",
+        "log_min_error_statement": "panic",
+        "log_min_duration_statement": "-1",
+        "log_transaction_sample_rate": "0",
+        "pg_stat_statements.track": "none",
+    },
+    13: {"log_min_duration_sample": "-1"},
     17: {"event_triggers": "off"},
 }
 

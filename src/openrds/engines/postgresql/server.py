@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from openrds.domain.metrics import Figures
 from openrds.engines.certificates import keep_identity
 from openrds.engines.logs import LogTail, prune
 from openrds.engines.postgresql import configuration, postmaster, sessions
+from openrds.engines.postgresql.control import ControlFile
 from openrds.engines.postgresql.datadirs import is_data_directory
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.replication import PostgreSQLReplication
@@ -131,7 +133,16 @@ class PostgreSQLServer:
         return PostgreSQLReplication(self, self._programs)
 
     def _settings(self) -> str:
-        return configuration.postgresql_conf(self.node)
+        return configuration.postgresql_conf(self.node, self._room_of_upstream())
+
+    def _room_of_upstream(self) -> Mapping[str, int]:
+        """What a standby has heard last of its upstream: until it hears of less, it must allow as much."""
+        if self.node.upstream is None:
+            return {}
+        try:
+            return ControlFile.read(self.node).room
+        except OSError:
+            return {}
 
     def start(self) -> None:
         """

@@ -17,6 +17,7 @@ from openrds.engines.protocol.engine import Engine
 from openrds.engines.protocol.errors import EngineError, LockedError, NameTaken, NotThere
 from openrds.engines.protocol.logs import LogFile, ServerLogs
 from openrds.engines.protocol.node import Installation, NodeSpec, Size, Tls, Upstream
+from openrds.engines.protocol.parameters import Parameters
 from openrds.engines.protocol.replication import Follower, Replication, StandbyState
 from openrds.engines.protocol.server import Server
 
@@ -40,6 +41,7 @@ __all__ = [
     "NoSuchDatabase",
     "NodeSpec",
     "NotThere",
+    "Parameters",
     "Replication",
     "RestorePoint",
     "Server",

@@ -8,6 +8,7 @@ from openrds.engines.protocol.backups import Backups
 from openrds.engines.protocol.copies import Copying
 from openrds.engines.protocol.logs import ServerLogs
 from openrds.engines.protocol.node import Installation, NodeSpec, Size
+from openrds.engines.protocol.parameters import Parameters
 from openrds.engines.protocol.server import Server
 
 
@@ -27,6 +28,9 @@ class Engine(Protocol):
 
     @property
     def logs(self) -> ServerLogs: ...
+
+    @property
+    def parameters(self) -> Parameters: ...
 
     def installations(self) -> tuple[Installation, ...]:
         """What this host has, newest version last."""

@@ -48,9 +48,9 @@ class Upstream:
     """What a node must know of the one that it is a copy of and follows: where that is, and by what it is let in.
 
     `memory_mb` and `vcpus` are the upstream's. `secret` is the family's, as in `NodeSpec`; with `tls` the upstream
-    speaks it, and may demand it. `is_equal`: both are of one instance, and may change their roles; else the follower
-    is a read replica. `here` is all of it, where it is on the follower's host. What goes through its folder or its
-    socket takes it from there, and has no way from host to host yet.
+    speaks it, and may demand it. `parameters` are those of its `NodeSpec`. `is_equal`: both are of one instance, and
+    may change their roles; else the follower is a read replica. `here` is all of it, where it is on the follower's
+    host. What goes through its folder or its socket takes it from there, and has no way from host to host yet.
     """
 
     node_id: str
@@ -63,6 +63,7 @@ class Upstream:
     tls: bool
     demands_tls: bool
     is_equal: bool
+    parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
     here: "NodeSpec | None" = None
 
     @property
@@ -86,6 +87,8 @@ class NodeSpec:
     `secret` is the family's, an instance and its read replicas, and with it servers of the family let each other, and
     us, in where the engine has no better way. `options` are what the creation fixed, by neutral names:
     `lower_case_table_names` (`0` or `1`), `character_set` and `collation`; one that is not there is the engine's own.
+    `parameters` are those that are set, by the server's own names, as its catalogue allows them; one that is too large
+    for the size of the node is as if it were not set.
     Without `tls` the server offers none to clients that ask for it; with it, those who do not ask are let in all the
     same, unless the version is one that demands it.
     """
@@ -107,6 +110,7 @@ class NodeSpec:
     takes_over: bool = False
     secret: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
+    parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
     tls: Tls | None = None
 
     @property
@@ -148,5 +152,6 @@ class NodeSpec:
             tls=self.tls is not None,
             demands_tls=self.demands_tls,
             is_equal=is_equal,
+            parameters=self.parameters,
             here=replace(self, upstream=None),
         )

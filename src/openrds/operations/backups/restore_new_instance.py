@@ -4,6 +4,7 @@ A standby of the new instance is a copy of the restored primary.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +40,8 @@ def submit(intake: Intake, request: CreateInstance) -> tuple[NewInstance, UUID |
     """The instance to be and its task; no task for a dry run."""
     source, backup = find_source(intake, _restore_point(request))
     planned = plan_instance(intake, _completed_request(request, backup))
+    if not request.configuration_id:
+        planned = _with_parameters(planned, backup["parameters"])
     _check_fits(planned, backup)
     if request.dry_run:
         return planned, None
@@ -80,6 +83,11 @@ def _fixed(request: CreateInstance, of_source: Mapping[str, str]) -> dict[str, A
     if not (request.character_set or request.collation):
         fixed |= {name: of_source.get(name) for name in ("character_set", "collation")}
     return fixed
+
+
+def _with_parameters(planned: NewInstance, of_source: Mapping[str, str]) -> NewInstance:
+    """Those of the source. What is too much for the flavor is as if it were not set."""
+    return replace(planned, spec=msgspec.structs.replace(planned.spec, parameters=of_source))
 
 
 def _check_fits(planned: NewInstance, backup: Row) -> None:

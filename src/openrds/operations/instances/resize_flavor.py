@@ -21,7 +21,7 @@ from openrds.operations.instances.resize_pair import RESIZE_PAIR
 from openrds.operations.intake.instance_plan import check_holds
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.scheduling import schedule
-from openrds.operations.steps.resizing import Resizing, restart
+from openrds.operations.steps.resizing import Resizing, restart_primary
 from openrds.operations.steps.resources import Resources, flavor_of
 from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
 from openrds.store.instances import nodes_of, replicas_of
@@ -84,7 +84,7 @@ def _restart(resizing: Resizing) -> None:
     resizing.widen_replicas()
     with resources.store.transaction() as connection:
         resizing.note(connection)
-    restart(resources.host, resources.primary_server(resizing.instance_id))
+    restart_primary(resources, resizing.instance_id)
     resizing.narrow_replicas()
 
 

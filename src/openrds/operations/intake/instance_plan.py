@@ -24,8 +24,10 @@ from openrds.hosts.addresses import AddressPool
 from openrds.operations.intake.create_request import BackupStrategy, CreateInstance, UnchangeableParam
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.networks import check_place
+from openrds.operations.intake.parameter_groups import check_parameters, find_group_for
 from openrds.operations.intake.quotas import check_disk
 from openrds.store.instances import insert_instance, insert_node
+from openrds.store.parameters import ParameterGroup
 from openrds.store.queries import Queries
 
 _sql = Queries("instances")
@@ -89,6 +91,7 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
     if request.ha:
         check_forwarding(intake, host)
     check_room(intake, host, places=3 if request.ha else 1)
+    group = _group(intake, request, engine, installation["version"])
     spec = InstanceSpec(
         id=new_instance_id(engine),
         project_id=intake.project_id,
@@ -105,7 +108,8 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         **place,
         replication_mode=request.ha.replication_mode if request.ha else None,
         switch_strategy=SwitchStrategy.RELIABILITY if request.ha else None,
-        configuration_id=request.configuration_id or "",
+        configuration_id=group.id if group and group.user_defined else "",
+        parameters=group.parameters if group else {},
         enterprise_project_id=request.enterprise_project_id or "0",
         time_zone=time_zone,
         backup_start_time=backup_start_time,
@@ -116,6 +120,7 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         ssl=installation.get("tls", True),
         growth=growth_asked_for(request, size),
     )
+    check_parameters(intake, spec, host, spec.parameters)
     return NewInstance(spec, host)
 
 
@@ -153,8 +158,6 @@ def check_offered(request: CreateInstance) -> None:
     if request.count not in (None, 1):
         raise Refusal(ErrorCode.PARAMETER, "count above 1 is not offered; create instances one by one.")
     _check_charge(request)
-    if request.configuration_id:
-        raise Refusal(ErrorCode.CONFIGURATION, f"There is no parameter group {request.configuration_id}.")
     if request.disk_encryption_id:
         key = request.disk_encryption_id
         raise Refusal(ErrorCode.DISK_ENCRYPTION, f"There is no disk encryption key {key}.")
@@ -308,6 +311,14 @@ def _backup_strategy(request: CreateInstance) -> tuple[str, int]:
     keep_days = 0 if strategy.keep_days is None else strategy.keep_days
     rules.check_keep_days(keep_days)
     return strategy.start_time, keep_days
+
+
+def _group(
+    intake: Intake, request: CreateInstance, engine: EngineName, version: str
+) -> ParameterGroup | None:
+    if not request.configuration_id:
+        return None
+    return find_group_for(intake, request.configuration_id, engine, version)
 
 
 def _find_host(intake: Intake, engine: EngineName, version: str) -> tuple[str, Mapping[str, Any]]:

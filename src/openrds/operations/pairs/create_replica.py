@@ -108,6 +108,7 @@ def _spec(request: CreateInstance, primary: Instance) -> InstanceSpec:
         replica_of=primary.id,
         secret=primary.secret,
         options=primary.options,
+        parameters=primary.parameters,
         ssl=primary.ssl,
         growth=growth_asked_for(request, primary.volume_size),
     )

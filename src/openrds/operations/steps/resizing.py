@@ -13,6 +13,7 @@ from openrds.domain.instance import InstanceStatus
 from openrds.domain.instance_values import Instance
 from openrds.engines.protocol import Engine, EngineError, Server, Size
 from openrds.operations.steps.host import Host
+from openrds.operations.steps.parameters import make_room, start_primary
 from openrds.operations.steps.resources import Resources, flavor_of
 from openrds.store.database import Writer
 from openrds.store.queries import Queries
@@ -107,6 +108,17 @@ class Resizing:
         flavor = find_flavor(engine, spec_code)
         assert flavor is not None, "an instance was accepted with a flavor that does not exist"
         return flavor
+
+
+def restart_primary(resources: Resources, instance_id: str) -> None:
+    """The same, with the parameters that it comes up with.
+
+    Raises:
+        StepFailed: not with those that were set last.
+    """
+    resources.primary_server(instance_id).stop()
+    start_primary(resources, instance_id)
+    make_room(resources, instance_id)
 
 
 def restart(host: Host, server: Server) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from openrds.domain.flavor import Flavor, find_flavor
 from openrds.domain.instance import Confirmation, NodeRole
-from openrds.domain.instance_values import Instance, Node
+from openrds.domain.instance_values import Instance, InstanceSpec, Node
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, NodeSpec, Server, Tls
 from openrds.hosts import processes
@@ -153,6 +153,7 @@ class Resources:
             read_only=instance.storage_full,
             secret=instance.secret,
             options=instance.options,
+            parameters=instance.parameters,
             tls=self._tls(instance, node) if instance.ssl and installation.speaks_tls else None,
         )
 
@@ -172,7 +173,7 @@ class Resources:
         return self.host.owners.of(family_of(instance), spares)
 
 
-def flavor_of(instance: Instance) -> Flavor:
+def flavor_of(instance: InstanceSpec) -> Flavor:
     flavor = find_flavor(instance.engine, instance.flavor_ref)
     assert flavor is not None, "an instance was accepted with a flavor that does not exist"
     return flavor

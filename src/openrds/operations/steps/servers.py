@@ -8,6 +8,7 @@ from openrds.hosts import processes
 from openrds.hosts.errors import HostError
 from openrds.operations.steps.handing_over import hand_over
 from openrds.operations.steps.nodes import node_of
+from openrds.operations.steps.parameters import drop_spare_room, make_room, start_primary
 from openrds.operations.steps.replication import build_standby, end_confirmation, restore_confirmation
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.view import View
@@ -31,9 +32,9 @@ def stop_server(context: StepContext[Resources, P]) -> None:
 def start_servers(resources: Resources, instance_id: str) -> None:
     """Start those that do not run, with the configuration that the store says now."""
     hand_over(resources, instance_id)
-    primary = resources.primary_server(instance_id)
-    resources.host.start(primary)
-    _forget_strangers(resources.view, instance_id, primary)
+    start_primary(resources, instance_id)
+    _forget_strangers(resources.view, instance_id, resources.primary_server(instance_id))
+    make_room(resources, instance_id)
     start_missing_standbys(resources, instance_id)
 
 
@@ -52,7 +53,9 @@ def start_missing_standbys(resources: Resources, instance_id: str) -> None:
     standbys = resources.view.standbys(instance_id)
     try:
         for node in standbys:
-            build_standby(resources, instance_id, resources.node_server(instance_id, node.id))
+            server = resources.node_server(instance_id, node.id)
+            build_standby(resources, instance_id, server)
+            drop_spare_room(resources, instance_id, server)
         if standbys:
             restore_confirmation(resources, instance_id)
     except (EngineError, HostError):

@@ -18,6 +18,7 @@ from openrds.domain.instance import Confirmation, Wanted
 from openrds.engines.protocol import EngineError
 from openrds.hosts.errors import HostError
 from openrds.hosts.processes import wait_until
+from openrds.operations.steps import parameters
 from openrds.operations.steps.replication import build_standby
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.servers import start_missing_standbys
@@ -133,7 +134,7 @@ def start_primary(resources: Resources, instance_id: str) -> None:
                 logger.warning(
                     "instance %s: its server is brought back by the task that holds it", instance_id
                 )
-                resources.host.start(server)
+                parameters.start_primary(resources, instance_id)
             return
         except (EngineError, HostError) as error:
             if time.monotonic() + pause > deadline:

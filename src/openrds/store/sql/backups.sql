@@ -1,8 +1,8 @@
 -- name: insert_backup
 insert into backup (id, project_id, instance_id, instance_name, host, name, description, type, engine, version,
-                    complete_version, volume_size, options)
+                    complete_version, volume_size, options, parameters)
 select %(id)s, project_id, instance.id, instance.name, %(host)s, %(name)s, %(description)s, %(type)s, engine, version,
-       complete_version, volume_size, options
+       complete_version, volume_size, options, parameters
 from instance where instance.id = %(instance_id)s
 on conflict (project_id, name) where type = 'manual' and status <> 'DELETING' do nothing
 returning *

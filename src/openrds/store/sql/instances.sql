@@ -2,12 +2,14 @@
 insert into instance (id, project_id, name, engine, version, complete_version, type, status, flavor_ref, volume_type,
                       volume_size, port, availability_zone, vpc_id, subnet_id, security_group_id, replication_mode,
                       switch_strategy, configuration_id, enterprise_project_id, disk_encryption_id, time_zone,
-                      backup_start_time, backup_keep_days, tags, replica_of, secret, options, ssl, growth)
+                      backup_start_time, backup_keep_days, tags, replica_of, secret, options, ssl, growth,
+                      parameters, parameters_in_force)
 values (%(id)s, %(project_id)s, %(name)s, %(engine)s, %(version)s, %(complete_version)s, %(type)s, 'BUILD',
         %(flavor_ref)s, %(volume_type)s, %(volume_size)s, %(port)s, %(availability_zone)s, %(vpc_id)s, %(subnet_id)s,
         %(security_group_id)s, %(replication_mode)s, %(switch_strategy)s, %(configuration_id)s,
         %(enterprise_project_id)s, %(disk_encryption_id)s, %(time_zone)s, %(backup_start_time)s,
-        %(backup_keep_days)s, %(tags)s, %(replica_of)s, %(secret)s, %(options)s, %(ssl)s, %(growth)s)
+        %(backup_keep_days)s, %(tags)s, %(replica_of)s, %(secret)s, %(options)s, %(ssl)s, %(growth)s, %(parameters)s,
+        %(parameters)s)
 
 -- name: insert_node
 insert into node (id, instance_id, name, role, host, availability_zone)
