@@ -256,10 +256,17 @@ def test_a_group_is_made_applied_and_removed(sdk: RdsClient, pair: Pair, choice:
     answer = apply(sdk, group, pair.id)
     assert (answer.success, answer.apply_results[0].restart_required) == (True, False)
     assert float_or_text(in_force(pair, name)) == float_or_text(value)
+    next_second()
+    body = m.ApplyConfigurationRequest(instance_ids=[pair.id])
+    by_task = sdk.apply_configuration_async(m.ApplyConfigurationAsyncRequest(config_id=group, body=body))
+    assert by_task.success
+    assert completed(sdk, by_task.job_id).name == pair.dialect.task_name("Apply{}Configuration")
+    one_of_them = m.ShowPostgresqlParamValueRequest(instance_id=pair.id, name=name)
+    assert sdk.show_postgresql_param_value(one_of_them).value == value
     shown_group = sdk.show_configuration(m.ShowConfigurationRequest(config_id=group))
     (one,) = [one for one in shown_group.configuration_parameters if one.name == name]
     assert (one.value, one.readonly) == (value, False)
-    (history,) = sdk.list_configuration_apply_histories(
+    history, _ = sdk.list_configuration_apply_histories(
         m.ListConfigurationApplyHistoriesRequest(config_id=group)
     ).histories
     assert (history.instance_id, history.apply_result) == (pair.id, "SUCCESS")
