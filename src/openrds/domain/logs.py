@@ -1,6 +1,7 @@
 """What servers write down of themselves: errors, and statements that took long."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -10,6 +11,16 @@ KEPT = dt.timedelta(days=31)
 
 #: A statement is slow that takes longer, in seconds.
 SLOW_SECONDS = 1.0
+_MILLISECONDS = "log_min_duration_statement"
+_SECONDS = "long_query_time"
+
+
+def slow_seconds(parameters: Mapping[str, str]) -> str:
+    """From how many seconds on a statement is slow on an instance with these parameters; `-1` where none is."""
+    if _MILLISECONDS in parameters:
+        milliseconds = int(parameters[_MILLISECONDS])
+        return "-1" if milliseconds < 0 else f"{milliseconds / 1000:g}"
+    return f"{float(parameters.get(_SECONDS, SLOW_SECONDS)):g}"
 
 
 class LogKind(StrEnum):

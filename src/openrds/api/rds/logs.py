@@ -14,7 +14,7 @@ from openrds.api.rds.slow_statements import Group, grouped
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.logs import LEVELS, SLOW_SECONDS, ErrorEntry, LogKind, SlowEntry, Window, moment_of
+from openrds.domain.logs import LEVELS, ErrorEntry, LogKind, SlowEntry, Window, moment_of, slow_seconds
 from openrds.domain.rules import check_one_of
 from openrds.domain.texts import number_in
 from openrds.operations.intake.server_logs import (
@@ -169,7 +169,7 @@ async def page_slow(
             for one in find.page(logs, found)
             if isinstance(one.entry, SlowEntry)
         ]
-        return bodies.SlowLogPage(page, f"{SLOW_SECONDS:g}")
+        return bodies.SlowLogPage(page, slow_seconds(logs.instance.parameters))
 
     return await read_entries(request, project_id, instance_id, LogKind.SLOW, find.window, answer)
 
