@@ -92,8 +92,11 @@ class Before:
 def before(lost: ServiceUnderTest) -> Before:
     """Its processes die at once; what is in its data directory is not used any more."""
     instances, made_backups = {}, []
+    group = lost.call(
+        "POST", f"/v3/{lost.project_id}/vpc/security-groups", {"security_group": {"name": "kept"}}
+    ).json()["security_group"]["id"]
     for dialect in dialects():
-        made = lost.create(dialect, name=f"db-{dialect.engine.value.lower()}")
+        made = lost.create(dialect, name=f"db-{dialect.engine.value.lower()}", security_group_id=group)
         with session(made) as client:
             client.execute(dialect.rows("before_backup", 1000))
         made_backups.append(back_up(lost, made["id"], f"first-{dialect.engine.value.lower()}"))
@@ -132,6 +135,13 @@ def again(lost: ServiceUnderTest, before: Before) -> Iterator[ServiceUnderTest]:
         assert "0 instances will be restored" in once_more.stdout, "they are on their way"
         service.start()
         yield service
+
+
+def test_what_instances_refer_to_comes_back(again: ServiceUnderTest, before: Before) -> None:
+    for made in before.instances.values():
+        assert again.instance(made["id"])["security_group_id"] == made["security_group_id"]
+        found = again.get(f"/v3/{again.project_id}/vpc/security-groups/{made['security_group_id']}")
+        assert found["security_group"]["name"] == "kept"
 
 
 def test_all_instances_come_back_as_they_were(again: ServiceUnderTest, before: Before) -> None:

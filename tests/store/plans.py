@@ -306,6 +306,7 @@ HOT: dict[str, Hot] = {
     ),
     "repository.records": Hot({"ids": ["i7"]}),
     "repository.projects": Hot(),
+    "repository.belongings": Hot(),
     "repository.accounts": Hot(),
     # The task center.
     "tasks.insert_task": Hot(

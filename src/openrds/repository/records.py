@@ -9,6 +9,7 @@ from openrds.domain.instance import is_instance_id
 from openrds.repository import place
 from openrds.repository.errors import RepositoryError
 from openrds.repository.repository import Repository
+from openrds.store.records import Belonging
 
 _MOST_BYTES = 2**26
 #: Of the data directory: nothing else is ever written from a record.
@@ -18,11 +19,12 @@ Row = dict[str, Any]
 
 
 class ServiceRecord(msgspec.Struct, frozen=True):
-    """`files` are those of the data directory with keys, by their names."""
+    """`files` are those of the data directory with keys, by their names; `belongings` are rows by their tables."""
 
     projects: list[Row]
     accounts: list[Row]
     files: dict[str, str]
+    belongings: dict[Belonging, list[Row]] = {}
 
 
 class InstanceRecord(msgspec.Struct, frozen=True):

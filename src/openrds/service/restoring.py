@@ -167,6 +167,9 @@ def _insert_service(connection: Writer, settings: Settings, found: _Found) -> No
         insert_record(connection, "project", project)
     for account in found.service.accounts:
         insert_record(connection, "account", account)
+    for table, rows in found.service.belongings.items():
+        for row in rows:
+            insert_record(connection, table, row)
     host = {
         "name": settings.host,
         "availability_zone": settings.availability_zones[0],

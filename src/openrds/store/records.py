@@ -1,13 +1,15 @@
 """Rows of tables as JSON, to be written again: by the same openrds or a newer one, which may have more columns."""
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from openrds.store.database import Writer
 
-Table = Literal["project", "account", "instance", "node", "address", "backup"]
+#: What projects have beside their instances, which refer to it.
+Belonging: TypeAlias = Literal["vpc", "subnet", "security_group", "security_group_rule", "configuration"]
+Table: TypeAlias = Literal["project", "account", "instance", "node", "address", "backup"] | Belonging
 
 _COLUMNS = b"""
 select attname as name from pg_attribute

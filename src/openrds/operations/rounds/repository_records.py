@@ -11,9 +11,10 @@ import msgspec
 
 from openrds.operations.steps.resources import Resources
 from openrds.repository import place
-from openrds.repository.records import InstanceRecord, ServiceRecord
+from openrds.repository.records import InstanceRecord, Row, ServiceRecord
 from openrds.repository.repository import Repository
 from openrds.store.queries import Queries
+from openrds.store.records import Belonging
 
 _sql = Queries("repository")
 
@@ -59,6 +60,7 @@ class RecordSending:
         service = ServiceRecord(
             projects=[row["project"] for row in store.rows(_sql.projects)],
             accounts=[row["account"] for row in store.rows(_sql.accounts)],
+            belongings=self._belongings(),
             files={path.name: path.read_text() for path in self._files()},
         )
         records = {place.SERVICE_RECORD: msgspec.json.encode(service)}
@@ -70,6 +72,12 @@ class RecordSending:
                 one = msgspec.convert(row, InstanceRecord)
                 records[place.record(one.id)] = msgspec.json.encode(one)
         return records
+
+    def _belongings(self) -> dict[Belonging, list[Row]]:
+        found: dict[Belonging, list[Row]] = {}
+        for row in self._resources.store.rows(_sql.belongings):
+            found.setdefault(row["table"], []).append(row["record"])
+        return found
 
     def _files(self) -> list[Path]:
         settings = self._resources.settings
