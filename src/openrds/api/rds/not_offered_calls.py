@@ -189,7 +189,6 @@ CALLS: Mapping[str, Sequence[str]] = {
         "PUT instances/{instance_id}/incre-backup/policy",
         "GET instances/{instance_id}/retain-backups",
     ),
-    "Backups are files of the host, and not downloaded by callers.": ("GET backup-files",),
     "A read replica follows its primary at once; replay of log is not delayed, and log is not merged.": (
         "GET instances/{instance_id}/log-replay/database",
         "POST instances/{instance_id}/log-replay/database",

@@ -76,7 +76,7 @@ class RecordSending:
     def _belongings(self) -> dict[Belonging, list[Row]]:
         found: dict[Belonging, list[Row]] = {}
         for row in self._resources.store.rows(_sql.belongings):
-            found.setdefault(row["table"], []).append(row["record"])
+            found.setdefault(row["of"], []).append(row["record"])
         return found
 
     def _files(self) -> list[Path]:

@@ -120,16 +120,18 @@ select to_jsonb(project) as project from project order by id
 
 -- name: belongings
 -- Of projects beside their instances: what these refer to.
-select 'vpc' as "table", to_jsonb(vpc) as record from vpc
-union all
-select 'subnet', to_jsonb(subnet) from subnet
-union all
-select 'security_group', to_jsonb(security_group) from security_group
-union all
-select 'security_group_rule', to_jsonb(security_group_rule) from security_group_rule
-union all
-select 'configuration', to_jsonb(configuration) from configuration
-order by 1, record->>'id'
+select * from (
+    select 'vpc', to_jsonb(vpc) from vpc
+    union all
+    select 'subnet', to_jsonb(subnet) from subnet
+    union all
+    select 'security_group', to_jsonb(security_group) from security_group
+    union all
+    select 'security_group_rule', to_jsonb(security_group_rule) from security_group_rule
+    union all
+    select 'configuration', to_jsonb(configuration) from configuration
+) as belonging (of, record)
+order by of, record ->> 'id'
 
 -- name: accounts
 select to_jsonb(account) as account from account order by access_key
