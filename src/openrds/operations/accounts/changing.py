@@ -52,15 +52,6 @@ class Parameters(msgspec.Struct, frozen=True):
 Context = StepContext[Resources, Parameters]
 
 
-def admit(intake: Intake, instance_id: str) -> Instance:
-    """The instance, locked: it is looked at, and what it is asked for is checked, before it is submitted.
-
-    Raises:
-        Refusal: INSTANCE_ID_FORMAT or INSTANCE_NOT_FOUND.
-    """
-    return intake.instance(instance_id)
-
-
 def submit(intake: Intake, instance: Instance, change: Change) -> UUID:
     """
     Raises:
