@@ -25,11 +25,11 @@ from openrds.domain.instance import InstanceType
 from openrds.domain.instance_values import Instance
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.engines.protocol import EngineError, LockedError, NameTaken, NotThere, Unfit
+from openrds.engines.protocol import EngineError, LockedError, NameTaken, NotThere, Server, Unfit
 from openrds.operations.accounts.asking import refused, within_sight
 from openrds.operations.intake.intake import Intake
 from openrds.operations.steps.resources import Resources
-from openrds.operations.steps.serving import all_run, bring_back
+from openrds.operations.steps.serving import bring_back
 from openrds.operations.steps.status import STAYS_AS_IT_IS
 from openrds.store.instances import nodes_of
 from openrds.tasks.operation import Operation, Step, StepContext, StepFailed
@@ -50,15 +50,6 @@ class Parameters(msgspec.Struct, frozen=True):
 
 
 Context = StepContext[Resources, Parameters]
-
-
-def admit(intake: Intake, instance_id: str) -> Instance:
-    """The instance, locked: it is looked at, and what it is asked for is checked, before it is submitted.
-
-    Raises:
-        Refusal: INSTANCE_ID_FORMAT or INSTANCE_NOT_FOUND.
-    """
-    return intake.instance(instance_id)
 
 
 def submit(intake: Intake, instance: Instance, change: Change) -> UUID:
@@ -99,23 +90,30 @@ def check(intake: Intake, instance: Instance, change: Change) -> None:
 
 def apply(context: Context) -> None:
     """Whoever calls waits, and most often the server serves: only one that does not do as it is told is looked at."""
-    resources, instance_id = context.resources, context.instance_id
-    if all_run(resources, instance_id):
+    servers = _servers(context)
+    if all(server.is_running() for server in servers):
         try:
-            return _apply(context)
+            return _tell(context, servers[0])
         except EngineError as error:
             logger.info(
-                "instance %s: its server is looked at before it is told again: %s", instance_id, error
+                "instance %s: its server is looked at before it is told again: %s", context.instance_id, error
             )
-    bring_back(resources, instance_id)
-    return _apply(context)
+    bring_back(context.resources, context.instance_id)
+    return _tell(context, _servers(context)[0])
 
 
-def _apply(context: Context) -> None:
+def _servers(context: Context) -> list[Server]:
+    """Those of the instance, to be asked and told something; the one that serves its clients is the first."""
     resources = context.resources
-    node = resources.primary_server(context.instance_id).node
+    instance = resources.view.instance(context.instance_id)
+    nodes = resources.view.nodes(context.instance_id)
+    return [resources.server_by_itself(instance, node) for node in nodes]
+
+
+def _tell(context: Context, server: Server) -> None:
+    node = server.node
     try:
-        resources.engine(context.instance_id).accounts.apply(node, context.parameters.change)
+        context.resources.host.engines[node.engine].accounts.apply(node, context.parameters.change)
     except (NameTaken, NotThere, Unfit, LockedError) as error:
         # As it is, it will be; and whoever holds a lock may hold it for as long as it likes.
         raise StepFailed(str(error)) from None

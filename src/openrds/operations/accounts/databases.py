@@ -18,7 +18,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance_values import Instance
 from openrds.domain.lengths import Several, Text
 from openrds.domain.rules import check_one_of
-from openrds.operations.accounts.changing import admit, submit
+from openrds.operations.accounts.changing import submit
 from openrds.operations.intake.intake import Intake
 
 
@@ -58,7 +58,7 @@ class SchemasOfDatabase(msgspec.Struct):
 
 
 def create(intake: Intake, instance_id: str, request: NewDatabase) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     rules.check_new_database(request.name, instance.engine)
     rules.check_comment(request.comment or "")
     if not RULES[instance.engine].has_schemas:
@@ -84,14 +84,14 @@ def create(intake: Intake, instance_id: str, request: NewDatabase) -> UUID:
 
 
 def describe(intake: Intake, instance_id: str, request: DescribedDatabase) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     rules.check_database(request.name, instance.engine)
     rules.check_comment(request.comment or "")
     return submit(intake, instance, CommentDatabase(request.name, request.comment or ""))
 
 
 def give(intake: Intake, instance_id: str, request: OwnedDatabase) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     check_has_schemas(instance)
     rules.check_database(request.database, instance.engine, field="database")
     rules.check_owner(request.owner, instance.engine)
@@ -99,13 +99,13 @@ def give(intake: Intake, instance_id: str, request: OwnedDatabase) -> UUID:
 
 
 def drop(intake: Intake, instance_id: str, name: str) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     rules.check_dropped_database(name, instance.engine)
     return submit(intake, instance, DropDatabase(name))
 
 
 def create_schemas(intake: Intake, instance_id: str, request: SchemasOfDatabase) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     check_has_schemas(instance)
     rules.check_database(request.db_name, instance.engine, field="db_name")
     rules.check_count("schemas", request.schemas, rules.MOST_SCHEMAS)

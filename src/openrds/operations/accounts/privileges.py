@@ -19,7 +19,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance_values import Instance
 from openrds.domain.lengths import Several, Text
 from openrds.domain.rules import check_one_of
-from openrds.operations.accounts.changing import admit, submit
+from openrds.operations.accounts.changing import submit
 from openrds.operations.accounts.databases import check_has_schemas
 from openrds.operations.intake.intake import Intake
 
@@ -66,34 +66,34 @@ class UserPrivileges(msgspec.Struct):
 
 
 def grant(intake: Intake, instance_id: str, request: Grant) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     _check(instance, request.db_name, request.users)
     grantees = tuple(Grantee(one.name, one.schema_name or "", one.readonly) for one in request.users)
     return submit(intake, instance, GrantPrivileges(request.db_name, grantees))
 
 
 def revoke(intake: Intake, instance_id: str, request: Revocation) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     _check(instance, request.db_name, request.users)
     grantees = tuple(Grantee(one.name, one.schema_name or "") for one in request.users)
     return submit(intake, instance, RevokePrivileges(request.db_name, grantees))
 
 
 def grant_roles(intake: Intake, instance_id: str, request: RolesOfUser) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     _check_roles(instance, request)
     return submit(intake, instance, GrantRoles(request.user, tuple(request.roles)))
 
 
 def revoke_roles(intake: Intake, instance_id: str, request: RolesOfUser) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     _check_roles(instance, request)
     return submit(intake, instance, RevokeRoles(request.user, tuple(request.roles)))
 
 
 def set_privileges(intake: Intake, instance_id: str, request: UserPrivileges) -> UUID:
     """Attributes of a role are set, or taken; or roles of the system are."""
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     check_has_schemas(instance)
     rules.check_account(request.user_name, instance.engine, field="user_name")
     check_one_of("authorization_type", request.authorization_type, _KINDS)

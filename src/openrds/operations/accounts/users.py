@@ -18,7 +18,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance_values import Instance
 from openrds.domain.lengths import Several, Text
 from openrds.engines.registry import seal_password
-from openrds.operations.accounts.changing import admit, submit
+from openrds.operations.accounts.changing import submit
 from openrds.operations.accounts.databases import check_has_none
 from openrds.operations.intake.intake import Intake
 
@@ -56,7 +56,7 @@ class UserHosts(msgspec.Struct):
 
 
 def create(intake: Intake, instance_id: str, request: NewUser) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     rules.check_new_account(request.name, instance.engine)
     rules.check_account_password(request.password, instance.engine, user=request.name)
     rules.check_comment(request.comment or "")
@@ -69,7 +69,7 @@ def create(intake: Intake, instance_id: str, request: NewUser) -> UUID:
 
 
 def set_password(intake: Intake, instance_id: str, request: UserPassword) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     rules.check_account(request.name, instance.engine)
     rules.check_account_password(request.password, instance.engine, user=request.name)
     sealed = seal_password(instance.engine, request.password)
@@ -77,14 +77,14 @@ def set_password(intake: Intake, instance_id: str, request: UserPassword) -> UUI
 
 
 def describe(intake: Intake, instance_id: str, name: str, request: UserComment) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     rules.check_account(name, instance.engine)
     rules.check_comment(request.comment or "")
     return submit(intake, instance, CommentAccount(name, request.comment or ""))
 
 
 def set_hosts(intake: Intake, instance_id: str, request: UserHosts) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     check_has_none(instance)
     rules.check_account(request.user_name, instance.engine, field="user_name")
     rules.check_hosts(request.hosts)
@@ -92,7 +92,7 @@ def set_hosts(intake: Intake, instance_id: str, request: UserHosts) -> UUID:
 
 
 def drop(intake: Intake, instance_id: str, name: str) -> UUID:
-    instance = admit(intake, instance_id)
+    instance = intake.instance(instance_id)
     rules.check_account(name, instance.engine)
     return submit(intake, instance, DropAccount(name))
 

@@ -102,11 +102,6 @@ def bring_back(resources: Resources, instance_id: str) -> None:
         start_missing_standbys(resources, instance_id)
 
 
-def all_run(resources: Resources, instance_id: str) -> bool:
-    """Whether no server of the instance, nor of its standbys, has died. Cheap: none is asked whether it serves."""
-    return all(_runs(resources, instance_id, node.id) for node in resources.view.nodes(instance_id))
-
-
 def bring_all_back(resources: Resources, instance_id: str) -> None:
     """The same with each of its standbys.
 
