@@ -312,7 +312,12 @@ HOT: dict[str, Hot] = {
     ),
     "repository.records": Hot({"ids": ["i7"]}),
     "repository.projects": Hot(),
-    "repository.belongings": Hot(),
+    "repository.belongings": Hot(
+        (),
+        40_000,
+        frozenset({"vpc", "subnet", "security_group", "security_group_rule", "configuration"}),
+        "it writes them all down, elsewhere",
+    ),
     "repository.accounts": Hot(),
     # The task center.
     "tasks.insert_task": Hot(

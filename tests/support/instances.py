@@ -48,6 +48,8 @@ def an_instance(**changes: Any) -> Instance:
         "tags": {},
         "secret": "",
         "options": {},
+        "parameters": {},
+        "parameters_in_force": {},
         "ssl": True,
     }
     return Instance(**{**fields, **changes})

@@ -252,7 +252,7 @@ def _words(error: BaseException) -> str:
 
 
 #: What differs each time, so that the same problem would never be the same.
-_TIMES = re.compile(r" in [\d.]+\w+(, after \d+ retries, max_retries: \d+, retry_timeout: \w+)?\s*")
+_TIMES = re.compile(r" in [\d.]+\w+(, after \d+ retries, max_retries: \d+, retry_timeout: \w+)?\s*", re.ASCII)
 
 _EXPLAINED = {
     "NoSuchBucket": "the bucket does not exist",
