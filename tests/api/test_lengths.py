@@ -65,7 +65,7 @@ def bodies() -> Iterator[Body]:
                     yield Body(method, f"/{path}", data.annotation)
 
 
-BODIES = list(bodies())
+BODIES = sorted(bodies(), key=str)  # the order of routes is that of a set
 
 
 def smallest(kind: inspect.Type) -> Any:
