@@ -106,8 +106,8 @@ def test_strangers_are_told_nothing(nobody: TestClient, call: Call) -> None:
     [
         ("GET", "instances/nothing"),
         ("GET", "instances/nothing/action"),
-        ("DELETE", "instances/statistic"),
-        ("PUT", "instances/batch-delete"),
+        ("PUT", "instances/nothing"),
+        ("PUT", "instances/nothing/name/more"),
     ],
 )
 def test_what_can_be_no_instance_is_no_path(service: ServiceUnderTest, method: str, path: str) -> None:

@@ -363,14 +363,6 @@ def test_passwords_and_windows_as_scripts_have_them(
     assert refused(lambda: client.change_ops_window(short))[:2] == (400, "DBS.200001")
 
 
-def test_a_volume_that_would_grow_by_itself_is_refused(service: ServiceUnderTest) -> None:
-    strategy = {"limit_size": 100, "trigger_threshold": 10}
-    body = service.create_body(name="grows-not", auto_enlarge_strategy=strategy)
-    answer = service.call("POST", "instances", body)
-    assert (answer.status_code, answer.json()["error_code"]) == (400, "DBS.200001")
-    assert "auto_enlarge_strategy" in answer.json()["error_msg"]
-
-
 # --- a standby ----------------------------------------------------------------------------------------------------
 
 
