@@ -1,6 +1,7 @@
 """Start an instance that was stopped, with its read replicas: asked for, or after 7 days. Source: operations.md 13."""
 
 import logging
+from typing import Any
 from uuid import UUID
 
 from openrds.domain.errors import Refusal
@@ -29,17 +30,24 @@ Context = StepContext[Resources, NoParameters]
 
 def submit(intake: Intake, instance_id: str) -> UUID:
     """Each read replica has a task of its own; the answer is the primary's."""
+    return submit_for_all(intake, instance_id, START_INSTANCE, InstanceStatus.SHUTDOWN)
+
+
+def submit_for_all(
+    intake: Intake, instance_id: str, operation: Operation[Any, NoParameters], at_rest: InstanceStatus
+) -> UUID:
+    """An operation that starts an instance, and those of its read replicas that rest in the same status."""
     instance = intake.instance(instance_id)
     check_is_primary(instance)
     replicas = replicas_of(intake.connection, instance_id)
-    stopped = [replica.id for replica in replicas if replica.status is InstanceStatus.SHUTDOWN]
-    task_id, *_ = [_submit_one(intake, one) for one in (instance, *map(intake.instance, stopped))]
+    resting = [replica.id for replica in replicas if replica.status is at_rest]
+    task_id, *_ = [_submit_one(intake, one, operation) for one in (instance, *map(intake.instance, resting))]
     return task_id
 
 
-def _submit_one(intake: Intake, instance: Instance) -> UUID:
-    intake.check(instance, START_INSTANCE)
-    task_id = intake.accept(instance, START_INSTANCE)
+def _submit_one(intake: Intake, instance: Instance, operation: Operation[Any, NoParameters]) -> UUID:
+    intake.check(instance, operation)
+    task_id = intake.accept(instance, operation)
     intake.set_wanted(instance, Wanted.SERVING)
     return task_id
 
@@ -66,16 +74,19 @@ def pass_connections_on(context: Context) -> None:
     context.resources.apply_routes(*context.resources.view.where_clients_come(context.instance_id))
 
 
-def see_what_runs(context: Context) -> InstanceStatus:
-    """It is stopped as before, unless even that failed."""
-    runs = any_server_runs(context.resources, context.instance_id)
-    return looked_at(context) if runs else InstanceStatus.SHUTDOWN
+def rests_as_before(at_rest: InstanceStatus) -> Ending[Resources, NoParameters, InstanceStatus]:
+    """How a start that failed ends: the instance rests as before, unless even that failed."""
 
+    def see_what_runs(context: Context) -> InstanceStatus:
+        runs = any_server_runs(context.resources, context.instance_id)
+        return looked_at(context) if runs else at_rest
 
-def failed(context: TaskContext[NoParameters], connection: Writer, status: InstanceStatus) -> None:
-    set_status(connection, context.instance_id, status)
-    if status is InstanceStatus.SHUTDOWN:
-        set_wanted(connection, context.instance_id, Wanted.STOPPED)
+    def failed(context: TaskContext[NoParameters], connection: Writer, status: InstanceStatus) -> None:
+        set_status(connection, context.instance_id, status)
+        if status is at_rest:
+            set_wanted(connection, context.instance_id, Wanted.STOPPED)
+
+    return Ending(failed, see_what_runs, SETTLED | {at_rest})
 
 
 START_INSTANCE: Operation[Resources, NoParameters] = Operation(
@@ -89,5 +100,5 @@ START_INSTANCE: Operation[Resources, NoParameters] = Operation(
         Step("pass connections on", pass_connections_on, expected=0.05),
     ),
     on_completed=BECOMES_ACTIVE,
-    on_failed=Ending(failed, see_what_runs, SETTLED | {InstanceStatus.SHUTDOWN}),
+    on_failed=rests_as_before(InstanceStatus.SHUTDOWN),
 )
