@@ -18,8 +18,11 @@ _schedule = Queries("schedule")
 
 #: A running step is never shown as done before it is.
 _MOST_OF_A_STEP = 0.95
-#: Seconds between looks at a task that is waited for.
-_WAIT_INTERVAL = 0.01
+#: Between looks at a task that is waited for: a share of the time it has taken, within these seconds. So who waits for
+#: what is short waits little longer than it takes.
+_WAIT_SHARE = 0.1
+_WAIT_LEAST = 0.002
+_WAIT_MOST = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,12 @@ async def find_scheduled(reads: Reads, project_id: str, id_: str) -> Row | None:
 
 async def wait_until_ended(lookups: Lookups, project_id: str, task_id: UUID, seconds: float) -> Row | None:
     """The task once it has ended; None when it still runs after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    begun = time.monotonic()
+    while (waited := time.monotonic() - begun) < seconds:
         task = await lookups.find(project_id, task_id)
         if task is None or task["status"] != TaskStatus.RUNNING:
             return task
-        await asyncio.sleep(_WAIT_INTERVAL)
+        await asyncio.sleep(min(max(waited * _WAIT_SHARE, _WAIT_LEAST), _WAIT_MOST))
     return None
 
 
