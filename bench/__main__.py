@@ -36,9 +36,10 @@ MEASUREMENTS = (
     "accounts",
     "repository",
     "parameters",
+    "metrics",
 )
 #: Also of the other engines, and `servers` of those alone: `create-mysql`.
-OF_EACH_ENGINE = ("create", "ha", "restore", "parameters", "servers", "accounts")
+OF_EACH_ENGINE = ("create", "ha", "restore", "parameters", "servers", "accounts", "metrics")
 MEASUREMENTS_OF_ENGINES = tuple(
     f"{name}-{engine}" for engine in HANDS if engine != "postgresql" for name in OF_EACH_ENGINE
 )
