@@ -1,14 +1,27 @@
 """What takes openrds to other machines: the wheel, and the unit."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 from generated_tables import ROOT
+
+from openrds import __version__
+from support.older import BEFORE
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    sections = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    versions = [section for section in sections if section != "Unreleased"]
+    assert project["version"] == __version__ == versions[0]
+    assert BEFORE.name == versions[1], "what is taken over in tests is the version before this"
 
 
 def test_the_wheel_has_all_that_openrds_needs_of_the_repository(tmp_path: Path) -> None:

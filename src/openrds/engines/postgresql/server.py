@@ -43,7 +43,7 @@ _CREATEROLE_IS_BOUNDED = 16
 _CLOSED = "standby"
 
 _OWN_NAMES = [configuration.SUPERUSER, configuration.LOADER, configuration.FOLLOWER]
-#: By the functions that pg_stat_activity and pg_stat_database are made of: to plan the views takes longer than all else.
+#: By the functions that pg_stat_activity and pg_stat_database are made of: planning the views takes longest.
 _FIGURES = """
 SELECT active, idle, waiting, transactions, hits, reads FROM (
     SELECT count(*) FILTER (WHERE state IN ('active', 'fastpath function call')) AS active,
