@@ -23,7 +23,8 @@ def test_clients_come_by_https(certificate: ApiCertificate) -> None:
 
         untrusting = subprocess.run(command, check=False, capture_output=True, text=True)
         assert untrusting.returncode == 1
-        assert "certificate" in untrusting.stderr
+        assert f"The certificate of {service.endpoint} is not trusted" in untrusting.stderr
+        assert "SSL_CERT_FILE" in untrusting.stderr
 
         environment = service.environment() | {"SSL_CERT_FILE": str(certificate.ca)}
         trusting = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)

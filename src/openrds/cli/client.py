@@ -59,6 +59,7 @@ class Client:
     def save(self, path: str, query: Mapping[str, object], sink: BinaryIO) -> None:
         """Write the body of an answer of any length to a file, as it comes."""
         from http.client import HTTPException  # noqa: PLC0415
+        from ssl import SSLError  # noqa: PLC0415
 
         url, target = self.credentials.endpoint, self._target(path, query)
         connection = _connection(url)
@@ -71,7 +72,7 @@ class Client:
                 sink.write(piece)
         except ConnectionRefusedError:
             raise _not_there(url) from None
-        except (ConnectionError, TimeoutError, HTTPException) as error:
+        except (ConnectionError, TimeoutError, SSLError, HTTPException) as error:
             raise _no_answer(url, error) from None
         finally:
             connection.close()
@@ -151,6 +152,13 @@ def _not_there(url: str) -> Unreachable:
 
 
 def _no_answer(url: str, error: Exception) -> Unreachable:
+    from ssl import SSLCertVerificationError  # noqa: PLC0415
+
+    if isinstance(error, SSLCertVerificationError):
+        return Unreachable(
+            f"The certificate of {url} is not trusted: {error.verify_message}. If it is of a CA of your own, or signed "
+            "by itself, name the file of that certificate in SSL_CERT_FILE."
+        )
     return Unreachable(f"No answer from {url}: {str(error) or type(error).__name__}.")
 
 
