@@ -238,15 +238,10 @@ def test_it_can_be_switched_off_and_not_on(client: RdsClient, id_: str) -> None:
 
 def test_what_there_is_none_of_is_an_empty_list(client: RdsClient) -> None:
     assert client.list_predefined_tag(m.ListPredefinedTagRequest()).tags == []
-    recycled = client.list_recycle_instances(m.ListRecycleInstancesRequest())
-    assert (recycled.instances, recycled.total_count) == ([], 0)
-    assert client.show_recycle_policy(m.ShowRecyclePolicyRequest()).retention_period_in_days == 0
     shared = client.list_share_backups(m.ListShareBackupsRequest())
     assert (shared.backups, shared.total) == ([], 0)
     events = client.list_schedule_events(m.ListScheduleEventsRequest())
     assert (events.events, events.total_count, events.schedule_count) == ([], 0, 0)
-    too_many = m.ListRecycleInstancesRequest(limit=51)
-    assert refused(lambda: client.list_recycle_instances(too_many))[:2] == (400, "DBS.200001")
 
 
 # --- tasks of an instance -----------------------------------------------------------------------------------------

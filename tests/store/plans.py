@@ -293,6 +293,13 @@ HOT: dict[str, Hot] = {
     "backups.trust_reach": of("b7"),
     "backups.oldest_base": of("i7"),
     "backups.break_continuity": of("i7"),
+    "backups.recycle_policy": of("p7"),
+    "backups.set_recycle_policy": Hot({"days": 7}),
+    "backups.mark_last_backup": of("b7"),
+    "backups.put_into_bin": Hot({"days": 7}),
+    "backups.expire_recycled": Hot(["h7"], 2100, why=_RUNNING),
+    "backups.take_out_of_bin": Hot(["i7"], 2100, why=_RUNNING),
+    "backups.list_recycled": Hot(),
     # The rounds of the backup repository.
     "repository.repository": Hot(),
     "repository.note_problem": Hot({"problem": "away"}),

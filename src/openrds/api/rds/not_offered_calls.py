@@ -199,9 +199,6 @@ CALLS: Mapping[str, Sequence[str]] = {
         "GET instances/{instance_id}/recovery-time",
         "GET instances/{instance_id}/replay-delay/show",
     ),
-    "There is no recycle bin: what is deleted is gone. Manual backups stay.": (
-        "PUT instances/recycle-policy",
-    ),
     "Flavors are changed one by one, by POST instances/{instance_id}/action.": (
         "POST instances/batch/resize",
     ),
