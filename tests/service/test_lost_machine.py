@@ -86,6 +86,7 @@ class Before:
 
     instances: dict[Dialect, dict[str, Any]]
     credentials: dict[str, str]
+    recycled: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +104,9 @@ def before(lost: ServiceUnderTest) -> Before:
         with session(made) as client:
             client.execute(dialect.rows("after_backup", 300))
         instances[dialect] = made
-    for backup in made_backups:
-        await_outside(lost, backup["id"])
+    recycled = recycle(lost)
+    for backup_id in (*(one["id"] for one in made_backups), recycled["recycle_backup_id"]):
+        await_outside(lost, backup_id)
     # A worker that begins has the servers finish their log, but for those that archive by themselves.
     since = time.time()
     lost.stop()
@@ -113,7 +115,23 @@ def before(lost: ServiceUnderTest) -> Before:
         await_log_outside(lost, made, since)
     credentials = lost.credentials
     lost.kill_everything()
-    return Before(instances, credentials)
+    return Before(instances, credentials, recycled)
+
+
+def recycle(service: ServiceUnderTest) -> dict[str, Any]:
+    """One that was deleted, and is in the recycle bin."""
+    made = service.create(name="recycled")
+    with session(made) as client:
+        client.execute(POSTGRESQL.rows("kept", 7))
+    set_policy(service, "3")
+    service.delete(made["id"])
+    (listed,) = service.get("recycle-instances")["instances"]
+    return dict(listed)
+
+
+def set_policy(service: ServiceUnderTest, days: str) -> None:
+    body = {"recycle_policy": {"retention_period_in_days": days}}
+    assert service.call("PUT", "instances/recycle-policy", body, headers=fresh()).status_code == 200
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +190,14 @@ def test_a_backup_that_is_in_the_repository_alone_is_restored(
     copy = restored_to_new(again, "copy", point)
 
     assert rows(copy, "before_backup") == 1000
+
+
+def test_what_was_in_the_recycle_bin_is_in_it(again: ServiceUnderTest, before: Before) -> None:
+    assert again.get("recycle-instances")["instances"] == [before.recycled]
+    assert again.get("instances/recycle-policy") == {"retention_period_in_days": 3}
+    set_policy(again, "0")
+    point = {"instance_id": before.recycled["id"], "backup_id": before.recycled["recycle_backup_id"]}
+    assert rows(restored_to_new(again, "had-back", point), "kept") == 7
 
 
 def test_the_files_of_a_backup_have_links(again: ServiceUnderTest, before: Before) -> None:

@@ -112,7 +112,8 @@ def see_remains(context: Context) -> tuple[Remains, Facts | None]:
 def failed(context: TaskContext[Parameters], connection: Writer, seen: tuple[Remains, Facts | None]) -> None:
     remains, kept = seen
     if kept is None:
-        connection.execute(_sql.fail_backup, [context.parameters.backup_id])
+        # There is nothing of it, and it shall not count: what went wrong is the task's to say.
+        connection.execute(_sql.delete_backup, [context.parameters.backup_id])
     else:
         _put_into_bin(context, connection, kept)
     removing.settle(context, connection, remains)
