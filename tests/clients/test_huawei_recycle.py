@@ -94,7 +94,14 @@ def test_all_that_was_acknowledged_comes_back(
     kept = dt.datetime.strptime(one.retained_until, TOLD) - dt.datetime.strptime(one.deleted_at, TOLD)
     assert kept == dt.timedelta(days=2)
 
+    kept_backups = recycling.get(f"instances/{made['id']}/retain-backups")
+    assert kept_backups["total"] == 1
+    (left,) = kept_backups["backups"]
+    assert (left["id"], left["type"], left["tde"]) == (one.recycle_backup_id, "Db", False)
+    assert int(left["size"]) > 1024
+
     back = restored(recycling, client, one)
+    assert recycling.get(f"instances/{back.id}/retain-backups") == {"backups": [], "total": 0}
     with session(recycling.instance(back.id), seconds=5) as asked:
         there = {row[0] for row in asked.execute("select number from written")}
     assert writer.acknowledged.keys() - there == set()
@@ -104,6 +111,7 @@ def test_all_that_was_acknowledged_comes_back(
     # Nobody else has it, and who removes its last backup has it no more.
     other = replace(recycling, project="other")
     assert other.get("recycle-instances") == {"instances": [], "total_count": 0}
+    assert other.get(f"instances/{made['id']}/retain-backups") == {"backups": [], "total": 0}
     assert other.get("instances/recycle-policy") == {"retention_period_in_days": 0}
     path = f"backups/{one.recycle_backup_id}"
     assert refusal(other, "DELETE", path)[:2] == (404, "DBS.201010")

@@ -300,6 +300,7 @@ HOT: dict[str, Hot] = {
     "backups.expire_recycled": Hot(["h7"], 2100, why=_RUNNING),
     "backups.take_out_of_bin": Hot(["i7"], 2100, why=_RUNNING),
     "backups.list_recycled": Hot(),
+    "backups.list_retained": Hot(),
     # The rounds of the backup repository.
     "repository.repository": Hot(),
     "repository.note_problem": Hot({"problem": "away"}),

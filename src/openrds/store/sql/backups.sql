@@ -205,6 +205,19 @@ update backup set status = 'DELETING'
 where instance_id = %s and retained_until is not null
   and not exists (select from task where task.status = 'Running' and parameters ->> 'backup_id' = backup.id)
 
+-- name: list_retained
+with matching as (
+    select * from backup
+    where project_id = %(project_id)s and instance_id = %(instance_id)s and status = 'COMPLETED'
+      and not exists (select from instance where instance.id = %(instance_id)s)
+), page as (
+    select * from matching order by begin_time desc, id limit %(limit)s offset %(offset)s
+)
+-- One row that has only the count, where the page is empty.
+select total.total_count, page.*
+from (select count(*) as total_count from matching) as total left join page on true
+order by begin_time desc, id
+
 -- name: list_recycled
 with matching as (
     select * from backup
