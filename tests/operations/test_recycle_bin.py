@@ -6,19 +6,25 @@ from typing import Any
 
 import pytest
 
+from openrds.domain.engine import EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
 from openrds.operations.backups import back_up, remove_backup
 from openrds.operations.instances import delete_instance, recycle_policy
 from openrds.operations.intake.intake import Intake
 from openrds.operations.registry import OPERATIONS
-from openrds.operations.rounds.backup_schedule import look_after_backups, remove_deleted
+from openrds.operations.rounds.backup_schedule import look_after_backups, remove_deleted, tidy_backups
 from openrds.store.database import Row
 from openrds.tasks.operation import StepContext, StepFailed
+from support.dialects import DIALECTS
+from support.engines import needs_engine
 from support.scenarios import (
     active_instance,
     backed_up_instance,
+    check_ha,
     check_recycled,
+    check_written,
+    ha_instance,
     recycled_backup,
     run_backup,
     set_recycle_days,
@@ -148,10 +154,32 @@ def test_what_has_lost_its_data_before_its_deletion_failed_is_in_the_bin(workben
     left = workbench.instance(instance_id)
     assert left is not None and left.status is InstanceStatus.FAILED
     last = recycled_backup(workbench, instance_id)
+    workbench.store.rows(b"update instance set backup_keep_days = 0 where id = %s", [instance_id])
+    tidy_backups(workbench.resources)
     again = workbench.run(workbench.submit(lambda intake: delete_instance.submit(intake, instance_id)))
     assert (again["status"], again["operation"]) == ("Completed", "delete_instance")
     assert recycled_backup(workbench, instance_id) == last
     check_recycled(workbench, instance_id)
+
+
+@pytest.mark.parametrize("engine", [pytest.param(one, marks=needs_engine(one)) for one in DIALECTS])
+def test_a_pair_comes_back_too_and_is_whole_where_its_deletion_fails(
+    workbench: Workbench, engine: EngineName
+) -> None:
+    bench = workbench.speaking(DIALECTS[engine])
+    instance_id = ha_instance(bench)
+    write_down(bench, instance_id)
+    one = OPERATIONS["recycle_instance"]
+    steps = tuple(replace(step, do=fail) if step.name == "stop server" else step for step in one.steps)
+    task_id = bench.submit(lambda intake: submit_recycle(intake, instance_id, bench))
+    assert bench.run(task_id, {**OPERATIONS, one.key: replace(one, steps=steps)})["status"] == "Failed"
+    check_ha(bench, instance_id)
+    check_written(bench, instance_id)
+    assert remove_deleted(bench.resources)
+    assert not backups(bench)
+
+    recycle(bench, instance_id)
+    check_recycled(bench, instance_id)
 
 
 def fail(_context: StepContext[Any, Any]) -> None:

@@ -117,7 +117,7 @@ where backup.instance_id = instance.id and instance.id = %s and continuous and b
 -- The last one that can be restored stays until there is a newer, unless the instance keeps none.
 update backup set status = 'DELETING', continuous = false
 from instance
-where backup.instance_id = instance.id and instance.id = %s and backup.type = 'auto'
+where backup.instance_id = instance.id and instance.id = %s and backup.type = 'auto' and retained_until is null
   and backup.status in ('COMPLETED', 'FAILED')
   and (backup_keep_days = 0
        or (end_time < now() - make_interval(days => backup_keep_days)
