@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -132,6 +133,20 @@ def test_without_room_for_the_last_backup_nothing_is_deleted(
     instance = workbench.instance(instance_id)
     assert instance is not None and instance.status is InstanceStatus.ACTIVE
     assert not backups(workbench)
+
+
+def test_what_is_in_the_bin_counts_until_it_is_gone(workbench: Workbench) -> None:
+    last = recycle(workbench, active_instance(workbench))
+    instance_id = active_instance(workbench)
+    settings = replace(workbench.resources.settings, backup_quota=1)
+
+    def submit(intake: Intake) -> UUID:
+        return submit_recycle(replace(intake, settings=settings), instance_id, workbench)
+
+    with pytest.raises(Refusal, match="1 of 1 backups, by hand and in the recycle bin"):
+        workbench.submit(submit)
+    workbench.submit(lambda intake: remove_backup.delete(intake, last))
+    assert workbench.run(workbench.submit(submit))["status"] == "Completed"
 
 
 def test_the_last_backup_is_not_stopped_as_one_by_hand_is(workbench: Workbench) -> None:
