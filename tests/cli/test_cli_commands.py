@@ -242,6 +242,7 @@ def offer_details(api: FakeApi) -> None:
     api.answer(f"instances/{INSTANCE_ID}/storage-used-space", {"node_id": "node-1", "used": "0.04"})
     api.answer(f"instances/{INSTANCE_ID}/replication/status", {"nodes": []})
     api.answer("backups", {"backups": [], "total_count": 3}, {"backups": [], "total_count": 1})
+    api.answer("instances/recycle-policy", {"retention_period_in_days": 7})
 
 
 def test_list_and_show(call: Caller) -> None:
@@ -384,6 +385,7 @@ def test_delete_wants_a_yes(call: Caller) -> None:
     assert f"its read replicas: orders-copy ({replica['id']})" in refused.err
     assert "its automatic backups: 3" in refused.err
     assert "Its manual backups stay: 1." in refused.err
+    assert f"for 7 days: openrds recycle restore {INSTANCE_ID}" in refused.err
     assert "--yes" in refused.err
     assert call.sent("DELETE") == []
     assert call("instance", "delete", INSTANCE_ID, "--yes", "--no-wait").code == 0

@@ -236,17 +236,32 @@ def test_it_can_be_switched_off_and_not_on(client: RdsClient, id_: str) -> None:
     assert refused(lambda: client.set_auto_upgrade_policy(nobody))[:2] == (404, "DBS.200002")
 
 
+def test_how_backups_are_made(client: RdsClient, id_: str) -> None:
+    config = client.show_backup_config(m.ShowBackupConfigRequest(instance_id=id_))
+    assert config.default_backup_method == "PHYSICALBACKUP"
+
+    def change(method: str, instance_id: str = id_) -> None:
+        body = m.SetConfigurationRequestBody(default_backup_method=method)
+        client.change_backup_config(m.ChangeBackupConfigRequest(instance_id=instance_id, body=body))
+
+    change("PHYSICALBACKUP")
+    assert refused(lambda: change("EBACKUP"))[:2] == (409, "DBS.200402")
+    assert refused(lambda: change("BY_HAND"))[:2] == (400, "DBS.200001")
+    assert refused(lambda: change("PHYSICALBACKUP", NOBODY))[:2] == (404, "DBS.200002")
+    encryption = client.query_new_backup_encryption(m.QueryNewBackupEncryptionRequest(instance_id=id_))
+    assert encryption.enabled is False
+    log = client.show_incre_backup_policy1(m.ShowIncreBackupPolicy1Request(instance_id=id_))
+    assert log.incre_backup_policy.interval == 5
+    none = client.list_retain_backups(m.ListRetainBackupsRequest(instance_id=id_))
+    assert none.total == 0
+
+
 def test_what_there_is_none_of_is_an_empty_list(client: RdsClient) -> None:
     assert client.list_predefined_tag(m.ListPredefinedTagRequest()).tags == []
-    recycled = client.list_recycle_instances(m.ListRecycleInstancesRequest())
-    assert (recycled.instances, recycled.total_count) == ([], 0)
-    assert client.show_recycle_policy(m.ShowRecyclePolicyRequest()).retention_period_in_days == 0
     shared = client.list_share_backups(m.ListShareBackupsRequest())
     assert (shared.backups, shared.total) == ([], 0)
     events = client.list_schedule_events(m.ListScheduleEventsRequest())
     assert (events.events, events.total_count, events.schedule_count) == ([], 0, 0)
-    too_many = m.ListRecycleInstancesRequest(limit=51)
-    assert refused(lambda: client.list_recycle_instances(too_many))[:2] == (400, "DBS.200001")
 
 
 # --- tasks of an instance -----------------------------------------------------------------------------------------

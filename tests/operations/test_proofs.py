@@ -44,6 +44,7 @@ OWN = {
     "create_instance",
     "create_replica",
     "rebuild_standby",
+    "recycle_instance",
     "reset_password",
     "resize_pair",
     "restore_databases",

@@ -2,20 +2,23 @@
 
 import datetime as dt
 import shutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 
+from openrds.control.changes import Subject
 from openrds.operations.backups import remove_backup
 from openrds.operations.rounds.backup_schedule import remove_deleted, tidy_backups
 from openrds.operations.rounds.repository_access import RETRY, RepositoryAccess
 from openrds.operations.rounds.repository_backups import send_backups
 from openrds.operations.rounds.repository_logs import LogSending
-from openrds.operations.rounds.repository_records import RecordSending
+from openrds.operations.rounds.repository_records import SERVICE, RecordSending
 from openrds.operations.steps import fetching
 from openrds.operations.steps.fetching import fetch_backup
 from openrds.repository import copies, place
@@ -258,6 +261,50 @@ def test_what_is_recorded_is_what_there_is(bench: Workbench, instance: str, repo
     repository.write_large(place.record("0" * 32 + "in03"), b"{}")
     RecordSending(bench.resources).send(repository, None)
     assert [one.id for one in read_instances(repository)] == [instance]
+
+
+def test_the_service_is_read_where_something_of_it_has_changed(
+    bench: Workbench, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records, asked = RecordSending(bench.resources), Counter[str]()
+    monkeypatch.setattr(RecordSending, "_service", counted(RecordSending._service, asked))
+    records.send(repository, None)
+    for _ in range(3):
+        records.send(repository, frozenset())
+    assert asked["_service"] == 1
+
+    bench.store.rows(b"update project set recycle_days = 5")
+    records.send(repository, frozenset({SERVICE}))
+    assert read_service(repository).projects[0]["recycle_days"] == 5
+    bench.store.rows(b"update project set recycle_days = null")
+    file = bench.resources.settings.data_dir / "credentials-other.json"
+    file.write_text("{}")
+    records.send(repository, frozenset())
+    assert read_service(repository).files["credentials-other.json"] == "{}"
+    file.unlink()
+    records.send(repository, frozenset())
+    assert "credentials-other.json" not in read_service(repository).files
+    assert asked["_service"] == 4
+
+
+def counted(method: Callable[[Any], Any], asked: Counter[str]) -> Callable[[Any], Any]:
+    def call(self: Any) -> Any:
+        asked[method.__name__] += 1
+        return method(self)
+
+    return call
+
+
+@pytest.mark.parametrize(
+    "table",
+    ["project", "account", "vpc", "subnet", "security_group", "security_group_rule", "configuration"],
+)
+def test_whatever_changes_of_the_service_is_told_of(bench: Workbench, table: str) -> None:
+    with psycopg.connect(bench.store.dsn, autocommit=True) as connection:
+        connection.execute("listen openrds_changed")
+        connection.execute(f"delete from {table} where false".encode())
+        (told,) = connection.notifies(timeout=10, stop_after=1)
+    assert told.payload == f"{Subject.SERVICE} {SERVICE}"
 
 
 def test_nothing_of_it_is_there_in_clear(bench: Workbench, instance: str, repository: Repository) -> None:

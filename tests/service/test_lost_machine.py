@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from openrds.domain.engine import EngineName
+from openrds.hosts.addresses import is_answering
 from openrds.hosts.backups import GENERATION
 from openrds.hosts.user import ServerUser
 from openrds.repository import place
@@ -21,6 +22,7 @@ from support.command import completed
 from support.dialects import DIALECTS, POSTGRESQL, Dialect
 from support.engines import found
 from support.folders import short_folder
+from support.means import WHY_NO_FORWARDING
 from support.repositories import await_outside, opened, s3_settings
 from support.s3 import S3, running_s3
 from support.service import (
@@ -86,6 +88,9 @@ class Before:
 
     instances: dict[Dialect, dict[str, Any]]
     credentials: dict[str, str]
+    recycled: dict[str, Any]
+    frozen: dict[str, Any]
+    public_ip: str
 
 
 @pytest.fixture(scope="module")
@@ -103,8 +108,14 @@ def before(lost: ServiceUnderTest) -> Before:
         with session(made) as client:
             client.execute(dialect.rows("after_backup", 300))
         instances[dialect] = made
-    for backup in made_backups:
-        await_outside(lost, backup["id"])
+    recycled, public_ip = recycle(lost), bind(lost, instances[POSTGRESQL])
+    frozen = lost.create(name="in-arrears")
+    with session(frozen) as client:
+        client.execute(POSTGRESQL.rows("unpaid", 11))
+    made_backups.append(back_up(lost, frozen["id"], "first-of-frozen"))
+    operator(lost, "freeze", frozen["id"])
+    for backup_id in (*(one["id"] for one in made_backups), recycled["recycle_backup_id"]):
+        await_outside(lost, backup_id)
     # A worker that begins has the servers finish their log, but for those that archive by themselves.
     since = time.time()
     lost.stop()
@@ -113,7 +124,39 @@ def before(lost: ServiceUnderTest) -> Before:
         await_log_outside(lost, made, since)
     credentials = lost.credentials
     lost.kill_everything()
-    return Before(instances, credentials)
+    return Before(instances, credentials, recycled, frozen, public_ip)
+
+
+def bind(service: ServiceUnderTest, instance: dict[str, Any]) -> str:
+    """The public address that it has now; none where there are no means for it."""
+    if WHY_NO_FORWARDING:
+        return ""
+    found = service.get(f"/v1/{service.project_id}/publicips")["publicips"][0]
+    body = {"public_ip": found["public_ip_address"], "public_ip_id": found["id"], "is_bind": True}
+    answer = service.call("PUT", f"instances/{instance['id']}/public-ip", body, headers=fresh())
+    service.completed(answer.json()["job_id"])
+    return str(body["public_ip"])
+
+
+def operator(service: ServiceUnderTest, *arguments: str) -> None:
+    done = completed(("instance", *arguments, "--data-dir", str(service.data_dir)), service.environment(), 60)
+    assert done.returncode == 0, done.stderr
+
+
+def recycle(service: ServiceUnderTest) -> dict[str, Any]:
+    """One that was deleted, and is in the recycle bin."""
+    made = service.create(name="recycled")
+    with session(made) as client:
+        client.execute(POSTGRESQL.rows("kept", 7))
+    set_policy(service, "3")
+    service.delete(made["id"])
+    (listed,) = service.get("recycle-instances")["instances"]
+    return dict(listed)
+
+
+def set_policy(service: ServiceUnderTest, days: str) -> None:
+    body = {"recycle_policy": {"retention_period_in_days": days}}
+    assert service.call("PUT", "instances/recycle-policy", body, headers=fresh()).status_code == 200
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +172,7 @@ def again(lost: ServiceUnderTest, before: Before) -> Iterator[ServiceUnderTest]:
 
         done = completed(arguments, service.environment(), 120)
         assert done.returncode == 0, done.stderr
-        assert f"{len(before.instances)} instances will be restored" in done.stdout
+        assert f"{len(before.instances) + 1} instances will be restored" in done.stdout
         once_more = completed(arguments, service.environment(), 120)
         assert once_more.returncode == 0, once_more.stderr
         assert "0 instances will be restored" in once_more.stdout, "they are on their way"
@@ -172,6 +215,37 @@ def test_a_backup_that_is_in_the_repository_alone_is_restored(
     copy = restored_to_new(again, "copy", point)
 
     assert rows(copy, "before_backup") == 1000
+
+
+def test_a_public_address_is_bound_again(again: ServiceUnderTest, before: Before) -> None:
+    if not before.public_ip:
+        pytest.skip(WHY_NO_FORWARDING)
+    made = before.instances[POSTGRESQL]
+    instance = again.instance(made["id"])
+    assert instance["public_ips"] == [before.public_ip]
+    assert is_answering(before.public_ip, instance["port"])
+
+
+def test_what_was_frozen_is_frozen_until_the_operator_lets_it_serve(
+    again: ServiceUnderTest, before: Before
+) -> None:
+    id_ = before.frozen["id"]
+    task = again.get(f"tasklist?instance_id={id_}&limit=1")["tasks"][0]
+    again.completed(task["id"], 120)
+    frozen = again.instance(id_)
+    assert frozen["status"] == "FROZEN"
+    assert not is_answering(frozen["private_ips"][0], frozen["port"])
+    operator(again, "unfreeze", id_)
+    wait_for(lambda: again.instance(id_)["status"] == "ACTIVE", 60, "it serves again")
+    assert rows(again.instance(id_), "unpaid") == 11
+
+
+def test_what_was_in_the_recycle_bin_is_in_it(again: ServiceUnderTest, before: Before) -> None:
+    assert again.get("recycle-instances")["instances"] == [before.recycled]
+    assert again.get("instances/recycle-policy") == {"retention_period_in_days": 3}
+    set_policy(again, "0")
+    point = {"instance_id": before.recycled["id"], "backup_id": before.recycled["recycle_backup_id"]}
+    assert rows(restored_to_new(again, "had-back", point), "kept") == 7
 
 
 def test_the_files_of_a_backup_have_links(again: ServiceUnderTest, before: Before) -> None:

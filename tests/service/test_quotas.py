@@ -94,7 +94,12 @@ def test_backups_by_hand_are_counted(service: ServiceUnderTest, instance: dict[s
     assert quotas(service)["backup"] == (1, 1)
     assert quotas(service)["backup_gb"] == (1000, 1)
     tasks = service.get("tasklist")["total_count"]
-    refused(back_up(service, instance, "second-backup"), 413, "DBS.200046", "1 of 1 manual backups")
+    refused(
+        back_up(service, instance, "second-backup"),
+        413,
+        "DBS.200046",
+        "1 of 1 backups, by hand and in the recycle bin",
+    )
     assert service.get("tasklist")["total_count"] == tasks
 
     gone = service.call("DELETE", f"backups/{made.json()['backup']['id']}", headers=fresh())

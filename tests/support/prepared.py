@@ -58,9 +58,10 @@ class Prepared:
         assert self._bench.instances() == []
 
     def _delete_backups(self) -> None:
-        """Manual ones outlive their instance."""
+        """Manual ones outlive their instance, and so does the last state of one that is in the recycle bin."""
         bench = self._bench
-        for row in bench.store.rows(b"select id from backup where status <> 'DELETING'"):
+        outlive = b"status <> 'DELETING' and (type = 'manual' or recycled is not null)"
+        for row in bench.store.rows(b"select id from backup where " + outlive):
             bench.submit(lambda intake, id_=row["id"]: remove_backup.delete(intake, id_))
         remove_deleted(bench.resources)
 

@@ -34,6 +34,7 @@ from openrds.operations.instances import (
     delete_instance,
     enlarge_volume,
     freeze_instance,
+    recycle_policy,
     remote_connection,
     reset_password,
     resize_flavor,
@@ -317,6 +318,45 @@ def the_public_address(bench: Workbench) -> str:
 
 def check_gone(bench: Workbench, instance_id: str) -> None:
     assert bench.instance(instance_id) is None
+
+
+def set_recycle_days(intake: Intake, days: int) -> None:
+    recycle_policy.set_recycle_policy(intake, recycle_policy.RecyclePolicy(days))
+
+
+def submit_recycle(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    """The policy holds for this one alone."""
+    assert instance_id is not None
+    set_recycle_days(intake, 3)
+    task_id = delete_instance.submit(intake, instance_id)
+    set_recycle_days(intake, 0)
+    return task_id
+
+
+def recycled_backup(bench: Workbench, instance_id: str) -> str:
+    (row,) = bench.store.rows(
+        b"select id from backup where instance_id = %s and recycled is not null and deleted_at is not null"
+        b" and status = 'COMPLETED'",
+        [instance_id],
+    )
+    return str(row["id"])
+
+
+def check_recycled(bench: Workbench, instance_id: str) -> None:
+    """It is gone, and what it had last comes back with its last backup."""
+    check_gone(bench, instance_id)
+    point = {"instance_id": instance_id, "backup_id": recycled_backup(bench, instance_id)}
+    _, task_id = bench.submit(
+        lambda intake: restore_new_instance.submit(
+            intake, bench.create_request(restore_point=point, datastore=None)
+        )
+    )
+    check_written(bench, done(bench, str(bench.task(task_id)["instance_id"]), task_id))
+
+
+def check_written(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    read_back(bench, instance_id, "written_down")
 
 
 def submit_create(intake: Intake, _instance_id: str | None, bench: Workbench) -> UUID:
@@ -673,6 +713,9 @@ SCENARIOS = {
         submit_with(delete_instance),
         check_gone,
         InstanceStatus.ACTIVE,
+    ),
+    "recycle_instance": Scenario(
+        backed_up_instance, submit_recycle, check_recycled, InstanceStatus.ACTIVE, check_failed=check_written
     ),
     "back_up": Scenario(active_instance, submit_backup, check_backup, InstanceStatus.ACTIVE),
     "restore_new_instance": Scenario(

@@ -148,7 +148,7 @@ def _repository(resources: Resources, changes: Changes) -> list[Round]:
         return []
     access = RepositoryAccess(resources, resources.host.repository)
     records, logs = RecordSending(resources), LogSending(resources)
-    bell = changes.bell(Subject.INSTANCE, Subject.BACKUP)
+    bell = changes.bell(Subject.INSTANCE, Subject.BACKUP, Subject.SERVICE)
     return [
         Round(
             access.guarded("records of instances", lambda repository: records.send(repository, bell.take())),

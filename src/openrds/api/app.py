@@ -21,6 +21,7 @@ from openrds.api.cloud.versions import versions_router
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.api.rds import (
     backup_files,
+    backup_settings,
     backup_usage,
     backups,
     catalogue,
@@ -47,6 +48,7 @@ from openrds.api.rds import (
     not_offered,
     passwords,
     privileges,
+    recycle_bin,
     replication,
     restores,
     schedule_tasks,
@@ -134,6 +136,8 @@ def _rds_router() -> Router:
         *backups.HANDLERS,
         *backup_usage.HANDLERS,
         *backup_files.HANDLERS,
+        *backup_settings.HANDLERS,
+        *recycle_bin.HANDLERS,
         *restores.HANDLERS,
         *instance_ha.HANDLERS,
         *instance_network.HANDLERS,

@@ -8,6 +8,9 @@ from openrds.domain.engine import RULES, EngineName
 
 NODE_HEADER = ("NODE", "ROLE", "STATUS", "ZONE", "STREAMS", "LAG BYTES")
 
+#: What an instance must be to get into the recycle bin.
+_HAD_BACK = ("ACTIVE", "STORAGE FULL")
+
 
 def facts(client: Client, instance: Json) -> dict[str, object]:
     return {
@@ -70,6 +73,9 @@ def what_goes_with(client: Client, instance: Json) -> Iterator[str]:
     yield f"  its automatic backups: {automatic or 'it has none'}, and every moment it could be restored to"
     if manual:
         yield f"Its manual backups stay: {manual}."
+    days = client.get("instances/recycle-policy")["retention_period_in_days"]
+    if days and instance["status"] in _HAD_BACK and instance["type"] != "Replica":
+        yield f"It can be had back as it was last for {days} days: openrds recycle restore {instance['id']}"
 
 
 def url_of(instance: Json) -> str:

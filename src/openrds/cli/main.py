@@ -28,6 +28,7 @@ from openrds.cli import (
     instances,
     logs,
     parameters,
+    recycle,
     restore,
     restore_service,
     serve,
@@ -59,6 +60,7 @@ app.add_typer(connect.app)
 app.add_typer(ca.app)
 app.add_typer(logs.app)
 app.add_typer(backups.app, name="backup")
+app.add_typer(recycle.app, name="recycle")
 app.add_typer(databases.app, name="database")
 app.add_typer(database_users.app, name="user")
 app.add_typer(parameters.parameters, name="parameter")

@@ -33,6 +33,8 @@ class Subject(StrEnum):
     SCHEDULE = "schedule"
     #: A rule of a security group.
     NETWORK = "network"
+    #: A project, an account, or what projects have beside their instances; also the one name it is rung for.
+    SERVICE = "service"
     #: One was accepted, has ended or was hidden.
     TASKS = "tasks"
 

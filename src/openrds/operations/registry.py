@@ -19,6 +19,7 @@ from openrds.operations.instances.create_instance import CREATE_HA_INSTANCE, CRE
 from openrds.operations.instances.delete_instance import DELETE_INSTANCE
 from openrds.operations.instances.enlarge_volume import ENLARGE_VOLUME
 from openrds.operations.instances.freeze_instance import FREEZE_INSTANCE
+from openrds.operations.instances.recycle_instance import RECYCLE_INSTANCE
 from openrds.operations.instances.remote_connection import SET_REMOTE_CONNECTION
 from openrds.operations.instances.reset_password import RESET_PASSWORD
 from openrds.operations.instances.resize_flavor import RESIZE_FLAVOR
@@ -47,6 +48,7 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     CREATE_REPLICA,
     RESTART_INSTANCE,
     DELETE_INSTANCE,
+    RECYCLE_INSTANCE,
     RESET_PASSWORD,
     ENLARGE_VOLUME,
     RESIZE_FLAVOR,

@@ -28,7 +28,10 @@ class ServiceRecord(msgspec.Struct, frozen=True):
 
 
 class InstanceRecord(msgspec.Struct, frozen=True):
-    """`instance` is None where only backups are left of it; `generation` is that of its log archive, if any."""
+    """`instance` is None where only backups are left of it; `generation` is that of its log archive, if any.
+
+    So is `public_address`, which it had bound.
+    """
 
     id: str
     instance: Row | None
@@ -36,6 +39,7 @@ class InstanceRecord(msgspec.Struct, frozen=True):
     addresses: list[Row]
     backups: list[Row]
     generation: str | None
+    public_address: str | None = None
 
 
 def read_service(repository: Repository) -> ServiceRecord:

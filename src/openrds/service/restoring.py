@@ -62,7 +62,7 @@ def restore_service(settings: Settings, *, only_list: bool) -> int:
     """Say what there is, and unless it shall only be listed, write it down; the exit code."""
     try:
         found = _look(settings)
-        _print(found.instances)
+        _print(found.instances, settings)
         if only_list:
             return 0
         _check_versions(settings, found.restorable)
@@ -92,7 +92,7 @@ def _look(settings: Settings) -> _Found:
     return _Found(repository, read_service(repository), read_instances(repository))
 
 
-def _print(records: Iterable[InstanceRecord]) -> None:
+def _print(records: Iterable[InstanceRecord], settings: Settings) -> None:
     for record in records:
         row, base = record.instance or {}, best_base(record)
         what = f"{row.get('name', '(deleted)')} {row.get('engine', '')} {row.get('version', '')}".strip()
@@ -103,6 +103,8 @@ def _print(records: Iterable[InstanceRecord]) -> None:
             else f"backup of {base['end_time']}, and log"
         )
         print(f"{record.id}  {what}  {len(record.backups)} backups  {says}")
+        if not restore_lost_instance.has_public_address(record, settings):
+            print(f"  {record.public_address} is no public address here: bind another")
 
 
 def _check_versions(settings: Settings, records: Iterable[InstanceRecord]) -> None:

@@ -1,4 +1,4 @@
-"""Lists of things that openrds has none of: true answers, so that whoever looks goes on. Source: reads.md 6 and 11."""
+"""Lists of things that openrds has none of: true answers, so that whoever looks goes on. Source: reads.md 6."""
 
 from typing import Annotated
 
@@ -22,17 +22,6 @@ class TagsAnswer(msgspec.Struct):
     tags: list[Entry]
 
 
-class RecycleBinAnswer(msgspec.Struct):
-    instances: list[Entry]
-    total_count: int = 0
-
-
-class RecyclePolicyAnswer(msgspec.Struct):
-    """For how many days a deleted instance could be had back."""
-
-    retention_period_in_days: int = 0
-
-
 class SharedBackupsAnswer(msgspec.Struct):
     backups: list[Entry]
     total: int = 0
@@ -51,23 +40,6 @@ class EventsAnswer(msgspec.Struct):
 async def list_predefined_tags(request: ApiRequest, project_id: FromPath[str]) -> TagsAnswer:
     """Tags that were made to choose from: there are none. `GET tags` has those in use."""
     return TagsAnswer([])
-
-
-@get("/v3/{project_id:str}/recycle-instances", responses=refusals(), tags=_TAGS)
-async def list_recycled(
-    request: ApiRequest,
-    project_id: FromPath[str],
-    offset: Offset = 0,
-    limit: Annotated[int, QueryParameter(ge=1, le=50)] = 50,
-) -> RecycleBinAnswer:
-    """Deleted instances that could be had back: none, as there is no recycle bin."""
-    return RecycleBinAnswer([])
-
-
-@get("/v3/{project_id:str}/instances/recycle-policy", responses=refusals(), tags=_TAGS)
-async def show_recycle_policy(request: ApiRequest, project_id: FromPath[str]) -> RecyclePolicyAnswer:
-    """For how many days deleted instances are kept: 0, as there is no recycle bin."""
-    return RecyclePolicyAnswer()
 
 
 @get("/v3/{project_id:str}/share-backups", responses=refusals(), tags=["Backups"])
@@ -92,4 +64,4 @@ async def list_events(
     return EventsAnswer([])
 
 
-HANDLERS = [list_predefined_tags, list_recycled, show_recycle_policy, list_shared_backups, list_events]
+HANDLERS = [list_predefined_tags, list_shared_backups, list_events]

@@ -171,23 +171,22 @@ CALLS: Mapping[str, Sequence[str]] = {
         "PUT instances/{instance_id}/sql-limit/update",
     ),
     "Backups are whole ones, made by the policy or by hand, and not encrypted; there is nothing else to choose.": (
-        "POST backup-retain-policy",
-        "PUT backup-retain-policy",
         "GET backups/usage-alarm-config",
         "PUT backups/usage-alarm-config",
         "GET backups/usage-alarm/exceeded-instances",
-        "GET instances/{instance_id}/backups/config",
-        "PUT instances/{instance_id}/backups/config",
-        "POST instances/{instance_id}/backups/delete-selection",
-        "GET instances/{instance_id}/backups/encryption",
         "POST instances/{instance_id}/backups/encryption",
         "GET instances/{instance_id}/backups/enhance-policy",
         "PUT instances/{instance_id}/backups/method",
         "GET instances/{instance_id}/backups/sparse-policy",
         "POST instances/{instance_id}/backups/sparse-policy",
-        "GET instances/{instance_id}/incre-backup/policy",
+    ),
+    "What stays of a deleted instance is not chosen for each: manual backups do, and all of it in the recycle bin.": (
+        "POST backup-retain-policy",
+        "PUT backup-retain-policy",
+        "POST instances/{instance_id}/backups/delete-selection",
+    ),
+    "Log is archived as soon as a file of it is full, and at least every five minutes; no other interval can be set.": (
         "PUT instances/{instance_id}/incre-backup/policy",
-        "GET instances/{instance_id}/retain-backups",
     ),
     "A read replica follows its primary at once; replay of log is not delayed, and log is not merged.": (
         "GET instances/{instance_id}/log-replay/database",
@@ -198,9 +197,6 @@ CALLS: Mapping[str, Sequence[str]] = {
         "GET instances/{instance_id}/packlog/infos",
         "GET instances/{instance_id}/recovery-time",
         "GET instances/{instance_id}/replay-delay/show",
-    ),
-    "There is no recycle bin: what is deleted is gone. Manual backups stay.": (
-        "PUT instances/recycle-policy",
     ),
     "Flavors are changed one by one, by POST instances/{instance_id}/action.": (
         "POST instances/batch/resize",

@@ -18,18 +18,21 @@ class DeleteBackups(msgspec.Struct):
 
 
 def delete(intake: Intake, backup_id: str) -> None:
-    """
+    """With the last state of an instance that is in the recycle bin goes all that is kept there of it.
+
     Raises:
-        Refusal: there is no such backup, it is an automatic one, or a task is at work with it.
+        Refusal: there is no such backup, it is another automatic one, or a task is at work with it.
     """
     key = {"id": backup_id, "project_id": intake.project_id}
     backup = intake.connection.execute(_sql.get_backup, key).fetchone()
     if backup is None:
         raise Refusal(ErrorCode.BACKUP_NOT_FOUND, f"There is no backup {backup_id}.")
-    if backup["type"] != BackupType.MANUAL:
+    is_last_state = backup["recycled"] is not None and backup["deleted_at"] is not None
+    if backup["type"] != BackupType.MANUAL and not is_last_state:
         raise Refusal(
             ErrorCode.PARAMETER,
-            "An automatic backup is removed when it is older than the policy's keep_days.",
+            "An automatic backup is removed when it is older than the policy's keep_days, or when its deleted instance "
+            "leaves the recycle bin.",
         )
     if backup["status"] == BackupStatus.BUILDING:
         raise Refusal(
@@ -42,6 +45,8 @@ def delete(intake: Intake, backup_id: str) -> None:
             f"{task['name']} ({task['id']}) restores from it; wait until it has ended.",
         )
     intake.connection.execute(_sql.delete_backup, [backup_id])
+    if is_last_state:
+        intake.connection.execute(_sql.take_out_of_bin, [backup["instance_id"]])
 
 
 def delete_several(intake: Intake, request: DeleteBackups) -> None:

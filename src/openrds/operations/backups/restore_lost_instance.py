@@ -10,16 +10,21 @@ from pathlib import Path
 from uuid import UUID
 
 from openrds.domain.deadline import LONG
-from openrds.domain.instance import InstanceStatus, InstanceType, Wanted
+from openrds.domain.instance import STOPPED, InstanceStatus, InstanceType, Wanted
 from openrds.domain.instance_values import Instance
+from openrds.domain.network import public_addresses
+from openrds.domain.settings import Settings
 from openrds.domain.task import TaskName
+from openrds.hosts.addresses import port_is_free
+from openrds.hosts.errors import HostError
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.restore_source import milliseconds
 from openrds.operations.steps import creating, restoring
 from openrds.operations.steps.fetching import fetch_backup, fetch_log
+from openrds.operations.steps.public_address import set_bound
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.source import Source
-from openrds.operations.steps.status import ACTIVE, instance_of
+from openrds.operations.steps.status import ACTIVE, instance_of, set_status, set_wanted
 from openrds.repository.records import InstanceRecord, Row
 from openrds.store.database import Writer
 from openrds.store.queries import Queries
@@ -29,12 +34,17 @@ from openrds.tasks.operation import Ending, Operation, Output, Step, StepContext
 logger = logging.getLogger(__name__)
 
 _sql = Queries("backups")
+_instances = Queries("instances")
 
 
 class Parameters(Source, frozen=True):
-    """`generation` is that of the archive whose log is replayed; empty where none is."""
+    """`generation` is that of the archive whose log is replayed; empty where none is.
+
+    `rests` is for one that was stopped or frozen, and comes back as that.
+    """
 
     generation: str = ""
+    rests: InstanceStatus | None = None
 
 
 Context = StepContext[Resources, Parameters]
@@ -52,12 +62,21 @@ def why_not(record: InstanceRecord) -> str:
     if record.instance is None:
         return "it was deleted, and only backups are left"
     if record.instance["type"] == InstanceType.REPLICA:
-        return "it is a read replica: create it again"
+        row = record.instance
+        again = f"openrds instance replicate {row['replica_of']} {row['name']} --flavor {row['flavor_ref']}"
+        return f"it is a read replica; make it again: {again}"
     if record.instance["deleting"] or record.instance["status"] == InstanceStatus.CREATE_FAIL:
         return f"it was {'being deleted' if record.instance['deleting'] else 'never made'}"
     if best_base(record) is None:
         return "no backup of it was there yet"
     return ""
+
+
+def has_public_address(record: InstanceRecord, settings: Settings) -> bool:
+    """Whether what was bound to it, if anything, is an address of this machine too."""
+    return record.public_address is None or any(
+        str(one.address) == record.public_address for one in public_addresses("", settings)
+    )
 
 
 def insert_backups(connection: Writer, record: InstanceRecord, host: str) -> None:
@@ -83,6 +102,7 @@ def submit(intake: Intake, record: InstanceRecord) -> UUID:
         restore_time=milliseconds(dt.datetime.now(dt.UTC)) if with_log else None,
         to_the_end=with_log,
         generation=record.generation or "" if with_log else "",
+        rests=next((status for status in STOPPED if status == record.instance["status"]), None),
     )
     return intake.accept(instance, RESTORE_LOST_INSTANCE, parameters, {"instance": creating.aim_of(instance)})
 
@@ -106,6 +126,9 @@ def _insert(intake: Intake, record: InstanceRecord) -> None:
     for address in record.addresses:
         if ipaddress.ip_address(address["address"]) in settings.private_network:
             insert_record(connection, "address", address | {"host": settings.host})
+    if record.public_address and has_public_address(record, settings):
+        taken = {"address": record.public_address, "instance_id": record.id}
+        connection.execute(_instances.take_public_address, taken)
 
 
 def fetch(context: Context) -> None:
@@ -153,6 +176,12 @@ def remove_data(context: Context) -> None:
 
 
 def start_servers(context: Context) -> None:
+    if context.parameters.rests is None:
+        _serve(context)
+    _bind_public_address(context)
+
+
+def _serve(context: Context) -> None:
     creating.start_servers(context)
     restoring.set_remote_access(context.resources, context.instance_id)
     creating.confirm_writes(context)
@@ -160,7 +189,27 @@ def start_servers(context: Context) -> None:
     creating.check_endpoint(context)
 
 
+def _bind_public_address(context: Context) -> None:
+    """Where this host cannot, or another program has the address, the instance goes without."""
+    resources, instance = context.resources, instance_of(context)
+    for held in resources.store.rows(_instances.public_address_of_instance, [instance.id]):
+        if held["bound"] or _can_be_bound(resources, held["address"], instance.port):
+            set_bound(resources, instance.id, bound=True)
+        else:
+            logger.warning("instance %s does not get %s bound again", instance.id, held["address"])
+            resources.store.rows(_instances.release_public_address, [instance.id])
+
+
+def _can_be_bound(resources: Resources, address: str, port: int) -> bool:
+    try:
+        return bool(resources.host.forwarder.name) and port_is_free(address, port)
+    except HostError:
+        return False
+
+
 def stop_servers(context: Context) -> None:
+    if context.resources.view.public_address(context.instance_id):
+        set_bound(context.resources, context.instance_id, bound=False)
     creating.stop_servers(context)
     context.resources.host.backups.remove_archive(context.instance_id)
 
@@ -168,7 +217,12 @@ def stop_servers(context: Context) -> None:
 def completed(context: TaskContext[Parameters], connection: Writer, instance: Instance) -> Output | None:
     """No log leads from the backups of before to what is to come."""
     connection.execute(_sql.break_continuity, [context.instance_id])
-    return creating.IS_MADE.write(context, connection, instance)
+    made = creating.IS_MADE.write(context, connection, instance)
+    if context.parameters.rests is not None:
+        set_status(connection, context.instance_id, context.parameters.rests)
+        set_wanted(connection, context.instance_id, Wanted.STOPPED)
+        connection.execute(_instances.set_stopped, [context.instance_id])
+    return made
 
 
 def _data(context: Context) -> Path:
@@ -187,6 +241,6 @@ RESTORE_LOST_INSTANCE: Operation[Resources, Parameters] = Operation(
         Step("restore data", restore_data, undo=remove_data, expected=2.0, deadline=LONG),
         Step("start server", start_servers, undo=stop_servers, expected=0.2),
     ),
-    on_completed=Ending(completed, instance_of, ACTIVE),
+    on_completed=Ending(completed, instance_of, ACTIVE | STOPPED),
     on_failed=creating.IS_UNMADE,
 )

@@ -31,7 +31,7 @@ def check_tasks(connection: Writer, project_id: str, settings: Settings) -> None
 
 
 def check_backups(connection: Writer, project_id: str, settings: Settings, size_kb: int) -> None:
-    """Whether the project may have one more backup by hand, which will take about so much.
+    """Whether the project may have one more backup, by hand or for the recycle bin, which will take about so much.
 
     Raises:
         Refusal: QUOTA.
@@ -40,13 +40,15 @@ def check_backups(connection: Writer, project_id: str, settings: Settings, size_
     if used["backups"] >= settings.backup_quota:
         raise Refusal(
             ErrorCode.QUOTA,
-            f"The project has {used['backups']} of {settings.backup_quota} manual backups; delete one first.",
+            f"The project has {used['backups']} of {settings.backup_quota} backups, by hand and in the "
+            "recycle bin; delete one first.",
         )
     if used["backup_kb"] + size_kb > settings.backup_gb_quota * _KB_PER_GB:
         raise Refusal(
             ErrorCode.QUOTA,
-            f"The project's manual backups take {used['backup_kb'] / _KB_PER_GB:.1f} of {settings.backup_gb_quota} GB, "
-            f"and this one would take {size_kb / _KB_PER_GB:.1f} more; delete one first.",
+            "The project's backups, by hand and in the recycle bin, take "
+            f"{used['backup_kb'] / _KB_PER_GB:.1f} of {settings.backup_gb_quota} GB, and this one would "
+            f"take {size_kb / _KB_PER_GB:.1f} more; delete one first.",
         )
 
 

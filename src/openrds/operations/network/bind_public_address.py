@@ -12,7 +12,7 @@ from openrds.domain.task import TaskName
 from openrds.hosts.addresses import is_answering, port_is_free
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.quotas import check_public_addresses
-from openrds.operations.steps.certificates import renew_certificates
+from openrds.operations.steps.public_address import set_bound
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.serving import with_primary
 from openrds.store.database import Writer
@@ -107,15 +107,6 @@ def completed(context: TaskContext[Parameters], _connection: Writer, _seen: None
 
 def failed(context: TaskContext[Parameters], connection: Writer, _seen: None) -> None:
     connection.execute(_sql.release_public_address, [context.instance_id])
-
-
-def set_bound(resources: Resources, instance_id: str, *, bound: bool) -> None:
-    """Whether connections to the public address of an instance are passed on, and its servers vouch for it."""
-    address = resources.view.public_address(instance_id)
-    with resources.store.transaction() as connection:
-        connection.execute(_sql.set_bound, {"instance_id": instance_id, "bound": bound})
-    resources.apply_routes(*([address] if address else []))
-    renew_certificates(resources, instance_id)
 
 
 BIND_PUBLIC_ADDRESS: Operation[Resources, Parameters] = Operation(

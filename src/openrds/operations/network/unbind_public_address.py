@@ -6,7 +6,8 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.operations.intake.intake import Intake
-from openrds.operations.network.bind_public_address import Parameters, set_bound
+from openrds.operations.network.bind_public_address import Parameters
+from openrds.operations.steps.public_address import set_bound
 from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.status import STAYS_AS_IT_IS
 from openrds.store.database import Writer

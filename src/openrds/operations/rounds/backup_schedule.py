@@ -46,6 +46,8 @@ class Candidate(msgspec.Struct, frozen=True):
 def look_after_backups(resources: Resources, queue: Queue) -> float:
     """One round: begin the backups that are due on this host, and remove the files of those that were deleted.
 
+    So are those that were in the recycle bin for their time.
+
     In how many seconds the next is due, unless something changes; infinity where there will be none.
     """
     first_after = resources.settings.first_backup_after
@@ -56,6 +58,7 @@ def look_after_backups(resources: Resources, queue: Queue) -> float:
             waits.append(_TRY_AGAIN)
         else:
             waits.append((next_due(one, first_after) - one.now).total_seconds())
+    resources.store.rows(_sql.expire_recycled, [resources.host.name])
     if not remove_deleted(resources):
         waits.append(_TRY_AGAIN)
     return min(waits)

@@ -4,7 +4,7 @@ Whoever has the repository and its key needs nothing else.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Set
 from pathlib import Path
 
 import msgspec
@@ -18,8 +18,15 @@ from openrds.store.records import Belonging
 
 _sql = Queries("repository")
 
+#: What is heard of where the service itself has changed, among the ids of instances. The store's triggers name it.
+SERVICE = "service"
+
 #: Instances that are read in one go.
 _AT_ONCE = 200
+
+
+#: What tells a file from the one that had its name before.
+Stamps = Mapping[str, tuple[int, int, int]]
 
 
 class RecordSending:
@@ -31,9 +38,13 @@ class RecordSending:
         self._written: dict[str, bytes] | None = None
         #: The instances to look at, None for all: whoever was not heard of may have changed, at the beginning.
         self._changed: set[str] | None = None
+        #: The files of the service as they were last recorded, which nobody tells of.
+        self._seen: Stamps | None = None
 
     def send(self, repository: Repository, heard: Collection[str] | None) -> None:
-        """One round, for the instances that were heard of since the last; None where that may be any.
+        """One round, for the instances that were heard of since the last, or SERVICE; None where that may be any.
+
+        Of the service itself nothing is read where nothing was heard, and none of its files is another.
 
         Raises:
             RepositoryError: it cannot be used. What was heard is not forgotten.
@@ -42,6 +53,9 @@ class RecordSending:
         if self._written is None:
             there = repository.sizes(place.INSTANCE_RECORDS)
             self._written = dict.fromkeys((name.split(".")[0] for name, _ in there), b"")
+        stamps = self._stamps()
+        if self._changed is not None and stamps != self._seen:
+            self._changed.add(SERVICE)
         changed = self._changed
         records = self._records(changed)
         for name, content in records.items():
@@ -49,35 +63,45 @@ class RecordSending:
             if self._written.get(name) != digest:
                 repository.write_large(name, content)
                 self._written[name] = digest
-        looked_at = self._written.keys() if changed is None else set(map(place.record, changed))
+        looked_at = self._written.keys() if changed is None else set(map(place.record, changed - {SERVICE}))
         for name in (self._written.keys() & looked_at) - records.keys():
             repository.remove([name, f"{name}.0"])
             del self._written[name]
-        self._changed = set()
+        self._changed, self._seen = set(), stamps
 
-    def _records(self, changed: Collection[str] | None) -> Mapping[str, bytes]:
-        store = self._resources.store
-        service = ServiceRecord(
-            projects=[row["project"] for row in store.rows(_sql.projects)],
-            accounts=[row["account"] for row in store.rows(_sql.accounts)],
-            belongings=self._belongings(),
-            files={path.name: path.read_text() for path in self._files()},
-        )
-        records = {place.SERVICE_RECORD: msgspec.json.encode(service)}
-        ids = (
-            [row["id"] for row in store.rows(_sql.recorded_instances)] if changed is None else sorted(changed)
-        )
+    def _records(self, changed: Set[str] | None) -> Mapping[str, bytes]:
+        store, records = self._resources.store, {}
+        if changed is None or SERVICE in changed:
+            records[place.SERVICE_RECORD] = msgspec.json.encode(self._service())
+        if changed is None:
+            ids = [row["id"] for row in store.rows(_sql.recorded_instances)]
+        else:
+            ids = sorted(changed - {SERVICE})
         for begin in range(0, len(ids), _AT_ONCE):
             for row in store.rows(_sql.records, {"ids": ids[begin : begin + _AT_ONCE]}):
                 one = msgspec.convert(row, InstanceRecord)
                 records[place.record(one.id)] = msgspec.json.encode(one)
         return records
 
+    def _service(self) -> ServiceRecord:
+        store = self._resources.store
+        return ServiceRecord(
+            projects=[row["project"] for row in store.rows(_sql.projects)],
+            accounts=[row["account"] for row in store.rows(_sql.accounts)],
+            belongings=self._belongings(),
+            files={path.name: path.read_text() for path in self._files()},
+        )
+
     def _belongings(self) -> dict[Belonging, list[Row]]:
         found: dict[Belonging, list[Row]] = {}
         for row in self._resources.store.rows(_sql.belongings):
             found.setdefault(row["of"], []).append(row["record"])
         return found
+
+    def _stamps(self) -> Stamps:
+        """Each is written anew as a whole, so another one has another inode or time."""
+        stats = [(path.name, path.stat()) for path in self._files()]
+        return {name: (stat.st_ino, stat.st_mtime_ns, stat.st_size) for name, stat in stats}
 
     def _files(self) -> list[Path]:
         settings = self._resources.settings

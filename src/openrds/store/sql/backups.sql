@@ -14,7 +14,7 @@ select * from backup where id = %s
 select * from backup where id = %(id)s and project_id = %(project_id)s and status <> 'DELETING' for update
 
 -- name: running_backup
-select id, name from backup where instance_id = %s and status = 'BUILDING'
+select id, name, recycled from backup where instance_id = %s and status = 'BUILDING'
 
 -- name: stop_backup
 update backup set stopping = true where id = %s
@@ -38,10 +38,10 @@ update backup set status = 'FAILED', end_time = now() where id = %s
 update backup set status = 'DELETING', continuous = false where id = %s
 
 -- name: delete_automatic_backups
-delete from backup where instance_id = %s and type = 'auto'
+delete from backup where instance_id = %s and type = 'auto' and retained_until is null
 
 -- name: automatic_backups
-select id from backup where instance_id = %s and type = 'auto'
+select id from backup where instance_id = %s and type = 'auto' and retained_until is null
 
 -- name: backups_to_remove
 select id, instance_id from backup where status = 'DELETING' and host = %s
@@ -90,7 +90,7 @@ order by end_time desc limit 1
 -- name: task_replacing
 -- A task that removes or replaces what others would restore from.
 select task.id, task.name from instance_lock join task on task.id = instance_lock.task_id
-where instance_lock.instance_id = %s and operation in ('restore_instance', 'delete_instance')
+where instance_lock.instance_id = %s and operation in ('restore_instance', 'delete_instance', 'recycle_instance')
 
 -- name: backup_candidates
 select instance.*, now() as now,
@@ -117,7 +117,7 @@ where backup.instance_id = instance.id and instance.id = %s and continuous and b
 -- The last one that can be restored stays until there is a newer, unless the instance keeps none.
 update backup set status = 'DELETING', continuous = false
 from instance
-where backup.instance_id = instance.id and instance.id = %s and backup.type = 'auto'
+where backup.instance_id = instance.id and instance.id = %s and backup.type = 'auto' and retained_until is null
   and backup.status in ('COMPLETED', 'FAILED')
   and (backup_keep_days = 0
        or (end_time < now() - make_interval(days => backup_keep_days)
@@ -175,3 +175,57 @@ with matching as (
 select total.total_count, page.*
 from (select count(*) as total_count from matching) as total left join page on true
 order by place, instance_id
+
+-- name: recycle_policy
+select recycle_days from project where id = %s
+
+-- name: set_recycle_policy
+update project set recycle_days = %(days)s where id = %(project_id)s
+
+-- name: mark_last_backup
+-- What is shown of the instance when it is gone.
+update backup set recycled = jsonb_build_object(
+    'type', instance.type, 'volume_type', volume_type, 'address', host(address),
+    'created_at', to_char(created_at at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS+0000'),
+    'enterprise_project_id', enterprise_project_id)
+from instance where backup.instance_id = instance.id and backup.id = %s
+
+-- name: put_into_bin
+update backup set deleted_at = now(), retained_until = now() + make_interval(days => %(days)s), continuous = false
+where instance_id = %(instance_id)s and type = 'auto'
+
+-- name: expire_recycled
+update backup set status = 'DELETING'
+where host = %s and retained_until <= now() and status <> 'DELETING'
+  and not exists (select from task where task.status = 'Running' and parameters ->> 'backup_id' = backup.id)
+
+-- name: take_out_of_bin
+-- What is older goes with the last state; what is being restored from, later by itself.
+update backup set status = 'DELETING'
+where instance_id = %s and retained_until is not null
+  and not exists (select from task where task.status = 'Running' and parameters ->> 'backup_id' = backup.id)
+
+-- name: list_retained
+with matching as (
+    select * from backup
+    where project_id = %(project_id)s and instance_id = %(instance_id)s and status = 'COMPLETED'
+      and not exists (select from instance where instance.id = %(instance_id)s)
+), page as (
+    select * from matching order by begin_time desc, id limit %(limit)s offset %(offset)s
+)
+-- One row that has only the count, where the page is empty.
+select total.total_count, page.*
+from (select count(*) as total_count from matching) as total left join page on true
+order by begin_time desc, id
+
+-- name: list_recycled
+with matching as (
+    select * from backup
+    where project_id = %(project_id)s and recycled is not null and deleted_at is not null and status = 'COMPLETED'
+), page as (
+    select * from matching order by deleted_at desc, id limit %(limit)s offset %(offset)s
+)
+-- One row that has only the count, where the page is empty.
+select total.total_count, page.*
+from (select count(*) as total_count from matching) as total left join page on true
+order by deleted_at desc, id

@@ -104,6 +104,8 @@ with wanted as (
     select instance_id from backup where outside in ('whole', 'found') and instance_id = any(%(ids)s)
 )
 select wanted.id, to_jsonb(instance) as instance, log_outside.generation,
+       (select host(held.address) from public_address as held
+        where held.instance_id = wanted.id and bound) as public_address,
        (select coalesce(jsonb_agg(to_jsonb(node) - '{used_bytes,replication,replication_seen_at,revivals,revived_at}'::text[]
                                   order by node.id), '[]') from node
         where node.instance_id = wanted.id) as nodes,
