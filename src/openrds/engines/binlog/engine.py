@@ -13,6 +13,7 @@ from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.parameters import BinlogParameters
 from openrds.engines.binlog.server import BinlogServer, Means
 from openrds.engines.binlog.server_logs import BinlogServerLogs
+from openrds.engines.binlog.upgrades import BinlogUpgrades
 from openrds.engines.discovery import Installations, Kind
 from openrds.engines.pool import DataDirectories
 from openrds.engines.protocol import Installation, NodeSpec, Size
@@ -50,6 +51,7 @@ class BinlogEngine:
         self.accounts = BinlogAccounts(flavour)
         self.logs = BinlogServerLogs()
         self.parameters = BinlogParameters(self)
+        self.upgrades = BinlogUpgrades()
 
     def installations(self) -> tuple[Installation, ...]:
         """
@@ -59,6 +61,13 @@ class BinlogEngine:
             HostError: the server user can reach neither the binaries nor a copy of them.
         """
         return self._installations()
+
+    def installation(self, version: str, complete_version: str) -> Installation | None:
+        """
+        Raises:
+            HostError: as above.
+        """
+        return self._installations.find(version, complete_version)
 
     def must_restart_followers(self, old: Size, new: Size) -> bool:
         """A follower may be smaller than its upstream."""

@@ -335,6 +335,10 @@ update instance set volume_size = %(size)s, updated_at = now() where id = %(id)s
 -- name: set_flavor
 update instance set flavor_ref = %(flavor)s, updated_at = now() where id = %(id)s
 
+-- name: set_version
+update instance set version = %(version)s, complete_version = %(complete_version)s, updated_at = now()
+where id = %(id)s and (version, complete_version) <> (%(version)s, %(complete_version)s)
+
 -- name: note_revival
 update node set revived_at = now(),
                 revivals = case when revived_at > now() - interval '10 minutes' then revivals + 1 else 1 end

@@ -1,0 +1,24 @@
+"""Not between versions: see `EngineRules.upgrades`."""
+
+from dataclasses import dataclass
+
+from openrds.engines.protocol import EngineError, NodeSpec
+
+
+@dataclass(frozen=True)
+class BinlogUpgrades:
+    def check(self, old: NodeSpec, new: NodeSpec) -> str:
+        return f"{old.engine} is not upgraded to another version"
+
+    def upgrade(self, old: NodeSpec, new: NodeSpec) -> None:
+        """
+        Raises:
+            EngineError: always.
+        """
+        raise EngineError(self.check(old, new))
+
+    def discard(self, new: NodeSpec) -> None:
+        """There is nothing."""
+
+    def complete(self, node: NodeSpec, before: str) -> None:
+        """There is nothing."""
