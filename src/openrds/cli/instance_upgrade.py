@@ -41,9 +41,7 @@ def upgrade(
     else:
         answer = session.client.post(f"{path}/db-upgrade", {"is_delayed": delay})
         if delay:
-            session.output.said(
-                answer, f"scheduled task {answer['job_id']} waits for the maintenance window"
-            )
+            session.output.said(answer, f"scheduled task {answer['job_id']} waits for the maintenance window")
         else:
             session.finish(answer, wait=wait)
 

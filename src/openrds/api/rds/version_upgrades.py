@@ -135,7 +135,10 @@ async def upgrade_minor_version(
     tags=_TAGS,
 )
 async def upgrade_database(
-    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str], data: JSONBody[UpgradeDatabase]
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[UpgradeDatabase],
 ) -> Response[JobIdAnswer]:
     """The same, with `delay`."""
 

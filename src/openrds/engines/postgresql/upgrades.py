@@ -6,7 +6,6 @@ No code of a tenant runs: tables are empty while their definitions are loaded, a
 import pwd
 import signal
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +27,16 @@ from openrds.hosts.user import ServerUser
 _ADMINISTRATOR = RULES[EngineName.POSTGRESQL].administrator
 #: pg_upgrade, and what it runs in its folder. The servers that it starts work in their data.
 _PROGRAMS = ("pg_upgrade", "unshare", "pg_ctl", "pg_dump", "pg_dumpall", "pg_restore", "psql", "pg_resetwal")
-_NEEDED = ("pg_upgrade", "pg_ctl", "pg_dump", "pg_dumpall", "pg_restore", "psql", "pg_resetwal", "pg_controldata")
+_NEEDED = (
+    "pg_upgrade",
+    "pg_ctl",
+    "pg_dump",
+    "pg_dumpall",
+    "pg_restore",
+    "psql",
+    "pg_resetwal",
+    "pg_controldata",
+)
 _CHECK_SECONDS = 300.0
 _END_SECONDS = 10.0
 #: Of what is told of a problem.
@@ -100,7 +108,7 @@ class PostgreSQLUpgrades:
 
     def _run(self, old: NodeSpec, new: NodeSpec, *options: str, seconds: float | None = None) -> str:
         """What hinders it, by its own words; empty where it went well."""
-        command = (
+        command: tuple[str | Path, ...] = (
             *self._with_name(new.user),
             new.installation.bin_dir / "pg_upgrade",
             f"--username={SUPERUSER}",
@@ -124,7 +132,7 @@ class PostgreSQLUpgrades:
             raise EngineError(f"pg_upgrade could not be run: {error}") from error
         return "" if code == 0 else self._told(output.decode(errors="replace"), new)
 
-    def _with_name(self, user: ServerUser) -> Iterable[str]:
+    def _with_name(self, user: ServerUser) -> tuple[str, ...]:
         """pg_upgrade asks what its user is called, and that of an instance has but an id.
 
         In a user namespace it has the name of another, and its own rights.

@@ -38,6 +38,7 @@ from openrds.store.database import Row, Writer
 from openrds.store.instances import replicas_of
 from openrds.tasks.operation import Ending, Operation, Step, StepContext, TaskContext
 
+
 class RestoreTarget(msgspec.Struct):
     instance_id: Text
 

@@ -58,7 +58,9 @@ class Host:
         Raises:
             StepFailed: it no longer has the binaries.
         """
-        found = self.engines[engine].installation(version, complete_version) if engine in self.engines else None
+        found = (
+            self.engines[engine].installation(version, complete_version) if engine in self.engines else None
+        )
         if found is None:
             raise StepFailed(f"host {self.name} no longer has the binaries of {engine} {version}")
         return found

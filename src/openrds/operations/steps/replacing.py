@@ -62,7 +62,10 @@ class Replacement:
         resources.host.backups.set_archive_aside(self.members[0], self.mark)
 
     def put_back(self, note: Callable[[], None] = _nothing_more) -> None:
-        """The way back. One that was broken before may be broken still; `note` is called while all are at rest."""
+        """The way back, where `put` went it. `note` is called while all are at rest.
+
+        One that was broken before may be broken still.
+        """
         resources, old = self.resources, self._old_data
         if old.parent.exists():
             self.stop_all()
@@ -73,8 +76,6 @@ class Replacement:
             resources.host.backups.bring_archive_back(self.members[0], self.mark)
             note()
             old.parent.rmdir()
-        else:
-            note()
         try:
             self.start_all()
         except EngineError:

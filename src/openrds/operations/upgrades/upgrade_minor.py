@@ -70,7 +70,9 @@ def submit(intake: Intake, instance_id: str, request: UpgradeMinor) -> UUID:
         )
     if request.is_delayed:
         return schedule(intake, instance, ScheduledName.UPGRADE, UPGRADE_MINOR.name, UpgradeMinor())
-    return intake.accept(instance, UPGRADE_MINOR, Parameters(instance.version, instance.complete_version, new))
+    return intake.accept(
+        instance, UPGRADE_MINOR, Parameters(instance.version, instance.complete_version, new)
+    )
 
 
 @with_primary
