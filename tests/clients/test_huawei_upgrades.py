@@ -1,5 +1,7 @@
 """The cloud's own Python SDK, unmodified: newer versions of instances."""
 
+from collections.abc import Iterator
+
 import pytest
 from huaweicloudsdkcore.exceptions.exceptions import ClientRequestException
 from huaweicloudsdkrds.v3 import RdsClient
@@ -7,7 +9,7 @@ from huaweicloudsdkrds.v3 import model as m
 
 from openrds.domain.engine import EngineName
 from support.engines import found
-from support.sdk import completed, listed
+from support.sdk import completed, connected, listed
 from support.service import ServiceUnderTest
 
 pytestmark = [
@@ -17,6 +19,12 @@ pytestmark = [
         len(found(EngineName.POSTGRESQL)) < 2, reason="this host has no two versions of PostgreSQL"
     ),
 ]
+
+
+@pytest.fixture
+def client(service: ServiceUnderTest) -> Iterator[RdsClient]:
+    with connected(service) as client:
+        yield client
 
 
 def refused(client: RdsClient, id_: str, target: str) -> tuple[int, str]:

@@ -64,9 +64,9 @@ from openrds.operations.pairs import (
     switchover,
 )
 from openrds.operations.parameters import change_parameters
-from openrds.operations.upgrades import inspect_upgrade, upgrade_major, upgrade_minor
 from openrds.operations.rounds.repository_backups import send_backups
 from openrds.operations.rounds.repository_logs import LogSending
+from openrds.operations.upgrades import inspect_upgrade, upgrade_major, upgrade_minor
 from openrds.repository.records import InstanceRecord
 from openrds.service.worker_process import register_host
 from openrds.store.queries import Queries
@@ -668,7 +668,7 @@ def submit_restore_databases(intake: Intake, instance_id: str | None, bench: Wor
 
 
 def older_instance(bench: Workbench) -> str:
-    """Of the oldest version of this host, with a table, a parameter and a read replica; and a standby, where one can be."""
+    """Of the oldest version of this host, with a table, a parameter, a read replica, and a standby where one can be."""
     oldest, *newer = bench.engine.installations()
     if not newer:
         pytest.skip(f"this host has one version of {bench.dialect.engine}")

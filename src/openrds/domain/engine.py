@@ -43,8 +43,8 @@ class EngineRules:
     In `waiting_modes`, some of the `replication_modes`, commits wait for the standby. `longest_name` is of databases
     and tables. `restores_onto_itself`: an instance may be restored onto itself. `accounts_have_hosts`: an account says
     from where it may log in, so that remote connections can be closed. `keeps_log`: its servers keep log for others to
-    read, for as long as a policy says. `upgrades`: its instances can come to another major version. `tls_demanded_from` is the first version whose servers let nobody in without
-    TLS while they speak it; None: each of them does.
+    read, for as long as a policy says. `tls_demanded_from` is the first version whose servers let nobody in without
+    TLS while they speak it; None: each of them does. `upgrades`: its instances can come to another major version.
 
     Source: contract, job-names.md 3 and operations.md 0 and 3. MariaDB's id suffix and port range have
     no evidence there; it gets the free digit 02 and MySQL's range. What demands TLS is as in the RDS of AWS.

@@ -277,7 +277,7 @@ async def list_upgrades(
 
 
 async def _catalogue(request: ApiRequest, project_id: str, instance_id: str, target: str) -> Catalogue:
-    """That of the new version, where an instance has parameters that it may not have; an unknown one is refused later."""
+    """That of the new version; one that there is not is refused later."""
     instance = await find_instance(request, project_id, instance_id)
     rows = await service_of(request).reads.rows(_sql.versions_at, [instance_id])
     found = [

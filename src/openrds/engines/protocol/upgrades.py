@@ -9,8 +9,8 @@ class Upgrades(Protocol):
     """From one version that a request may name to a newer one.
 
     In each of these `old` is the node as it is, and `new` the same of the newer installation, apart from it in a folder
-    of its own on the same volume. Neither the data of `old` nor what it has archived is lost, whatever becomes of `new`:
-    it is the way back.
+    of its own on the same volume. Neither the data of `old` nor what it has archived is lost, whatever becomes of
+    `new`: it is the way back.
     """
 
     def check(self, old: NodeSpec, new: NodeSpec) -> str:
@@ -23,7 +23,9 @@ class Upgrades(Protocol):
         """
 
     def upgrade(self, old: NodeSpec, new: NodeSpec) -> None:
-        """Make the data directory of `new` from that of `old`, whose server ended well. What an earlier try left is gone.
+        """Make the data directory of `new` from that of `old`, whose server ended well.
+
+        What an earlier try left is removed.
 
         Raises:
             EngineError: it cannot be done; the message says why.
