@@ -132,6 +132,7 @@ RULES: dict[EngineName, EngineRules] = {
         id_digits="02",
         flavor_token="mariadb",  # noqa: S106
         tls_demanded_from=(11, 8),
+        upgrades=True,
     ),
     EngineName.POSTGRESQL: EngineRules(
         task_token="Postgresql",  # noqa: S106

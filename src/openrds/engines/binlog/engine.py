@@ -33,6 +33,7 @@ class BinlogEngine:
     flavour: ClassVar[type[Flavour]]
     servers: ClassVar[type[BinlogServer]]
     backups_of: ClassVar[type[BinlogBackups]]
+    upgrades_of: ClassVar[type[BinlogUpgrades]]
 
     def __init__(
         self,
@@ -51,7 +52,7 @@ class BinlogEngine:
         self.accounts = BinlogAccounts(flavour)
         self.logs = BinlogServerLogs()
         self.parameters = BinlogParameters(self)
-        self.upgrades = BinlogUpgrades()
+        self.upgrades = self.upgrades_of(self._means)
 
     def installations(self) -> tuple[Installation, ...]:
         """

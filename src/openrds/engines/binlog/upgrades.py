@@ -1,24 +1,24 @@
-"""Not between versions: see `EngineRules.upgrades`."""
+"""What each engine has its own way for: see `openrds.engines.protocol.Upgrades`."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from openrds.engines.protocol import EngineError, NodeSpec
+from openrds.engines.binlog.server import Means
+from openrds.engines.protocol import NodeSpec
 
 
 @dataclass(frozen=True)
-class BinlogUpgrades:
-    def check(self, old: NodeSpec, new: NodeSpec) -> str:
-        return f"{old.engine} is not upgraded to another version"
+class BinlogUpgrades(ABC):
+    means: Means
 
-    def upgrade(self, old: NodeSpec, new: NodeSpec) -> None:
-        """
-        Raises:
-            EngineError: always.
-        """
-        raise EngineError(self.check(old, new))
+    @abstractmethod
+    def check(self, old: NodeSpec, new: NodeSpec) -> str: ...
 
-    def discard(self, new: NodeSpec) -> None:
-        """There is nothing."""
+    @abstractmethod
+    def upgrade(self, old: NodeSpec, new: NodeSpec) -> None: ...
 
-    def complete(self, node: NodeSpec, before: str) -> None:
-        """There is nothing."""
+    @abstractmethod
+    def discard(self, new: NodeSpec) -> None: ...
+
+    @abstractmethod
+    def complete(self, node: NodeSpec, before: str) -> None: ...

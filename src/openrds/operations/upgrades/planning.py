@@ -68,9 +68,12 @@ def target_of(connection: Writer, instance: Instance, asked: str) -> tuple[str, 
 
 
 def apart(resources: Resources, node: NodeSpec, version: str, complete: str, name: str) -> NodeSpec:
-    """The same node of another version, beside it; `name` is of its sockets."""
+    """The same node of another version, beside it; `name` tells it from all others. No client reaches it."""
     return replace(
         node,
+        node_id=name,
+        address="",
+        upstream=None,
         installation=resources.host.installation(node.engine, version, complete),
         folder=node.folder / _UPGRADING,
         socket_dir=resources.host.socket_dir(name),
