@@ -40,6 +40,9 @@ def test_an_instance_is_checked_and_upgraded(client: RdsClient, service: Service
         name="to-be-upgraded", datastore={"type": "PostgreSQL", "version": oldest.version}
     )
     id_ = created["id"]
+    if oldest.speaks_tls and not newer[-1].speaks_tls:
+        request = m.SwitchSslRequest(instance_id=id_, body=m.SslOptionRequest(False))
+        completed(client, client.switch_ssl(request).job_id)
     offered = client.show_available_version(m.ShowAvailableVersionRequest(id_)).available_versions
     assert offered == [one.version for one in newer]
     target = offered[-1]

@@ -7,10 +7,12 @@ import pytest
 
 from openrds.domain.engine import EngineName
 from openrds.domain.errors import Refusal
+from openrds.domain.schedule import ScheduledName
 from openrds.operations.backups import back_up, restore_instance, restore_tables
 from openrds.operations.instances import create_instance
 from openrds.operations.intake.create_request import Datastore
 from openrds.operations.intake.restore_source import RestoreSource, milliseconds
+from openrds.operations.registry import SCHEDULED
 from openrds.operations.upgrades import inspect_upgrade, upgrade_major, upgrade_minor
 from openrds.store.queries import Queries
 from support import scenarios
@@ -41,6 +43,7 @@ def older_instance(bench: Workbench) -> str:
     request = bench.create_request(datastore=Datastore(EngineName.POSTGRESQL, OLD.version))
     _, task_id = bench.submit(lambda intake: create_instance.submit(intake, request))
     instance_id = done(bench, str(bench.task(task_id)["instance_id"]), task_id)
+    scenarios.offer_no_tls_that_ends(bench, instance_id)
     write_down(bench, instance_id)
     return instance_id
 
@@ -122,6 +125,47 @@ def test_what_hinders_an_upgrade_is_found_before_anything_is_stopped(bench: Work
         assert connection.execute("select 1") == [(1,)], "nobody was cut off"
     assert server.is_running()
     check_is_old(bench, instance_id)
+
+
+def test_tls_is_not_lost_by_an_upgrade(bench: Workbench) -> None:
+    if OLD is None or not OLD.speaks_tls or NEWER[-1].speaks_tls:
+        pytest.skip("the newest PostgreSQL of this host speaks TLS, or none does")
+    request = bench.create_request(datastore=Datastore(EngineName.POSTGRESQL, OLD.version))
+    _, task_id = bench.submit(lambda intake: create_instance.submit(intake, request))
+    instance_id = done(bench, str(bench.task(task_id)["instance_id"]), task_id)
+    assert "without TLS" in upgrade(bench, instance_id)
+    assert bench.resources.view.instance(instance_id).version == OLD.version
+    # What these are is a script, in which nothing of TLS is found.
+    scenarios.have_newer_minor(bench, OLD)
+    assert bench.resources.view.instance(instance_id).ssl
+    with pytest.raises(Refusal, match="nothing newer"):
+        bench.submit(lambda intake: upgrade_minor.submit(intake, instance_id, upgrade_minor.UpgradeMinor()))
+
+
+def test_a_read_replica_comes_before_its_primary_and_either_may_wait(bench: Workbench) -> None:
+    instance_id = older_instance(bench)
+    assert OLD is not None
+    replica_task = bench.submit(lambda intake: scenarios.submit_replica(intake, instance_id, bench))
+    replica_id = str(bench.task(replica_task)["instance_id"])
+    done(bench, replica_id, replica_task)
+    scenarios.have_newer_minor(bench, OLD)
+    now, later = upgrade_minor.UpgradeMinor(), upgrade_minor.UpgradeMinor(is_delayed=True)
+    with pytest.raises(Refusal, match=f"first upgrade {replica_id}"):
+        bench.submit(lambda intake: upgrade_minor.submit(intake, instance_id, now))
+    task_id = bench.submit(lambda intake: upgrade_minor.submit(intake, replica_id, now))
+    done(bench, replica_id, task_id)
+    planned = bench.submit(lambda intake: upgrade_minor.submit(intake, instance_id, later))
+    (row,) = bench.store.rows(b"select * from scheduled_task where id = %s", [planned])
+    assert (row["name"], row["status"]) == ("UPGRADE_DATABASE", "Pending")
+    assert row["task_name"] == "UpgradePostgresqlDatabaseVersion"
+    begin = SCHEDULED[ScheduledName.UPGRADE]
+    done(bench, instance_id, bench.submit(lambda intake: begin(intake, instance_id, row["request"])))
+    for one in (instance_id, replica_id):
+        complete = bench.resources.view.instance(one).complete_version
+        assert complete == f"{OLD.version}.{scenarios.NEWER_MINOR}"
+        read_back(bench, one, "written_down")
+    with pytest.raises(Refusal, match="with its primary"):
+        bench.submit(lambda intake: upgrade_major.submit(intake, replica_id, "99", {}))
 
 
 def test_after_an_upgrade_backups_of_before_are_of_the_old_version(bench: Workbench) -> None:

@@ -466,6 +466,7 @@ RARE: dict[str, str] = {
     "identities.delete_expired_revocations": _HOURLY,
     "instances.set_host": _WHEN_A_PROCESS_STARTS,
     "instances.forgo_ssl": _WHEN_A_PROCESS_STARTS,
+    "instances.versions_with_ssl": _WHEN_A_PROCESS_STARTS,
     "instances.count_by_status": _ALL_OF_IT,
     "metrics.latest_samples": _ALL_OF_IT,
     "metrics.delete_expired": _HOURLY,

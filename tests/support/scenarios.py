@@ -677,9 +677,16 @@ def older_instance(bench: Workbench) -> str:
     _, task_id = bench.submit(lambda intake: create_instance.submit(intake, request))
     assert task_id is not None
     instance_id = done(bench, str(bench.task(task_id)["instance_id"]), task_id)
+    offer_no_tls_that_ends(bench, instance_id)
     done(bench, instance_id, bench.submit(lambda intake: submit_tuned(intake, instance_id, bench)))
     write_down(bench, instance_id)
     return done(bench, instance_id, bench.submit(lambda intake: submit_replica(intake, instance_id, bench)))
+
+
+def offer_no_tls_that_ends(bench: Workbench, instance_id: str) -> None:
+    """Some servers were built without it: an instance that offers it is not upgraded to them."""
+    if bench.resources.view.instance(instance_id).ssl and not bench.engine.installations()[-1].speaks_tls:
+        done(bench, instance_id, bench.submit(lambda intake: submit_ssl_off(intake, instance_id, bench)))
 
 
 def newest_version(bench: Workbench) -> str:
@@ -695,6 +702,7 @@ def instance_with_newer_minor(bench: Workbench) -> str:
     _, task_id = bench.submit(lambda intake: create_instance.submit(intake, request))
     assert task_id is not None
     instance_id = done(bench, str(bench.task(task_id)["instance_id"]), task_id)
+    offer_no_tls_that_ends(bench, instance_id)
     write_down(bench, instance_id)
     have_newer_minor(bench, oldest)
     return instance_id

@@ -146,6 +146,8 @@ class PostgreSQLUpgrades:
 
     def _told(self, output: str, new: NodeSpec) -> str:
         """From the check that failed on, without paths, and what the files that it names list."""
+        if output.startswith("unshare:"):
+            return f"this machine lets servers' users have no user namespace, which pg_upgrade needs: {output.strip()}"
         lines = [line.strip() for line in output.splitlines() if line.strip()]
         first = next((at for at, line in enumerate(lines) if line.endswith(("fatal", "*failure*"))), None)
         told = lines[-5:] if first is None else lines[first:]

@@ -25,9 +25,10 @@ _UPGRADING = "upgrading"
 def newest_minor(connection: Writer, instance: Instance) -> str | None:
     """The complete version that its host has of its version, if that is newer than what it runs."""
     offered = _of_its_host(connection, instance).get(instance.version)
-    if offered is None or numbers_of(offered) <= numbers_of(instance.complete_version):
+    if offered is None or numbers_of(offered["complete_version"]) <= numbers_of(instance.complete_version):
         return None
-    return offered
+    # Clients that were offered TLS are not to lose it.
+    return None if instance.ssl and not offered["tls"] else str(offered["complete_version"])
 
 
 def newer_majors(connection: Writer, instance: Instance) -> Mapping[str, str]:
@@ -36,7 +37,7 @@ def newer_majors(connection: Writer, instance: Instance) -> Mapping[str, str]:
         return {}
     offered = _of_its_host(connection, instance)
     newer = [version for version in offered if numbers_of(version) > numbers_of(instance.version)]
-    return {version: offered[version] for version in sorted(newer, key=numbers_of)}
+    return {version: offered[version]["complete_version"] for version in sorted(newer, key=numbers_of)}
 
 
 def target_of(connection: Writer, instance: Instance, asked: str) -> tuple[str, str]:
@@ -87,6 +88,11 @@ def apart(resources: Resources, node: NodeSpec, version: str, complete: str, nam
 def what_hinders(resources: Resources, instance_id: str, new: NodeSpec) -> str:
     """Why an instance that serves cannot be upgraded to the version of `new`; empty where it can."""
     instance, old = resources.view.instance(instance_id), resources.primary_server(instance_id).node
+    if instance.ssl and old.installation.speaks_tls and not new.installation.speaks_tls:
+        return (
+            f"the host's {new.engine} {new.installation.version} was built without TLS, which the instance offers: "
+            "get another with `openrds engine install`, or switch SSL off first"
+        )
     needed = used_bytes(old.data_dir)
     free = shutil.disk_usage(old.folder).free
     if 2 * needed > instance.volume_size * _GB or needed > free:
@@ -97,12 +103,12 @@ def what_hinders(resources: Resources, instance_id: str, new: NodeSpec) -> str:
     return resources.engine(instance_id).upgrades.check(old, new)
 
 
-def _of_its_host(connection: Writer, instance: Instance) -> dict[str, str]:
-    """Complete versions of its engine by what requests name."""
+def _of_its_host(connection: Writer, instance: Instance) -> dict[str, Row]:
+    """What there is of its engine, by versions as requests name them."""
     primary, *_ = nodes_of(connection, instance.id)
     rows: list[Row] = connection.execute(_sql.host, [primary.host]).fetchall()
     return {
-        one["version"]: one["complete_version"]
+        one["version"]: one
         for row in rows
         for one in row["installations"]
         if one["engine"] == instance.engine
