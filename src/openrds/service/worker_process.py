@@ -111,7 +111,7 @@ def register_host(resources: Resources) -> None:
 
 
 def _forgo_ssl(connection: Writer, resources: Resources, without: Mapping[str, Any]) -> None:
-    """Of the instances of a version whose newest servers have no TLS, but not of those that run older ones that have."""
+    """Of the instances of a version whose newest servers have no TLS, unless they run older ones that have it."""
     key = {"host": resources.settings.host, "engine": without["engine"], "version": without["version"]}
     for row in connection.execute(_sql.versions_with_ssl, key).fetchall():
         complete = row["complete_version"]
