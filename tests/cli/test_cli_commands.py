@@ -281,6 +281,37 @@ def test_enlarge_and_resize(call: Caller) -> None:
     assert call("instance", "enlarge", INSTANCE_ID, "much").code == 2
 
 
+def test_upgrade(call: Caller) -> None:
+    path = f"instances/{INSTANCE_ID}"
+    for what in ("db-upgrade", "major-version/upgrade"):
+        call.api.answer(f"{path}/{what}", {"job_id": "task-1"}, status=202)
+    call.api.answer(f"{path}/major-version/available-version", {"available_versions": ["17", "18"]})
+    assert call("instance", "upgrade", INSTANCE_ID, "--no-wait").out == "Task task-1\n"
+    delayed = call("instance", "upgrade", INSTANCE_ID, "--delay")
+    assert (delayed.code, delayed.out) == (0, "scheduled task task-1 waits for the maintenance window\n")
+    assert call("instance", "upgrade", INSTANCE_ID, "--to", "18", "--no-wait").code == 0
+    assert call("instance", "upgrade", INSTANCE_ID, "--check").out == "VERSION\n17\n18\n"
+    assert call.sent("POST") == [
+        (f"{path}/db-upgrade", {"is_delayed": False}),
+        (f"{path}/db-upgrade", {"is_delayed": True}),
+        (f"{path}/major-version/upgrade", {"target_version": "18", "is_change_private_ip": True}),
+    ]
+    assert call("instance", "upgrade", INSTANCE_ID, "--to", "18", "--delay").code == 2
+
+
+@pytest.mark.parametrize(("result", "code"), [("success", 0), ("failed", 1)])
+def test_a_check_before_an_upgrade_says_what_it_found(call: Caller, result: str, code: int) -> None:
+    path = f"instances/{INSTANCE_ID}/major-version"
+    report = {"id": "task-1", "result": result, "detail": "what was found"}
+    call.api.answer(f"{path}/inspection", {"report_id": "task-1"})
+    call.api.answer(f"{path}/inspection-histories", {"inspection_reports": [report], "total_count": 1})
+    call.api.answer("jobs", job("Completed"))
+    call.api.answer("jobs/task-1/steps", steps(inspect="Completed"))
+    done = call("instance", "upgrade", INSTANCE_ID, "--to", "18", "--check")
+    assert done.code == code
+    assert "what was found" in done.out + done.err
+
+
 def offer_addresses(api: FakeApi, *statuses: str) -> None:
     api.answer(
         "v1/publicips",

@@ -55,6 +55,7 @@ OWN = {
     "single_to_ha",
     "switch_ssl",
     "switchover",
+    "upgrade_major",
 }
 #: Of them those that are proved in each way with an engine whose servers take seconds to start.
 HARDEST = {"restore_tables", "single_to_ha", "switchover"}

@@ -190,7 +190,16 @@ HOT: dict[str, Hot] = {
     "instances.set_storage_full": Hot(),
     "instances.set_volume_size": Hot(),
     "instances.set_flavor": Hot({"flavor": "rds.pg.n1.medium.2"}),
+    "instances.set_version": Hot(),
     "instances.instance_at_rest": of("i777"),
+    # Newer versions.
+    "upgrades.begin_report": Hot(
+        {"id": UUID(int=99), "kind": "check", "old_version": "16", "new_version": "17", "statistics": ""}
+    ),
+    "upgrades.end_report": Hot({"id": UUID(int=7), "result": "success", "detail": ""}),
+    "upgrades.forget_reports": Hot({"kind": "check", "kept": 100}),
+    "upgrades.reports": Hot({"kind": "check", "new_version": None, "is_available": None, "ascending": False}),
+    "upgrades.versions_at": of("i7"),
     "instances.free_instance": of("i777"),
     "instances.addresses_of_host": Hot(["h7"], why=_OF_A_HOST),
     "instances.held_address": Hot({"node_id": None}),
@@ -465,6 +474,7 @@ RARE: dict[str, str] = {
     "identities.delete_expired_revocations": _HOURLY,
     "instances.set_host": _WHEN_A_PROCESS_STARTS,
     "instances.forgo_ssl": _WHEN_A_PROCESS_STARTS,
+    "instances.versions_with_ssl": _WHEN_A_PROCESS_STARTS,
     "instances.count_by_status": _ALL_OF_IT,
     "metrics.latest_samples": _ALL_OF_IT,
     "metrics.delete_expired": _HOURLY,

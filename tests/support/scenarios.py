@@ -5,6 +5,7 @@ A new operation needs an entry here, and gets the five proofs with it.
 
 import datetime as dt
 import secrets
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +15,12 @@ import msgspec
 import pytest
 
 from openrds.domain.accounts import Page
-from openrds.domain.engine import EngineName
+from openrds.domain.engine import RULES, EngineName
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.network import public_addresses
 from openrds.domain.parameters import Parameter, by_name
+from openrds.engines.protocol import Installation
+from openrds.engines.registry import fetched_dir
 from openrds.hosts.addresses import is_answering
 from openrds.hosts.processes import wait_until
 from openrds.operations.accounts import users
@@ -64,7 +67,9 @@ from openrds.operations.pairs import (
 from openrds.operations.parameters import change_parameters
 from openrds.operations.rounds.repository_backups import send_backups
 from openrds.operations.rounds.repository_logs import LogSending
+from openrds.operations.upgrades import inspect_upgrade, upgrade_major, upgrade_minor
 from openrds.repository.records import InstanceRecord
+from openrds.service.worker_process import register_host
 from openrds.store.queries import Queries
 from support.dialects import Session
 from support.workbench import PASSWORD, Workbench
@@ -72,6 +77,8 @@ from support.workbench import PASSWORD, Workbench
 NEW_PASSWORD = "An0ther-Secret"
 #: Sizes, and the size that instances have who were not told of another.
 SMALL, LARGE = "medium.2", "large.2"
+#: Of the servers that say that they are newer.
+NEWER_MINOR = "99"
 
 
 @dataclass(frozen=True)
@@ -700,11 +707,154 @@ def submit_restore_databases(intake: Intake, instance_id: str | None, bench: Wor
     return task_id
 
 
+def older_instance(bench: Workbench) -> str:
+    """Of the oldest version of this host, with a table, a parameter, a read replica, and a standby where one can be."""
+    oldest, *newer = bench.engine.installations()
+    if not (newer and RULES[bench.dialect.engine].upgrades):
+        pytest.skip(f"this host has no two versions of {bench.dialect.engine} that one is upgraded between")
+    pair = ha_fields(bench) if bench.resources.host.forwarder.name else {}
+    request = bench.create_request(datastore=Datastore(bench.dialect.engine, oldest.version), **pair)
+    _, task_id = bench.submit(lambda intake: create_instance.submit(intake, request))
+    assert task_id is not None
+    instance_id = done(bench, str(bench.task(task_id)["instance_id"]), task_id)
+    offer_no_tls_that_ends(bench, instance_id)
+    done(bench, instance_id, bench.submit(lambda intake: submit_tuned(intake, instance_id, bench)))
+    write_down(bench, instance_id)
+    return done(bench, instance_id, bench.submit(lambda intake: submit_replica(intake, instance_id, bench)))
+
+
+def offer_no_tls_that_ends(bench: Workbench, instance_id: str) -> None:
+    """Some servers were built without it: an instance that offers it is not upgraded to them."""
+    if bench.resources.view.instance(instance_id).ssl and not bench.engine.installations()[-1].speaks_tls:
+        done(bench, instance_id, bench.submit(lambda intake: submit_ssl_off(intake, instance_id, bench)))
+
+
+def newest_version(bench: Workbench) -> str:
+    return bench.engine.installations()[-1].version
+
+
+def instance_with_newer_minor(bench: Workbench) -> str:
+    """Of the oldest version of this host, of which a newer minor one comes when the instance is there."""
+    forget_newer_minor(bench)
+    oldest = bench.engine.installations()[0]
+    pair = ha_fields(bench) if bench.resources.host.forwarder.name else {}
+    request = bench.create_request(datastore=Datastore(bench.dialect.engine, oldest.version), **pair)
+    _, task_id = bench.submit(lambda intake: create_instance.submit(intake, request))
+    assert task_id is not None
+    instance_id = done(bench, str(bench.task(task_id)["instance_id"]), task_id)
+    offer_no_tls_that_ends(bench, instance_id)
+    write_down(bench, instance_id)
+    have_newer_minor(bench, oldest)
+    return instance_id
+
+
+def have_newer_minor(bench: Workbench, real: Installation, starts: str = "always") -> None:
+    """The same servers in a place of their own, which say that they are newer."""
+    place = fetched_dir(bench.resources.settings.data_dir) / "bin"
+    place.mkdir(parents=True)
+    complete = f"{real.version}.{NEWER_MINOR}"
+    start = {
+        "always": "",
+        "never": '[ "$1" = -D ] && exit 1',
+        "only to be upgraded": 'case " $* " in *" -b "*) ;; " -D "*) exit 1 ;; esac',
+    }[starts]
+    for program in real.bin_dir.iterdir():
+        run = f'exec {program} "$@"'
+        if program.name == "postgres":
+            version = f'[ "$1" = --version ] && echo "postgres (PostgreSQL) {complete}" && exit'
+            run = f"{version}\n{start}\n{run}"
+        script = place / program.name
+        script.write_text(f"#!/bin/sh\n{run}\n")
+        script.chmod(0o755)
+    register_host(bench.resources)
+
+
+def forget_newer_minor(bench: Workbench) -> None:
+    shutil.rmtree(fetched_dir(bench.resources.settings.data_dir) / "bin", ignore_errors=True)
+    register_host(bench.resources)
+
+
+def submit_minor(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return upgrade_minor.submit(intake, instance_id, upgrade_minor.UpgradeMinor())
+
+
+def check_newer_minor(bench: Workbench, instance_id: str) -> None:
+    check_restored(bench, instance_id)
+    instance = bench.resources.view.instance(instance_id)
+    assert instance.complete_version == f"{instance.version}.{NEWER_MINOR}"
+
+
+def check_older_minor(bench: Workbench, instance_id: str) -> None:
+    check_restored(bench, instance_id)
+    instance = bench.resources.view.instance(instance_id)
+    assert instance.complete_version != f"{instance.version}.{NEWER_MINOR}"
+
+
+def submit_inspection(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return inspect_upgrade.submit(intake, instance_id, newest_version(bench))
+
+
+def submit_major(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    assert instance_id is not None
+    catalogue = by_name([tuned(bench)])
+    return upgrade_major.submit(intake, instance_id, newest_version(bench), catalogue)
+
+
+def check_inspected(bench: Workbench, instance_id: str) -> None:
+    check_version(bench, instance_id, bench.engine.installations()[0])
+    (report,) = bench.store.rows(
+        b"select * from version_report where instance_id = %s order by begun_at desc limit 1", [instance_id]
+    )
+    assert (report["kind"], report["result"]) == ("check", "success"), report["detail"]
+
+
+def check_whole(bench: Workbench, instance_id: str) -> None:
+    """Whichever version it has."""
+    instance = bench.resources.view.instance(instance_id)
+    found = bench.engine.installation(instance.version, instance.complete_version)
+    assert found is not None
+    check_version(bench, instance_id, found)
+
+
+def check_upgraded(bench: Workbench, instance_id: str) -> None:
+    check_version(bench, instance_id, bench.engine.installations()[-1])
+
+
+def check_version(bench: Workbench, instance_id: str, version: Installation) -> None:
+    """All its servers are of one version, and have what was written down and set before."""
+    check_followed(bench, instance_id)
+    (replica,) = (one.id for one in bench.instances() if one.replica_of == instance_id)
+    for one in (instance_id, replica):
+        instance = bench.resources.view.instance(one)
+        assert (instance.version, instance.complete_version) == (version.version, version.complete_version)
+        read_back(bench, one, "written_down")
+        with connected(bench, one) as connection:
+            ((said,),) = connection.execute("select version()")
+        assert f"{version.version}." in said
+        wanted = tuned(bench)
+        assert in_force(bench, one, wanted.name) == wanted.value
+
+
 def now() -> int:
     return milliseconds(dt.datetime.now(dt.UTC))
 
 
 SCENARIOS = {
+    "inspect_upgrade": Scenario(
+        older_instance, submit_inspection, check_inspected, InstanceStatus.ACTIVE, repeatable=True
+    ),
+    "upgrade_minor": Scenario(
+        instance_with_newer_minor,
+        submit_minor,
+        check_newer_minor,
+        InstanceStatus.ACTIVE,
+        check_failed=check_older_minor,
+    ),
+    "upgrade_major": Scenario(
+        older_instance, submit_major, check_upgraded, InstanceStatus.ACTIVE, check_failed=check_whole
+    ),
     "create_instance": Scenario(nothing, submit_create, check_active, InstanceStatus.CREATE_FAIL),
     "create_replica": Scenario(active_instance, submit_replica, check_follows, InstanceStatus.CREATE_FAIL),
     "restart_instance": Scenario(active_instance, submit_restart, check_active, InstanceStatus.ACTIVE),

@@ -54,6 +54,7 @@ from openrds.api.rds import (
     schedule_tasks,
     task_export,
     tasks,
+    version_upgrades,
 )
 from openrds.api.rds.log_reads import Turns
 from openrds.api.state import Service
@@ -133,6 +134,7 @@ def _rds_router() -> Router:
         *privileges.HANDLERS,
         *instance_size.HANDLERS,
         *instance_policies.HANDLERS,
+        *version_upgrades.HANDLERS,
         *backups.HANDLERS,
         *backup_usage.HANDLERS,
         *backup_files.HANDLERS,

@@ -25,6 +25,7 @@ from openrds.cli import (
     instance_replicas,
     instance_settings,
     instance_size,
+    instance_upgrade,
     instances,
     logs,
     parameters,
@@ -52,7 +53,15 @@ app.command("demo")(demo.demo)
 app.command("check")(check.check)
 app.command("restore-service")(restore_service.restore_service)
 instances.app.add_typer(restore.app, name="restore")
-for part in (freezing, instance_ha, instance_network, instance_replicas, instance_settings, instance_size):
+for part in (
+    freezing,
+    instance_ha,
+    instance_network,
+    instance_replicas,
+    instance_settings,
+    instance_size,
+    instance_upgrade,
+):
     instances.app.add_typer(part.app)
 app.add_typer(instances.app, name="instance")
 app.add_typer(instance_network.public_ips, name="public-ip")

@@ -11,6 +11,11 @@ def is_version(version: str, asked: str) -> bool:
     return asked == version or asked.startswith(f"{version}.")
 
 
+def numbers_of(version: str) -> tuple[int, ...]:
+    """To tell which of two versions as hosts have them, `16.14` and `16.9`, is the newer."""
+    return tuple(map(int, version.split(".")))
+
+
 class EngineName(StrEnum):
     """Spelled as the API answers it; requests may use any letter case."""
 
@@ -39,7 +44,7 @@ class EngineRules:
     and tables. `restores_onto_itself`: an instance may be restored onto itself. `accounts_have_hosts`: an account says
     from where it may log in, so that remote connections can be closed. `keeps_log`: its servers keep log for others to
     read, for as long as a policy says. `tls_demanded_from` is the first version whose servers let nobody in without
-    TLS while they speak it; None: each of them does.
+    TLS while they speak it; None: each of them does. `upgrades`: its instances can come to another major version.
 
     Source: contract, job-names.md 3 and operations.md 0 and 3. MariaDB's id suffix and port range have
     no evidence there; it gets the free digit 02 and MySQL's range. What demands TLS is as in the RDS of AWS.
@@ -63,11 +68,12 @@ class EngineRules:
     accounts_have_hosts: bool
     keeps_log: bool
     tls_demanded_from: tuple[int, ...] | None
+    upgrades: bool
 
     def demands_tls(self, version: str) -> bool:
         """Whether servers of a version, `9.7` or `9.7.4`, let nobody in without TLS while they speak it."""
         first = self.tls_demanded_from
-        return first is not None and tuple(map(int, version.split("."))) >= first
+        return first is not None and numbers_of(version) >= first
 
     def waits_in(self, mode: str | None) -> bool:
         """Whether commits wait for the standby in a replication mode; None is that of an instance without one."""
@@ -115,6 +121,7 @@ _MYSQL = EngineRules(
     accounts_have_hosts=True,
     keeps_log=True,
     tls_demanded_from=(9, 7),
+    upgrades=False,
 )
 
 RULES: dict[EngineName, EngineRules] = {
@@ -125,6 +132,7 @@ RULES: dict[EngineName, EngineRules] = {
         id_digits="02",
         flavor_token="mariadb",  # noqa: S106
         tls_demanded_from=(11, 8),
+        upgrades=True,
     ),
     EngineName.POSTGRESQL: EngineRules(
         task_token="Postgresql",  # noqa: S106
@@ -145,6 +153,7 @@ RULES: dict[EngineName, EngineRules] = {
         accounts_have_hosts=False,
         keeps_log=False,
         tls_demanded_from=None,
+        upgrades=True,
     ),
     EngineName.SQLSERVER: EngineRules(
         task_token="Sqlserver",  # noqa: S106
@@ -165,5 +174,6 @@ RULES: dict[EngineName, EngineRules] = {
         accounts_have_hosts=False,
         keeps_log=False,
         tls_demanded_from=None,
+        upgrades=False,
     ),
 }

@@ -5,10 +5,11 @@ from enum import StrEnum
 
 
 class ScheduledName(StrEnum):
-    """What waits. `RESIZE_FLAVOR` is the contract's; it has no name for a restart, a sibling service does."""
+    """What waits. `RESIZE_FLAVOR` is the contract's; a sibling service names the others."""
 
     RESTART = "REBOOT"
     RESIZE_FLAVOR = "RESIZE_FLAVOR"
+    UPGRADE = "UPGRADE_DATABASE"
 
 
 class ScheduleStatus(StrEnum):

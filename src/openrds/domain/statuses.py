@@ -33,6 +33,7 @@ class Action(StrEnum):
     RESTORE_ONTO = "restore onto"
     RESTORE_TABLES = "restore tables"
     CHANGE_ACCOUNTS = "change accounts"
+    UPGRADE = "upgrade"
     STOP = "stop"
     START = "start"
     FREEZE = "freeze"
@@ -72,6 +73,7 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.RESTORE_ONTO: frozenset({Status.ACTIVE, Status.FAILED}),
     Action.RESTORE_TABLES: _AT_REST,
     Action.CHANGE_ACCOUNTS: frozenset({Status.ACTIVE, Status.BACKING_UP}),
+    Action.UPGRADE: _AT_REST,
     Action.STOP: _AT_REST,
     Action.START: frozenset({Status.SHUTDOWN}),
     Action.FREEZE: frozenset({Status.ACTIVE, Status.STORAGE_FULL, Status.FAILED, Status.SHUTDOWN}),

@@ -82,7 +82,8 @@ class Installations:
         self._engine_dirs = tuple(engine_dirs)
         self._copies = data_dir / "binaries"
         self._users = users
-        self._seen: tuple[frozenset[str], tuple[Installation, ...]] | None = None
+        self._seen: tuple[frozenset[str], tuple[Installation, ...], tuple[Installation, ...]] | None = None
+        self._older: dict[str, Installation] = {}
 
     def __call__(self) -> tuple[Installation, ...]:
         """
@@ -91,11 +92,34 @@ class Installations:
         Raises:
             HostError: the server user can reach neither the binaries nor a copy of them.
         """
+        return self._look()[0]
+
+    def find(self, version: str, complete_version: str) -> Installation | None:
+        """The very one, or where there is none any more, the newest of the version.
+
+        Raises:
+            HostError: as above.
+        """
+        newest, all_there_are = self._look()
+        found = next((one for one in newest if one.version == version), None)
+        if found is None or found.complete_version == complete_version:
+            return found
+        exact = [one for one in all_there_are if one.complete_version == complete_version]
+        if not exact:
+            return found
+        if complete_version not in self._older:
+            self._older[complete_version] = _reachable(self._kind, exact[0], self._copies, self._users)
+        return self._older[complete_version]
+
+    def _look(self) -> tuple[tuple[Installation, ...], tuple[Installation, ...]]:
         names = _names_in(self._fetched)
         if self._seen is None or self._seen[0] != names:
-            folders = (*self._engine_dirs, self._fetched)
-            self._seen = names, find_installations(self._kind, folders, self._copies, self._users)
-        return self._seen[1]
+            everything = find_all(self._kind, (*self._engine_dirs, self._fetched))
+            newest = tuple(
+                _reachable(self._kind, found, self._copies, self._users) for found in _newest(everything)
+            )
+            self._seen, self._older = (names, newest, everything), {}
+        return self._seen[1:]
 
 
 def find_installations(
@@ -115,13 +139,21 @@ def find_installations(
 
 def find(kind: Kind, folders: Iterable[Path] = ()) -> tuple[Installation, ...]:
     """The same, wherever they are."""
-    best: dict[str, _Found] = {}
+    return _newest(find_all(kind, folders))
+
+
+def find_all(kind: Kind, folders: Iterable[Path] = ()) -> tuple[Installation, ...]:
+    """One for each complete version, oldest first, wherever they are."""
+    best: dict[tuple[int, ...], _Found] = {}
     for found in _found(kind, folders):
-        version = kind.named(found.numbers)
-        if version not in best or found.rank > best[version].rank:
-            best[version] = found
-    in_order = sorted(best, key=lambda version: best[version].numbers)
-    return tuple(_installation(kind, best[version]) for version in in_order)
+        if found.numbers not in best or found.rank > best[found.numbers].rank:
+            best[found.numbers] = found
+    return tuple(_installation(kind, best[numbers]) for numbers in sorted(best))
+
+
+def _newest(in_order: Iterable[Installation]) -> tuple[Installation, ...]:
+    """Of each version that a request may name."""
+    return tuple({one.version: one for one in in_order}.values())
 
 
 def _installation(kind: Kind, found: _Found) -> Installation:

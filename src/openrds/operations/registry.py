@@ -41,6 +41,10 @@ from openrds.operations.pairs.replication_mode import CHANGE_REPLICATION_MODE
 from openrds.operations.pairs.single_to_ha import SINGLE_TO_HA
 from openrds.operations.pairs.switchover import SWITCHOVER
 from openrds.operations.parameters.change_parameters import CHANGE_PARAMETERS
+from openrds.operations.upgrades import upgrade_minor
+from openrds.operations.upgrades.inspect_upgrade import INSPECT_UPGRADE
+from openrds.operations.upgrades.upgrade_major import UPGRADE_MAJOR
+from openrds.operations.upgrades.upgrade_minor import UPGRADE_MINOR
 from openrds.tasks.operation import Operation
 
 _ALL: tuple[Operation[Any, Any], ...] = (
@@ -76,6 +80,9 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     UNBIND_PUBLIC_ADDRESS,
     SET_REMOTE_CONNECTION,
     CHANGE_ACCOUNTS,
+    INSPECT_UPGRADE,
+    UPGRADE_MINOR,
+    UPGRADE_MAJOR,
 )
 
 
@@ -87,6 +94,7 @@ def _resubmit(submit: Callable[[Intake, str, Any], UUID], request: type[Any]) ->
 SCHEDULED: Mapping[ScheduledName, Submit] = {
     ScheduledName.RESTART: _resubmit(restart_instance.submit, restart_instance.Restart),
     ScheduledName.RESIZE_FLAVOR: _resubmit(resize_flavor.submit, resize_flavor.ResizeFlavor),
+    ScheduledName.UPGRADE: _resubmit(upgrade_minor.submit, upgrade_minor.UpgradeMinor),
 }
 
 OPERATIONS: Mapping[str, Operation[Any, Any]] = {operation.key: operation for operation in _ALL}

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
@@ -12,6 +13,7 @@ from openrds.agent.host import rounds_of_host
 from openrds.control.changes import Changes
 from openrds.control.rounds import Round
 from openrds.control.shared import shared_rounds
+from openrds.domain.engine import EngineName
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation
 from openrds.engines.registry import engines_of_host, fetched_dir
@@ -30,7 +32,7 @@ from openrds.operations.steps.view import View
 from openrds.service.authority import open_authority
 from openrds.service.child import Brief
 from openrds.service.means import choose_limits, choose_repository, choose_users, choose_volumes
-from openrds.store.database import Store
+from openrds.store.database import Store, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.queue import Queue
 from openrds.tasks.runner import Runner
@@ -95,7 +97,7 @@ def register_host(resources: Resources) -> None:
     with resources.store.transaction() as connection:
         for one in found:
             if not one["tls"]:
-                connection.execute(_sql.forgo_ssl, {"host": settings.host, **one})
+                _forgo_ssl(connection, resources, one)
         connection.execute(
             _sql.set_host,
             {
@@ -106,6 +108,16 @@ def register_host(resources: Resources) -> None:
                 "memory_mb": resources.host.memory_mb,
             },
         )
+
+
+def _forgo_ssl(connection: Writer, resources: Resources, without: Mapping[str, Any]) -> None:
+    """Of the instances of a version whose newest servers have no TLS, unless they run older ones that have it."""
+    key = {"host": resources.settings.host, "engine": without["engine"], "version": without["version"]}
+    for row in connection.execute(_sql.versions_with_ssl, key).fetchall():
+        complete = row["complete_version"]
+        found = resources.host.engines[EngineName(key["engine"])].installation(key["version"], complete)
+        if found is None or not found.speaks_tls:
+            connection.execute(_sql.forgo_ssl, {**key, "complete_version": complete})
 
 
 class FetchedServers:

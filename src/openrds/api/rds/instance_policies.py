@@ -157,7 +157,7 @@ async def set_auto_upgrade(
 
     def work(intake: Intake) -> Successful:
         intake.instance(instance_id)
-        _only_off(data.switch_option, "Instances keep their version.")
+        _only_off(data.switch_option, "A new minor version is had by POST db-upgrade.")
         return Successful()
 
     return await change(request, work)

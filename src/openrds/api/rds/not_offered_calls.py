@@ -125,16 +125,8 @@ CALLS: Mapping[str, Sequence[str]] = {
         "POST instances/{instance_id}/operate-record",
         "POST /v5/{project_id}/instances",
     ),
-    "Instances keep their version. Restore a backup to, or dump into, an instance of another one.": (
-        "POST instances/{instance_id}/action/db-upgrade",
-        "POST instances/{instance_id}/db-upgrade",
+    "Instances of MySQL keep their major version. Dump the data into an instance of another one.": (
         "POST instances/{instance_id}/major-upgrade",
-        "GET instances/{instance_id}/major-version/available-version",
-        "POST instances/{instance_id}/major-version/inspection",
-        "GET instances/{instance_id}/major-version/inspection-histories",
-        "GET instances/{instance_id}/major-version/status",
-        "POST instances/{instance_id}/major-version/upgrade",
-        "GET instances/{instance_id}/major-version/upgrade-histories",
         "PUT instances/{instance_id}/upgrade-version/precheck",
         "GET instances/{instance_id}/upgrade-version/precheck-result",
         "GET major-version-feature",

@@ -13,6 +13,7 @@ from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.parameters import BinlogParameters
 from openrds.engines.binlog.server import BinlogServer, Means
 from openrds.engines.binlog.server_logs import BinlogServerLogs
+from openrds.engines.binlog.upgrades import BinlogUpgrades
 from openrds.engines.discovery import Installations, Kind
 from openrds.engines.pool import DataDirectories
 from openrds.engines.protocol import Installation, NodeSpec, Size
@@ -32,6 +33,7 @@ class BinlogEngine:
     flavour: ClassVar[type[Flavour]]
     servers: ClassVar[type[BinlogServer]]
     backups_of: ClassVar[type[BinlogBackups]]
+    upgrades_of: ClassVar[type[BinlogUpgrades]]
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class BinlogEngine:
         self.accounts = BinlogAccounts(flavour)
         self.logs = BinlogServerLogs()
         self.parameters = BinlogParameters(self)
+        self.upgrades = self.upgrades_of(self._means)
 
     def installations(self) -> tuple[Installation, ...]:
         """
@@ -59,6 +62,13 @@ class BinlogEngine:
             HostError: the server user can reach neither the binaries nor a copy of them.
         """
         return self._installations()
+
+    def installation(self, version: str, complete_version: str) -> Installation | None:
+        """
+        Raises:
+            HostError: as above.
+        """
+        return self._installations.find(version, complete_version)
 
     def must_restart_followers(self, old: Size, new: Size) -> bool:
         """A follower may be smaller than its upstream."""

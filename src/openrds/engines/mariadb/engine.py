@@ -7,6 +7,7 @@ from openrds.engines.mariadb.discovery import KIND
 from openrds.engines.mariadb.flavour import MariaDBFlavour
 from openrds.engines.mariadb.passwords import native_hash
 from openrds.engines.mariadb.server import MariaDBServer
+from openrds.engines.mariadb.upgrades import MariaDBUpgrades
 
 
 class MariaDB(BinlogEngine):
@@ -15,6 +16,7 @@ class MariaDB(BinlogEngine):
     flavour = MariaDBFlavour
     servers = MariaDBServer
     backups_of = MariaDBBackups
+    upgrades_of = MariaDBUpgrades
 
     @staticmethod
     def seal_password(password: str) -> str:

@@ -7,6 +7,7 @@ from openrds.engines.mysql.discovery import KIND
 from openrds.engines.mysql.flavour import MySQLFlavour
 from openrds.engines.mysql.passwords import sha2_hash
 from openrds.engines.mysql.server import MySQLServer
+from openrds.engines.mysql.upgrades import MySQLUpgrades
 
 
 class MySQL(BinlogEngine):
@@ -15,6 +16,7 @@ class MySQL(BinlogEngine):
     flavour = MySQLFlavour
     servers = MySQLServer
     backups_of = MySQLBackups
+    upgrades_of = MySQLUpgrades
 
     @staticmethod
     def seal_password(password: str) -> str:

@@ -18,6 +18,7 @@ from openrds.engines.postgresql.passwords import scram_verifier
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.postgresql.server_logs import PostgreSQLServerLogs
+from openrds.engines.postgresql.upgrades import PostgreSQLUpgrades
 from openrds.engines.protocol import Installation, NodeSpec, Size
 from openrds.hosts.limits import Limits, NoLimits
 from openrds.hosts.users import ServerUsers
@@ -47,6 +48,7 @@ class PostgreSQL:
         self.accounts = PostgreSQLAccounts()
         self.logs = PostgreSQLServerLogs()
         self.parameters = PostgreSQLParameters(self)
+        self.upgrades = PostgreSQLUpgrades(self._data_directories, self._programs, users.service)
 
     def installations(self) -> tuple[Installation, ...]:
         """
@@ -56,6 +58,13 @@ class PostgreSQL:
             HostError: the server user can reach neither the binaries nor a copy of them.
         """
         return self._installations()
+
+    def installation(self, version: str, complete_version: str) -> Installation | None:
+        """
+        Raises:
+            HostError: as above.
+        """
+        return self._installations.find(version, complete_version)
 
     @staticmethod
     def seal_password(password: str) -> str:

@@ -20,6 +20,7 @@ from openrds.engines.protocol.node import Installation, NodeSpec, Size, Tls, Ups
 from openrds.engines.protocol.parameters import Parameters
 from openrds.engines.protocol.replication import Follower, Replication, StandbyState
 from openrds.engines.protocol.server import Server
+from openrds.engines.protocol.upgrades import Upgrades
 
 __all__ = [
     "AccountTaken",
@@ -51,5 +52,6 @@ __all__ = [
     "TableCopy",
     "Tls",
     "Unfit",
+    "Upgrades",
     "Upstream",
 ]

@@ -10,6 +10,7 @@ from openrds.engines.protocol.logs import ServerLogs
 from openrds.engines.protocol.node import Installation, NodeSpec, Size
 from openrds.engines.protocol.parameters import Parameters
 from openrds.engines.protocol.server import Server
+from openrds.engines.protocol.upgrades import Upgrades
 
 
 class Engine(Protocol):
@@ -32,8 +33,14 @@ class Engine(Protocol):
     @property
     def parameters(self) -> Parameters: ...
 
+    @property
+    def upgrades(self) -> Upgrades: ...
+
     def installations(self) -> tuple[Installation, ...]:
-        """What this host has, newest version last."""
+        """What this host has, newest version last: of each version that a request may name, the newest."""
+
+    def installation(self, version: str, complete_version: str) -> Installation | None:
+        """The very one, or where this host has not got it any more, the newest of the version."""
 
     def initialise(self, node: NodeSpec) -> None:
         """Make a fresh data directory of the node's user, never a copy of another.

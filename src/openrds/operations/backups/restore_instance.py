@@ -6,10 +6,7 @@ The data is made beside the present one, which serves meanwhile. The present one
 so are the standby and the read replicas, at rest, which then copy the restored one.
 """
 
-import logging
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -22,8 +19,7 @@ from openrds.domain.instance_values import Instance
 from openrds.domain.lengths import Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
-from openrds.engines.protocol import EngineError, NodeSpec, Server
-from openrds.hosts.folders import clear, make_home
+from openrds.engines.protocol import EngineError, Server
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.restore_source import (
     RestoreSource,
@@ -32,24 +28,15 @@ from openrds.operations.intake.restore_source import (
     find_source,
 )
 from openrds.operations.steps import restoring
-from openrds.operations.steps.replication import build_standby, end_confirmation
+from openrds.operations.steps.replacing import Replacement
 from openrds.operations.steps.resources import Resources
-from openrds.operations.steps.servers import check_endpoint, start_servers, stop_servers
+from openrds.operations.steps.servers import check_endpoint
 from openrds.operations.steps.serving import keeping_servers
 from openrds.operations.steps.source import Source
 from openrds.operations.steps.status import ACTIVE, SETTLED, set_status, status_by_looking
 from openrds.store.database import Row, Writer
 from openrds.store.instances import replicas_of
-from openrds.store.queries import Queries
 from openrds.tasks.operation import Ending, Operation, Step, StepContext, TaskContext
-
-logger = logging.getLogger(__name__)
-
-_sql = Queries("backups")
-
-#: Folders of a node: its data as it was before, and the same when it is being removed.
-_BEFORE = "before"
-_REMOVED = "removed"
 
 
 class RestoreTarget(msgspec.Struct):
@@ -128,75 +115,25 @@ def remove_restored(context: Context) -> None:
 
 
 def swap_data(context: Context) -> None:
-    """The archive begins anew too: the log to come has nothing to do with the log that was.
-
-    Who follows is at rest meanwhile: with the data of before it might take the new log for the old one's.
-    """
-    resources, node = context.resources, _primary(context).node
-    _stop_all(context)
-    end_confirmation(resources, context.instance_id)
-    restored, old = restoring.restored_data(node), _old_data(context)
-    if restored.exists():
-        if not old.exists():
-            _set_aside(node, old)
-        restored.rename(node.data_dir)
-    resources.host.backups.set_archive_aside(context.instance_id, _mark(context))
+    resources, replacement = context.resources, _replacement(context)
+    replacement.stop_all()
+    replacement.put(restoring.restored_data(_primary(context).node))
     resources.host.start(_primary(context))
     restoring.set_remote_access(resources, context.instance_id)
     check_endpoint(resources, context.instance_id)
 
 
-def _set_aside(node: NodeSpec, old: Path) -> None:
-    """An instance that is broken may have no data."""
-    make_home(old.parent)
-    if node.data_dir.exists():
-        node.data_dir.rename(old)
-    else:
-        node.user.make_folder(old)
-
-
 def swap_back(context: Context) -> None:
-    """One that was broken before the restore may be broken still."""
-    resources, old = context.resources, _old_data(context)
-    if old.parent.exists():
-        _stop_all(context)
-        if old.exists():
-            data = _primary(context).node.data_dir
-            clear(data)
-            old.rename(data)
-        resources.host.backups.bring_archive_back(context.instance_id, _mark(context))
-        old.parent.rmdir()
-    try:
-        _start_all(context)
-    except EngineError:
-        logger.warning("not all of instance %s serves as before", context.instance_id, exc_info=True)
+    _replacement(context).put_back()
 
 
 def replace_old_data(context: Context) -> None:
-    """Whoever follows copies the restored data. While the primary's old data is there, nobody has done so yet."""
-    resources, before = context.resources, _old_data(context).parent
-    # No log leads from the backups of before to what is to come.
-    resources.store.rows(_sql.break_continuity, [context.instance_id])
-    if before.exists():
-        for follower in _followers(context):
-            _remove(follower.node.data_dir)
-    _remove(before)
+    resources = context.resources
     restoring.remove_apart(resources.host, _primary(context), str(context.task_id))
-    resources.host.backups.forget_aside(context.instance_id)
     try:
-        _start_all(context)
+        _replacement(context).settle()
     except EngineError as error:
         raise EngineError(f"The data is restored, but {error}") from error
-
-
-def _remove(place: Path) -> None:
-    """Hidden before it is removed: data that is only half there is not swapped back, and not started."""
-    hidden = place.with_name(_REMOVED)
-    if hidden.exists():
-        shutil.rmtree(hidden)
-    if place.exists():
-        place.rename(hidden)
-        shutil.rmtree(hidden)
 
 
 def look_at_all(context: Context) -> Mapping[str, InstanceStatus]:
@@ -213,28 +150,6 @@ def failed(_context: TaskContext[Source], connection: Writer, seen: Mapping[str,
         set_status(connection, id_, status)
 
 
-def _stop_all(context: Context) -> None:
-    """The primary first: who follows has then heard of the last change."""
-    for id_ in _held(context):
-        stop_servers(context.resources, id_)
-
-
-def _start_all(context: Context) -> None:
-    """
-    Raises:
-        EngineError: not each of them serves. A standby that is missing is the monitor's to bring back.
-    """
-    resources, failures = context.resources, []
-    start_servers(resources, context.instance_id)
-    for id_ in _held(context)[1:]:
-        try:
-            build_standby(resources, id_, resources.primary_server(id_))
-        except EngineError as error:
-            failures.append(f"read replica {id_} cannot follow: {error}")
-    if failures:
-        raise EngineError("; ".join(failures))
-
-
 def _held(context: Context) -> list[str]:
     """The instance, and its read replicas that are restored with it."""
     replicas = context.resources.view.replicas(context.instance_id)
@@ -242,25 +157,12 @@ def _held(context: Context) -> list[str]:
     return [context.instance_id, *restored]
 
 
-def _followers(context: Context) -> list[Server]:
-    resources = context.resources
-    pairs = [
-        (resources.view.instance(id_), node) for id_ in _held(context) for node in resources.view.nodes(id_)
-    ]
-    return [resources.server(instance, node) for instance, node in pairs[1:]]
-
-
 def _primary(context: Context) -> Server:
     return context.resources.primary_server(context.instance_id)
 
 
-def _old_data(context: Context) -> Path:
-    node = _primary(context).node
-    return node.folder / _BEFORE / node.data_dir.name
-
-
-def _mark(context: Context) -> str:
-    return context.task_id.hex
+def _replacement(context: Context) -> Replacement:
+    return Replacement(context.resources, _held(context), context.task_id.hex)
 
 
 RESTORE_INSTANCE: Operation[Resources, Source] = Operation(

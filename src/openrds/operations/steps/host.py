@@ -52,16 +52,18 @@ class Host:
     def name(self) -> str:
         return self.settings.host
 
-    def installation(self, engine: EngineName, version: str) -> Installation:
-        """
+    def installation(self, engine: EngineName, version: str, complete_version: str = "") -> Installation:
+        """The newest of a version, or the very one that is named as long as it is there.
+
         Raises:
             StepFailed: it no longer has the binaries.
         """
-        found = self.engines[engine].installations() if engine in self.engines else ()
-        for installation in found:
-            if installation.version == version:
-                return installation
-        raise StepFailed(f"host {self.name} no longer has the binaries of {engine} {version}")
+        found = (
+            self.engines[engine].installation(version, complete_version) if engine in self.engines else None
+        )
+        if found is None:
+            raise StepFailed(f"host {self.name} no longer has the binaries of {engine} {version}")
+        return found
 
     def size_of(self, flavor: Flavor) -> Size:
         """By the setting `flavors`, one that this host could not hold is as large as the host."""

@@ -138,7 +138,7 @@ class Resources:
 
     def _spec(self, instance: Instance, node: Node) -> NodeSpec:
         host = self.host
-        installation = host.installation(instance.engine, instance.version)
+        installation = host.installation(instance.engine, instance.version, instance.complete_version)
         return NodeSpec(
             node_id=node.id,
             user=self._user(instance),

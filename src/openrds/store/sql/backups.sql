@@ -90,7 +90,8 @@ order by end_time desc limit 1
 -- name: task_replacing
 -- A task that removes or replaces what others would restore from.
 select task.id, task.name from instance_lock join task on task.id = instance_lock.task_id
-where instance_lock.instance_id = %s and operation in ('restore_instance', 'delete_instance', 'recycle_instance')
+where instance_lock.instance_id = %s
+  and operation in ('restore_instance', 'upgrade_major', 'delete_instance', 'recycle_instance')
 
 -- name: backup_candidates
 select instance.*, now() as now,

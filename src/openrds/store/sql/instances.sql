@@ -198,10 +198,16 @@ update instance set security_group_id = %(security_group_id)s, updated_at = now(
 -- name: set_ssl
 update instance set ssl = %(ssl)s, updated_at = now() where id = %(id)s
 
+-- name: versions_with_ssl
+-- Which complete ones instances of a host have that offer TLS.
+select distinct complete_version from instance
+where ssl and engine = %(engine)s and version = %(version)s
+  and exists (select from node where node.instance_id = instance.id and node.host = %(host)s)
+
 -- name: forgo_ssl
 -- Of a version that a host has without TLS.
 update instance set ssl = false
-where ssl and engine = %(engine)s and version = %(version)s
+where ssl and engine = %(engine)s and version = %(version)s and complete_version = %(complete_version)s
   and exists (select from node where node.instance_id = instance.id and node.host = %(host)s)
 
 -- name: set_remote_access
@@ -334,6 +340,10 @@ update instance set volume_size = %(size)s, updated_at = now() where id = %(id)s
 
 -- name: set_flavor
 update instance set flavor_ref = %(flavor)s, updated_at = now() where id = %(id)s
+
+-- name: set_version
+update instance set version = %(version)s, complete_version = %(complete_version)s, updated_at = now()
+where id = %(id)s and (version, complete_version) <> (%(version)s, %(complete_version)s)
 
 -- name: note_revival
 update node set revived_at = now(),

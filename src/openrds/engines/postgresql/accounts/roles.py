@@ -163,6 +163,14 @@ def _check_owns_nothing(connection: Connection, name: str) -> None:
         )
 
 
+def let_administrator_manage_all(node: NodeSpec) -> None:
+    """Each account that there is, as if it had made it."""
+    with superuser_session(node) as connection:
+        names = catalog.rows(connection, f"SELECT rolname FROM pg_roles WHERE {tenants.IS_ACCOUNT}")  # noqa: S608
+        for (name,) in names:
+            _let_administrator_manage(connection, name)
+
+
 def _let_administrator_manage(connection: Connection, name: str) -> None:
     """Before version 16 it may by itself. Not where it would be a circle, nor where it is gone."""
     if connection.info.server_version < CREATEROLE_IS_BOUNDED or not _oid(connection, tenants.ADMINISTRATOR):

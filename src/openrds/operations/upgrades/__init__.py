@@ -1,0 +1,1 @@
+"""Newer versions of an instance's servers: minor ones, major ones, and what hinders these."""

@@ -1,0 +1,232 @@
+"""Newer versions: what is refused, what is found before, and the way back where the new servers do not start."""
+
+import datetime as dt
+from collections.abc import Iterator
+
+import pytest
+
+from openrds.domain.engine import EngineName
+from openrds.domain.errors import Refusal
+from openrds.domain.schedule import ScheduledName
+from openrds.operations.backups import back_up, restore_instance, restore_tables
+from openrds.operations.instances import create_instance
+from openrds.operations.intake.create_request import Datastore
+from openrds.operations.intake.restore_source import RestoreSource, milliseconds
+from openrds.operations.registry import SCHEDULED
+from openrds.operations.upgrades import inspect_upgrade, upgrade_major, upgrade_minor
+from openrds.store.queries import Queries
+from support import scenarios
+from support.engines import found
+from support.scenarios import active_instance, connected, done, read_back, run_backup, write_down
+from support.workbench import Workbench, running_workbench
+
+OLD, *NEWER = found(EngineName.POSTGRESQL) or (None,)
+
+pytestmark = pytest.mark.skipif(not NEWER, reason="this host has no two versions of PostgreSQL")
+
+
+@pytest.fixture(scope="module")
+def workbench() -> Iterator[Workbench]:
+    with running_workbench() as bench:
+        yield bench
+
+
+@pytest.fixture
+def bench(workbench: Workbench) -> Iterator[Workbench]:
+    yield workbench
+    scenarios.forget_newer_minor(workbench)
+
+
+def older_instance(bench: Workbench) -> str:
+    """A single one of the oldest version, with a table."""
+    assert OLD is not None
+    request = bench.create_request(datastore=Datastore(EngineName.POSTGRESQL, OLD.version))
+    _, task_id = bench.submit(lambda intake: create_instance.submit(intake, request))
+    instance_id = done(bench, str(bench.task(task_id)["instance_id"]), task_id)
+    scenarios.offer_no_tls_that_ends(bench, instance_id)
+    write_down(bench, instance_id)
+    return instance_id
+
+
+def upgrade(bench: Workbench, instance_id: str) -> str:
+    """The reason for which it fails; empty where it does not."""
+    newest = scenarios.newest_version(bench)
+    task_id = bench.submit(lambda intake: upgrade_major.submit(intake, instance_id, newest, {}))
+    task = bench.run(task_id)
+    assert task["status"] in ("Completed", "Failed")
+    return task["fail_reason"] or ""
+
+
+def reports(bench: Workbench, instance_id: str, kind: str) -> list[tuple[str, str]]:
+    filters = {"new_version": None, "is_available": None, "ascending": False, "limit": 10, "offset": 0}
+    rows = bench.store.rows(
+        Queries("upgrades").reports, {"instance_id": instance_id, "kind": kind, **filters}
+    )
+    return [(row["result"], row["told"]) for row in rows]
+
+
+def check_is_old(bench: Workbench, instance_id: str) -> None:
+    assert OLD is not None
+    instance = bench.resources.view.instance(instance_id)
+    assert (instance.status, instance.version) == ("ACTIVE", OLD.version)
+    assert instance.complete_version == OLD.complete_version
+    read_back(bench, instance_id, "written_down")
+    with connected(bench, instance_id) as connection:
+        ((said,),) = connection.execute("select version()")
+    assert OLD.complete_version in said
+
+
+def test_a_new_major_version_that_does_not_start_gives_way_to_the_old(bench: Workbench) -> None:
+    instance_id = older_instance(bench)
+    run_backup(bench, instance_id)
+    scenarios.have_newer_minor(bench, NEWER[-1], starts="only to be upgraded")
+    before = bench.footprint()
+    assert "did not start" in upgrade(bench, instance_id)
+    check_is_old(bench, instance_id)
+    assert bench.footprint() == before
+    ((result, told),) = reports(bench, instance_id, "upgrade")
+    assert result == "failed"
+    assert "did not start" in told
+    # The log goes on where it was: each moment since the backup can be restored.
+    bench.engine.backups.archive_log(bench.resources.primary_server(instance_id).node)
+    (base,) = bench.store.rows(b"select * from backup where instance_id = %s", [instance_id])
+    assert base["continuous"]
+    archive = bench.resources.host.backups.archive(instance_id)
+    primary = bench.resources.primary_server(instance_id).node
+    assert bench.engine.backups.is_archived_since(archive, base["log_position"], primary)
+
+
+def test_a_new_minor_version_that_does_not_start_gives_way_to_the_old(bench: Workbench) -> None:
+    instance_id = older_instance(bench)
+    assert OLD is not None
+    scenarios.have_newer_minor(bench, OLD, starts="never")
+    task_id = bench.submit(
+        lambda intake: upgrade_minor.submit(intake, instance_id, upgrade_minor.UpgradeMinor())
+    )
+    task = bench.run(task_id)
+    assert (task["status"], task["name"]) == ("Failed", "UpgradePostgresqlDatabaseVersion")
+    check_is_old(bench, instance_id)
+
+
+def test_what_hinders_an_upgrade_is_found_before_anything_is_stopped(bench: Workbench) -> None:
+    instance_id = older_instance(bench)
+    with connected(bench, instance_id) as connection:
+        connection.execute("create table telling (kept regcollation)")
+    newest = scenarios.newest_version(bench)
+    task_id = bench.submit(lambda intake: inspect_upgrade.submit(intake, instance_id, newest))
+    assert bench.run(task_id)["status"] == "Completed"
+    ((result, told),) = reports(bench, instance_id, "check")
+    assert result == "failed"
+    assert "postgres.public.telling.kept" in told.replace("In database: postgres\n  ", "postgres.")
+    server = bench.resources.primary_server(instance_id)
+    with connected(bench, instance_id) as connection:
+        reason = upgrade(bench, instance_id)
+        assert "telling" in reason
+        assert connection.execute("select 1") == [(1,)], "nobody was cut off"
+    assert server.is_running()
+    check_is_old(bench, instance_id)
+
+
+def test_tls_is_not_lost_by_an_upgrade(bench: Workbench) -> None:
+    if OLD is None or not OLD.speaks_tls or NEWER[-1].speaks_tls:
+        pytest.skip("the newest PostgreSQL of this host speaks TLS, or none does")
+    request = bench.create_request(datastore=Datastore(EngineName.POSTGRESQL, OLD.version))
+    _, task_id = bench.submit(lambda intake: create_instance.submit(intake, request))
+    instance_id = done(bench, str(bench.task(task_id)["instance_id"]), task_id)
+    assert "without TLS" in upgrade(bench, instance_id)
+    assert bench.resources.view.instance(instance_id).version == OLD.version
+    # What these are is a script, in which nothing of TLS is found.
+    scenarios.have_newer_minor(bench, OLD)
+    assert bench.resources.view.instance(instance_id).ssl
+    with pytest.raises(Refusal, match="nothing newer"):
+        bench.submit(lambda intake: upgrade_minor.submit(intake, instance_id, upgrade_minor.UpgradeMinor()))
+
+
+def test_a_read_replica_comes_before_its_primary_and_either_may_wait(bench: Workbench) -> None:
+    instance_id = older_instance(bench)
+    assert OLD is not None
+    replica_task = bench.submit(lambda intake: scenarios.submit_replica(intake, instance_id, bench))
+    replica_id = str(bench.task(replica_task)["instance_id"])
+    done(bench, replica_id, replica_task)
+    scenarios.have_newer_minor(bench, OLD)
+    now, later = upgrade_minor.UpgradeMinor(), upgrade_minor.UpgradeMinor(is_delayed=True)
+    with pytest.raises(Refusal, match=f"first upgrade {replica_id}"):
+        bench.submit(lambda intake: upgrade_minor.submit(intake, instance_id, now))
+    task_id = bench.submit(lambda intake: upgrade_minor.submit(intake, replica_id, now))
+    done(bench, replica_id, task_id)
+    planned = bench.submit(lambda intake: upgrade_minor.submit(intake, instance_id, later))
+    (row,) = bench.store.rows(b"select * from scheduled_task where id = %s", [planned])
+    assert (row["name"], row["status"]) == ("UPGRADE_DATABASE", "Pending")
+    assert row["task_name"] == "UpgradePostgresqlDatabaseVersion"
+    begin = SCHEDULED[ScheduledName.UPGRADE]
+    done(bench, instance_id, bench.submit(lambda intake: begin(intake, instance_id, row["request"])))
+    for one in (instance_id, replica_id):
+        complete = bench.resources.view.instance(one).complete_version
+        assert complete == f"{OLD.version}.{scenarios.NEWER_MINOR}"
+        read_back(bench, one, "written_down")
+    with pytest.raises(Refusal, match="with its primary"):
+        bench.submit(lambda intake: upgrade_major.submit(intake, replica_id, "99", {}))
+
+
+def test_after_an_upgrade_backups_of_before_are_of_the_old_version(bench: Workbench) -> None:
+    instance_id, other = older_instance(bench), active_instance(bench)
+    backup_id = run_backup(bench, instance_id)
+    moment = milliseconds(dt.datetime.now(dt.UTC))
+    assert upgrade(bench, instance_id) == ""
+    ((result, _),) = reports(bench, instance_id, "upgrade")
+    assert result == "success"
+    assert bench.store.rows(Queries("backups").restorable_ranges, [instance_id]) == []
+    request = restore_instance.RestoreInstance(
+        RestoreSource(instance_id, type="backup", backup_id=backup_id), restore_instance.RestoreTarget(other)
+    )
+    with pytest.raises(Refusal, match="it must be the source's"):
+        bench.submit(lambda intake: restore_instance.submit(intake, request))
+    tables = [restore_tables.Table("written_down", "written_again")]
+    database = restore_tables.Database("postgres", schemas=[restore_tables.Schema("public", tables)])
+    wanted = restore_tables.RestoreTables([restore_tables.InstanceTables(instance_id, moment, [database])])
+    with pytest.raises(Refusal, match="cannot be restored to a moment yet"):
+        bench.submit(lambda intake: restore_tables.submit(intake, wanted))
+    # A new one is the beginning of what can be restored.
+    manual = back_up.CreateBackup(instance_id, "since-then")
+    _, task_id = bench.submit(lambda intake: back_up.submit(intake, manual))
+    assert bench.run(task_id)["status"] == "Completed"
+    assert len(bench.store.rows(Queries("backups").restorable_ranges, [instance_id])) == 1
+
+
+def test_the_administrator_can_do_in_the_new_version_what_it_could_in_the_old(bench: Workbench) -> None:
+    instance_id = older_instance(bench)
+    with connected(bench, instance_id) as connection:
+        connection.execute("create role clerk login password 'An0ther-Secret'")
+        connection.execute("grant select on written_down to clerk")
+    assert upgrade(bench, instance_id) == ""
+    with connected(bench, instance_id) as connection:
+        connection.execute("alter role clerk password 'Yet-An0ther'")
+        connection.execute("grant clerk to root")
+        connection.execute("revoke select on written_down from clerk")
+        connection.execute("drop role clerk")
+        with pytest.raises(bench.dialect.Error):
+            connection.execute("grant pg_execute_server_program to root")
+        assert connection.execute("select rolsuper from pg_roles where rolname = 'root'") == [(False,)]
+        counted = connection.execute("select reltuples from pg_class where relname = 'written_down'")
+        assert counted == [(1.0,)], "statistics are gathered"
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        ("15.999", "that is newer"),
+        ("99", "that is newer"),
+        ("", "that is newer"),
+        ("x" * 200, "that is newer"),
+    ],
+)
+def test_a_version_that_there_is_not_is_refused(bench: Workbench, asked: str, why: str) -> None:
+    instance_id = older_instance(bench)
+    for submit in (
+        lambda intake: inspect_upgrade.submit(intake, instance_id, asked),
+        lambda intake: upgrade_major.submit(intake, instance_id, asked, {}),
+    ):
+        with pytest.raises(Refusal, match=why):
+            bench.submit(submit)
+    with pytest.raises(Refusal, match="nothing newer"):
+        bench.submit(lambda intake: upgrade_minor.submit(intake, instance_id, upgrade_minor.UpgradeMinor()))
