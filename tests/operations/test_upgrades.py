@@ -108,6 +108,19 @@ def test_a_new_minor_version_that_does_not_start_gives_way_to_the_old(bench: Wor
     check_is_old(bench, instance_id)
 
 
+def test_an_instance_says_which_version_it_came_up_with_where_its_own_is_gone(bench: Workbench) -> None:
+    instance_id = older_instance(bench)
+    assert OLD is not None
+    scenarios.have_newer_minor(bench, OLD)
+    done(bench, instance_id, bench.submit(lambda intake: scenarios.submit_minor(intake, instance_id, bench)))
+    assert bench.resources.view.instance(instance_id).complete_version != OLD.complete_version
+    scenarios.forget_newer_minor(bench)
+    done(
+        bench, instance_id, bench.submit(lambda intake: scenarios.submit_restart(intake, instance_id, bench))
+    )
+    check_is_old(bench, instance_id)
+
+
 def test_what_hinders_an_upgrade_is_found_before_anything_is_stopped(bench: Workbench) -> None:
     instance_id = older_instance(bench)
     with connected(bench, instance_id) as connection:

@@ -17,13 +17,14 @@ from openrds.tasks.operation import StepFailed
 logger = logging.getLogger(__name__)
 
 _sql = Queries("parameters")
+_instances = Queries("instances")
 
 #: Seconds in which a standby must have heard what its primary allows now.
 _NEWS_SECONDS = 10.0
 
 
 def start_primary(resources: Resources, instance_id: str) -> None:
-    """Start the server of the primary, and note that it has its parameters.
+    """Start the server of the primary, and note that it has its parameters, and its version.
 
     Raises:
         EngineError: it does not come up.
@@ -40,6 +41,15 @@ def start_primary(resources: Resources, instance_id: str) -> None:
     if not ran:
         with resources.store.transaction() as connection:
             set_in_force(connection, instance_id, instance.parameters)
+            _note_version(connection, instance, server)
+
+
+def _note_version(connection: Writer, instance: Instance, server: Server) -> None:
+    """Another than the store says, where the host has not got that any more."""
+    complete = server.node.installation.complete_version
+    version = {"id": instance.id, "version": instance.version, "complete_version": complete}
+    if complete != instance.complete_version:
+        connection.execute(_instances.set_version, version)
 
 
 def set_in_force(connection: Writer, instance_id: str, parameters: object) -> None:
