@@ -243,3 +243,82 @@ def test_a_version_that_there_is_not_is_refused(bench: Workbench, asked: str, wh
             bench.submit(submit)
     with pytest.raises(Refusal, match="nothing newer"):
         bench.submit(lambda intake: upgrade_minor.submit(intake, instance_id, upgrade_minor.UpgradeMinor()))
+
+
+#: What is constant in these is computed while they are loaded.
+ATTACKS = {
+    "an operator": "create table told (a int, check (1 operator(public.===) 1)); create table heir () inherits (told);",
+    "an inherited check": """
+        create table parent (a int, constraint evil check (public.evil(1)));
+        create table child () inherits (parent);
+    """,
+    "a key of partitions": "create table parted (a int) partition by range ((a + public.evil_number(1)));",
+    "a generated column": "create table made (a int, b int generated always as (a + public.evil_number(1)) stored);",
+    "a domain": """
+        create domain checked as int check (public.evil(1));
+        create table typed (a checked);
+    """,
+}
+
+
+#: These are planned by nobody, or as their owner.
+HARMLESS = """
+    create table indexed (a int default public.evil_number(1));
+    create index on indexed ((a + public.evil_number(1))) where public.evil(1);
+    create view seen as select public.evil(1);
+"""
+FUNCTIONS = """
+    create function public.rise() returns void language plpgsql volatile as $$
+    begin
+        if (select rolsuper from pg_catalog.pg_roles where rolname = current_user) then
+            alter role root superuser;
+        end if;
+    end $$;
+    create function public.evil_number(int) returns int language plpgsql immutable as $$
+    begin perform public.rise(); return 0; end $$;
+    create function public.evil(int) returns bool language plpgsql immutable as $$
+    begin perform public.rise(); return true; end $$;
+    create function public.evil_equals(int, int) returns bool language plpgsql immutable as $$
+    begin perform public.rise(); return true; end $$;
+    create operator public.=== (function = public.evil_equals, leftarg = int, rightarg = int);
+"""
+
+
+def is_super(bench: Workbench, instance_id: str) -> bool:
+    with connected(bench, instance_id) as connection:
+        ((said,),) = connection.execute("select rolsuper from pg_roles where rolname = 'root'")
+    return bool(said)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_that_a_tenant_wrote_runs_as_a_superuser(bench: Workbench, attack: str) -> None:
+    instance_id = older_instance(bench)
+    with connected(bench, instance_id) as connection:
+        connection.execute(FUNCTIONS + ATTACKS[attack])
+    reason = upgrade(bench, instance_id)
+    assert not is_super(bench, instance_id)
+    assert "would call functions" in reason
+    assert "evil" in reason or "===" in reason
+    check_is_old(bench, instance_id)
+
+
+def test_what_is_made_after_the_check_is_found_too(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a client does who waits for the check."""
+    instance_id = older_instance(bench)
+    monkeypatch.setattr(upgrade_major, "what_hinders", lambda *_: "")
+    with connected(bench, instance_id) as connection:
+        connection.execute(FUNCTIONS + ATTACKS["an inherited check"])
+    assert "would call functions" in upgrade(bench, instance_id)
+    assert not is_super(bench, instance_id)
+    check_is_old(bench, instance_id)
+
+
+def test_functions_that_nobody_else_calls_hinder_nothing(bench: Workbench) -> None:
+    instance_id = older_instance(bench)
+    with connected(bench, instance_id) as connection:
+        connection.execute(FUNCTIONS + HARMLESS)
+    assert upgrade(bench, instance_id) == ""
+    assert not is_super(bench, instance_id)
+    with connected(bench, instance_id) as connection:
+        connection.execute("insert into indexed default values")
+        assert connection.execute("select a from indexed") == [(0,)]

@@ -38,6 +38,9 @@ class MariaDBUpgrades(BinlogUpgrades):
             return (
                 f"this host has no {_UPGRADE[0]} of MariaDB {new.installation.version}: install its programs"
             )
+        return self.check_at_rest(old)
+
+    def check_at_rest(self, old: NodeSpec) -> str:
         with sessions.session(old) as connection:
             prepared = len(sessions.rows(connection, "XA RECOVER"))
         return f"{prepared} XA transactions are prepared: commit them or roll them back" if prepared else ""

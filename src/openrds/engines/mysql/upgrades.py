@@ -8,6 +8,9 @@ class MySQLUpgrades(BinlogUpgrades):
     def check(self, old: NodeSpec, new: NodeSpec) -> str:
         return f"{old.engine} is not upgraded to another version"
 
+    def check_at_rest(self, old: NodeSpec) -> str:
+        return ""
+
     def upgrade(self, old: NodeSpec, new: NodeSpec) -> None:
         """
         Raises:

@@ -1,6 +1,7 @@
 """To a newer major version by pg_upgrade: schemas are dumped and loaded, files of tables are copied.
 
-No code of a tenant runs: tables are empty while their definitions are loaded, and what is copied is not looked into.
+No code of a tenant runs: tables are empty while their definitions are loaded, what is copied is not looked into, and
+where a definition would call something all the same, there is no upgrade.
 """
 
 import pwd
@@ -15,6 +16,7 @@ from openrds.engines.pool import DataDirectories
 from openrds.engines.postgresql import configuration, pinned, sessions
 from openrds.engines.postgresql.accounts import roles
 from openrds.engines.postgresql.configuration import SUPERUSER, major_version
+from openrds.engines.postgresql.loaded_code import what_would_run
 from openrds.engines.postgresql.postmaster import PROGRAM
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.programs import ENVIRONMENT
@@ -58,11 +60,23 @@ class PostgreSQLUpgrades:
         missing = [name for name in _NEEDED if not (new.installation.bin_dir / name).is_file()]
         if missing:
             return f"this host has no {missing[0]} of PostgreSQL {new.installation.version}: install its programs"
+        if problem := self.check_at_rest(old):
+            return problem
         try:
             self._prepare(new)
             return self._run(old, new, "--check", seconds=_CHECK_SECONDS)
         finally:
             self.discard(new)
+
+    def check_at_rest(self, old: NodeSpec) -> str:
+        """Whether definitions call what a tenant wrote, as they are loaded by a superuser."""
+        if not (calls := what_would_run(old)):
+            return ""
+        told = "; ".join(calls)[:_MOST_LETTERS]
+        return (
+            f"definitions would call functions while they are loaded by a superuser: {told}. Drop these definitions, "
+            "and make them again after the upgrade"
+        )
 
     def upgrade(self, old: NodeSpec, new: NodeSpec) -> None:
         """

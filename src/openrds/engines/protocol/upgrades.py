@@ -22,6 +22,13 @@ class Upgrades(Protocol):
             EngineError: it could not be found out.
         """
 
+    def check_at_rest(self, old: NodeSpec) -> str:
+        """What hinders it that its clients can bring about until they are gone; the server runs where none comes.
+
+        Raises:
+            EngineError: it could not be found out.
+        """
+
     def upgrade(self, old: NodeSpec, new: NodeSpec) -> None:
         """Make the data directory of `new` from that of `old`, whose server ended well.
 

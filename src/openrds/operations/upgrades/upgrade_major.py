@@ -121,6 +121,7 @@ def upgrade_data(context: Context) -> None:
         bring_back(resources, context.instance_id)
         end_confirmation(resources, context.instance_id)
         replacement.stop_all()
+        check_at_rest(context)
         old = resources.primary_server(context.instance_id).node
         resources.engine(context.instance_id).upgrades.upgrade(old, new)
     replacement.stop_all()
@@ -130,8 +131,26 @@ def upgrade_data(context: Context) -> None:
     check_endpoint(resources, context.instance_id)
 
 
+def check_at_rest(context: Context) -> None:
+    """What was found before, clients may have changed since; from now on none can.
+
+    Raises:
+        StepFailed: something hinders it.
+    """
+    host, server = context.resources.host, context.resources.primary_server(context.instance_id)
+    alone = host.out_of_reach(host.changed(server, confirmed_by=()))
+    alone.configure()
+    alone.start()
+    problem = context.resources.engine(context.instance_id).upgrades.check_at_rest(alone.node)
+    alone.stop()
+    if problem:
+        raise StepFailed(f"it cannot be upgraded to {context.parameters.new}: {problem}")
+
+
 def put_back(context: Context) -> None:
     leave(context)
+    # One that runs may be where no client comes.
+    _replacement(context).stop_all()
     _replacement(context).put_back(lambda: _note_old(context))
 
 
