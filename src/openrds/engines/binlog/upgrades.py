@@ -15,6 +15,9 @@ class BinlogUpgrades(ABC):
     def check(self, old: NodeSpec, new: NodeSpec) -> str: ...
 
     @abstractmethod
+    def check_at_rest(self, old: NodeSpec) -> str: ...
+
+    @abstractmethod
     def upgrade(self, old: NodeSpec, new: NodeSpec) -> None: ...
 
     @abstractmethod

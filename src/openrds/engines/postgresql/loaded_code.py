@@ -9,7 +9,7 @@ from openrds.engines.postgresql import catalog
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.engines.protocol import NodeSpec
 
-#: The functions that a role may change that is no superuser, and operators that call one; and who calls those: checks of
+#: Functions that a role may change that is no superuser, and operators that call one; and what calls those: checks of
 #: tables and of domains, keys of partitions, generated columns, statistics.
 _CALLS = """
 WITH tenants AS (
@@ -43,7 +43,7 @@ def what_would_run(node: NodeSpec) -> list[str]:
     """
     with superuser_session(node) as connection:
         names = [name for (name,) in catalog.rows(connection, _DATABASES)]
-    found = []
+    found: list[str] = []
     for name in names:
         with superuser_session(node, name) as connection:
             calls = catalog.rows(connection, _CALLS, _MOST)
