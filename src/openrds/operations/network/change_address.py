@@ -26,6 +26,9 @@ from openrds.tasks.operation import Ending, Operation, Step, StepContext, TaskCo
 
 _sql = Queries("instances")
 
+#: What a closed remote connection takes for the service's own network: see `openrds.engines.binlog.accounts`.
+_NEARBY_BITS = 24
+
 
 class ChangeAddress(msgspec.Struct):
     new_ip: Text
@@ -47,6 +50,7 @@ def submit(intake: Intake, instance_id: str, request: ChangeAddress) -> UUID:
             ErrorCode.INSTANCE_TYPE, "A read replica keeps its address; make another and delete this one."
         )
     address = _check_offered(intake, instance, request.new_ip)
+    _check_administrator(instance, address)
     _take(intake, instance, address)
     return intake.accept(instance, CHANGE_ADDRESS, Parameters(str(instance.address), address))
 
@@ -67,6 +71,18 @@ def _check_offered(intake: Intake, instance: Instance, asked: str) -> str:
     if str(address) == instance.address:
         raise Refusal(ErrorCode.PARAMETER, f"The instance has the address {address} already.")
     return str(address)
+
+
+def _check_administrator(instance: Instance, address: str) -> None:
+    """One that may log in from its server's own network only has its accounts for that network, and no other."""
+    near = ipaddress.IPv4Network(f"{instance.address}/{_NEARBY_BITS}", strict=False)
+    new = ipaddress.IPv4Address(address)
+    if not instance.remote_access and not new.is_loopback and new not in near:
+        raise Refusal(
+            ErrorCode.PARAMETER,
+            f"new_ip: with its remote connection closed, the instance's address must be one of {near}; "
+            "open it first, and close it again at the new address.",
+        )
 
 
 def _take(intake: Intake, instance: Instance, address: str) -> None:
