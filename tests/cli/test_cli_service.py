@@ -81,6 +81,17 @@ def test_port_stop_and_start(call: Call, instance: str) -> None:
     assert call("instance", "show", instance, "-o", "json").json["port"] == 6543
 
 
+def test_an_instance_moves_to_another_address(call: Call, instance: str) -> None:
+    (old,) = call("instance", "show", instance, "-o", "json").json["private_ips"]
+    new = f"{old.rpartition('.')[0]}.200"
+    moved = call("instance", "address", instance, new)
+    assert moved.code == 0, moved.err
+    assert call("instance", "show", instance, "-o", "json").json["private_ips"] == [new]
+    again = call("instance", "address", instance, new)
+    assert again.code != 0
+    assert "has the address" in again.err
+
+
 def test_public_addresses(call: Call, instance: str) -> None:
     offered = call("public-ip", "list").out.splitlines()
     bound = call("instance", "bind", instance)

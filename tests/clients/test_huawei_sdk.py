@@ -1,6 +1,7 @@
 """The cloud's own Python SDK, `huaweicloudsdkrds`, unmodified: the life of an instance, and what goes wrong."""
 
 import datetime as dt
+import ipaddress
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -183,6 +184,14 @@ def test_a_client_token_used_twice_creates_one_instance(client: RdsClient, servi
     assert [one.id for one in listed(client, name="sdk-token")] == [first.instance.id]
     completed(client, first.job_id)
     completed(client, client.delete_instance(m.DeleteInstanceRequest(instance_id=first.instance.id)).job_id)
+
+
+def test_the_address_is_changed(client: RdsClient, instance_id: str) -> None:
+    (old,) = listed(client, id=instance_id)[0].private_ips
+    body = m.DataIpRequest(new_ip=str(ipaddress.IPv4Address(old) + 30))
+    answer = client.update_data_ip(m.UpdateDataIpRequest(instance_id=instance_id, body=body))
+    assert completed(client, answer.workflow_id).name == "ModifyPostgresqlDataIP"
+    assert listed(client, id=instance_id)[0].private_ips == [body.new_ip]
 
 
 def test_the_port_is_changed(client: RdsClient, instance_id: str) -> None:

@@ -124,6 +124,7 @@ def test_instance_statuses() -> None:
         ("BIND_PUBLIC_ADDRESS", "PostgresqlBindEIP", "MysqlBindEIP"),
         ("UNBIND_PUBLIC_ADDRESS", "PostgresqlUnbindEIP", "MysqlUnbindEIP"),
         ("CHANGE_PORT", "ModifyPostgresqlPort", "ModifyMysqlPort"),
+        ("CHANGE_ADDRESS", "ModifyPostgresqlDataIP", "ModifyMysqlDataIP"),
         ("STOP", "StopPostgresqlInstance", "StopMysqlInstance"),
         ("START", "StartPostgresqlInstance", "StartMysqlInstance"),
         ("FREEZE", "FreezePostgresqlInstance", "FreezeMysqlInstance"),

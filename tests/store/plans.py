@@ -180,6 +180,8 @@ HOT: dict[str, Hot] = {
     "instances.set_ha": Hot(),
     "instances.set_node_address": Hot(),
     "instances.set_endpoint": Hot(),
+    "instances.move_endpoint": Hot(),
+    "instances.release_left_endpoints": of("i7"),
     "instances.set_port": Hot(),
     "instances.set_security_group": Hot(),
     "instances.set_ssl": Hot({"ssl": True}),

@@ -51,6 +51,7 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.restore_source import RestoreSource, milliseconds
 from openrds.operations.network import (
     bind_public_address,
+    change_address,
     change_port,
     change_security_group,
     security_groups,
@@ -247,6 +248,41 @@ def check_port(bench: Workbench, instance_id: str) -> None:
     instance = bench.resources.view.instance(instance_id)
     assert instance.port == new_port(bench)
     assert not is_answering(str(instance.address), bench.dialect.port)
+
+
+def new_address(bench: Workbench) -> str:
+    """The last of the pool, which no instance of a test was given by itself."""
+    return str(bench.resources.host.addresses.network.broadcast_address - 1)
+
+
+def submit_address(intake: Intake, instance_id: str | None, bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return change_address.submit(intake, instance_id, change_address.ChangeAddress(new_address(bench)))
+
+
+def check_moved(bench: Workbench, instance_id: str) -> None:
+    """With TLS, where it is switched on, for the new address."""
+    check_active(bench, instance_id)
+    instance = bench.resources.view.instance(instance_id)
+    assert instance.address == new_address(bench)
+    held = [row["address"] for row in held_addresses(bench) if row["node_id"] is None]
+    assert held == [new_address(bench)]
+    if instance.ssl:
+        verified(bench, instance_id).close()
+
+
+def check_not_moved(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    instance = bench.resources.view.instance(instance_id)
+    assert instance.address != new_address(bench)
+    held = [row["address"] for row in held_addresses(bench) if row["node_id"] is None]
+    assert held == [instance.address]
+    assert not is_answering(new_address(bench), instance.port)
+
+
+def held_addresses(bench: Workbench) -> list[dict[str, Any]]:
+    with bench.resources.store.transaction() as connection:
+        return connection.execute("select host(address) as address, node_id from address").fetchall()
 
 
 def submit_ssl_off(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
@@ -921,6 +957,9 @@ SCENARIOS = {
         frozen_instance, submit_with(unfreeze_instance), check_active, InstanceStatus.FROZEN
     ),
     "change_port": Scenario(active_instance, submit_port, check_port, InstanceStatus.ACTIVE),
+    "change_address": Scenario(
+        active_instance, submit_address, check_moved, InstanceStatus.ACTIVE, check_failed=check_not_moved
+    ),
     "change_security_group": Scenario(
         active_instance, submit_group, check_group, InstanceStatus.ACTIVE, check_failed=check_old_group
     ),

@@ -50,6 +50,18 @@ def port(
     session.finish(session.client.put(f"instances/{id_}/port", {"port": port}), wait=wait)
 
 
+@client_command(app, "address")
+def address(
+    session: Session,
+    instance: IdOrName,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS", help="A free one of the pool private_cidr.")],
+    wait: Wait = True,
+) -> None:
+    """Move an instance to another address; its server is restarted."""
+    id_ = lookups.find_instance_id(session.client, instance)
+    session.finish(session.client.put(f"instances/{id_}/ip", {"new_ip": address}), wait=wait)
+
+
 @client_command(app, "ssl")
 def ssl(
     session: Session,

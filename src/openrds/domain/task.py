@@ -53,6 +53,7 @@ class TaskName(StrEnum):
     OPEN_REMOTE_CONNECTION = "{}OpenRemoteConnection"
     CLOSE_REMOTE_CONNECTION = "{}CloseRemoteConnection"
     CHANGE_PORT = "Modify{}Port"
+    CHANGE_ADDRESS = "Modify{}DataIP"
     CHANGE_SECURITY_GROUP = "Modify{}SecurityGroup"
     SWITCH_SSL = "{}SwitchSSL"
     CHANGE_PARAMETERS = "Modify{}Configuration"

@@ -22,6 +22,12 @@ class AddressPool:
         reserved = 2 if self.network.prefixlen < _ENDS_ARE_RESERVED_BELOW else 0
         return self.network.num_addresses - reserved
 
+    def offers(self, address: ipaddress.IPv4Address) -> bool:
+        """Whether it is one of the candidates."""
+        network = self.network
+        ends = (network.network_address, network.broadcast_address)
+        return address in network and (network.prefixlen >= _ENDS_ARE_RESERVED_BELOW or address not in ends)
+
     def candidates(self) -> Iterator[str]:
         """All addresses but the network's own and the broadcast one, lowest first."""
         return (str(address) for address in self.network.hosts())

@@ -16,6 +16,7 @@ from openrds.operations.instances import remote_connection, start_instance, stop
 from openrds.operations.intake.intake import Intake
 from openrds.operations.network import (
     bind_public_address,
+    change_address,
     change_port,
     change_security_group,
     switch_ssl,
@@ -68,6 +69,25 @@ async def set_port(
 
     def work(intake: Intake) -> WorkflowIdAnswer:
         return WorkflowIdAnswer(str(change_port.submit(intake, instance_id, data)))
+
+    return await change(request, work)
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/ip",
+    responses=refusals(ErrorCode.INSTANCE_TYPE, body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_ip(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[change_address.ChangeAddress],
+) -> Response[WorkflowIdAnswer]:
+    """Move to another address of the pool; the servers are restarted."""
+
+    def work(intake: Intake) -> WorkflowIdAnswer:
+        return WorkflowIdAnswer(str(change_address.submit(intake, instance_id, data)))
 
     return await change(request, work)
 
@@ -169,4 +189,4 @@ def _submit_public_ip(intake: Intake, instance_id: str, data: SetPublicIp) -> UU
     return unbind_public_address.submit(intake, instance_id, data.public_ip)
 
 
-HANDLERS = [set_public_ip, set_port, set_security_group, set_ssl, set_remote_connection, stop, start]
+HANDLERS = [set_public_ip, set_port, set_ip, set_security_group, set_ssl, set_remote_connection, stop, start]

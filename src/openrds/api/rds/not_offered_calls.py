@@ -242,13 +242,12 @@ CALLS: Mapping[str, Sequence[str]] = {
         "PUT instances/{instance_id}/hba-info",
         "GET instances/{instance_id}/hba-info/history",
     ),
-    "Not yet. An instance has one address, and no name.": (
+    "Not yet. An instance has one address at a time, in one network, and no name.": (
         "GET instances/available-cors-vpcs",
         "GET instances/{instance_id}/available-vpcs",
         "POST instances/{instance_id}/create-dns",
         "GET instances/{instance_id}/dns",
         "GET instances/{instance_id}/dns-ipv6",
-        "PUT instances/{instance_id}/ip",
         "PUT instances/{instance_id}/modify-dns",
     ),
 }

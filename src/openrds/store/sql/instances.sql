@@ -118,6 +118,21 @@ update node set address = %(address)s where id = %(node_id)s
 -- name: set_endpoint
 update instance set address = %(address)s where id = %(instance_id)s
 
+-- name: move_endpoint
+-- With the node that listens there, if one does.
+with moved as (
+    update node set address = %(address)s
+    from instance
+    where instance.id = %(instance_id)s and node.instance_id = instance.id and node.address = instance.address
+)
+update instance set address = %(address)s where id = %(instance_id)s
+
+-- name: release_left_endpoints
+-- Those that an instance took to move there or from there, and where it is not.
+delete from address using instance
+where instance.id = %s and address.instance_id = instance.id and address.node_id is null
+  and address.address is distinct from instance.address
+
 -- name: addresses_of_host
 select host(address) as address from address where host = %s
 
