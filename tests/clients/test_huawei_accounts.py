@@ -274,3 +274,63 @@ def test_owners_schemas_and_roles(sdk: RdsClient, pair: Pair) -> None:
     next_second()  # the same call in the same second would get the same answer
     drop_user(sdk, pair, "owner_1")
     drop_user(sdk, pair, "team")
+
+
+def extensions(sdk: RdsClient, pair: Pair, database: str) -> dict[str, Any]:
+    request = m.ListPostgresqlExtensionRequest(instance_id=pair.id, database_name=database)
+    answer = sdk.list_postgresql_extension(request)
+    assert answer.total_count == len(answer.extensions)
+    return {one.name: one for one in answer.extensions}
+
+
+def create_extension(sdk: RdsClient, pair: Pair, database: str, name: str) -> None:
+    body = m.ExtensionRequest(database_name=database, extension_name=name)
+    sdk.create_postgresql_extension(m.CreatePostgresqlExtensionRequest(instance_id=pair.id, body=body))
+
+
+def update_extension(sdk: RdsClient, pair: Pair, database: str, name: str) -> None:
+    body = m.ExtensionRequest(database_name=database, extension_name=name)
+    sdk.update_postgresql_extension(m.UpdatePostgresqlExtensionRequest(instance_id=pair.id, body=body))
+
+
+def drop_extension(sdk: RdsClient, pair: Pair, database: str, name: str) -> None:
+    body = m.ExtensionRequest(database_name=database, extension_name=name)
+    sdk.delete_postgresql_extension(m.DeletePostgresqlExtensionRequest(instance_id=pair.id, body=body))
+
+
+@each_engine(EngineName.POSTGRESQL)
+def test_extensions_of_a_database(sdk: RdsClient, pair: Pair) -> None:
+    create_database(sdk, pair, "extended")
+    name = next(name for name in ("vector", "citext") if name in extensions(sdk, pair, "extended"))
+    shown = extensions(sdk, pair, "extended")[name]
+    assert (shown.created, shown.database_name, shown.version_update) == (False, "extended", "")
+
+    create_extension(sdk, pair, "extended", name)
+    assert extensions(sdk, pair, "extended")[name].created is True
+    with pair.session(database="extended") as root:
+        root.execute(f"CREATE TABLE used (x {name})")
+    update_extension(sdk, pair, "extended", name)
+    next_second()
+    assert refused(lambda: create_extension(sdk, pair, "extended", name)) == (400, "DBS.200001")
+    assert refused(lambda: create_extension(sdk, pair, "missing", name)) == (400, "DBS.200823")
+    for other in ("dblink", "file_fdw", "plpython3u", "plpgsql"):
+        code = refused(lambda other=other: create_extension(sdk, pair, "extended", other))
+        assert code == (400, "DBS.200001")
+        code = refused(lambda other=other: drop_extension(sdk, pair, "extended", other))
+        assert code == (400, "DBS.200001")
+
+    completed(sdk, switch_over(sdk, pair.id).workflow_id, LONG)
+    wait_for(lambda: pair.shown["status"] == "ACTIVE", 60, "the pair to be at rest")
+    assert extensions(sdk, pair, "extended")[name].created is True
+    with pair.session(database="extended") as root:
+        root.execute("DROP TABLE used")
+    drop_extension(sdk, pair, "extended", name)
+    assert extensions(sdk, pair, "extended")[name].created is False
+    drop_database(sdk, pair, "extended")
+
+
+@each_engine(*BINLOG_ENGINES)
+def test_only_postgresql_has_extensions(sdk: RdsClient, pair: Pair) -> None:
+    assert refused(lambda: create_extension(sdk, pair, "any", "citext")) == (409, "DBS.280406")
+    assert refused(lambda: drop_extension(sdk, pair, "any", "citext")) == (409, "DBS.280406")
+    assert refused(lambda: extensions(sdk, pair, "any")) == (409, "DBS.280406")

@@ -19,6 +19,7 @@ from openrds.domain.accounts import (
     DatabaseRight,
     DropAccount,
     DropDatabase,
+    Extension,
     GrantPrivileges,
     Page,
     RevokePrivileges,
@@ -39,7 +40,7 @@ _READING = ("SELECT", "LOCK TABLES", "SHOW VIEW")
 #: They find out by themselves whether an attempt before has done it.
 _THERE_OR_NOT = (CreateDatabase, CreateAccount, DropDatabase, DropAccount)
 _PLAIN = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
-_POSTGRESQL_ALONE = "this engine has no schemas, owners, roles or attributes of accounts"
+_POSTGRESQL_ALONE = "this engine has no schemas, extensions, owners, roles or attributes of accounts"
 
 
 class BinlogAccounts:
@@ -63,6 +64,9 @@ class BinlogAccounts:
             return lists.databases(connection, page, name)
 
     def schemas(self, node: NodeSpec, database: str, page: Page) -> tuple[list[Schema], int]:
+        raise EngineError(_POSTGRESQL_ALONE)
+
+    def extensions(self, node: NodeSpec, database: str, page: Page) -> tuple[list[Extension], int]:
         raise EngineError(_POSTGRESQL_ALONE)
 
     def accounts(self, node: NodeSpec, page: Page) -> tuple[list[Account], int]:

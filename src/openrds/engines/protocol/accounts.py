@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from openrds.domain.accounts import Account, Change, Database, DatabaseRight, Page, Schema
+from openrds.domain.accounts import Account, Change, Database, DatabaseRight, Extension, Page, Schema
 from openrds.engines.protocol.errors import EngineError, NameTaken, NotThere
 from openrds.engines.protocol.node import NodeSpec
 
@@ -43,6 +43,14 @@ class Accounts(Protocol):
         Raises:
             NoSuchDatabase: there is none.
             EngineError: the engine has no schemas.
+        """
+
+    def extensions(self, node: NodeSpec, database: str, page: Page) -> tuple[list[Extension], int]:
+        """What a database has, or may be given.
+
+        Raises:
+            NoSuchDatabase: there is none.
+            EngineError: the engine has no extensions.
         """
 
     def accounts(self, node: NodeSpec, page: Page) -> tuple[list[Account], int]: ...
