@@ -32,11 +32,39 @@ from openrds.engines.protocol import NameTaken, NodeSpec, NotThere, Unfit
 #: `dblink` and `postgres_fdw` are not here: they would connect from the server's machine, past all security groups,
 #: and to the socket at which the superuser needs no password.
 OFFERED = tuple(
-    """
-    bloom btree_gin btree_gist citext cube dict_int fuzzystrmatch hstore intarray isn lo ltree moddatetime
-    pg_buffercache pg_freespacemap pg_prewarm pg_stat_statements pg_trgm pg_visibility pgcrypto pgrowlocks pgstattuple
-    seg sslinfo tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp vector
-    """.split()
+    [
+        "bloom",
+        "btree_gin",
+        "btree_gist",
+        "citext",
+        "cube",
+        "dict_int",
+        "fuzzystrmatch",
+        "hstore",
+        "intarray",
+        "isn",
+        "lo",
+        "ltree",
+        "moddatetime",
+        "pg_buffercache",
+        "pg_freespacemap",
+        "pg_prewarm",
+        "pg_stat_statements",
+        "pg_trgm",
+        "pg_visibility",
+        "pgcrypto",
+        "pgrowlocks",
+        "pgstattuple",
+        "seg",
+        "sslinfo",
+        "tablefunc",
+        "tcn",
+        "tsm_system_rows",
+        "tsm_system_time",
+        "unaccent",
+        "uuid-ossp",
+        "vector",
+    ]
 )
 #: Those that do nothing unless their library is loaded when the server starts, of which it has the same name.
 PRELOADED = ("pg_stat_statements",)
@@ -217,7 +245,7 @@ def _owner(connection: Connection) -> str:
     found = catalog.rows(
         connection,
         "SELECT rolname FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba "
-        f"WHERE datname = current_database() AND {tenants.IS_TENANT}",  # noqa: S608
+        f"WHERE datname = current_database() AND {tenants.IS_TENANT}",
     )
     return found[0][0] if found else ""
 
