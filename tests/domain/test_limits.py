@@ -127,6 +127,7 @@ def test_instance_statuses() -> None:
         ("BIND_PUBLIC_ADDRESS", "PostgresqlBindEIP", "MysqlBindEIP"),
         ("UNBIND_PUBLIC_ADDRESS", "PostgresqlUnbindEIP", "MysqlUnbindEIP"),
         ("CHANGE_PORT", "ModifyPostgresqlPort", "ModifyMysqlPort"),
+        ("CHANGE_ACCESS", "ModifyPostgresqlHbaConf", "ModifyMysqlHbaConf"),
         ("STOP", "StopPostgresqlInstance", "StopMysqlInstance"),
         ("START", "StartPostgresqlInstance", "StartMysqlInstance"),
         ("FREEZE", "FreezePostgresqlInstance", "FreezeMysqlInstance"),

@@ -116,9 +116,9 @@ def test_what_is_to_be_refused_is_refused_before_anything_is_done(held):
     for other in (*NEVER, "citext; DROP TABLE x", "Citext", 'a"b', "plpgsql"):
         with pytest.raises(Unfit, match="not offered"):
             held.accounts.check(held.node, CreateExtension(database, other))
-        for change in (CreateExtension(database, other), DropExtension(database, other)):
+        for refused in (CreateExtension(database, other), DropExtension(database, other)):
             with pytest.raises(Unfit, match="not offered"):
-                held.accounts.apply(held.node, change)
+                held.accounts.apply(held.node, refused)
     for other in ("nowhere", "template1"):
         with pytest.raises(NoSuchDatabase):
             held.accounts.check(held.node, CreateExtension(other, name))

@@ -59,6 +59,7 @@ class TaskName(StrEnum):
     CHANGE_SECURITY_GROUP = "Modify{}SecurityGroup"
     SWITCH_SSL = "{}SwitchSSL"
     CHANGE_PARAMETERS = "Modify{}Configuration"
+    CHANGE_ACCESS = "Modify{}HbaConf"
     APPLY_CONFIGURATION = "Apply{}Configuration"
     UPGRADE_MINOR = "Upgrade{}DatabaseVersion"
     UPGRADE_MAJOR = "Upgrade{}MajorVersion"

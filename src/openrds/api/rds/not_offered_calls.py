@@ -229,13 +229,6 @@ CALLS: Mapping[str, Sequence[str]] = {
         "PUT instances/{instance_id}/auditlog-policy",
         "POST instances/{instance_id}/auditlog-rotate",
     ),
-    "Not yet. Who may connect is fixed.": (
-        "DELETE instances/{instance_id}/hba-info",
-        "GET instances/{instance_id}/hba-info",
-        "POST instances/{instance_id}/hba-info",
-        "PUT instances/{instance_id}/hba-info",
-        "GET instances/{instance_id}/hba-info/history",
-    ),
     "Not yet. An instance has one address, and no name.": (
         "GET instances/available-cors-vpcs",
         "GET instances/{instance_id}/available-vpcs",

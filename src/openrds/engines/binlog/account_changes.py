@@ -84,6 +84,9 @@ class BinlogAccounts:
     def roles(self, node: NodeSpec, account: str = "") -> list[str]:
         raise EngineError(_POSTGRESQL_ALONE)
 
+    def load_access(self, node: NodeSpec) -> None:
+        raise EngineError(_POSTGRESQL_ALONE)
+
     def check(self, node: NodeSpec, change: Change) -> None:
         with session(node) as connection:
             self._check(connection, change)

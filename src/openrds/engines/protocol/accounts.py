@@ -79,6 +79,13 @@ class Accounts(Protocol):
             EngineError: the engine has no such roles.
         """
 
+    def load_access(self, node: NodeSpec) -> None:
+        """Have the server of a node, if it runs, go by its `access`. The next start does anyway.
+
+        Raises:
+            EngineError: it does not take it, and goes on as before; or the engine has no such rows.
+        """
+
     def check(self, node: NodeSpec, change: Change) -> None:
         """Whether a change could be made now. Nothing is changed.
 

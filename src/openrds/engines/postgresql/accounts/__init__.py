@@ -36,6 +36,7 @@ from openrds.domain.accounts import (
     UpdateExtension,
 )
 from openrds.engines.postgresql.accounts import databases, extensions, lists, privileges, roles
+from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import EngineError, NodeSpec
 
 _NOT_BY_DATABASE = "PostgreSQL has privileges by schema; its catalogue says which"
@@ -84,6 +85,9 @@ class PostgreSQLAccounts:
 
     def roles(self, node: NodeSpec, account: str = "") -> list[str]:
         return lists.roles(node, account)
+
+    def load_access(self, node: NodeSpec) -> None:
+        PostgreSQLServer(node).load_access()
 
     def check(self, node: NodeSpec, change: Change) -> None:
         match change:

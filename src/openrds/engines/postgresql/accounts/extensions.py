@@ -5,7 +5,8 @@ made a function, an operator or a type there that it would call. So it runs in a
 superuser's, which nobody else sees, and what it has made is moved from there: that names objects by their ids and
 calls nothing. All of it is one transaction.
 
-What PostgreSQL lets the owner of a database make by SQL too ("trusted") becomes that owner's, any other the superuser's.
+What PostgreSQL lets the owner of a database make by SQL too ("trusted") becomes that owner's, any other the
+superuser's.
 """
 
 import secrets
@@ -31,41 +32,12 @@ from openrds.engines.protocol import NameTaken, NodeSpec, NotThere, Unfit
 #: writes files, reaches other servers, runs programs, or brings a language; each can be moved, and needs no other one.
 #: `dblink` and `postgres_fdw` are not here: they would connect from the server's machine, past all security groups,
 #: and to the socket at which the superuser needs no password.
-OFFERED = tuple(
-    [
-        "bloom",
-        "btree_gin",
-        "btree_gist",
-        "citext",
-        "cube",
-        "dict_int",
-        "fuzzystrmatch",
-        "hstore",
-        "intarray",
-        "isn",
-        "lo",
-        "ltree",
-        "moddatetime",
-        "pg_buffercache",
-        "pg_freespacemap",
-        "pg_prewarm",
-        "pg_stat_statements",
-        "pg_trgm",
-        "pg_visibility",
-        "pgcrypto",
-        "pgrowlocks",
-        "pgstattuple",
-        "seg",
-        "sslinfo",
-        "tablefunc",
-        "tcn",
-        "tsm_system_rows",
-        "tsm_system_time",
-        "unaccent",
-        "uuid-ossp",
-        "vector",
-    ]
-)
+_NAMES = """
+bloom btree_gin btree_gist citext cube dict_int fuzzystrmatch hstore intarray isn lo ltree moddatetime
+pg_buffercache pg_freespacemap pg_prewarm pg_stat_statements pg_trgm pg_visibility pgcrypto pgrowlocks pgstattuple
+seg sslinfo tablefunc tcn tsm_system_rows tsm_system_time unaccent uuid-ossp vector
+"""
+OFFERED = tuple(_NAMES.split())
 #: Those that do nothing unless their library is loaded when the server starts, of which it has the same name.
 PRELOADED = ("pg_stat_statements",)
 
@@ -242,11 +214,9 @@ def _is_trusted(connection: Connection, name: str) -> bool:
 
 def _owner(connection: Connection) -> str:
     """Of this database; empty where it is no tenant."""
-    found = catalog.rows(
-        connection,
-        "SELECT rolname FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba "
-        f"WHERE datname = current_database() AND {tenants.IS_TENANT}",
-    )
+    of_database = "pg_database JOIN pg_roles ON pg_roles.oid = datdba WHERE datname = current_database()"
+    statement = f"SELECT rolname FROM {of_database} AND {tenants.IS_TENANT}"  # noqa: S608
+    found = catalog.rows(connection, statement)
     return found[0][0] if found else ""
 
 
