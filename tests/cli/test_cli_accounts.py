@@ -62,3 +62,21 @@ def test_the_system_s_accounts_are_refused_before_a_password_is_asked(call: Call
 def test_hosts_are_for_other_engines(call: Call, instance: str) -> None:
     result = call("user", "hosts", instance, "clerk", "%")
     assert (result.code, "MySQL and MariaDB" in result.err) == (1, True)
+
+
+def test_the_extensions_of_a_database(call: Call, instance: str) -> None:
+    listed = call("extension", "list", instance, "postgres", "-o", "json").json["extensions"]
+    name = next(one["name"] for one in listed if one["name"] in ("vector", "citext"))
+    assert call("extension", "create", instance, "postgres", name).code == 0
+    assert call("extension", "update", instance, "postgres", name).code == 0
+    (row,) = [
+        line
+        for line in call("extension", "list", instance, "postgres").out.splitlines()
+        if name in line.split()[:1]
+    ]
+    assert row.split()[:2] == [name, "yes"]
+    refused = call("extension", "delete", instance, "postgres", name)
+    assert (refused.code, "--yes" in refused.err) == (2, True)
+    assert call("extension", "delete", instance, "postgres", name, "--yes").code == 0
+    refused = call("extension", "create", instance, "postgres", "dblink")
+    assert (refused.code, "not offered" in refused.err) == (1, True)

@@ -274,3 +274,128 @@ def test_owners_schemas_and_roles(sdk: RdsClient, pair: Pair) -> None:
     next_second()  # the same call in the same second would get the same answer
     drop_user(sdk, pair, "owner_1")
     drop_user(sdk, pair, "team")
+
+
+def extensions(sdk: RdsClient, pair: Pair, database: str) -> dict[str, Any]:
+    request = m.ListPostgresqlExtensionRequest(instance_id=pair.id, database_name=database)
+    answer = sdk.list_postgresql_extension(request)
+    assert answer.total_count == len(answer.extensions)
+    return {one.name: one for one in answer.extensions}
+
+
+def create_extension(sdk: RdsClient, pair: Pair, database: str, name: str) -> None:
+    body = m.ExtensionRequest(database_name=database, extension_name=name)
+    sdk.create_postgresql_extension(m.CreatePostgresqlExtensionRequest(instance_id=pair.id, body=body))
+
+
+def update_extension(sdk: RdsClient, pair: Pair, database: str, name: str) -> None:
+    body = m.ExtensionRequest(database_name=database, extension_name=name)
+    sdk.update_postgresql_extension(m.UpdatePostgresqlExtensionRequest(instance_id=pair.id, body=body))
+
+
+def drop_extension(sdk: RdsClient, pair: Pair, database: str, name: str) -> None:
+    body = m.ExtensionRequest(database_name=database, extension_name=name)
+    sdk.delete_postgresql_extension(m.DeletePostgresqlExtensionRequest(instance_id=pair.id, body=body))
+
+
+@each_engine(EngineName.POSTGRESQL)
+def test_extensions_of_a_database(sdk: RdsClient, pair: Pair) -> None:
+    create_database(sdk, pair, "extended")
+    name = next(name for name in ("vector", "citext") if name in extensions(sdk, pair, "extended"))
+    shown = extensions(sdk, pair, "extended")[name]
+    assert (shown.created, shown.database_name, shown.version_update) == (False, "extended", "")
+
+    create_extension(sdk, pair, "extended", name)
+    assert extensions(sdk, pair, "extended")[name].created is True
+    with pair.session(database="extended") as root:
+        root.execute(f"CREATE TABLE used (x {name})")
+    update_extension(sdk, pair, "extended", name)
+    next_second()
+    assert refused(lambda: create_extension(sdk, pair, "extended", name)) == (400, "DBS.200001")
+    assert refused(lambda: create_extension(sdk, pair, "missing", name)) == (400, "DBS.200823")
+    for other in ("dblink", "file_fdw", "plpython3u", "plpgsql"):
+        code = refused(lambda other=other: create_extension(sdk, pair, "extended", other))
+        assert code == (400, "DBS.200001")
+        code = refused(lambda other=other: drop_extension(sdk, pair, "extended", other))
+        assert code == (400, "DBS.200001")
+
+    completed(sdk, switch_over(sdk, pair.id).workflow_id, LONG)
+    wait_for(lambda: pair.shown["status"] == "ACTIVE", 60, "the pair to be at rest")
+    assert extensions(sdk, pair, "extended")[name].created is True
+    with pair.session(database="extended") as root:
+        root.execute("DROP TABLE used")
+    drop_extension(sdk, pair, "extended", name)
+    assert extensions(sdk, pair, "extended")[name].created is False
+    drop_database(sdk, pair, "extended")
+
+
+@each_engine(*BINLOG_ENGINES)
+def test_only_postgresql_has_extensions(sdk: RdsClient, pair: Pair) -> None:
+    assert refused(lambda: create_extension(sdk, pair, "any", "citext")) == (409, "DBS.280406")
+    assert refused(lambda: drop_extension(sdk, pair, "any", "citext")) == (409, "DBS.280406")
+    assert refused(lambda: extensions(sdk, pair, "any")) == (409, "DBS.280406")
+
+
+def hba(sdk: RdsClient, pair: Pair) -> list[Any]:
+    return sdk.list_postgresql_hba_info(m.ListPostgresqlHbaInfoRequest(instance_id=pair.id)).body
+
+
+def hba_row(priority: int, **changes: Any) -> m.PostgresqlHbaConf:
+    row = {"type": "host", "database": "all", "user": "all", "address": "0.0.0.0/0", "mask": ""}
+    return m.PostgresqlHbaConf(**{**row, "method": "scram-sha-256", **changes}, priority=priority)
+
+
+def set_hba(sdk: RdsClient, pair: Pair, *rows: m.PostgresqlHbaConf) -> Any:
+    request = m.AddPostgresqlHbaConfRequest(instance_id=pair.id, body=list(rows))
+    return sdk.add_postgresql_hba_conf(request)
+
+
+@each_engine(EngineName.POSTGRESQL)
+def test_who_may_connect(sdk: RdsClient, pair: Pair) -> None:
+    usual = [("all", "all", "0.0.0.0/0", "scram-sha-256"), ("all", "all", "::/0", "scram-sha-256")]
+
+    def shown() -> list[Any]:
+        return [(row.database, row.user, row.address, row.method) for row in hba(sdk, pair)]
+
+    assert shown() == usual
+    create_user(sdk, pair, "visitor")
+    login(pair, "visitor").close()
+    answer = set_hba(sdk, pair, hba_row(1), hba_row(0, user="visitor", method="reject"))
+    assert (answer.code, answer.message) == ("0", "success")
+    assert shown() == [("all", "visitor", "0.0.0.0/0", "reject"), usual[0]]
+    with pytest.raises(pair.dialect.Error, match=r"pg_hba\.conf"):
+        login(pair, "visitor")
+    pair.session().close()
+
+    completed(sdk, switch_over(sdk, pair.id).workflow_id, LONG)
+    wait_for(lambda: pair.shown["status"] == "ACTIVE", 60, "the pair to be at rest")
+    with pytest.raises(pair.dialect.Error, match=r"pg_hba\.conf"):
+        login(pair, "visitor")
+
+    changed = [hba_row(0, user="visitor", address="127.0.0.0", mask="255.0.0.0"), hba_row(9, address="::/0")]
+    sdk.modify_postgresql_hba_conf(m.ModifyPostgresqlHbaConfRequest(instance_id=pair.id, body=changed))
+    assert shown() == [("all", "visitor", "127.0.0.0/8", "scram-sha-256"), *usual]
+    login(pair, "visitor").close()
+    gone = m.DeletePostgresqlHbaConfRequest(instance_id=pair.id, body=[hba_row(0)])
+    sdk.delete_postgresql_hba_conf(gone)
+    assert shown() == usual
+    history = sdk.list_postgresql_hba_info_history(
+        m.ListPostgresqlHbaInfoHistoryRequest(instance_id=pair.id)
+    ).body
+    assert [one.status for one in history] == ["success"] * 3
+    assert [row.user for row in history[0].before_confs] == ["visitor", "all", "all"]
+
+    for wrong in ({"method": "trust"}, {"database": "replication"}, {"user": "+root"}, {"address": "all"}):
+        code = refused(lambda wrong=wrong: set_hba(sdk, pair, hba_row(0, **wrong)))
+        assert code == (400, "DBS.200001")
+    assert refused(lambda: set_hba(sdk, pair, hba_row(0, user="rdsAdmin"))) == (409, "DBS.200828")
+    next_second()
+    set_hba(sdk, pair)
+    assert shown() == usual
+    drop_user(sdk, pair, "visitor")
+
+
+@each_engine(*BINLOG_ENGINES)
+def test_only_postgresql_has_such_rows(sdk: RdsClient, pair: Pair) -> None:
+    assert refused(lambda: hba(sdk, pair)) == (409, "DBS.280406")
+    assert refused(lambda: set_hba(sdk, pair, hba_row(0))) == (409, "DBS.280406")

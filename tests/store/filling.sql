@@ -47,6 +47,8 @@ select 'i' || n % 2000, 'work_mem', null, '8192', true from generate_series(0, 9
 insert into version_report (id, instance_id, kind, old_version, new_version, begun_at)
 select lpad(to_hex(n), 32, '0')::uuid, 'i' || n % 2000, 'check', '16', '17', now() - n * interval '1 minute'
 from generate_series(100, 10099) as n;
+insert into access_change (instance_id, before, after, succeeded)
+select 'i' || n % 2000, '[]', '[]', true from generate_series(0, 9999) as n;
 insert into configuration_application (project_id, configuration_id, instance_id, instance_name, succeeded)
 select 'p' || n % 50, 'c' || n % 2000, 'i' || n % 2000, 'db', true from generate_series(0, 9999) as n;
 insert into public_address (address, instance_id, bound) select '11.0.0.0'::inet + n, 'i' || n, true from generate_series(0, 3999) as n;

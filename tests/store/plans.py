@@ -417,6 +417,12 @@ HOT: dict[str, Hot] = {
         1000,
     ),
     # Parameters, and groups of them.
+    "access.set_access": Hot({"id": "i7", "access": None}),
+    "access.note_change": Hot(
+        {"instance_id": "i7", "before": Jsonb([]), "after": Jsonb([]), "succeeded": True}
+    ),
+    "access.forget_changes": Hot({"id": "i7", "kept": 100}, 200),
+    "access.changes": Hot({"begin": NOW - dt.timedelta(days=9), "end": NOW}, 200),
     "parameters.catalogue": Hot({"edition": 1}),
     "parameters.want_catalogue": Hot({"edition": 1}),
     "parameters.wanted_catalogues": of(1),

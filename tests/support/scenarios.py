@@ -19,11 +19,12 @@ from openrds.domain.engine import RULES, EngineName
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.network import public_addresses
 from openrds.domain.parameters import Parameter, by_name
+from openrds.engines.postgresql.sessions import superuser_session
 from openrds.engines.protocol import Installation
 from openrds.engines.registry import fetched_dir
 from openrds.hosts.addresses import is_answering
 from openrds.hosts.processes import wait_until
-from openrds.operations.accounts import users
+from openrds.operations.accounts import change_access, users
 from openrds.operations.backups import (
     back_up,
     restore_databases,
@@ -325,6 +326,33 @@ def check_untuned(bench: Workbench, instance_id: str) -> None:
     wanted = tuned(bench)
     assert bench.resources.view.instance(instance_id).parameters == {}
     assert in_force(bench, instance_id, wanted.name) != wanted.value
+
+
+def submit_access(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    row = change_access.Row(0, database="postgres", user="root", address="127.0.0.0/8")
+    return change_access.replace_all(intake, instance_id, [row])
+
+
+def access_in_force(bench: Workbench, instance_id: str) -> list[tuple[str, str]]:
+    node = bench.resources.primary_server(instance_id).node
+    statement = (
+        "SELECT array_to_string(database, ','), address FROM pg_hba_file_rules "
+        "WHERE type = 'host' AND auth_method = 'scram-sha-256' AND database <> '{replication}' ORDER BY line_number"
+    )
+    with superuser_session(node) as connection:
+        return connection.execute(statement).fetchall()
+
+
+def check_let_in(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    assert access_in_force(bench, instance_id) == [("postgres", "127.0.0.0")]
+
+
+def check_open_to_all(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    assert bench.resources.view.instance(instance_id).access is None
+    assert access_in_force(bench, instance_id) == [("all", "0.0.0.0"), ("all", "::")]
 
 
 def check_plain(bench: Workbench, instance_id: str) -> None:
@@ -968,6 +996,9 @@ SCENARIOS = {
     ),
     "change_parameters": Scenario(
         active_instance, submit_tuned, check_tuned, InstanceStatus.ACTIVE, check_failed=check_untuned
+    ),
+    "change_access": Scenario(
+        active_instance, submit_access, check_let_in, InstanceStatus.ACTIVE, check_failed=check_open_to_all
     ),
     "bind_public_address": Scenario(reachable_instance, submit_bind, check_bound, InstanceStatus.ACTIVE),
     "create_ha_instance": Scenario(nothing, submit_create_ha, check_ha, InstanceStatus.CREATE_FAIL),

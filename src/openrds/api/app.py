@@ -20,6 +20,7 @@ from openrds.api.cloud.network import network_router
 from openrds.api.cloud.versions import versions_router
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
 from openrds.api.rds import (
+    access,
     backup_files,
     backup_settings,
     backup_usage,
@@ -31,6 +32,7 @@ from openrds.api.rds import (
     database_users,
     databases,
     empty_lists,
+    extensions,
     instance_actions,
     instance_batches,
     instance_changes,
@@ -129,7 +131,9 @@ def _rds_router() -> Router:
         *instance_batches.HANDLERS,
         *instance_summaries.HANDLERS,
         *instance_changes.HANDLERS,
+        *access.HANDLERS,
         *databases.HANDLERS,
+        *extensions.HANDLERS,
         *database_users.HANDLERS,
         *privileges.HANDLERS,
         *instance_size.HANDLERS,

@@ -19,6 +19,7 @@ from openrds.cli import (
     databases,
     demo,
     engines,
+    extensions,
     freezing,
     instance_ha,
     instance_network,
@@ -71,6 +72,7 @@ app.add_typer(logs.app)
 app.add_typer(backups.app, name="backup")
 app.add_typer(recycle.app, name="recycle")
 app.add_typer(databases.app, name="database")
+app.add_typer(extensions.app, name="extension")
 app.add_typer(database_users.app, name="user")
 app.add_typer(parameters.parameters, name="parameter")
 app.add_typer(parameters.configurations, name="configuration")

@@ -56,6 +56,27 @@ class CreateSchemas(_Change, frozen=True):
     schemas: tuple[NewSchema, ...]
 
 
+class CreateExtension(_Change, frozen=True):
+    """In its newest version that the server has."""
+
+    database: str
+    name: str
+
+
+class UpdateExtension(_Change, frozen=True):
+    """To the newest version that the server has."""
+
+    database: str
+    name: str
+
+
+class DropExtension(_Change, frozen=True):
+    """Unless something else of the database needs it."""
+
+    database: str
+    name: str
+
+
 class DatabaseRight(msgspec.Struct, frozen=True):
     database: str
     read_only: bool
@@ -133,7 +154,10 @@ class RevokeRoles(_Change, frozen=True):
     roles: tuple[str, ...]
 
 
-DatabaseChange: TypeAlias = CreateDatabase | CommentDatabase | SetDatabaseOwner | DropDatabase | CreateSchemas
+ExtensionChange: TypeAlias = CreateExtension | UpdateExtension | DropExtension
+DatabaseChange: TypeAlias = (
+    CreateDatabase | CommentDatabase | SetDatabaseOwner | DropDatabase | CreateSchemas | ExtensionChange
+)
 AccountChange: TypeAlias = (
     CreateAccount | SetAccountPassword | CommentAccount | SetAccountHosts | SetAccountAttributes | DropAccount
 )
@@ -165,6 +189,22 @@ class Database:
 class Schema:
     name: str
     owner: str
+
+
+@dataclass(frozen=True)
+class Extension:
+    """Of a database, or what it could have. `version` is what it has, or would get.
+
+    `newest` is what it can be updated to, empty where there is nothing newer; `preloaded_as` the library that must be
+    loaded when the server starts, empty where it needs none.
+    """
+
+    name: str
+    version: str
+    newest: str
+    preloaded_as: str
+    is_created: bool
+    description: str
 
 
 @dataclass(frozen=True)

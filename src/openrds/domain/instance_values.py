@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from openrds.domain.access import AccessRow
 from openrds.domain.engine import EngineName
 from openrds.domain.growth import VolumeGrowth
 from openrds.domain.instance import (
@@ -70,7 +71,8 @@ class Instance(InstanceSpec, frozen=True, kw_only=True):
     callers wait for its end. `backup_period` has the days of the week, from 1 for Monday on, and `maintenance_window`
     both times of the day, UTC. `remote_access`: its administrator may log in from everywhere. With `storage_full` its
     servers are read-only; with `slow_log_with_values` callers are shown the values in slow statements.
-    `parameters_in_force` are those of its parameters that need no restart any more.
+    `parameters_in_force` are those of its parameters that need no restart any more. `access` is that of `NodeSpec`,
+    None where it is the usual one.
     """
 
     alias: str
@@ -85,6 +87,7 @@ class Instance(InstanceSpec, frozen=True, kw_only=True):
     log_retention_hours: int
     slow_log_with_values: bool
     storage_full: bool
+    access: tuple[AccessRow, ...] | None = None
     stopped_at: dt.datetime | None
     created_at: dt.datetime
     updated_at: dt.datetime

@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 
 from openrds.domain.schedule import ScheduledName
+from openrds.operations.accounts.change_access import CHANGE_ACCESS
 from openrds.operations.accounts.changing import CHANGE_ACCOUNTS
 from openrds.operations.backups.back_up import BACK_UP
 from openrds.operations.backups.restore_databases import RESTORE_DATABASES
@@ -78,6 +79,7 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     CHANGE_SECURITY_GROUP,
     SWITCH_SSL,
     CHANGE_PARAMETERS,
+    CHANGE_ACCESS,
     BIND_PUBLIC_ADDRESS,
     UNBIND_PUBLIC_ADDRESS,
     SET_REMOTE_CONNECTION,

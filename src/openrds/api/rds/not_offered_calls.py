@@ -229,19 +229,6 @@ CALLS: Mapping[str, Sequence[str]] = {
         "PUT instances/{instance_id}/auditlog-policy",
         "POST instances/{instance_id}/auditlog-rotate",
     ),
-    "Not yet. Extensions are made by SQL, as the administrator.": (
-        "DELETE instances/{instance_id}/extensions",
-        "GET instances/{instance_id}/extensions",
-        "POST instances/{instance_id}/extensions",
-        "PUT instances/{instance_id}/extensions",
-    ),
-    "Not yet. Who may connect is fixed.": (
-        "DELETE instances/{instance_id}/hba-info",
-        "GET instances/{instance_id}/hba-info",
-        "POST instances/{instance_id}/hba-info",
-        "PUT instances/{instance_id}/hba-info",
-        "GET instances/{instance_id}/hba-info/history",
-    ),
     "Not yet. An instance has one address at a time, in one network, and no name.": (
         "GET instances/available-cors-vpcs",
         "GET instances/{instance_id}/available-vpcs",

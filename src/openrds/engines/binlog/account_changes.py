@@ -19,6 +19,7 @@ from openrds.domain.accounts import (
     DatabaseRight,
     DropAccount,
     DropDatabase,
+    Extension,
     GrantPrivileges,
     Page,
     RevokePrivileges,
@@ -39,7 +40,7 @@ _READING = ("SELECT", "LOCK TABLES", "SHOW VIEW")
 #: They find out by themselves whether an attempt before has done it.
 _THERE_OR_NOT = (CreateDatabase, CreateAccount, DropDatabase, DropAccount)
 _PLAIN = re.compile(r"[A-Za-z0-9_]+", re.ASCII)
-_POSTGRESQL_ALONE = "this engine has no schemas, owners, roles or attributes of accounts"
+_POSTGRESQL_ALONE = "this engine has no schemas, extensions, owners, roles or attributes of accounts"
 
 
 class BinlogAccounts:
@@ -65,6 +66,9 @@ class BinlogAccounts:
     def schemas(self, node: NodeSpec, database: str, page: Page) -> tuple[list[Schema], int]:
         raise EngineError(_POSTGRESQL_ALONE)
 
+    def extensions(self, node: NodeSpec, database: str, page: Page) -> tuple[list[Extension], int]:
+        raise EngineError(_POSTGRESQL_ALONE)
+
     def accounts(self, node: NodeSpec, page: Page) -> tuple[list[Account], int]:
         with session(node) as connection:
             return lists.accounts(connection, self._flavour, page)
@@ -78,6 +82,9 @@ class BinlogAccounts:
             return lists.rights_in(connection, self._flavour, database, page)
 
     def roles(self, node: NodeSpec, account: str = "") -> list[str]:
+        raise EngineError(_POSTGRESQL_ALONE)
+
+    def load_access(self, node: NodeSpec) -> None:
         raise EngineError(_POSTGRESQL_ALONE)
 
     def check(self, node: NodeSpec, change: Change) -> None:

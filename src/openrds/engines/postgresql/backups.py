@@ -161,7 +161,9 @@ class PostgreSQLBackups:
         with sessions.superuser_session(node) as connection:
             (command,) = _row(connection, "SELECT current_setting('archive_command')")
             hba = node.user.read(node.data_dir / "pg_hba.conf").decode(errors="replace")
-            if command == configuration.archive_command(node.archive) and hba == configuration.pg_hba_conf():
+            if command == configuration.archive_command(node.archive) and hba == configuration.pg_hba_conf(
+                node
+            ):
                 return
             PostgreSQLServer(node).configure()
             sessions.reload_configuration(connection)

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from openrds.domain.access import ALL, AccessRow, names_of
 from openrds.domain.engine import EngineName
 from openrds.domain.logs import SLOW_SECONDS
 from openrds.domain.parameter_limits import fitting
@@ -72,8 +73,8 @@ def postgresql_conf(node: NodeSpec, floor: Mapping[str, int] | None = None) -> s
     return _HEADER + "".join(f"{name} = {quoted(value)}\n" for name, value in settings.items())
 
 
-def pg_hba_conf() -> str:
-    """Who may connect, and how: the first line that fits decides.
+def pg_hba_conf(node: NodeSpec) -> str:
+    """Who may connect, and how: the first line that fits decides. So what is openrds' own comes first.
 
     Whoever gets to the socket is root or the user that the server runs as: it has mode 0700, in a folder with the same.
     PostgreSQL cannot tell who it is (`peer`) of a user without a name, as that of an instance is.
@@ -83,8 +84,17 @@ def pg_hba_conf() -> str:
         f'local replication "{SUPERUSER}" trust\n'
         f'host replication "{FOLLOWER}" all scram-sha-256\n'
         f'host all "{SUPERUSER}","{LOADER}","{FOLLOWER}" all reject\n'
-        "host all all all scram-sha-256\n"
+        + "".join(f"{_hba_line(row)}\n" for row in node.access)
     )
+
+
+def _hba_line(row: AccessRow) -> str:
+    """A quoted name is no keyword; the checks of rows see to what quotes do not keep from being read otherwise."""
+    names = [
+        ALL if text == ALL else ",".join(f'"{name}"' for name in names_of(text))
+        for text in (row.database, row.user)
+    ]
+    return " ".join((row.type, *names, row.network, row.method))
 
 
 def archive_command(archive: Path) -> str:

@@ -59,6 +59,8 @@ SELECT active, idle, waiting, transactions, hits, reads FROM (
 ) AS done
 """
 
+_UNREADABLE_ACCESS = "SELECT error FROM pg_hba_file_rules WHERE error IS NOT NULL LIMIT 1"
+
 #: Nothing of our own environment, which may hold secrets; the archive command needs a path.
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/"}
 
@@ -96,7 +98,7 @@ class PostgreSQLServer:
         self.keep_certificate()
         for name, text in (
             ("postgresql.conf", self._settings()),
-            ("pg_hba.conf", configuration.pg_hba_conf()),
+            ("pg_hba.conf", configuration.pg_hba_conf(self.node)),
         ):
             self._write(self.node.data_dir / name, text, durable=self._durable)
         if self.node.upstream is None:
@@ -124,6 +126,25 @@ class PostgreSQLServer:
         if process := self._process():
             process.send(signal.SIGHUP)
 
+    def load_access(self) -> None:
+        """
+        Write who may connect, and have the server go by it, if it runs.
+
+        Raises:
+            EngineError: it cannot read what was written; it goes on by what it has read before.
+        """
+        self.configure()
+        if not self.is_running():
+            return
+        if self.is_closed():
+            self.load_certificate()  # the same signal
+            return
+        with sessions.superuser_session(self.node) as connection:
+            wrong = connection.execute(_UNREADABLE_ACCESS).fetchall()
+            if wrong:
+                raise self._error(f"it does not take who may connect: {wrong[0][0]}")
+            sessions.reload_configuration(connection)
+
     def let_followers_in(self, connection: sessions.Connection) -> None:
         """
         Have the role that followers come as, and a server that an older openrds configured know that it may.
@@ -132,7 +153,7 @@ class PostgreSQLServer:
             EngineError: it does not read its configuration again.
         """
         hba = self.node.data_dir / "pg_hba.conf"
-        self._write(hba, configuration.pg_hba_conf(), durable=self._durable)
+        self._write(hba, configuration.pg_hba_conf(self.node), durable=self._durable)
         sessions.keep_follower(connection, self.node.secret)
         sessions.reload_configuration(connection)
 

@@ -118,7 +118,7 @@ class PostgreSQLUpgrades:
         new.user.make_folder(new.socket_dir)
         self.directories.make(new)
         new.user.write(new.data_dir / "postgresql.conf", _SETTINGS, drafts=new.folder)
-        new.user.write(new.data_dir / "pg_hba.conf", configuration.pg_hba_conf(), drafts=new.folder)
+        new.user.write(new.data_dir / "pg_hba.conf", configuration.pg_hba_conf(new), drafts=new.folder)
 
     def _run(self, old: NodeSpec, new: NodeSpec, *options: str, seconds: float | None = None) -> str:
         """What hinders it, by its own words; empty where it went well."""

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from openrds.domain.accounts import Account, Change, Database, DatabaseRight, Page, Schema
+from openrds.domain.accounts import Account, Change, Database, DatabaseRight, Extension, Page, Schema
 from openrds.engines.protocol.errors import EngineError, NameTaken, NotThere
 from openrds.engines.protocol.node import NodeSpec
 
@@ -45,6 +45,14 @@ class Accounts(Protocol):
             EngineError: the engine has no schemas.
         """
 
+    def extensions(self, node: NodeSpec, database: str, page: Page) -> tuple[list[Extension], int]:
+        """What a database has, or may be given.
+
+        Raises:
+            NoSuchDatabase: there is none.
+            EngineError: the engine has no extensions.
+        """
+
     def accounts(self, node: NodeSpec, page: Page) -> tuple[list[Account], int]: ...
 
     def rights_of(self, node: NodeSpec, account: str, page: Page) -> tuple[list[DatabaseRight], int]:
@@ -69,6 +77,13 @@ class Accounts(Protocol):
         Raises:
             NoSuchAccount: there is none.
             EngineError: the engine has no such roles.
+        """
+
+    def load_access(self, node: NodeSpec) -> None:
+        """Have the server of a node, if it runs, go by its `access`. The next start does anyway.
+
+        Raises:
+            EngineError: it does not take it, and goes on as before; or the engine has no such rows.
         """
 
     def check(self, node: NodeSpec, change: Change) -> None:

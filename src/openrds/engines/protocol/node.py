@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypedDict
 
+from openrds.domain.access import USUAL, AccessRow
 from openrds.domain.engine import RULES, EngineName
 from openrds.hosts.certificates import Issuer
 from openrds.hosts.user import ServerUser
@@ -91,6 +92,7 @@ class NodeSpec:
     for the size of the node is as if it were not set.
     Without `tls` the server offers none to clients that ask for it; with it, those who do not ask are let in all the
     same, unless the version is one that demands it.
+    `access` is who may connect, and how, for an engine that asks so.
     """
 
     node_id: str
@@ -112,6 +114,7 @@ class NodeSpec:
     options: Mapping[str, str] = field(default_factory=dict, hash=False)
     parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
     tls: Tls | None = None
+    access: tuple[AccessRow, ...] = USUAL
 
     @property
     def engine(self) -> EngineName:

@@ -14,10 +14,13 @@ from openrds.domain.accounts import (
     Change,
     CreateAccount,
     CreateDatabase,
+    CreateExtension,
     CreateSchemas,
     DatabaseChange,
     DropAccount,
     DropDatabase,
+    DropExtension,
+    UpdateExtension,
 )
 from openrds.domain.deadline import SHORT
 from openrds.domain.errors import ErrorCode, Refusal
@@ -40,6 +43,9 @@ _NAMES: Mapping[type[Change], TaskName] = {
     CreateDatabase: TaskName.CREATE_DATABASE,
     DropDatabase: TaskName.DELETE_DATABASE,
     CreateSchemas: TaskName.CREATE_SCHEMAS,
+    CreateExtension: TaskName.CREATE_EXTENSION,
+    UpdateExtension: TaskName.UPDATE_EXTENSION,
+    DropExtension: TaskName.DELETE_EXTENSION,
     CreateAccount: TaskName.CREATE_ACCOUNT,
     DropAccount: TaskName.DELETE_ACCOUNT,
 }
@@ -141,6 +147,9 @@ CHANGE_ACCOUNTS: Operation[Resources, Parameters] = Operation(
         TaskName.CHANGE_DATABASE,
         TaskName.DELETE_DATABASE,
         TaskName.CREATE_SCHEMAS,
+        TaskName.CREATE_EXTENSION,
+        TaskName.UPDATE_EXTENSION,
+        TaskName.DELETE_EXTENSION,
         TaskName.CREATE_ACCOUNT,
         TaskName.CHANGE_ACCOUNT,
         TaskName.DELETE_ACCOUNT,

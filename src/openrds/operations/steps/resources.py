@@ -5,6 +5,7 @@ import os
 import threading
 from dataclasses import dataclass, field, replace
 
+from openrds.domain.access import USUAL
 from openrds.domain.flavor import Flavor, find_flavor
 from openrds.domain.instance import Confirmation, NodeRole
 from openrds.domain.instance_values import Instance, InstanceSpec, Node
@@ -154,6 +155,7 @@ class Resources:
             secret=instance.secret,
             options=instance.options,
             parameters=instance.parameters,
+            access=USUAL if instance.access is None else instance.access,
             tls=self._tls(instance, node) if instance.ssl and installation.speaks_tls else None,
         )
 

@@ -2,7 +2,7 @@
 
 All is done by sessions of the superuser that call no code of a tenant's: statements on databases, roles, schemas and
 privileges evaluate nothing. Whom they are about is looked up first: no superuser and none of the service's own is
-changed, named or given to anybody.
+changed, named or given to anybody. Of extensions, whose scripts run, `extensions` says how.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,11 +15,14 @@ from openrds.domain.accounts import (
     CommentDatabase,
     CreateAccount,
     CreateDatabase,
+    CreateExtension,
     CreateSchemas,
     Database,
     DatabaseRight,
     DropAccount,
     DropDatabase,
+    DropExtension,
+    Extension,
     GrantPrivileges,
     GrantRoles,
     Page,
@@ -30,19 +33,24 @@ from openrds.domain.accounts import (
     SetAccountHosts,
     SetAccountPassword,
     SetDatabaseOwner,
+    UpdateExtension,
 )
-from openrds.engines.postgresql.accounts import databases, lists, privileges, roles
+from openrds.engines.postgresql.accounts import databases, extensions, lists, privileges, roles
+from openrds.engines.postgresql.server import PostgreSQLServer
 from openrds.engines.protocol import EngineError, NodeSpec
 
 _NOT_BY_DATABASE = "PostgreSQL has privileges by schema; its catalogue says which"
 #: They find out by themselves whether an attempt before has done it.
-_THERE_OR_NOT = (CreateDatabase, CreateAccount, DropDatabase, DropAccount)
+_THERE_OR_NOT = (CreateDatabase, CreateAccount, CreateExtension, DropDatabase, DropAccount, DropExtension)
 _APPLY: Mapping[type[Change], Callable[[NodeSpec, Any], None]] = {
     CreateDatabase: databases.create,
     CommentDatabase: databases.comment,
     SetDatabaseOwner: databases.give,
     DropDatabase: databases.drop,
     CreateSchemas: databases.create_schemas,
+    CreateExtension: extensions.create,
+    UpdateExtension: extensions.update,
+    DropExtension: extensions.drop,
     CreateAccount: roles.create,
     SetAccountPassword: roles.set_password,
     CommentAccount: roles.comment,
@@ -63,6 +71,9 @@ class PostgreSQLAccounts:
     def schemas(self, node: NodeSpec, database: str, page: Page) -> tuple[list[Schema], int]:
         return lists.schemas(node, database, page)
 
+    def extensions(self, node: NodeSpec, database: str, page: Page) -> tuple[list[Extension], int]:
+        return extensions.listed(node, database, page)
+
     def accounts(self, node: NodeSpec, page: Page) -> tuple[list[Account], int]:
         return lists.accounts(node, page)
 
@@ -75,12 +86,17 @@ class PostgreSQLAccounts:
     def roles(self, node: NodeSpec, account: str = "") -> list[str]:
         return lists.roles(node, account)
 
+    def load_access(self, node: NodeSpec) -> None:
+        PostgreSQLServer(node).load_access()
+
     def check(self, node: NodeSpec, change: Change) -> None:
         match change:
             case CreateDatabase():
                 databases.check_new(node, change)
             case CommentDatabase() | SetDatabaseOwner() | DropDatabase() | CreateSchemas():
                 databases.check(node, change)
+            case CreateExtension() | UpdateExtension() | DropExtension():
+                extensions.check(node, change)
             case GrantPrivileges() | RevokePrivileges():
                 privileges.check(node, change)
             case SetAccountHosts():
