@@ -34,6 +34,7 @@ WITHOUT_TEXTS = (
     "clear-policy",
     "second-level-monitor",
     "db-auto-upgrade",
+    "db-upgrade",
     "disk-auto-expansion",
 )
 IDS = {"project_id": PROJECT.id, "instance_id": "0" * 32 + "in03"}

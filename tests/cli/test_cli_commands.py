@@ -297,6 +297,7 @@ def test_upgrade(call: Caller) -> None:
         (f"{path}/major-version/upgrade", {"target_version": "18", "is_change_private_ip": True}),
     ]
     assert call("instance", "upgrade", INSTANCE_ID, "--to", "18", "--delay").code == 2
+    assert call("instance", "upgrade", INSTANCE_ID, "--auto", "--delay").code == 2
 
 
 @pytest.mark.parametrize(("result", "code"), [("success", 0), ("failed", 1)])

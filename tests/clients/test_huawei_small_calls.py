@@ -196,8 +196,6 @@ def test_what_an_instance_could_be_changed_to_by_families(client: RdsClient, id_
 def test_what_is_not_done_by_itself_is_read_as_off(client: RdsClient, id_: str) -> None:
     monitor = client.show_second_level_monitoring(m.ShowSecondLevelMonitoringRequest(instance_id=id_))
     assert (monitor.switch_option, monitor.interval) == (False, 0)
-    upgrade = client.show_auto_upgrade_policy(m.ShowAutoUpgradePolicyRequest(instance_id=id_))
-    assert upgrade.switch_option is False
     scaling = client.list_auto_scaling_policy(m.ListAutoScalingPolicyRequest(instance_id=id_))
     assert (scaling.instance_id, scaling.status, scaling.reduce_enabled) == (id_, "OFF", "OFF")
     assert (scaling.monitor_cycle, scaling.enlarge_threshold, scaling.max_flavor) == (0, 0, "")
@@ -212,17 +210,13 @@ def test_it_can_be_switched_off_and_not_on(client: RdsClient, id_: str) -> None:
         body = m.SecondMonitor(switch_option=on, interval=5)
         return client.set_second_level_monitor(m.SetSecondLevelMonitorRequest(instance_id=id_, body=body))
 
-    def upgrade(on: bool) -> Any:
-        body = m.CustomerModifyAutoUpgradePolicyReq(switch_option=on)
-        return client.set_auto_upgrade_policy(m.SetAutoUpgradePolicyRequest(instance_id=id_, body=body))
-
     def scaling(on: bool) -> Any:
         body = m.SetAutoScalingPolicyRequestBody(status="ON" if on else "OFF", monitor_cycle=300)
         return client.set_auto_scaling_policy(m.SetAutoScalingPolicyRequest(instance_id=id_, body=body))
 
-    assert (upgrade(False).resp, scaling(False).status) == ("successful", "OFF")
+    assert scaling(False).status == "OFF"
     assert monitor(False).status_code == 200
-    for switch in (monitor, upgrade, scaling):
+    for switch in (monitor, scaling):
         assert refused(lambda switch=switch: switch(True))[:2] == (409, "DBS.200402")
     half = m.SetAutoScalingPolicyRequestBody(status="OFF", reduce_enabled="ON")
     request = m.SetAutoScalingPolicyRequest(instance_id=id_, body=half)
@@ -230,10 +224,23 @@ def test_it_can_be_switched_off_and_not_on(client: RdsClient, id_: str) -> None:
     unknown = m.SetAutoScalingPolicyRequestBody(status="Maybe")
     request = m.SetAutoScalingPolicyRequest(instance_id=id_, body=unknown)
     assert refused(lambda: client.set_auto_scaling_policy(request))[:2] == (400, "DBS.200001")
-    nobody = m.SetAutoUpgradePolicyRequest(
-        instance_id=NOBODY, body=m.CustomerModifyAutoUpgradePolicyReq(switch_option=False)
-    )
-    assert refused(lambda: client.set_auto_upgrade_policy(nobody))[:2] == (404, "DBS.200002")
+
+
+def test_newer_minor_versions_come_by_themselves_or_not(client: RdsClient, id_: str) -> None:
+    def switch(on: bool, instance_id: str = id_) -> Any:
+        body = m.CustomerModifyAutoUpgradePolicyReq(switch_option=on)
+        request = m.SetAutoUpgradePolicyRequest(instance_id=instance_id, body=body)
+        return client.set_auto_upgrade_policy(request)
+
+    def shown() -> bool:
+        request = m.ShowAutoUpgradePolicyRequest(instance_id=id_)
+        return bool(client.show_auto_upgrade_policy(request).switch_option)
+
+    assert not shown()
+    for on in (True, False):
+        assert switch(on).resp == "successful"
+        assert shown() is on
+    assert refused(lambda: switch(True, NOBODY))[:2] == (404, "DBS.200002")
 
 
 def test_how_backups_are_made(client: RdsClient, id_: str) -> None:

@@ -9,10 +9,11 @@ from openrds.domain.engine import EngineName
 from openrds.domain.errors import Refusal
 from openrds.domain.schedule import ScheduledName
 from openrds.operations.backups import back_up, restore_instance, restore_tables
-from openrds.operations.instances import create_instance
+from openrds.operations.instances import create_instance, instance_changes
 from openrds.operations.intake.create_request import Datastore
 from openrds.operations.intake.restore_source import RestoreSource, milliseconds
 from openrds.operations.registry import SCHEDULED
+from openrds.operations.rounds.version_watch import plan_upgrades
 from openrds.operations.upgrades import inspect_upgrade, upgrade_major, upgrade_minor
 from openrds.store.queries import Queries
 from support import scenarios
@@ -179,6 +180,27 @@ def test_a_read_replica_comes_before_its_primary_and_either_may_wait(bench: Work
         read_back(bench, one, "written_down")
     with pytest.raises(Refusal, match="with its primary"):
         bench.submit(lambda intake: upgrade_major.submit(intake, replica_id, "99", {}))
+
+
+def test_newer_minor_versions_come_by_themselves_where_that_is_wanted(bench: Workbench) -> None:
+    assert OLD is not None
+
+    def planned() -> list[tuple[str, str, str]]:
+        plan_upgrades(bench.resources, bench.queue)
+        rows = bench.store.rows(
+            b"select * from scheduled_task where instance_id = any(%s)", [[wanting, other]]
+        )
+        return [(row["instance_id"], row["name"], row["target_config"]["version"]) for row in rows]
+
+    wanting, other = older_instance(bench), older_instance(bench)
+    is_on = instance_changes.SetAutoUpgrade(switch_option=True)
+    bench.submit(lambda intake: instance_changes.set_auto_upgrade(intake, wanting, is_on))
+    assert planned() == [], "there is nothing newer"
+    scenarios.have_newer_minor(bench, OLD)
+    only_one = [(wanting, "UPGRADE_DATABASE", f"{OLD.version}.{scenarios.NEWER_MINOR}")]
+    assert planned() == only_one
+    bench.store.rows(b"update scheduled_task set status = 'Canceled' where instance_id = %s", [wanting])
+    assert planned() == only_one, "what was called off is not planned again"
 
 
 def test_after_an_upgrade_backups_of_before_are_of_the_old_version(bench: Workbench) -> None:

@@ -164,6 +164,7 @@ HOT: dict[str, Hot] = {
     # Changing them.
     "instances.set_status": Hot(),
     "instances.set_growth": Hot({"growth": None}),
+    "instances.set_auto_upgrade": Hot({"is_on": True}),
     "instances.set_slow_log_with_values": Hot({"shown": True}),
     "instances.set_name": Hot(),
     "instances.set_alias": Hot({"alias": ""}),
@@ -458,6 +459,7 @@ HOT: dict[str, Hot] = {
 _WHEN_A_PROCESS_STARTS = "once, when a process of the service starts"
 _BY_HAND = "a command of the operator"
 _HOURLY = "tidies once an hour or less"
+_SELDOM = "once in ten minutes, and then for instances for which there is a newer version"
 _ALL_OF_IT = "it is about all of them, and asked by who watches the service"
 
 RARE: dict[str, str] = {
@@ -488,6 +490,8 @@ RARE: dict[str, str] = {
     "metrics.delete_expired": _HOURLY,
     "instances.stopped_for_long": "once a minute, and so far it reads all instances",
     "instances.revivals_of_instances": _ALL_OF_IT,
+    "instances.to_upgrade": _SELDOM,
+    "schedule.was_planned": _SELDOM,
     "instances.release_os_users": "when an instance is gone for good; it is about all of them",
     "queue.listen": _WHEN_A_PROCESS_STARTS,
     "queue.replace_workers": _WHEN_A_PROCESS_STARTS,

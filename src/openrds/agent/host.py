@@ -24,6 +24,7 @@ from openrds.operations.rounds.repository_backups import send_backups
 from openrds.operations.rounds.repository_logs import LogSending
 from openrds.operations.rounds.repository_records import RecordSending
 from openrds.operations.rounds.roster import Roster
+from openrds.operations.rounds.version_watch import plan_upgrades
 from openrds.operations.rounds.volume_growth import VolumeGrowth
 from openrds.operations.rounds.volume_watch import VolumeWatch
 from openrds.operations.steps.host import Host
@@ -47,6 +48,7 @@ _RECORDS_PAUSE = 5.0
 #: In any case. The pools have a round also when a spare was taken, a little later: who took it goes first.
 _POOL_INTERVAL = 60.0
 _POOL_DELAY = 2.0
+_VERSIONS_INTERVAL = dt.timedelta(minutes=10).total_seconds()
 _TIDYING_INTERVAL = dt.timedelta(hours=1).total_seconds()
 #: A certificate has months left when it is renewed.
 _CERTIFICATE_INTERVAL = dt.timedelta(hours=1).total_seconds()
@@ -100,6 +102,7 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
         Round(CatalogueWatch(resources).look, changes.bell(Subject.CATALOGUE)),
         Round(lambda: _keep_pools_full(resources.host), pause=_POOL_DELAY),
         Round(lambda: _tidy(resources), at_least=_TIDYING_INTERVAL),
+        Round(lambda: plan_upgrades(resources, queue), at_least=_VERSIONS_INTERVAL),
         Round(Metrics(resources, roster).note),
         Round(LogKeeping(resources, roster).bound_logs),
         Round(certificates.look_after_certificates, at_least=_CERTIFICATE_INTERVAL),

@@ -27,13 +27,23 @@ def upgrade(
     delay: Annotated[
         bool, typer.Option("--delay", help="In its maintenance window; for a minor version.")
     ] = False,
+    auto: Annotated[
+        bool | None,
+        typer.Option("--auto/--no-auto", help="Only say whether it gets newer minor versions by itself."),
+    ] = None,
     wait: Wait = True,
 ) -> None:
     """Give an instance a newer version; its servers are restarted. Should that fail, it has the old one again."""
     if delay and (to or check):
         raise UsageError("--delay is for a minor version: leave out --to and --check.")
+    if auto is not None and (to or check or delay):
+        raise UsageError("--auto and --no-auto go with no other option.")
     path = f"instances/{lookups.find_instance_id(session.client, instance)}"
-    if check:
+    if auto is not None:
+        answer = session.client.put(f"{path}/db-auto-upgrade", {"switch_option": auto})
+        how = "by itself, in its maintenance window" if auto else "when it is asked for"
+        session.output.said(answer, f"{instance} gets newer minor versions {how}")
+    elif check:
         _check(session, path, to)
     elif to:
         body = {"target_version": to, "is_change_private_ip": True}

@@ -25,7 +25,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     `availability_zone` has a zone for each node, parted by commas, the primary's first. `replication_mode` and
     `switch_strategy` are of one with a standby. `replica_of` is the primary instance of a read replica. `secret` and
     `options` and `parameters` are those of `NodeSpec`; `tags` are values by key. With `growth` its volumes grow by
-    themselves.
+    themselves, with `auto_upgrade` it gets newer minor versions by itself.
     """
 
     id: str
@@ -58,6 +58,7 @@ class InstanceSpec(msgspec.Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, str] = {}
     ssl: bool
     growth: VolumeGrowth | None = None
+    auto_upgrade: bool = False
 
     def __repr__(self) -> str:
         """Without its secret: it may come to be in a log."""

@@ -4,18 +4,18 @@ Source: the cloud's SDK.
 """
 
 import datetime as dt
+from typing import Annotated
 
 import msgspec
 from litestar import Response, delete, get, post, put
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import Body, FromPath, FromQuery
 
 from openrds.api.rds.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.api.waiting import change_and_wait
-from openrds.domain.access import AccessRow
+from openrds.domain.access import MOST_ROWS, AccessRow
 from openrds.domain.errors import ErrorCode
-from openrds.domain.lengths import Several
 from openrds.operations.accounts import change_access
 from openrds.operations.accounts.databases import check_has_schemas
 from openrds.store.queries import Queries
@@ -23,6 +23,8 @@ from openrds.store.queries import Queries
 _sql = Queries("access")
 
 _TAGS = ["Databases"]
+#: The bound of a list stands here: of what is the whole body, that of its type is not looked at.
+_Rows = Annotated[list[change_access.Row], Body(max_items=MOST_ROWS)]
 _CHANGE = (ErrorCode.INSTANCE_TYPE, ErrorCode.STATUS_FORBIDS, ErrorCode.BUILT_IN_ACCOUNT)
 
 
@@ -77,7 +79,7 @@ async def replace_access(
     request: ApiRequest,
     project_id: FromPath[str],
     instance_id: FromPath[str],
-    data: JSONBody[Several[change_access.Row]],
+    data: _Rows,
 ) -> Response[HbaAnswer]:
     """Have these rows and no others; with none, those of a new instance."""
     return await change_and_wait(
@@ -97,7 +99,7 @@ async def change_rows(
     request: ApiRequest,
     project_id: FromPath[str],
     instance_id: FromPath[str],
-    data: JSONBody[Several[change_access.Row]],
+    data: _Rows,
 ) -> Response[HbaAnswer]:
     """Change the rows of these priorities, and add those that are not there."""
     return await change_and_wait(
@@ -118,7 +120,7 @@ async def remove_rows(
     request: ApiRequest,
     project_id: FromPath[str],
     instance_id: FromPath[str],
-    data: JSONBody[Several[change_access.Row]],
+    data: _Rows,
 ) -> Response[HbaAnswer]:
     """Remove the rows of these priorities."""
     return await change_and_wait(

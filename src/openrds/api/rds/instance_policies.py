@@ -1,4 +1,6 @@
-"""What could be done to an instance by itself, and is not: read as off. Switching it off is accepted, on is refused.
+"""What is done to an instance by itself, or could be and is not.
+
+The latter is read as off; switching it off is accepted, on is refused.
 
 Source: reads.md 1.3 and 9.
 """
@@ -14,6 +16,7 @@ from openrds.api.state import ApiRequest
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.lengths import Text
 from openrds.domain.rules import check_one_of
+from openrds.operations.instances import instance_changes as changes
 from openrds.operations.intake.intake import Intake
 
 _TAGS = ["Instances"]
@@ -41,10 +44,6 @@ class SetMonitoring(msgspec.Struct):
 
 class AutoUpgradeAnswer(msgspec.Struct):
     switch_option: bool = False
-
-
-class SetAutoUpgrade(msgspec.Struct):
-    switch_option: bool
 
 
 class AutoScalingAnswer(msgspec.Struct):
@@ -140,24 +139,25 @@ async def set_monitoring(
 async def show_auto_upgrade(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
 ) -> AutoUpgradeAnswer:
-    """Whether it gets new minor versions by itself: it does not."""
-    await find_instance(request, project_id, instance_id)
-    return AutoUpgradeAnswer()
+    """Whether it gets newer minor versions by itself."""
+    return AutoUpgradeAnswer((await find_instance(request, project_id, instance_id)).auto_upgrade)
 
 
 @put(
     "/v3/{project_id:str}/instances/{instance_id:str}/db-auto-upgrade",
-    responses=refusals(ErrorCode.NOT_OFFERED, body=True, instance=True),
+    responses=refusals(body=True, instance=True),
     tags=_TAGS,
 )
 async def set_auto_upgrade(
-    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str], data: JSONBody[SetAutoUpgrade]
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[changes.SetAutoUpgrade],
 ) -> Response[Successful]:
-    """`{"switch_option": false}` is accepted; it cannot be switched on."""
+    """Have it get newer minor versions by itself, in its maintenance window, or no more."""
 
     def work(intake: Intake) -> Successful:
-        intake.instance(instance_id)
-        _only_off(data.switch_option, "A new minor version is had by POST db-upgrade.")
+        changes.set_auto_upgrade(intake, instance_id, data)
         return Successful()
 
     return await change(request, work)

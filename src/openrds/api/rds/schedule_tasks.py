@@ -22,7 +22,7 @@ _sql = Queries("schedule")
 
 
 class ScheduledTask(msgspec.Struct):
-    """`start_time` and `end_time` are the window that it waits for; `target_config` is empty but for a new flavor."""
+    """`start_time` and `end_time` are the window that it waits for; `target_config` has the new flavor or version."""
 
     id: str
     name: str

@@ -62,6 +62,10 @@ class SetVolumeGrowth(msgspec.Struct):
     step_percent: int | None = None
 
 
+class SetAutoUpgrade(msgspec.Struct):
+    switch_option: bool
+
+
 class TagChange(msgspec.Struct):
     key: Text
     value: Text | None = None
@@ -130,6 +134,12 @@ def set_volume_growth(intake: Intake, instance_id: str, request: SetVolumeGrowth
         growth = growth_of(_GROWTH_FIELDS, *given, present=instance.volume_size)
     said = None if growth is None else Jsonb(msgspec.structs.asdict(growth))
     intake.connection.execute(_sql.set_growth, {"id": instance_id, "growth": said})
+
+
+def set_auto_upgrade(intake: Intake, instance_id: str, request: SetAutoUpgrade) -> None:
+    """What is planned already stays planned."""
+    intake.instance(instance_id)
+    intake.connection.execute(_sql.set_auto_upgrade, {"id": instance_id, "is_on": request.switch_option})
 
 
 def check_keeps_log(instance: Instance) -> None:

@@ -119,6 +119,7 @@ def plan_instance(intake: Intake, request: CreateInstance) -> NewInstance:
         options=options,
         ssl=installation.get("tls", True),
         growth=growth_asked_for(request, size),
+        auto_upgrade=bool(request.is_auto_upgrade),
     )
     check_parameters(intake, spec, host, spec.parameters)
     return NewInstance(spec, host)

@@ -111,6 +111,7 @@ def _spec(request: CreateInstance, primary: Instance) -> InstanceSpec:
         parameters=primary.parameters,
         ssl=primary.ssl,
         growth=growth_asked_for(request, primary.volume_size),
+        auto_upgrade=bool(request.is_auto_upgrade),
     )
 
 

@@ -69,7 +69,9 @@ def submit(intake: Intake, instance_id: str, request: UpgradeMinor) -> UUID:
             f"Read replicas must not be older than what they follow: first upgrade {', '.join(older)}.",
         )
     if request.is_delayed:
-        return schedule(intake, instance, ScheduledName.UPGRADE, UPGRADE_MINOR.name, UpgradeMinor())
+        return schedule(
+            intake, instance, ScheduledName.UPGRADE, UPGRADE_MINOR.name, UpgradeMinor(), {"version": new}
+        )
     return intake.accept(
         instance, UPGRADE_MINOR, Parameters(instance.version, instance.complete_version, new)
     )

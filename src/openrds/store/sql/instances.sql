@@ -3,13 +3,13 @@ insert into instance (id, project_id, name, engine, version, complete_version, t
                       volume_size, port, availability_zone, vpc_id, subnet_id, security_group_id, replication_mode,
                       switch_strategy, configuration_id, enterprise_project_id, disk_encryption_id, time_zone,
                       backup_start_time, backup_keep_days, tags, replica_of, secret, options, ssl, growth,
-                      parameters, parameters_in_force)
+                      auto_upgrade, parameters, parameters_in_force)
 values (%(id)s, %(project_id)s, %(name)s, %(engine)s, %(version)s, %(complete_version)s, %(type)s, 'BUILD',
         %(flavor_ref)s, %(volume_type)s, %(volume_size)s, %(port)s, %(availability_zone)s, %(vpc_id)s, %(subnet_id)s,
         %(security_group_id)s, %(replication_mode)s, %(switch_strategy)s, %(configuration_id)s,
         %(enterprise_project_id)s, %(disk_encryption_id)s, %(time_zone)s, %(backup_start_time)s,
-        %(backup_keep_days)s, %(tags)s, %(replica_of)s, %(secret)s, %(options)s, %(ssl)s, %(growth)s, %(parameters)s,
-        %(parameters)s)
+        %(backup_keep_days)s, %(tags)s, %(replica_of)s, %(secret)s, %(options)s, %(ssl)s, %(growth)s,
+        %(auto_upgrade)s, %(parameters)s, %(parameters)s)
 
 -- name: insert_node
 insert into node (id, instance_id, name, role, host, availability_zone)
@@ -236,6 +236,15 @@ update instance set slow_log_with_values = %(shown)s, updated_at = now() where i
 
 -- name: set_growth
 update instance set growth = %(growth)s, updated_at = now() where id = %(id)s
+
+-- name: set_auto_upgrade
+update instance set auto_upgrade = %(is_on)s, updated_at = now() where id = %(id)s
+
+-- name: to_upgrade
+select instance.id, instance.project_id
+from instance join node on node.instance_id = instance.id and node.role = 'master'
+where node.host = %s and auto_upgrade and instance.status = 'ACTIVE' and not deleting
+order by instance.type = 'Replica' desc, instance.id
 
 -- name: set_stopped
 update instance set stopped_at = now() where id = %s

@@ -8,6 +8,10 @@ values (%(id)s, %(project_id)s, %(name)s, %(instance_id)s, %(instance_name)s, %(
 update scheduled_task set starts_at = %(starts_at)s, ends_at = %(ends_at)s
 where instance_id = %(instance_id)s and status = 'Pending'
 
+-- name: was_planned
+select from scheduled_task
+where instance_id = %(instance_id)s and name = %(name)s and target_config ->> 'version' = %(version)s
+
 -- name: due
 select scheduled_task.*, instance.maintenance_window
 from scheduled_task left join instance on instance.id = instance_id
