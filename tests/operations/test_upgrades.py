@@ -270,6 +270,16 @@ def test_a_version_that_there_is_not_is_refused(bench: Workbench, asked: str, wh
 #: What is constant in these is computed while they are loaded.
 ATTACKS = {
     "an operator": "create table told (a int, check (1 operator(public.===) 1)); create table heir () inherits (told);",
+    "an index of what a foreign key is checked with": """
+        create table owners (id int primary key, a int);
+        create index on owners ((a + public.evil_number(1)));
+        create table owned (id int references owners);
+    """,
+    "an index in parts": """
+        create table whole (a int) partition by range (a);
+        create table part partition of whole for values from (0) to (10);
+        create index on whole (a) where public.evil(1);
+    """,
     "an inherited check": """
         create table parent (a int, constraint evil check (public.evil(1)));
         create table child () inherits (parent);
@@ -283,10 +293,11 @@ ATTACKS = {
 }
 
 
-#: These are planned by nobody, or as their owner.
+#: These are planned by nobody.
 HARMLESS = """
-    create table indexed (a int default public.evil_number(1));
-    create index on indexed ((a + public.evil_number(1))) where public.evil(1);
+    create table made (a int default public.evil_number(1));
+    create policy seen on made using (public.evil(1));
+    alter table made enable row level security;
     create view seen as select public.evil(1);
 """
 FUNCTIONS = """
@@ -342,5 +353,5 @@ def test_functions_that_nobody_else_calls_hinder_nothing(bench: Workbench) -> No
     assert upgrade(bench, instance_id) == ""
     assert not is_super(bench, instance_id)
     with connected(bench, instance_id) as connection:
-        connection.execute("insert into indexed default values")
-        assert connection.execute("select a from indexed") == [(0,)]
+        connection.execute("insert into made default values")
+        assert connection.execute("select a from made") == [(0,)]

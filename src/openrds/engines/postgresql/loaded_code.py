@@ -1,8 +1,9 @@
 """What a tenant wrote that would run while definitions are loaded by a superuser, as pg_upgrade does it.
 
-Tables are empty then, but some expressions are planned when they are defined, and what is constant in one is computed
-by the planner: a function that it calls runs with the rights of who loads it. Expressions of indexes are planned as the
-owner of the table, those of views, policies, triggers and defaults not at all.
+Tables are empty then, but some expressions are planned when they are defined, or when something beside them is, and
+what is constant in one is computed by the planner: a function that it calls runs with the rights of who loads it. An
+index is made as the owner of its table, but its expressions are planned by whoever attaches it to another, or plans a
+query. Those of views, policies, triggers and defaults are not planned.
 """
 
 from openrds.engines.postgresql import catalog
@@ -10,7 +11,7 @@ from openrds.engines.postgresql.sessions import superuser_session
 from openrds.engines.protocol import NodeSpec
 
 #: Functions that a role may change that is no superuser, and operators that call one; and what calls those: checks of
-#: tables and of domains, keys of partitions, generated columns, statistics.
+#: tables and of domains, keys of partitions, indexes, generated columns, statistics.
 _CALLS = """
 WITH tenants AS (
     SELECT oid FROM pg_authid WHERE NOT rolsuper
@@ -23,7 +24,7 @@ WITH tenants AS (
 SELECT DISTINCT pg_describe_object(classid, objid, 0), pg_describe_object(class, oid, 0)
 FROM pg_depend JOIN code ON refclassid = class AND refobjid = oid
 WHERE classid = 'pg_constraint'::regclass AND objid IN (SELECT oid FROM pg_constraint WHERE contype = 'c')
-   OR classid = 'pg_class'::regclass AND objid IN (SELECT oid FROM pg_class WHERE relkind = 'p')
+   OR classid = 'pg_class'::regclass
    OR classid = 'pg_attrdef'::regclass AND objid IN (
           SELECT pg_attrdef.oid FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
           WHERE attgenerated <> '')
