@@ -39,6 +39,14 @@ def test_a_pid_given_to_another_process_does_not_stop_the_start(trial, server):
     assert server.answers()
 
 
+def test_lock_files_of_a_server_that_was_killed_before_it_wrote_them_do_not_stop_the_start(trial, server):
+    trial.kill(server)
+    for lock in (server.node.data_dir / "postmaster.pid", server.node.socket_dir / ".s.PGSQL.5432.lock"):
+        lock.write_text("")
+    server.start()
+    assert server.answers()
+
+
 def test_a_killed_server_leaves_no_shared_memory_once_it_is_stopped(trial, server):
     process = processes.find(server.node.folder / processes.RECORD)
     assert process is not None

@@ -130,7 +130,7 @@ HOT: dict[str, Hot] = {
     "quotas.lock_project": of("p7"),
     "quotas.used": Hot({}, 2100, frozenset({"instance_lock"}), _RUNNING),
     # Creating, and looking at instances.
-    "instances.insert_instance": Hot({"id": "new", "growth": None}),
+    "instances.insert_instance": Hot({"id": "new", "growth": None, "auto_upgrade": False}),
     "instances.insert_node": Hot({"id": "new"}),
     "instances.lock_host": of("h7", most=200),
     "instances.count_places": of("h7"),
