@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from openrds.domain.accounts import CreateExtension, DropExtension, Page, UpdateExtension
-from openrds.engines.postgresql.accounts.extensions import OFFERED, PRELOADED
+from openrds.engines.postgresql.accounts.extensions import OFFERED, PRELOADED, update
 from openrds.engines.postgresql.sessions import superuser_session
 from openrds.engines.protocol import EngineError, NameTaken, NoSuchDatabase, NotThere, Unfit
 from support.dialects.dialect import PASSWORD
@@ -184,6 +184,12 @@ def test_one_with_something_of_a_tenants_in_it_is_not_updated(held):
 
     with pytest.raises(Unfit, match="evil"):
         held.accounts.apply(held.node, UpdateExtension(database, name))
+    # Also if it was added after that was looked at.
+    with pytest.raises(Unfit, match="evil"):
+        update(held.node, UpdateExtension(database, name))
+    assert held.asked(
+        database, "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = %s", name
+    ) == [("public",)]
 
 
 def test_a_name_that_is_taken_there_is_no_harm(held):

@@ -118,18 +118,18 @@ def create(node: NodeSpec, change: CreateExtension) -> None:
 def update(node: NodeSpec, change: UpdateExtension) -> None:
     """It is where it was, afterwards."""
     name = sql.Identifier(change.name)
-    with _session(node, change) as connection:
+    with _session(node, change) as connection, connection.transaction(), _aside(connection) as aside:
+        ((schema,),) = catalog.rows(
+            connection,
+            "SELECT nspname FROM pg_extension JOIN pg_namespace AS place ON place.oid = extnamespace "
+            "WHERE extname = %s",
+            change.name,
+        )
+        _move(connection, name, aside)
+        # Only now: whatever was moved is seen here, and what is added later is not where the script looks.
         _check_is_as_made(connection, change.name)
-        with connection.transaction(), _aside(connection) as aside:
-            ((schema,),) = catalog.rows(
-                connection,
-                "SELECT nspname FROM pg_extension JOIN pg_namespace AS place ON place.oid = extnamespace "
-                "WHERE extname = %s",
-                change.name,
-            )
-            _move(connection, name, aside)
-            connection.execute(sql.SQL("ALTER EXTENSION {} UPDATE").format(name))
-            _move(connection, name, sql.Identifier(schema))
+        connection.execute(sql.SQL("ALTER EXTENSION {} UPDATE").format(name))
+        _move(connection, name, sql.Identifier(schema))
 
 
 def drop(node: NodeSpec, change: DropExtension) -> None:
