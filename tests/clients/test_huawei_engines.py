@@ -8,6 +8,7 @@ import pytest
 from huaweicloudsdkrds.v3 import RdsClient
 from huaweicloudsdkrds.v3 import model as m
 
+from support.dialects import POSTGRESQL
 from support.pairs import Pair, each_engine
 from support.sdk import LONG, completed, listed, next_second, switch_over
 from support.service import wait_for
@@ -30,6 +31,14 @@ def test_a_pair_is_listed_by_its_engine(sdk: RdsClient, pair: Pair) -> None:
         m.ListFlavorsRequest(database_name=engine, version_name=one.datastore.version, spec_code="")
     )
     assert one.flavor_ref in [flavor.spec_code for flavor in flavors.flavors]
+
+
+@each_engine()
+def test_how_often_its_log_is_archived(sdk: RdsClient, pair: Pair) -> None:
+    """There is no backup repository."""
+    policy = sdk.show_incre_backup_policy1(m.ShowIncreBackupPolicy1Request(instance_id=pair.id))
+    expected = 5 if pair.dialect is POSTGRESQL else 0
+    assert policy.incre_backup_policy.interval == expected
 
 
 @each_engine()

@@ -15,6 +15,7 @@ from openrds.api.rds.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.backup import BackupType
+from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import is_instance_id
 from openrds.domain.lengths import Text
@@ -29,7 +30,7 @@ _TAGS = ["Backups"]
 
 _PHYSICAL = "PHYSICALBACKUP"
 _METHODS = ("EBACKUP", _PHYSICAL)
-#: A server that is written to has a file of its log archived at least that often.
+#: A server that is written to has a file of its log archived at least that often, where it has one archived at times.
 _LOG_MINUTES = 5
 #: What the contract calls backups by the policy, and by hand.
 _KINDS = {BackupType.AUTO: "Db", BackupType.MANUAL: "Snapshot"}
@@ -50,9 +51,9 @@ class EncryptionAnswer(msgspec.Struct):
 
 
 class LogPolicy(msgspec.Struct):
-    """`interval` in minutes."""
+    """`interval` in minutes; 0 where a file is archived when it is full, and not before."""
 
-    interval: int = _LOG_MINUTES
+    interval: int
 
 
 class LogPolicyAnswer(msgspec.Struct):
@@ -136,8 +137,9 @@ async def show_log_policy(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
 ) -> LogPolicyAnswer:
     """How often the log of a server that is written to is archived at least."""
-    await find_instance(request, project_id, instance_id)
-    return LogPolicyAnswer(LogPolicy())
+    instance = await find_instance(request, project_id, instance_id)
+    at_times = not RULES[instance.engine].keeps_log or service_of(request).settings.backup_repository
+    return LogPolicyAnswer(LogPolicy(_LOG_MINUTES if at_times else 0))
 
 
 @get(

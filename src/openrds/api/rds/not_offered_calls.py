@@ -177,7 +177,7 @@ CALLS: Mapping[str, Sequence[str]] = {
         "PUT backup-retain-policy",
         "POST instances/{instance_id}/backups/delete-selection",
     ),
-    "Log is archived as soon as a file of it is full, and at least every five minutes; no other interval can be set.": (
+    "When log is archived is fixed: as soon as a file of it is full, or after five minutes.": (
         "PUT instances/{instance_id}/incre-backup/policy",
     ),
     "A read replica follows its primary at once; replay of log is not delayed, and log is not merged.": (
