@@ -13,21 +13,19 @@ from openrds.api.rds.instance_reads import find_instance
 from openrds.api.rds.parameter_catalogues import catalogue_for
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
-from openrds.domain.engine import RULES, numbers_of
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.domain.instance import InstanceType
 from openrds.domain.lengths import Text
 from openrds.domain.parameters import Catalogue
 from openrds.domain.rules import check_one_of
 from openrds.domain.task import format_time
 from openrds.operations.intake.intake import Intake
 from openrds.operations.upgrades import inspect_upgrade, upgrade_major, upgrade_minor
+from openrds.operations.upgrades.planning import newer_of
 from openrds.operations.upgrades.upgrade_minor import UpgradeMinor
 from openrds.store.database import Row
 from openrds.store.queries import Queries
 
 _sql = Queries("upgrades")
-_instances = Queries("instances")
 
 _TAGS = ["Versions"]
 _PATH = "/v3/{project_id:str}/instances/{instance_id:str}"
@@ -154,15 +152,8 @@ async def list_available_versions(
 ) -> AvailableVersions:
     """Which newer major versions its host has, oldest first."""
     instance = await find_instance(request, project_id, instance_id)
-    if not RULES[instance.engine].upgrades or instance.type is InstanceType.REPLICA:
-        return AvailableVersions([])
     rows = await service_of(request).reads.rows(_sql.versions_at, [instance_id])
-    newer = {
-        row["version"]
-        for row in rows
-        if row["engine"] == instance.engine and numbers_of(row["version"]) > numbers_of(instance.version)
-    }
-    return AvailableVersions(sorted(newer, key=numbers_of))
+    return AvailableVersions(list(newer_of(instance, rows)))
 
 
 @post(

@@ -1,7 +1,7 @@
 """Which newer versions there are for an instance, and what hinders it from getting one."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from openrds.domain.engine import RULES, numbers_of
@@ -33,11 +33,19 @@ def newest_minor(connection: Writer, instance: Instance) -> str | None:
 
 def newer_majors(connection: Writer, instance: Instance) -> Mapping[str, str]:
     """What it can be upgraded to: complete versions by what requests name, oldest first."""
+    return newer_of(instance, _of_its_host(connection, instance).values())
+
+
+def newer_of(instance: Instance, installations: Iterable[Row]) -> Mapping[str, str]:
+    """The same, of what a host has of any engine."""
     if not RULES[instance.engine].upgrades or instance.type is InstanceType.REPLICA:
         return {}
-    offered = _of_its_host(connection, instance)
-    newer = [version for version in offered if numbers_of(version) > numbers_of(instance.version)]
-    return {version: offered[version]["complete_version"] for version in sorted(newer, key=numbers_of)}
+    newer = {
+        one["version"]: one["complete_version"]
+        for one in installations
+        if one["engine"] == instance.engine and numbers_of(one["version"]) > numbers_of(instance.version)
+    }
+    return {version: newer[version] for version in sorted(newer, key=numbers_of)}
 
 
 def target_of(connection: Writer, instance: Instance, asked: str) -> tuple[str, str]:
