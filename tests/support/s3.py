@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -104,6 +105,7 @@ def _started(folder: Path) -> tuple[S3, subprocess.Popen[bytes]]:
 def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
     command = [
         str(Path(sys.executable).with_name("weed")),
+        f"-logdir={folder}",
         "server",
         f"-dir={folder}",
         "-ip=127.0.0.1",
@@ -140,6 +142,10 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    # It leaves a socket in /tmp for each port that it was given.
+    for port in re.findall(r"\.port(?:\.grpc)?=(\d+)", " ".join(map(str, process.args))):
+        for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
+            left.unlink(missing_ok=True)
 
 
 @dataclass
