@@ -260,6 +260,13 @@ HOT: dict[str, Hot] = {
     "networks.guarded_instances": Hot(["h7"], why=_OF_A_HOST),
     "networks.rules_of_groups": of(["g7"]),
     "networks.addresses_of_groups": Hot({"projects": ["p7"], "groups": ["g"]}, most=200, why=_OF_A_PROJECT),
+    # Events.
+    "events.end": Hot(),
+    "events.ask": Hot(),
+    "events.read": Hot({"xid": 1, "number": 0}),
+    "events.read_of_project": Hot({"xid": 1, "number": 0, "last_xid": 2**40, "last_number": 0}),
+    "events.more_to_come": Hot(),
+    "events.first": Hot(),
     # The rounds of a host.
     "instances.followers_to_watch": Hot(["h7"], why=_OF_A_HOST),
     "instances.note_replication": Hot({"replication": Jsonb({})}),
@@ -470,6 +477,8 @@ RARE: dict[str, str] = {
     "repository.recorded_instances": _WHEN_A_PROCESS_STARTS,
     "answers.delete_expired": _HOURLY,
     "changes.listen": _WHEN_A_PROCESS_STARTS,
+    "events.listen": _WHEN_A_PROCESS_STARTS,
+    "events.forget": _HOURLY,
     "identities.lock_projects": _WHEN_A_PROCESS_STARTS,
     "identities.accounts": _WHEN_A_PROCESS_STARTS,
     "identities.account_of_project": _BY_HAND,

@@ -11,22 +11,26 @@ from openrds.api.state import Service
 from openrds.domain.identity import Account, Accounts
 from openrds.domain.settings import Settings
 from openrds.store.database import Reads, Session, Store
+from openrds.tasks.events import Events
 from openrds.tasks.lookups import Lookups
 from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
+from openrds.tasks.running import RunningTasks
 
 
 def unstarted_application(*accounts: Account) -> Litestar:
     nowhere = Settings(data_dir=Path("/nonexistent"))
     session = Session("")
+    events, ended_tasks = Events(""), EndedTasks("")
     service = Service(
         settings=nowhere,
         reads=cast(Reads, None),
         session=session,
-        lookups=Lookups(session),
+        running_tasks=RunningTasks(Lookups(session), events, ended_tasks),
+        events=events,
         store=cast(Store, None),
         queue=Queue(),
-        ended_tasks=EndedTasks(""),
+        ended_tasks=ended_tasks,
         rates=Rates(1000),
     )
     return create_app(service, Accounts(accounts))

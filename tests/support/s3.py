@@ -143,7 +143,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     # It leaves a socket in /tmp for each port that it was given.
-    for port in re.findall(r"\.port(?:\.grpc)?=(\d+)", " ".join(map(str, process.args))):
+    for port in re.findall(r"port(?:\.grpc)?=(\d+)", str(process.args)):
         for left in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):
             left.unlink(missing_ok=True)
 

@@ -19,6 +19,7 @@ from openrds.api.cloud.iam import iam_router
 from openrds.api.cloud.network import network_router
 from openrds.api.cloud.versions import versions_router
 from openrds.api.errors import EXCEPTION_HANDLERS, add_request_id
+from openrds.api.holding import Holding
 from openrds.api.rds import (
     access,
     backup_files,
@@ -32,6 +33,7 @@ from openrds.api.rds import (
     database_users,
     databases,
     empty_lists,
+    events,
     extensions,
     instance_actions,
     instance_batches,
@@ -78,12 +80,18 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
         "revocations": revocations,
         "asking": {},
         "log_turns": Turns(),
+        "holding": Holding(),
         **health.shared_answers(service),
     }
 
     @asynccontextmanager
     async def pools(_app: Litestar) -> AsyncIterator[None]:
-        async with service.reads, service.session, service.ended_tasks.following():
+        async with (
+            service.reads,
+            service.session,
+            service.ended_tasks.following(),
+            service.events.following(),
+        ):
             with service.store:
                 revocations.load()
                 # What there is by now stays: the collector, which stops all requests meanwhile, need not look at it.
@@ -123,6 +131,7 @@ def _rds_router() -> Router:
     handlers = [
         *tasks.HANDLERS,
         *task_export.HANDLERS,
+        *events.HANDLERS,
         *instance_tasks.HANDLERS,
         *schedule_tasks.HANDLERS,
         *replication.HANDLERS,

@@ -11,16 +11,17 @@ from openrds.domain.identity import Caller, Project
 from openrds.domain.settings import Settings
 from openrds.operations.intake.sight import Sight
 from openrds.store.database import Reads, Session, Store
-from openrds.tasks.lookups import Lookups
+from openrds.tasks.events import Events
 from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
+from openrds.tasks.running import RunningTasks
 
 ApiRequest: TypeAlias = Request[Caller, Caller, State]
 
 
 @dataclass(frozen=True)
 class Service:
-    """`reads` answers queries on the event loop, `lookups` those for one task, by a `session` of their own.
+    """`reads` answers queries on the event loop, but for those for one task, which have a `session` of their own.
 
     `store` is for changes, which run in threads. `sight` is what this process sees of the servers of its host.
     """
@@ -28,7 +29,8 @@ class Service:
     settings: Settings
     reads: Reads
     session: Session
-    lookups: Lookups
+    running_tasks: RunningTasks
+    events: Events
     store: Store
     queue: Queue
     ended_tasks: EndedTasks

@@ -12,7 +12,6 @@ from openrds.api.state import ApiRequest, project_of, service_of
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.task import TaskStatus
 from openrds.operations.intake.intake import Intake
-from openrds.tasks import center
 
 #: Seconds that a caller waits.
 PATIENCE = 20.0
@@ -34,9 +33,9 @@ async def change_and_wait(
 
     response = await change(request, work)
     for task_id in accepted:
-        project_id, lookups = project_of(request).id, service_of(request).lookups
-        task = await center.wait_until_ended(lookups, project_id, task_id, PATIENCE)
-        if task is None:
+        project_id, tasks = project_of(request).id, service_of(request).running_tasks
+        task = await tasks.wait(project_id, task_id, PATIENCE)
+        if task is None or task["status"] == TaskStatus.RUNNING:
             raise Refusal(ErrorCode.INSTANCE_BUSY, f"It is not done yet: task {task_id} is still running.")
         if task["status"] != TaskStatus.COMPLETED:
             raise Refusal(failed, f"It was not done: {task['fail_reason']}.")

@@ -12,6 +12,7 @@ from openrds.operations.registry import SCHEDULED
 from openrds.store.database import Store
 from openrds.store.queries import Queries
 from openrds.tasks.counting import add_changes
+from openrds.tasks.events import forget_old
 from openrds.tasks.queue import Queue
 from openrds.tasks.retention import forget_expired, prepare_partitions
 from openrds.tasks.watchdog import return_lost_steps
@@ -43,6 +44,7 @@ def shared_rounds(store: Store, queue: Queue, settings: Settings, changes: Chang
         store.rows(_identities.delete_expired_revocations)
         forget_ended(store)
         store.rows(_metrics.delete_expired, [metrics.KEPT])
+        forget_old(store)
 
     scheduler = Scheduler(store, queue, settings, SCHEDULED)
     return [

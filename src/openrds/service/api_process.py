@@ -15,9 +15,11 @@ from openrds.service.endpoint import certificate_of
 from openrds.service.identities import load_accounts
 from openrds.service.means import choose_users
 from openrds.store.database import Reads, Session, Store
+from openrds.tasks.events import Events
 from openrds.tasks.lookups import Lookups
 from openrds.tasks.memory import EndedTasks
 from openrds.tasks.queue import Queue
+from openrds.tasks.running import RunningTasks
 
 _READ_CONNECTIONS = 8
 _WRITE_CONNECTIONS = 8
@@ -30,14 +32,16 @@ async def serve_api(brief: Brief, _announce_ready: Callable[[], None]) -> None:
     store = Store(brief.dsn, connections=_WRITE_CONNECTIONS)
     reads = Reads(brief.dsn, connections=_READ_CONNECTIONS)
     session = Session(brief.dsn)
+    events, ended_tasks = Events(brief.dsn), EndedTasks(brief.dsn)
     service = Service(
         settings=brief.settings,
         reads=reads,
         session=session,
-        lookups=Lookups(session),
+        running_tasks=RunningTasks(Lookups(session), events, ended_tasks),
+        events=events,
         store=store,
         queue=Queue(),
-        ended_tasks=EndedTasks(brief.dsn),
+        ended_tasks=ended_tasks,
         rates=Rates(brief.settings.request_rate),
         sight=_sight(brief, store),
     )

@@ -1,28 +1,27 @@
 """What the task center answers: one task, a page of tasks, and the steps of a task."""
 
-import asyncio
 import datetime as dt
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 from uuid import UUID
 
 from openrds.domain.task import TaskStatus, lowest_id_at
 from openrds.domain.texts import uuid_in
 from openrds.store.database import Reads, Row, Writer
 from openrds.store.queries import Queries
-from openrds.tasks.lookups import Lookups
 
 _sql = Queries("tasks")
 _schedule = Queries("schedule")
 
 #: A running step is never shown as done before it is.
 _MOST_OF_A_STEP = 0.95
-#: Between looks at a task that is waited for: a share of the time it has taken, within these seconds. So who waits for
-#: what is short waits little longer than it takes.
-_WAIT_SHARE = 0.1
-_WAIT_LEAST = 0.002
-_WAIT_MOST = 0.1
+
+
+class Finds(Protocol):
+    """Who finds a task by its id."""
+
+    async def find(self, project_id: str, task_id: UUID) -> Row | None: ...
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,10 @@ class TaskPage:
     actions: Sequence[str] = field(default_factory=list)
 
 
-async def find_task(lookups: Lookups, project_id: str, task_id: str) -> Row | None:
+async def find_task(tasks: Finds, project_id: str, task_id: str) -> Row | None:
     """The task, unless it is unknown, another project's, older than a month, or its record was deleted."""
     id_ = uuid_in(task_id)
-    return None if id_ is None else await lookups.find(project_id, id_)
+    return None if id_ is None else await tasks.find(project_id, id_)
 
 
 async def find_scheduled(reads: Reads, project_id: str, id_: str) -> Row | None:
@@ -59,17 +58,6 @@ async def find_scheduled(reads: Reads, project_id: str, id_: str) -> Row | None:
     if parsed is None:
         return None
     return await reads.row(_schedule.find, {"id": parsed, "project_id": project_id})
-
-
-async def wait_until_ended(lookups: Lookups, project_id: str, task_id: UUID, seconds: float) -> Row | None:
-    """The task once it has ended; None when it still runs after so many seconds."""
-    begun = time.monotonic()
-    while (waited := time.monotonic() - begun) < seconds:
-        task = await lookups.find(project_id, task_id)
-        if task is None or task["status"] != TaskStatus.RUNNING:
-            return task
-        await asyncio.sleep(min(max(waited * _WAIT_SHARE, _WAIT_LEAST), _WAIT_MOST))
-    return None
 
 
 async def find_steps(reads: Reads, project_id: str, task_id: str) -> list[Row]:

@@ -44,7 +44,8 @@ class EndedTasks:
         self._dsn = dsn
         self._answers: OrderedDict[tuple[str, str], tuple[bytes, float]] = OrderedDict()
         self._size = 0
-        self._is_open = False
+        #: Whether anything may be kept.
+        self.is_open = False
         #: Grows each time the memory is emptied: what was read from the store before that must not be kept.
         self.generation = 0
 
@@ -59,7 +60,7 @@ class EndedTasks:
     def keep(self, project_id: str, task_id: UUID, answer: bytes, generation: int) -> None:
         """Keep an answer that was read from the store when the memory had that generation."""
         key = (project_id, str(task_id))
-        if not self._is_open or generation != self.generation or key in self._answers:
+        if not self.is_open or generation != self.generation or key in self._answers:
             return
         self._answers[key] = (answer, (task_id.int >> 80) / 1000 + RETENTION.total_seconds())
         self._size += len(answer) + _BESIDE
@@ -112,7 +113,7 @@ class EndedTasks:
             # What is just being read from the store may be from before a deletion that did not wait for us.
             self._close()
             while not told:
-                self._is_open = True
+                self.is_open = True
                 async with contextlib.aclosing(heard(connection, _QUIET)) as notices:
                     async for _ in notices:
                         told = True
@@ -125,7 +126,7 @@ class EndedTasks:
             await connection.execute(_sql.release_memory)
 
     def _close(self) -> None:
-        self._is_open = False
+        self.is_open = False
         self.forget()
 
 

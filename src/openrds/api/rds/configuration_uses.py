@@ -21,7 +21,6 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.parameters import change_parameters
 from openrds.store.parameters import ParameterGroup
 from openrds.store.queries import Queries
-from openrds.tasks import center
 
 _sql = Queries("parameters")
 _TAGS = ["Parameters"]
@@ -58,8 +57,8 @@ async def apply(
     for result, task_id in zip(use.answer.apply_results, use.tasks, strict=True):
         result.job_id = msgspec.UNSET
         if task_id is not None:
-            lookups = service_of(request).lookups
-            task = await center.wait_until_ended(lookups, project_of(request).id, task_id, _PATIENCE)
+            tasks = service_of(request).running_tasks
+            task = await tasks.wait(project_of(request).id, task_id, _PATIENCE)
             result.success = task is not None and task["status"] == TaskStatus.COMPLETED
     return Response(use.answer.summed_up())
 

@@ -110,7 +110,7 @@ async def show_task_detail(
     """How far a task of an instance is, and each of its steps."""
     await find_instance(request, project_id, instance_id)
     service = service_of(request)
-    task = await center.find_task(service.lookups, project_id, data.workflow_id)
+    task = await center.find_task(service.running_tasks, project_id, data.workflow_id)
     if task is None or task["instance_id"] != instance_id:
         raise Refusal(ErrorCode.TASK_NOT_FOUND)
     steps = await center.find_steps(service.reads, project_id, data.workflow_id)

@@ -28,7 +28,6 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.pairs import create_replica
 from openrds.store.instances import Listed, ListedNode, listed_of
 from openrds.store.queries import Queries
-from openrds.tasks import center
 
 _sql = Queries("instances")
 
@@ -123,7 +122,7 @@ async def _replicas_deleted(request: ApiRequest, project_id: str, instance_id: s
     service = service_of(request)
     key = {"id": instance_id, "project_id": project_id}
     for task in await service.reads.rows(_sql.deletions_of_replicas, key):
-        await center.wait_until_ended(service.lookups, project_id, task["id"], PATIENCE)
+        await service.running_tasks.wait(project_id, task["id"], PATIENCE)
 
 
 @get("/v3/{project_id:str}/instances", responses=refusals(), tags=["Instances"])

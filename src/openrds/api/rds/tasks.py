@@ -2,6 +2,8 @@
 
 import asyncio
 import datetime as dt
+import time
+from enum import StrEnum
 from typing import Annotated, Any, cast
 
 import msgspec
@@ -10,14 +12,19 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import UNSET, UnsetType
 
 from openrds.api.changes import change
+from openrds.api.holding import holding_of
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, Service, project_of, service_of
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.schedule import ScheduleStatus
 from openrds.domain.task import TaskStatus, format_time
+from openrds.domain.texts import uuid_in
 from openrds.store.database import Row
 from openrds.tasks import center
 from openrds.tasks.memory import wait_until_forgotten
+
+#: Seconds between looks at a scheduled task that is waited for.
+_LOOK_INTERVAL = 1.0
 
 TaskId = Annotated[
     str, QueryParameter(name="id", min_length=1, description="The id that the operation answered.")
@@ -25,6 +32,11 @@ TaskId = Annotated[
 Milliseconds = Annotated[
     int | None, QueryParameter(ge=0, le=253402300799000, description="Unix milliseconds, UTC.")
 ]
+
+
+class Until(StrEnum):
+    ENDED = "ended"
+    CHANGED = "changed"
 
 
 class JobInstance(msgspec.Struct):
@@ -99,14 +111,29 @@ class Empty(msgspec.Struct):
 
 
 @get("/v3/{project_id:str}/jobs", responses=refusals(ErrorCode.TASK_NOT_FOUND), tags=["Task center"])
-async def show_job(request: ApiRequest, project_id: FromPath[str], id_: TaskId) -> Response[JobAnswer]:
-    """One task by its id."""
+async def show_job(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    id_: TaskId,
+    wait: Annotated[
+        float | None,
+        QueryParameter(
+            ge=0, le=60, description="Seconds to wait until it has ended: an extension of openrds."
+        ),
+    ] = None,
+    until: Annotated[
+        Until, QueryParameter(description="What is waited for; a change is one of its status or of a step.")
+    ] = Until.ENDED,
+) -> Response[JobAnswer]:
+    """One task by its id. With `wait` the answer comes when it has ended or changed, or after that time."""
     service = service_of(request)
     memory = service.ended_tasks
     answer = memory.find(project_id, id_)
+    if answer is None and wait:
+        await _wait(request, id_, wait, until)
     if answer is None:
         generation = memory.generation
-        task = await center.find_task(service.lookups, project_id, id_)
+        task = await center.find_task(service.running_tasks, project_id, id_)
         if task is None:
             return Response(JobAnswer(await _scheduled_job(service, project_id, id_)))
         answer = msgspec.json.encode(JobAnswer(_job(task)))
@@ -114,6 +141,27 @@ async def show_job(request: ApiRequest, project_id: FromPath[str], id_: TaskId) 
             memory.keep(project_id, task["id"], answer, generation)
     # Encoded already: it stands for the JobAnswer.
     return Response(cast("JobAnswer", answer), media_type=MediaType.JSON)
+
+
+async def _wait(request: ApiRequest, id_: str, seconds: float, until: Until) -> None:
+    """Also a scheduled task is waited for, and then the task that it becomes."""
+    task_id = uuid_in(id_)
+    if task_id is None:
+        return
+    service, project_id = service_of(request), project_of(request).id
+    deadline = time.monotonic() + seconds
+    with holding_of(request).one(project_id):
+        while (left := deadline - time.monotonic()) > 0:
+            for_change = until is Until.CHANGED
+            if await service.running_tasks.wait(project_id, task_id, left, for_change=for_change) is not None:
+                return
+            scheduled = await center.find_scheduled(service.reads, project_id, id_)
+            if scheduled is None or scheduled["status"] != ScheduleStatus.PENDING:
+                if scheduled is None or scheduled["task_id"] is None:
+                    return
+                task_id = scheduled["task_id"]
+            else:
+                await asyncio.sleep(min(_LOOK_INTERVAL, left))
 
 
 @delete(
@@ -204,7 +252,7 @@ async def _scheduled_job(service: Service, project_id: str, id_: str) -> Job:
     if scheduled is None:
         raise Refusal(ErrorCode.TASK_NOT_FOUND)
     if scheduled["task_id"] is not None:
-        task = await center.find_task(service.lookups, project_id, str(scheduled["task_id"]))
+        task = await center.find_task(service.running_tasks, project_id, str(scheduled["task_id"]))
         if task is None:
             raise Refusal(ErrorCode.TASK_NOT_FOUND)
         return msgspec.structs.replace(_job(task), id=id_)
