@@ -6,7 +6,7 @@ Built on http.client, because importing httpx takes longer (0.5 s) than everythi
 import datetime as dt
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
@@ -77,6 +77,26 @@ class Client:
         finally:
             connection.close()
 
+    def lines(self, path: str, query: Mapping[str, object], headers: Mapping[str, str]) -> Iterator[str]:
+        """The lines of an answer that comes bit by bit, until it ends or is cut off."""
+        from http.client import HTTPException  # noqa: PLC0415
+
+        url, target = self.credentials.endpoint, self._target(path, query)
+        connection = _connection(url)
+        try:
+            connection.request("GET", target, None, self._headers("GET", url + target, b"", headers))
+            response = connection.getresponse()
+            if response.status >= 400:
+                _answer(url, response.status, response.headers.get("X-Request-Id", ""), response.read())
+            while line := response.readline():
+                yield line.decode().rstrip("\n")
+        except ConnectionRefusedError:
+            raise _not_there(url) from None
+        except (OSError, HTTPException) as error:
+            raise _no_answer(url, error) from None
+        finally:
+            connection.close()
+
     def _target(self, path: str, query: Mapping[str, object], version: str = "v3") -> str:
         given = {name: value for name, value in query.items() if value is not None}
         target = f"/{version}/{self.credentials.project_id}/{quote(path)}"
@@ -107,9 +127,15 @@ class Client:
         finally:
             connection.close()
 
-    def _headers(self, method: str, url: str, content: bytes) -> dict[str, str]:
+    def _headers(
+        self, method: str, url: str, content: bytes, more: Mapping[str, str] | None = None
+    ) -> dict[str, str]:
         """The request id makes each signature unique: a repeated one would get the first call's answer."""
-        headers = {"X-Request-Id": uuid.uuid4().hex, "X-Project-Id": self.credentials.project_id}
+        headers = {
+            "X-Request-Id": uuid.uuid4().hex,
+            "X-Project-Id": self.credentials.project_id,
+            **(more or {}),
+        }
         if content:
             headers["Content-Type"] = "application/json"
         return sign(

@@ -19,6 +19,7 @@ from openrds.cli import (
     databases,
     demo,
     engines,
+    events,
     extensions,
     freezing,
     instance_ha,
@@ -80,6 +81,7 @@ app.add_typer(engines.app, name="engine")
 app.add_typer(catalogue.flavors, name="flavor")
 app.add_typer(catalogue.quotas, name="quota")
 app.add_typer(tasks.app, name="task")
+app.add_typer(events.app)
 app.add_typer(wait.app, name="wait")
 app.add_typer(bench.app, name="bench")
 

@@ -22,6 +22,8 @@ app = typer.Typer(
 Timeout: TypeAlias = Annotated[float, typer.Option(metavar="SECONDS", help="How long to wait at most.")]
 
 _INTERVAL = 0.2
+#: Seconds that a request waits for the end of a task.
+_LONGEST_WAIT = 30.0
 _UNAVAILABLE = 503
 #: Statuses that an instance does not leave by itself.
 _DEAD_ENDS = {"CREATE FAIL"}
@@ -86,8 +88,11 @@ def instance(
 def _ended(client: Client, task: str, timeout: float) -> Json:
     seen: list[Json] = []
 
+    deadline = time.monotonic() + timeout
+
     def look() -> bool:
-        seen[:] = [client.get("jobs", {"id": task})["job"]]
+        left = max(0.0, min(deadline - time.monotonic(), _LONGEST_WAIT))
+        seen[:] = [client.get("jobs", {"id": task, "wait": f"{left:.3f}"})["job"]]
         return bool(seen[0]["status"] != "Running")
 
     _until(_patiently(look), timeout, f"Task {task} has not ended")

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Seconds between two looks: often at first, for tasks that take a fraction of a second.
-_FIRST_INTERVAL, _LONGEST_INTERVAL, _GROWTH = 0.05, 0.5, 1.15
+#: Seconds after which progress is shown though nothing has changed: to who looks at it, and in a log.
+_BAR_INTERVAL, _LINE_INTERVAL = 0.5, 5.0
+#: Seconds before a service that does not answer is asked again.
+_RETRY_DELAY = 0.5
 #: Seconds that a service may be away, as when it is started anew; its tasks go on then.
 _PATIENCE = 30.0
 
@@ -121,34 +123,34 @@ def watch(client: Client, task_id: str, stream: TextIO) -> Json:
     """Show a task on the stream until it ends; its last `job`."""
     try:
         with _display(stream) as display:
-            for snapshot in snapshots(client, task_id):
+            interval = _BAR_INTERVAL if stream.isatty() else _LINE_INTERVAL
+            for snapshot in snapshots(client, task_id, interval):
                 display.show(snapshot)
     except KeyboardInterrupt:
         raise Interrupted(f"The task goes on; to watch it again: openrds task watch {task_id}") from None
     return snapshot.job
 
 
-def snapshots(
-    client: Client, task_id: str, sleep: Callable[[float], None] = time.sleep
-) -> Iterator[Snapshot]:
-    """Look at a task again and again; the last look shows it ended."""
+def snapshots(client: Client, task_id: str, interval: float) -> Iterator[Snapshot]:
+    """Look at a task whenever it has changed, and each interval of seconds; the last look shows it ended."""
     snapshot = take_snapshot(client, task_id)
-    interval = _FIRST_INTERVAL
     yield snapshot
     while snapshot.is_running:
-        sleep(interval)
-        interval = min(interval * _GROWTH, _LONGEST_INTERVAL)
-        snapshot = _patiently(lambda: take_snapshot(client, task_id), sleep)
+        snapshot = _patiently(lambda: take_snapshot(client, task_id, interval))
         yield snapshot
 
 
-def take_snapshot(client: Client, task_id: str) -> Snapshot:
-    """The job is read first: of an ended task, the steps are then all ended too."""
-    job = client.get("jobs", {"id": task_id})["job"]
+def take_snapshot(client: Client, task_id: str, wait: float | None = None) -> Snapshot:
+    """The job is read first: of an ended task, the steps are then all ended too.
+
+    `wait` is for how many seconds a change is waited for.
+    """
+    waiting = {} if wait is None else {"wait": wait, "until": "changed"}
+    job = client.get("jobs", {"id": task_id, **waiting})["job"]
     return Snapshot(job, client.get(f"jobs/{task_id}/steps")["steps"])
 
 
-def _patiently(look: Callable[[], T], sleep: Callable[[float], None]) -> T:
+def _patiently(look: Callable[[], T]) -> T:
     """Look until there is an answer; the service or its store may be away for a while."""
     deadline = time.monotonic() + _PATIENCE
     while True:
@@ -158,7 +160,7 @@ def _patiently(look: Callable[[], T], sleep: Callable[[float], None]) -> T:
             gone = isinstance(error, Unreachable) or error.status == _UNAVAILABLE
             if not gone or time.monotonic() > deadline:
                 raise
-        sleep(_LONGEST_INTERVAL)
+        time.sleep(_RETRY_DELAY)
 
 
 def _display(stream: TextIO) -> AbstractContextManager[Display]:

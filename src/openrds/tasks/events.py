@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import logging
+import re
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from openrds.store.queries import Queries
 logger = logging.getLogger(__name__)
 
 _sql = Queries("events")
+
+_POSITION = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")
 
 #: For how long events are kept.
 KEPT = dt.timedelta(days=1)
@@ -63,11 +66,10 @@ class Position(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> "Position | None":
         """None for what no position is written as."""
-        xid, dash, number = text.partition("-")
-        parts = [
-            int(part) for part in (xid, number) if part.isascii() and part.isdecimal() and len(part) < 20
-        ]
-        return cls(*parts) if dash and len(parts) == 2 and max(parts) < 2**63 else None
+        if _POSITION.fullmatch(text) is None:
+            return None
+        position = cls(*map(int, text.split("-")))
+        return position if max(position) < 2**63 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import UUID
 
+import psycopg
+
 from openrds.domain.task import TaskStatus
 from openrds.store.database import Row
 from openrds.tasks.events import Event, Events
@@ -21,6 +23,8 @@ _LIFE = 1.0
 #: Seconds between looks at a task that is waited for, while events are heard of and while they are not.
 _LOOK_INTERVAL = 5.0
 _LOOK_INTERVAL_DEAF = 0.1
+#: Seconds before a store that does not answer is asked again.
+_RETRY_DELAY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +76,22 @@ class RunningTasks:
     ) -> Row | None:
         """The task once it has ended, or has changed in any way, but at the latest after so many seconds.
 
+        A store that goes away meanwhile is waited for too.
+
         Raises:
-            psycopg.OperationalError: the store does not answer.
+            psycopg.OperationalError: the store does not answer, and the time is over.
         """
         deadline = time.monotonic() + seconds
         with self._watching(task_id) as changed:
             while True:
-                row = await self.find(project_id, task_id)
                 left = deadline - time.monotonic()
+                try:
+                    row = await self.find(project_id, task_id)
+                except psycopg.OperationalError:
+                    if left <= 0:
+                        raise
+                    await asyncio.sleep(min(left, _RETRY_DELAY))
+                    continue
                 if row is None or row["status"] != TaskStatus.RUNNING or left <= 0:
                     return row
                 interval = _LOOK_INTERVAL if self._events.is_live else _LOOK_INTERVAL_DEAF
