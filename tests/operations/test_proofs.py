@@ -1,6 +1,7 @@
-"""Five proofs over every registered operation, on real servers of each engine that there is.
+"""Six proofs over every registered operation, on real servers of each engine that there is.
 
-Each step may run twice; a failure at each step unwinds to nothing left; each undo may run twice; a worker killed
+Each step may run twice; a failure at each step, and a task that is cancelled in it, unwinds to nothing left; each undo
+may run twice; a worker killed
 before and after each step is succeeded by another, and the last one finishes the task; servers that die before and
 after each step are brought back by whoever needs them, and the task succeeds.
 """
@@ -14,8 +15,10 @@ from uuid import UUID
 import pytest
 
 from openrds.domain.engine import EngineName
+from openrds.domain.errors import Refusal
 from openrds.domain.instance import Confirmation, InstanceStatus, NodeRole, Wanted
 from openrds.domain.instance_values import Node
+from openrds.operations.intake.cancelling import cancel
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.steps.replication import replicates_synchronously
 from openrds.operations.steps.resources import Resources
@@ -133,19 +136,53 @@ def test_each_step_may_run_twice(bench: Workbench, prepared: Prepared, key: str)
     leave(bench, prepared, scenario, task["instance_id"])
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
 @of_steps(FEWEST)
 def test_a_failure_at_each_step_leaves_nothing(
-    bench: Workbench, prepared: Prepared, key: str, position: int, when: str
+    bench: Workbench, prepared: Prepared, key: str, position: int
 ) -> None:
-    """`before`: the step fails at once; `after`: it has done its work, and fails all the same."""
-    fail = fail_before if when == "before" else fail_after
-    prove_unwinding(bench, prepared, key, position, fail, lambda undo: undo)
+    """The step fails at once. That it has done its work before is tried with undos that run twice."""
+    prove_unwinding(bench, prepared, key, position, fail_before, lambda undo: undo)
 
 
 @of_steps(FEWER)
 def test_each_undo_may_run_twice(bench: Workbench, prepared: Prepared, key: str, position: int) -> None:
     prove_unwinding(bench, prepared, key, position, fail_after, twice)
+
+
+@of_steps(FEWEST)
+def test_cancelled_at_each_step_nothing_is_left(
+    bench: Workbench, prepared: Prepared, key: str, position: int
+) -> None:
+    """It is cancelled when the step begins, which does its work all the same. Where that is too late it is refused."""
+    scenario = SCENARIOS[key]
+    instance_id = prepared.take(bench, scenario.prepare)
+    before = bench.footprint()
+    task_id = bench.submit(lambda intake: scenario.submit(intake, instance_id, bench))
+    refused: list[str] = []
+
+    def cancel_first(body: Body) -> Body:
+        def run(context: StepContext[Any, Any]) -> Any:
+            try:
+                bench.submit(lambda intake: cancel(intake, OPERATIONS, str(task_id), "somebody"))
+            except Refusal as refusal:
+                refused.append(str(refusal))
+            return body(context)
+
+        return run
+
+    def change(step: Step[Any, Any], place: int) -> Step[Any, Any]:
+        return replace(step, do=cancel_first(step.do)) if place == position else step
+
+    task = bench.run(task_id, changed(key, change))
+    if came_too_far(key, position) or not OPERATIONS[key].cancellable:
+        assert (task["status"], len(refused) > 0) == ("Completed", True), task["fail_reason"]
+        leave(bench, prepared, scenario, task["instance_id"])
+    else:
+        assert (task["status"], task["fail_reason"]) == ("Failed", "It was cancelled by somebody")
+        assert not refused
+        assert {step["status"] for step in bench.steps(task_id)} <= {"Undone", "Planned"}
+        check_unwound(bench, scenario, task["instance_id"], before)
+        prepared.give_back(bench, scenario.prepare, instance_id, left=task["instance_id"])
 
 
 @of_operations(FEWER)

@@ -260,6 +260,9 @@ HOT: dict[str, Hot] = {
     "networks.guarded_instances": Hot(["h7"], why=_OF_A_HOST),
     "networks.rules_of_groups": of(["g7"]),
     "networks.addresses_of_groups": Hot({"projects": ["p7"], "groups": ["g"]}, most=200, why=_OF_A_PROJECT),
+    # Cancelling.
+    "tasks.task_to_cancel": Hot({"id": task(7)}),
+    "tasks.set_cancelled": Hot({"id": task(7), "by": "somebody"}),
     # Events.
     "events.end": Hot(),
     "events.ask": Hot(),
@@ -478,6 +481,7 @@ RARE: dict[str, str] = {
     "answers.delete_expired": _HOURLY,
     "changes.listen": _WHEN_A_PROCESS_STARTS,
     "events.listen": _WHEN_A_PROCESS_STARTS,
+    "queue.listen_for_cancelled": _WHEN_A_PROCESS_STARTS,
     "events.forget": _HOURLY,
     "identities.lock_projects": _WHEN_A_PROCESS_STARTS,
     "identities.accounts": _WHEN_A_PROCESS_STARTS,

@@ -11,9 +11,12 @@ import typer
 
 from openrds.cli import lookups
 from openrds.cli.client import Json
-from openrds.cli.errors import UsageError
+from openrds.cli.errors import ApiError, TaskFailed, UsageError
+from openrds.cli.instances import Wait
 from openrds.cli.session import Session, client_command
 from openrds.cli.watch import Snapshot, follow, take_snapshot
+from openrds.cli.watch import watch as watch_task
+from openrds.domain.errors import ErrorCode
 from openrds.domain.schedule import ScheduleStatus
 from openrds.domain.task import TaskStatus
 from openrds.domain.texts import number_in
@@ -104,9 +107,23 @@ def scheduled(
 
 
 @client_command(app, "cancel")
-def cancel(session: Session, task: TaskId) -> None:
-    """Cancel a scheduled task that has not started."""
-    session.output.said(session.client.delete(f"schedule-tasks/{task}"), f"{task} is canceled")
+def cancel(session: Session, task: TaskId, *, wait: Wait = True) -> None:
+    """Cancel a task: a scheduled one does not start, and what a running one has done is undone."""
+    try:
+        session.output.said(session.client.delete(f"schedule-tasks/{task}"), f"{task} is canceled")
+        return
+    except ApiError as error:
+        if error.code != ErrorCode.TASK_NOT_FOUND.code:
+            raise
+    answer = session.client.post(f"jobs/{task}/cancel", {})
+    if not wait:
+        undone = ", ".join(answer["undone"]) or "nothing"
+        session.output.said(answer, f"{task} is being cancelled; to be undone: {undone}")
+        return
+    job = watch_task(session.client, task, session.output.progress)
+    session.output.said({"job": job}, f"{task}: {job.get('fail_reason') or job['status']}")
+    if job["status"] == "Completed":
+        raise TaskFailed(f"Task {task} was completed before it could be cancelled.")
 
 
 @client_command(app, "export")

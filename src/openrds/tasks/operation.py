@@ -109,13 +109,14 @@ class Operation(Generic[R, P]):
     statuses is asked before a caller gets it: nothing for what openrds alone begins, and where there is no instance
     yet. `status` is what the instance is while it runs: nothing where it stays what it was.
 
-    Its endings settle what becomes of the instance.
+    Its endings settle what becomes of the instance. Of one that is not `cancellable` the operator alone decides.
     """
 
     key: str
     name: TaskName
     also_named: tuple[TaskName, ...] = ()
     action: Action | None = None
+    cancellable: bool = True
     status: InstanceStatus | None = None
     parameters: type[P]
     steps: tuple[Step[R, P], ...]

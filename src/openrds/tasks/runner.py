@@ -82,8 +82,8 @@ class Runner:
         self._queue = queue
         self._operations = operations
         self._resources = resources
-        #: The steps that are being done.
-        self._countdowns: dict[Countdown, UUID] = {}
+        #: The attempts that are being made.
+        self._countdowns: dict[Countdown, Attempt] = {}
 
     def run_step(self, task_id: UUID) -> None:
         """Take the next step of a task, and see it to a recorded end."""
@@ -96,6 +96,9 @@ class Runner:
         task = connection.execute(_sql.begin_attempt, [task_id]).fetchone()
         if task is None:
             return None
+        if task["cancelled_by"] and not task["unwinding"]:
+            self._turn_round(connection, task_id, _cancelled(task["cancelled_by"]))
+            task = task | {"unwinding": True}
         steps = connection.execute(_sql.steps, [task_id]).fetchall()
         step = _due(task, steps)
         if step is not None:
@@ -115,7 +118,8 @@ class Runner:
         context = self._context(operation, attempt)
         if attempt.step is None:
             # Nothing is due, yet the task has not ended: its end was cut off after the last step was recorded.
-            return self._write(attempt, self._what_follows(attempt, operation, context), take)
+            go_on = self._what_follows(attempt, operation, context)
+            return self._write(attempt, lambda connection, _: go_on(connection), take)
         step = operation.step(attempt.step["name"])
         try:
             _check_survivable(attempt.step, undoing=attempt.undoing)
@@ -128,20 +132,36 @@ class Runner:
             return self._failed(attempt, operation, step, error, take)
         return self._succeeded(attempt, operation, context, output, take)
 
+    def give_up_cancelled(self, task_id: UUID) -> None:
+        """Give up the step that is being done of a task that was cancelled, so that it is undone.
+
+        One behind which there is no way back is not.
+        """
+        for countdown, attempt in tuple(self._countdowns.items()):
+            if attempt.task_id == task_id and not attempt.undoing and not self._step_of(attempt).final:
+                logger.info("task %s: a step is given up, as the task was cancelled", task_id)
+                countdown.expire()
+
     def give_up_overdue(self) -> set[UUID]:
         """Give up the steps that have had their time, and say of which tasks such ones have still not ended."""
-        for countdown, task_id in tuple(self._countdowns.items()):
+        for countdown, attempt in tuple(self._countdowns.items()):
             if countdown.is_over():
                 if not countdown.has_expired:
-                    logger.warning("task %s: a step is given up after %s", task_id, _allowance(countdown))
+                    given = _allowance(countdown)
+                    logger.warning("task %s: a step is given up after %s", attempt.task_id, given)
                 countdown.expire()
-        return {task_id for countdown, task_id in tuple(self._countdowns.items()) if countdown.has_expired}
+        countdowns = tuple(self._countdowns.items())
+        return {attempt.task_id for countdown, attempt in countdowns if countdown.has_expired}
+
+    def _step_of(self, attempt: Attempt) -> Step[Any, Any]:
+        assert attempt.step is not None
+        return self._operations[attempt.task["operation"]].step(attempt.step["name"])
 
     @contextmanager
     def _timed(self, attempt: Attempt, step: Step[Any, Any]) -> Iterator[None]:
         """Time the step in the block. Whatever it fails with when it was given up, that is why."""
         countdown = Countdown(step.deadline)
-        self._countdowns[countdown] = attempt.task_id
+        self._countdowns[countdown] = attempt
         try:
             with countdown.running():
                 yield
@@ -170,11 +190,15 @@ class Runner:
             context = replace(context, outputs=_with(context.outputs, recorded["name"], output))
         go_on = self._what_follows(attempt.followed_by(status), operation, context)
 
-        def record(connection: Writer) -> None:
+        def record(connection: Writer, cancelled_by: str) -> None:
             self._record_step(connection, attempt, status, output=output, error=recorded["error"])
             if not attempt.undoing:
                 connection.execute(_sql.record_duration, _place(attempt))
-            go_on(connection)
+            if cancelled_by and not attempt.undoing:
+                self._turn_round(connection, attempt.task_id, _cancelled(cancelled_by))
+                self._make_due(connection, attempt, recorded)
+            else:
+                go_on(connection)
 
         return self._write(attempt, record, take)
 
@@ -212,14 +236,14 @@ class Runner:
         context = self._context(operation, attempt)
         go_on = self._what_follows(attempt.followed_by(status), operation, context)
 
-        def record(connection: Writer) -> None:
+        def record(connection: Writer, cancelled_by: str) -> None:
             self._record_step(connection, attempt, status, error=message)
             if attempt.undoing:
                 text = f" Then it could not be undone: {step.name}: {message}"
                 connection.execute(_sql.append_fail_reason, {"task_id": attempt.task_id, "text": text})
             else:
-                reason = f"{step.name} failed: {message}"
-                connection.execute(_sql.begin_unwinding, {"task_id": attempt.task_id, "fail_reason": reason})
+                reason = _cancelled(cancelled_by) if cancelled_by else f"{step.name} failed: {message}"
+                self._turn_round(connection, attempt.task_id, reason)
             go_on(connection)
 
         return self._write(attempt, record, take)
@@ -239,6 +263,10 @@ class Runner:
         return lambda connection: self._end(
             connection, outcome, dict(ending.write(context, connection, seen) or {})
         )
+
+    def _turn_round(self, connection: Writer, task_id: UUID, reason: str) -> None:
+        """From now on the steps that were done are undone."""
+        connection.execute(_sql.begin_unwinding, {"task_id": task_id, "fail_reason": reason})
 
     def _look(self, ending: Ending[Any, Any, Any], outcome: Attempt, context: StepContext[Any, Any]) -> Any:
         """Not for an attempt that may record nothing any more: who looks may resume a server."""
@@ -265,13 +293,17 @@ class Runner:
     def _is_current(self, attempt: Attempt) -> bool:
         return bool(self._store.rows(_sql.lock_task, _fence(attempt)))
 
-    def _write(self, attempt: Attempt, record: Callable[[Writer], None], take: Take) -> Attempt | None:
-        """Record, unless a later attempt has begun: then this one was taken for dead, and its word counts no more."""
+    def _write(self, attempt: Attempt, record: Callable[[Writer, str], None], take: Take) -> Attempt | None:
+        """Record, unless a later attempt has begun: then this one was taken for dead, and its word counts no more.
+
+        `record` is told who cancelled the task, if somebody did.
+        """
         with self._store.transaction() as connection:
-            if connection.execute(_sql.lock_task, _fence(attempt)).fetchone() is None:
+            task = connection.execute(_sql.lock_task, _fence(attempt)).fetchone()
+            if task is None:
                 logger.warning("task %s: an outdated attempt may record nothing", attempt.task_id)
             else:
-                record(connection)
+                record(connection, task["cancelled_by"])
             return take(connection)
 
     def _record_step(
@@ -341,6 +373,10 @@ def _fence(attempt: Attempt) -> dict[str, Any]:
 def _place(attempt: Attempt) -> dict[str, Any]:
     assert attempt.step is not None
     return {"task_id": attempt.task_id, "position": attempt.step["position"]}
+
+
+def _cancelled(by: str) -> str:
+    return f"It was cancelled by {by}"
 
 
 def _message(error: Exception) -> str:

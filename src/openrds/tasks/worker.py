@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
+from openrds.domain.texts import uuid_in
 from openrds.store.database import Store, Writer
 from openrds.store.notices import heard
 from openrds.store.queries import Queries
@@ -89,6 +90,7 @@ class Worker:
             # For what is announced while a statement runs.
             connection.add_notify_handler(lambda notice: self._hear(notice.payload))
             await connection.execute(_sql.listen)
+            await connection.execute(_sql.listen_for_cancelled)
             await connection.execute(_sql.replace_workers, self._me)
             while True:
                 await self._note_alive(connection)
@@ -125,9 +127,13 @@ class Worker:
     def _me(self) -> dict[str, object]:
         return {"worker": self._id, "host": self._host}
 
-    def _hear(self, host: str) -> None:
-        if host == self._host:
+    def _hear(self, told: str) -> None:
+        """The name of the host for which something is due, or the id of a task that was cancelled."""
+        if told == self._host:
             self._ring()
+        elif (task_id := uuid_in(told)) is not None:
+            # What it waits for may have to be killed.
+            threading.Thread(target=self._runner.give_up_cancelled, args=(task_id,), daemon=True).start()
 
     def _ring(self) -> None:
         """Have a thread look for what is due."""

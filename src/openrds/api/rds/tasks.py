@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Any, cast
 
 import msgspec
-from litestar import MediaType, Response, delete, get
+from litestar import MediaType, Response, delete, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
 from msgspec import UNSET, UnsetType
 
@@ -19,6 +19,9 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.schedule import ScheduleStatus
 from openrds.domain.task import TaskStatus, format_time
 from openrds.domain.texts import uuid_in
+from openrds.operations.intake import cancelling
+from openrds.operations.intake.intake import Intake
+from openrds.operations.registry import OPERATIONS
 from openrds.store.database import Row
 from openrds.tasks import center
 from openrds.tasks.memory import wait_until_forgotten
@@ -227,6 +230,35 @@ async def show_steps(request: ApiRequest, project_id: FromPath[str], task_id: Fr
     return StepsAnswer([_step(step) for step in steps])
 
 
+class CancelAnswer(msgspec.Struct):
+    """`undone` are the names of the steps that are undone now, the last one first."""
+
+    job_id: str
+    undone: list[str]
+
+
+@post(
+    "/v3/{project_id:str}/jobs/{task_id:str}/cancel",
+    status_code=202,
+    responses=refusals(ErrorCode.TASK_NOT_FOUND, ErrorCode.STATUS_FORBIDS),
+    tags=["Extensions"],
+)
+async def cancel_job(
+    request: ApiRequest, project_id: FromPath[str], task_id: FromPath[str]
+) -> Response[CancelAnswer]:
+    """Cancel a running task: the step at work is given up, what was done is undone, and the task ends `Failed`.
+
+    It is refused once a step has begun behind which there is no way back. An extension of openrds.
+    """
+    by = request.user.account.user_name
+
+    def work(intake: Intake) -> CancelAnswer:
+        cancelled = cancelling.cancel(intake, OPERATIONS, task_id, by)
+        return CancelAnswer(str(cancelled.task_id), list(cancelled.undone))
+
+    return await change(request, work, status=202)
+
+
 def _job(task: Row) -> Job:
     running = task["status"] == TaskStatus.RUNNING
     return Job(
@@ -315,4 +347,4 @@ def _time_or_empty(moment: dt.datetime | None) -> str:
     return "" if moment is None else format_time(moment)
 
 
-HANDLERS = [show_job, delete_job, list_tasks, show_steps]
+HANDLERS = [show_job, delete_job, cancel_job, list_tasks, show_steps]

@@ -77,6 +77,7 @@ def failed(context: TaskContext[Parameters], connection: Writer, status: Instanc
 FREEZE_INSTANCE: Operation[Resources, Parameters] = Operation(
     key="freeze_instance",
     name=TaskName.FREEZE,
+    cancellable=False,
     action=Action.FREEZE,
     status=InstanceStatus.MODIFYING,
     parameters=Parameters,

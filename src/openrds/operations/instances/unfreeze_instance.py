@@ -26,6 +26,7 @@ def submit(intake: Intake, instance_id: str) -> UUID:
 UNFREEZE_INSTANCE: Operation[Resources, NoParameters] = Operation(
     key="unfreeze_instance",
     name=TaskName.UNFREEZE,
+    cancellable=False,
     action=Action.UNFREEZE,
     status=InstanceStatus.MODIFYING,
     parameters=NoParameters,

@@ -8,6 +8,9 @@ select pg_notify('openrds_due', %s)
 -- name: listen
 listen openrds_due
 
+-- name: listen_for_cancelled
+listen openrds_cancelled
+
 -- name: take
 -- Of the projects that may have one more step done, that with the fewest; of its tasks that wait, the oldest.
 with recursive project as (

@@ -47,7 +47,7 @@ from started, total
 where task.id = %(task_id)s
 
 -- name: lock_task
-select id from task where id = %(task_id)s and epoch = %(epoch)s and status = 'Running' for update
+select id, cancelled_by from task where id = %(task_id)s and epoch = %(epoch)s and status = 'Running' for update
 
 -- name: record_step
 update step set status = %(status)s, output = coalesce(%(output)s, output), error = %(error)s, ended_at = clock_timestamp()
@@ -79,6 +79,17 @@ update task set status = %(status)s, entities = entities || %(entities)s, ended_
                              'error', error, 'started_at', started_at, 'ended_at', ended_at) order by position)
                          from ended)
 where id = %(task_id)s
+
+-- name: task_to_cancel
+select id, operation, name, status, unwinding, cancelled_by from task
+where id = %(id)s and project_id = %(project_id)s and not hidden and id >= (select id from task_floor)
+for update
+
+-- name: set_cancelled
+with cancelled as (
+    update task set cancelled_by = %(by)s where id = %(id)s returning id
+)
+select pg_notify('openrds_cancelled', id::text) from cancelled
 
 -- name: append_fail_reason
 update task set fail_reason = fail_reason || %(text)s where id = %(task_id)s
