@@ -39,9 +39,13 @@ _OF_ANYBODY = {
         "TimeZone": "UTC",
         "bytea_output": "hex",
         "extra_float_digits": "1",
+        "debug_print_parse": "off",
+        "debug_print_rewritten": "off",
+        "debug_print_plan": "off",
     },
     14: {"idle_session_timeout": "0", "client_connection_check_interval": "0"},
     17: {"transaction_timeout": "0"},
+    18: {"debug_print_raw_parse": "off"},
 }
 
 #: No statement of ours may reach the log, as it may hold a sealed password; and what only a superuser may set.
@@ -51,7 +55,9 @@ _OF_A_SUPERUSER = {
         "log_min_error_statement": "panic",
         "log_min_duration_statement": "-1",
         "log_transaction_sample_rate": "0",
+        "log_duration": "off",
         "pg_stat_statements.track": "none",
+        "auto_explain.log_min_duration": "-1",
     },
     13: {"log_min_duration_sample": "-1"},
     17: {"event_triggers": "off"},

@@ -1,7 +1,8 @@
 """To a newer major version by pg_upgrade: schemas are dumped and loaded, files of tables are copied.
 
 No code of a tenant runs: tables are empty while their definitions are loaded, what is copied is not looked into, and
-where a definition would call something all the same, there is no upgrade.
+where a definition would call something all the same, or the check of a domain does more than compute, there is no
+upgrade.
 """
 
 import pwd
