@@ -45,7 +45,6 @@ _OF_ANYBODY = {
     },
     14: {"idle_session_timeout": "0", "client_connection_check_interval": "0"},
     17: {"transaction_timeout": "0"},
-    18: {"debug_print_raw_parse": "off"},
 }
 
 #: No statement of ours may reach the log, as it may hold a sealed password; and what only a superuser may set.
