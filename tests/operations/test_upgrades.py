@@ -363,6 +363,10 @@ def test_the_check_of_a_domain_runs_nothing_as_a_superuser(bench: Workbench) -> 
     instance_id = older_instance(bench)
     with connected(bench, instance_id) as connection:
         connection.execute(FUNCTIONS + IN_DOMAINS)
+        connection.execute('create role "one\n\\! true"')
+        node = bench.resources.primary_server(instance_id).node
+        assert "line breaks" in bench.engine.upgrades.check_at_rest(node)
+        connection.execute('drop role "one\n\\! true"')
     reason = upgrade(bench, instance_id)
     assert not is_super(bench, instance_id)
     for name in ("by_text", "by_cast", "by_file", "by_name", "by_later"):

@@ -65,6 +65,8 @@ FUNCEXPR JSONISPREDICATE MINMAX MINMAXEXPR NAMEDARGEXPR NULLIFEXPR NULLTEST OPEX
 ROWCOMPAREEXPR ROWEXPR SCALARARRAYOPEXPR SQLVALUEFUNCTION SUBSCRIPTINGREF WHEN XMLEXPR
 """
 _DATABASES = "SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1"
+#: Such a name can end a comment in what pg_dumpall writes for psql, before the releases of August 2025.
+_BROKEN = r"SELECT rolname FROM pg_roles WHERE rolname ~ '[\n\r]' ORDER BY 1 LIMIT %s"
 #: Of each database.
 _MOST = 10
 
@@ -86,3 +88,13 @@ def what_would_run(node: NodeSpec) -> list[str]:
             }
         found.extend(f"in database {name}, {caller} calls {called}" for caller, called in sorted(calls))
     return found
+
+
+def broken_names(node: NodeSpec) -> list[str]:
+    """Names of roles that have line breaks in them.
+
+    Raises:
+        EngineError: the server does not answer.
+    """
+    with superuser_session(node) as connection:
+        return [name for (name,) in catalog.rows(connection, _BROKEN, _MOST)]

@@ -17,7 +17,7 @@ from openrds.engines.pool import DataDirectories
 from openrds.engines.postgresql import configuration, pinned, sessions
 from openrds.engines.postgresql.accounts import roles
 from openrds.engines.postgresql.configuration import SUPERUSER, major_version
-from openrds.engines.postgresql.loaded_code import what_would_run
+from openrds.engines.postgresql.loaded_code import broken_names, what_would_run
 from openrds.engines.postgresql.postmaster import PROGRAM
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.programs import ENVIRONMENT
@@ -70,7 +70,9 @@ class PostgreSQLUpgrades:
             self.discard(new)
 
     def check_at_rest(self, old: NodeSpec) -> str:
-        """Whether definitions call what a tenant wrote, as they are loaded by a superuser."""
+        """Whether definitions call what a tenant wrote, as they are loaded by a superuser; or a name says something."""
+        if names := broken_names(old):
+            return f"roles have line breaks in their names: {', '.join(map(repr, names))}; rename them first"
         if not (calls := what_would_run(old)):
             return ""
         told = "; ".join(calls)[:_MOST_LETTERS]
