@@ -10,6 +10,7 @@ import psutil
 import pymysql
 import pytest
 
+from openrds.domain.accounts import SetAccountHosts
 from openrds.engines.binlog import replication, sessions
 from openrds.engines.family import password_of
 from openrds.engines.mysql import cloning
@@ -209,6 +210,56 @@ def test_connections_may_be_encrypted(target):
     with contextlib.closing(connection), connection.cursor() as cursor:
         cursor.execute("SHOW STATUS LIKE 'Ssl_cipher'")
         assert dict(cursor.fetchall())["Ssl_cipher"]
+
+
+def who(name):
+    return {"user": name, "database": "information_schema"}
+
+
+def test_an_account_in_the_making_is_nobodys_role(target):
+    """It has more than it will have: who may give roles tries to give it to itself, as fast as it can."""
+    trial, server = target
+    trial.query(server, f"CREATE USER racer IDENTIFIED BY '{PASSWORD}'")
+    trial.query(server, "GRANT CREATE USER ON *.* TO racer")
+    trial.query(server, "GRANT ROLE_ADMIN ON *.* TO racer")
+    over, given = threading.Event(), []
+
+    def race(name):
+        aside = f"'{name}'@'nowhere.invalid'"
+        with trial.dialect.connect(server.node.address, server.node.port, **who("racer")) as racer:
+            while not over.is_set():
+                with contextlib.suppress(pymysql.Error):
+                    racer.execute(f"GRANT {aside} TO racer")
+                    given.append(aside)
+
+    racers = [threading.Thread(target=race, args=(name,)) for name in ("rdsMaking", "app")]
+    for racer in racers:
+        racer.start()
+    try:
+        for round_ in range(10):
+            with sessions.session(server.node, logged=True) as connection:
+                sessions.execute(connection, "DROP USER 'root'@'%'")
+            server.set_administrator("root", trial.engine.seal_password(PASSWORD))
+            hosts = ("%", "10.1.%") if round_ % 2 else ("%",)
+            trial.engine.accounts.apply(server.node, SetAccountHosts("app", hosts))
+    finally:
+        over.set()
+        for racer in racers:
+            racer.join()
+    assert not given
+    assert trial.query(server, "SELECT count(*) FROM mysql.role_edges WHERE to_user = 'racer'") == 0
+
+
+def test_a_session_is_a_clients_whatever_its_account_is_called(target):
+    trial, server = target
+    for name in ("rdsAdmin", "event_scheduler"):
+        trial.query(server, f"CREATE USER '{name}'@'127.%' IDENTIFIED BY '{PASSWORD}'")
+        with trial.dialect.connect(server.node.address, server.node.port, **who(name)) as one:
+            with sessions.session(server.node) as connection:
+                sessions.end_clients(connection)
+            with pytest.raises(trial.dialect.Error):
+                one.execute("SELECT 1")
+        trial.query(server, f"DROP USER '{name}'@'127.%'")
 
 
 def test_tables_that_no_backup_would_have_are_refused(target):

@@ -340,7 +340,8 @@ def test_no_setting_of_a_tenant_breaks_our_sessions(shared):
                     value = most if last else least
                 with contextlib.suppress(psycopg.Error):
                     connection.execute(f"ALTER DATABASE postgres SET {name} = '{value}'")
-            trial.engine.server(server.node).set_administrator("root", trial.engine.seal_password(PASSWORD))
+            sealed = trial.engine.seal_password(PASSWORD)
+            trial.engine.server(server.node).set_administrator("root", sealed)
             server.set_read_only(True)
             server.set_read_only(False)
             assert server.answers()
@@ -351,6 +352,11 @@ def test_no_setting_of_a_tenant_breaks_our_sessions(shared):
                     "rdsAdmin",
                 )
                 ours.execute("CREATE TABLE public.made (x int); DROP TABLE public.made")
+            logs = [path for path in server.node.folder.glob("log/*") if path.stat().st_size]
+            assert logs
+            # Colons begin lines in what a server prints of the statements that it parses.
+            key = sealed.rpartition(":")[2].encode()
+            assert not any(key in path.read_bytes() for path in logs), "nor has a statement of ours logged"
     with superuser_session(server.node) as ours:
         ours.execute("ALTER DATABASE postgres RESET ALL")
 

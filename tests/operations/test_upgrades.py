@@ -299,6 +299,30 @@ HARMLESS = """
     create policy seen on made using (public.evil(1));
     alter table made enable row level security;
     create view seen as select public.evil(1);
+    create domain even as int check (value % 2 = 0 and value between -100 and 100 and value <> all (array[4, 6]));
+    create domain young as date check (value > '2000-01-01' and value <= current_date);
+    create domain worded as text check (length(value) < 100 and value ~ '^[a-z]+$' and value = lower(value)
+        and (value is null or coalesce(nullif(value, 'd'), 'a') <> case when value = '' then '' else 'c' end));
+    create view literal as select '{2}'::even[] as evens, '{a}'::worded[] as words, '{2001-01-01}'::young[] as days;
+"""
+#: Each domain's check calls something only where a superuser reads a literal, and names no function of a tenant.
+IN_DOMAINS = """
+    create function public.evil_query() returns tsquery language plpgsql volatile as $$
+    begin perform public.rise(); return 'a'::tsquery; end $$;
+    create type mood as enum ('good');
+    create function public.evil_json(mood) returns json language plpgsql volatile as $$
+    begin perform public.rise(); return '1'; end $$;
+    create cast (mood as json) with function public.evil_json(mood);
+    create domain by_text as int check (ts_rewrite('a', 'select ''a''::tsquery, public.evil_query()') is not null);
+    create domain by_cast as text check (to_json('good'::mood) is not null);
+    create domain by_file as int check (lo_export(1, '/dev/null') is null);
+    create domain by_name as int check (set_config('search_path', 'public', false) is not null);
+    create domain later as int;
+    alter domain later add constraint by_later check (query_to_xml('select 1', true, true, '') is null) not valid;
+    create type holder as (one by_text);
+    create view literal as select '{1}'::by_text[] as listed, '(1)'::holder as held;
+    create table bounded (one by_text) partition by list (one);
+    create table bound partition of bounded for values in (5);
 """
 FUNCTIONS = """
     create function public.rise() returns void language plpgsql volatile as $$
@@ -332,6 +356,21 @@ def test_nothing_that_a_tenant_wrote_runs_as_a_superuser(bench: Workbench, attac
     assert not is_super(bench, instance_id)
     assert "would call functions" in reason
     assert "evil" in reason or "===" in reason
+    check_is_old(bench, instance_id)
+
+
+def test_the_check_of_a_domain_runs_nothing_as_a_superuser(bench: Workbench) -> None:
+    instance_id = older_instance(bench)
+    with connected(bench, instance_id) as connection:
+        connection.execute(FUNCTIONS + IN_DOMAINS)
+        connection.execute('create role "one\n\\! true"')
+        node = bench.resources.primary_server(instance_id).node
+        assert "line breaks" in bench.engine.upgrades.check_at_rest(node)
+        connection.execute('drop role "one\n\\! true"')
+    reason = upgrade(bench, instance_id)
+    assert not is_super(bench, instance_id)
+    for name in ("by_text", "by_cast", "by_file", "by_name", "by_later"):
+        assert name in reason
     check_is_old(bench, instance_id)
 
 

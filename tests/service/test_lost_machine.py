@@ -35,6 +35,8 @@ from support.service import (
     wait_for,
 )
 
+TOKEN = "a-token-of-who-runs-it"
+
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[S3]:
@@ -53,7 +55,7 @@ def kept() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def lost(s3: S3, kept: Path) -> Iterator[ServiceUnderTest]:
     options = {**s3_settings(s3, kept), **ALL_ENGINES, "projects": "local-1,other"}
-    with running_service(**options) as service:
+    with running_service(metrics_token=TOKEN, **options) as service:
         yield service
 
 
@@ -287,7 +289,7 @@ def test_the_service_of_before_may_not_write_there(again: ServiceUnderTest, lost
 
 
 def test_the_age_of_what_is_there_can_be_watched(again: ServiceUnderTest, before: Before) -> None:
-    metrics = again.call("GET", "/metrics").text
+    metrics = httpx.get(f"{again.endpoint}/metrics", headers={"authorization": f"Bearer {TOKEN}"}).text
     for made in before.instances.values():
         assert f'openrds_repository_age_seconds{{instance="{made["id"]}"}}' in metrics
     assert "openrds_repository_backups_waiting 0.0" in metrics

@@ -1,7 +1,7 @@
 """For whoever runs the service: is it alive, is it ready, and what does it do (Prometheus)."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import psycopg
@@ -137,8 +137,8 @@ async def _store_metrics(service: Service) -> CollectorRegistry:
         ["instance"],
         registry=registry,
     )
-    for row in await service.reads.rows(_instances.revivals_of_instances):
-        revivals.labels(row["instance_id"]).set(row["revivals"])
+    rows = await service.reads.rows(_instances.revivals_of_instances)
+    _set_of_instances(service, revivals, {row["instance_id"]: row["revivals"] for row in rows})
     if service.settings.metrics_token:
         add_instance_metrics(registry, await service.reads.rows(_metrics.latest_samples))
     if service.settings.backup_repository:
@@ -160,8 +160,15 @@ async def _add_repository_metrics(service: Service, registry: CollectorRegistry)
         ["instance"],
         registry=registry,
     )
-    for row in await service.reads.rows(_repository.ages):
-        ages.labels(row["id"]).set(row["seconds"])
+    rows = await service.reads.rows(_repository.ages)
+    _set_of_instances(service, ages, {row["id"]: row["seconds"] for row in rows})
+
+
+def _set_of_instances(service: Service, gauge: Gauge, values: Mapping[str, float]) -> None:
+    """Where anybody may read metrics, they name no instance: then there is the largest value of any."""
+    told = values if service.settings.metrics_token else {"": max(values.values())} if values else {}
+    for instance_id, value in told.items():
+        gauge.labels(instance_id).set(value)
 
 
 HANDLERS = [healthz, readyz, metrics]

@@ -30,7 +30,7 @@ from openrds.domain.accounts import (
 from openrds.engines.binlog import account_comments as comments
 from openrds.engines.binlog import account_lists as lists
 from openrds.engines.binlog.account_lists import accounts_named, check_accounts, check_databases
-from openrds.engines.binlog.accounts import account_at, shown_as
+from openrds.engines.binlog.accounts import account_at, only_ours, shown_as
 from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.sessions import Connection, execute, named, rows, scalar, session
 from openrds.engines.protocol import AccountTaken, DatabaseTaken, EngineError, NodeSpec, Unfit
@@ -164,7 +164,8 @@ class BinlogAccounts:
         present = self._hosts(connection, change.name)
         model = present[0]
         for host in sorted({*change.hosts} - {*present}):
-            self._copy(connection, change.name, model, host)
+            with only_ours(connection, self._flavour):
+                self._copy(connection, change.name, model, host)
         for host in sorted({*present} - {*change.hosts}):
             execute(connection, f"DROP USER {account_at(connection, change.name, host)}")
 

@@ -1,7 +1,10 @@
 """The accounts of a server that are not its tenant's to have: the service's own, and the tenant's administrator."""
 
+import contextlib
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+import pymysql
 
 from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.sessions import Connection, execute, named, rows
@@ -73,7 +76,26 @@ def _set(
         if host in present:
             _say(connection, (f"ALTER USER {account} {identified}", *flavour.renewed_rights(account, node)))
         else:
-            _say(connection, flavour.new_account(account, identified, node))
+            with only_ours(connection, flavour):
+                _say(connection, flavour.new_account(account, identified, node))
+
+
+@contextlib.contextmanager
+def only_ours(connection: Connection, flavour: Flavour) -> Iterator[None]:
+    """Meanwhile nobody else changes an account.
+
+    One in the making has more than it will have, and a tenant who may give roles could give it to itself as one.
+    """
+    if not flavour.hold_accounts:
+        yield
+        return
+    execute(connection, flavour.hold_accounts)
+    try:
+        yield
+    finally:
+        # A session that is gone holds nothing.
+        with contextlib.suppress(pymysql.Error):
+            execute(connection, flavour.release_accounts)
 
 
 def nearby_hosts(node: NodeSpec) -> str:

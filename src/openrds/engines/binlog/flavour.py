@@ -73,11 +73,15 @@ class Flavour(ABC):
     `follower_columns`. `dump_commands` are what the process list calls their sessions, `all_sent` how the states of
     those begin that have sent all. `gone_for_good` are the errors of a follower whose upstream does not have what it
     would need, or not what it has. `object_rights` are all that a tenant has on what is in its databases, and may
-    give; `is_no_role` tells accounts in `mysql.user` from what only looks like one.
+    give; `is_no_role` tells accounts in `mysql.user` from what only looks like one. `hold_accounts` keeps all others
+    from changing accounts until `release_accounts`, or the session's end; both are empty where no tenant may change
+    any.
     """
 
     engine: ClassVar[EngineName]
     daemon: ClassVar[str]
+    hold_accounts: ClassVar[str] = ""
+    release_accounts: ClassVar[str] = ""
     recipe_program: ClassVar[str]
     fixed_options: ClassVar[Mapping[str, str]] = {}
 

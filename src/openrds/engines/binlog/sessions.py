@@ -58,8 +58,10 @@ _BOUND = {
 _TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _TLS.check_hostname = False
 _TLS.verify_mode = ssl.CERT_NONE  # it is the family's secret that says who it is
+#: Over TCP, where there is a port, nobody is the service or the server, whatever the account is called.
 _OF_CLIENTS = (
-    " FROM information_schema.processlist WHERE user <> %s AND user NOT IN ('system user', 'event_scheduler')"
+    " FROM information_schema.processlist"
+    " WHERE (user NOT IN (%s, 'system user', 'event_scheduler') OR host LIKE '%%:%%')"
     " AND command NOT IN ('Binlog Dump', 'Binlog Dump GTID', 'Daemon', 'Killed')"
 )
 _CLIENTS = f"SELECT id{_OF_CLIENTS}"

@@ -71,6 +71,9 @@ class MySQLFlavour(Flavour):
         clients="Rpl_semi_sync_source_clients",
     )
     writers = ("mysqlbinlog",)
+    #: It waits for changes of definitions that are at work, and holds back others.
+    hold_accounts = "LOCK INSTANCE FOR BACKUP"
+    release_accounts = "UNLOCK INSTANCE"
     purged = "SELECT @@GLOBAL.gtid_purged"
     object_rights = rights.OBJECT_RIGHTS
 

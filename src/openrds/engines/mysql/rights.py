@@ -34,7 +34,8 @@ def new_account(account: str, identified: str, version: tuple[int, ...]) -> Sequ
     """Statements that make an account with exactly these rights.
 
     A right on all databases has to be granted before it can be bounded. Until then nobody can log in to the account,
-    nor give it another name, for it is one of the system's.
+    nor give it another name, for it is one of the system's; nor, as nobody else changes accounts meanwhile, have it as
+    a role.
     """
     return (
         f"DROP USER IF EXISTS {_ASIDE}",

@@ -1,7 +1,8 @@
 """To a newer major version by pg_upgrade: schemas are dumped and loaded, files of tables are copied.
 
 No code of a tenant runs: tables are empty while their definitions are loaded, what is copied is not looked into, and
-where a definition would call something all the same, there is no upgrade.
+where a definition would call something all the same, or the check of a domain does more than compute, there is no
+upgrade.
 """
 
 import pwd
@@ -16,7 +17,7 @@ from openrds.engines.pool import DataDirectories
 from openrds.engines.postgresql import configuration, pinned, sessions
 from openrds.engines.postgresql.accounts import roles
 from openrds.engines.postgresql.configuration import SUPERUSER, major_version
-from openrds.engines.postgresql.loaded_code import what_would_run
+from openrds.engines.postgresql.loaded_code import broken_names, what_would_run
 from openrds.engines.postgresql.postmaster import PROGRAM
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.programs import ENVIRONMENT
@@ -69,7 +70,9 @@ class PostgreSQLUpgrades:
             self.discard(new)
 
     def check_at_rest(self, old: NodeSpec) -> str:
-        """Whether definitions call what a tenant wrote, as they are loaded by a superuser."""
+        """Whether definitions call what a tenant wrote, as they are loaded by a superuser; or a name says something."""
+        if names := broken_names(old):
+            return f"roles have line breaks in their names: {', '.join(map(repr, names))}; rename them first"
         if not (calls := what_would_run(old)):
             return ""
         told = "; ".join(calls)[:_MOST_LETTERS]
