@@ -64,6 +64,7 @@ class Expected:
     size: int = 40
     deaths: int = 0
     public_ip: str | None = None
+    name_of_dns: str | None = None
     #: None as long as nobody has switched it.
     ssl: bool | None = None
     primary: "Expected | None" = None
@@ -383,9 +384,11 @@ def _is_as_expected(one: Expected, listed: dict[str, Any]) -> bool:
         listed["flavor_ref"],
         listed["volume"]["size"],
         listed["public_ips"],
+        listed["private_dns_names"],
         len(listed["nodes"]),
     )
     public_ips = [one.public_ip] if one.public_ip else []
+    names = [one.name_of_dns] if one.name_of_dns else []
     if one.ssl not in {None, listed["enable_ssl"]}:
         return False
-    return seen == (one.status, one.type, one.port, one.flavor, one.size, public_ips, one.nodes)
+    return seen == (one.status, one.type, one.port, one.flavor, one.size, public_ips, names, one.nodes)

@@ -28,7 +28,7 @@ from support.backups import tables_of
 from support.dialects import DIALECTS, Dialect
 from support.engines import found
 from support.means import WHY_NO_IMAGES, needs_forwarding
-from support.service import ALL_ENGINES, fresh, running_service, wait_for
+from support.service import ALL_ENGINES, free_port, fresh, running_service, wait_for
 
 #: Operations of one run, each with a check of everything.
 OPERATIONS = int(os.environ.get("OPENRDS_CHAOS_OPERATIONS", "52"))
@@ -129,7 +129,12 @@ class Chaos(RuleBasedStateMachine):
         if self.fleet is None:
             self.fleet = Fleet(
                 self._stack.enter_context(
-                    running_service(volumes=self.volumes, hang_timeout="6", **ALL_ENGINES)
+                    running_service(
+                        volumes=self.volumes,
+                        hang_timeout="6",
+                        dns_listen=f"127.0.0.1:{free_port()}",
+                        **ALL_ENGINES,
+                    )
                 )
             )
         return self.fleet
@@ -277,6 +282,13 @@ class Chaos(RuleBasedStateMachine):
         on = one.ssl is False and found(one.dialect.engine)[-1].speaks_tls
         self.put(one, "ssl", {"ssl_option": on}, kill)
         one.ssl = on
+
+    @operation(lambda self: self.matching(status="ACTIVE"), pick=picks, kill=kills)
+    def change_name(self, pick: int, kill: Kill | None) -> None:
+        fleet, one = self.service_fleet(), self.some(pick, status="ACTIVE")
+        label = f"chaos{fleet.operations:08}"
+        self.put(one, "modify-dns", {"dns_name": label}, kill)
+        one.name_of_dns = f"{label}.rds.internal"
 
     @operation(lambda self: self.matching(status="ACTIVE", public_ip=None), pick=picks, kill=kills)
     def bind(self, pick: int, kill: Kill | None) -> None:

@@ -71,6 +71,7 @@ def listed(**changes: object) -> dict[str, object]:
         "datastore": {"type": "PostgreSQL", "version": "17", "complete_version": "17.4"},
         "port": 5432,
         "private_ips": ["127.64.0.2"],
+        "private_dns_names": ["orders4you.rds.internal"],
         "public_ips": [],
         "db_user_name": "root",
         "enable_ssl": True,

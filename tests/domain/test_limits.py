@@ -128,6 +128,8 @@ def test_instance_statuses() -> None:
         ("UNBIND_PUBLIC_ADDRESS", "PostgresqlUnbindEIP", "MysqlUnbindEIP"),
         ("CHANGE_PORT", "ModifyPostgresqlPort", "ModifyMysqlPort"),
         ("CHANGE_ADDRESS", "ModifyPostgresqlDataIP", "ModifyMysqlDataIP"),
+        ("CREATE_DNS_NAME", "CreatePostgresqlDnsName", "CreateMysqlDnsName"),
+        ("CHANGE_DNS_NAME", "ModifyPostgresqlDnsName", "ModifyMysqlDnsName"),
         ("CHANGE_ACCESS", "ModifyPostgresqlHbaConf", "ModifyMysqlHbaConf"),
         ("STOP", "StopPostgresqlInstance", "StopMysqlInstance"),
         ("START", "StartPostgresqlInstance", "StartMysqlInstance"),

@@ -23,6 +23,7 @@ MAY_RUN = {
         Action.CHANGE_PUBLIC_ADDRESS,
         Action.CHANGE_REMOTE_CONNECTION,
         Action.CHANGE_SECURITY_GROUP,
+        Action.CHANGE_DNS_NAME,
         Action.CHANGE_ACCOUNTS,
     },
     Status.STORAGE_FULL: {
@@ -31,6 +32,7 @@ MAY_RUN = {
         Action.RESET_PASSWORD,
         Action.ENLARGE_VOLUME,
         Action.CHANGE_SECURITY_GROUP,
+        Action.CHANGE_DNS_NAME,
         Action.FREEZE,
     },
     Status.SHUTDOWN: {Action.DELETE, Action.START, Action.FREEZE},

@@ -88,6 +88,33 @@ def test_there_must_be_a_data_directory() -> None:
         ),
         ({"PRIVATE_CIDR": "10.0.0.0/33"}, "private_cidr must be an IPv4 network"),
         ({"PRIVATE_CIDR": "::1/128"}, "private_cidr must be an IPv4 network"),
+        *(
+            ({"DNS_LISTEN": text}, "dns_listen must be an IPv4 address and a port")
+            for text in (
+                "53",
+                ":53",
+                "10.0.0.1",
+                "10.0.0.1:",
+                "10.0.0.1:0",
+                "10.0.0.1:65536",
+                "[::1]:53",
+                "ns.test:53",
+            )
+        ),
+        *(
+            ({"DNS_ZONE": text}, "dns_zone must be a DNS name of at most 189 characters in lower case")
+            for text in (
+                "",
+                ".",
+                "rds.internal.",
+                "RDS.internal",
+                "-a.test",
+                "a..b",
+                "10.0",
+                "a_b.test",
+                "a." * 95 + "b",
+            )
+        ),
         ({"PUBLIC_CIDR": "everywhere"}, "public_cidr must be an IPv4 network"),
         *(
             ({"OS_UIDS": text}, "os_uids must be FIRST-LAST, two or more ids from 1000 on")

@@ -99,6 +99,7 @@ def test_serve_takes_over_no_folder_with_something_else_in_it(folder: Path) -> N
     ("options", "words"),
     [
         ({"listen": "occupied"}, "is in use by another program"),
+        ({"dns_listen": "occupied"}, "is in use by another program; choose another dns_listen."),
         ({"store": "host=127.0.0.1 port=1 connect_timeout=5"}, "the store cannot be used"),
         ({"log_file": "/proc/nothing"}, "cannot be written"),
         ({"access_key": "short", "secret_key": "x" * 20}, "access_key must have"),
@@ -112,7 +113,7 @@ def test_a_refused_serve_leaves_no_folder(
         occupied.listen()
         taken = f"127.0.0.1:{occupied.getsockname()[1]}"
         given: dict[str, Any] = {"listen": f"127.0.0.1:{free_port()}", **options}
-        given |= {"listen": taken} if options.get("listen") else {}
+        given |= {name: taken for name, value in options.items() if value == "occupied"}
         done = openrds("serve", *detach, "--data-dir", str(folder / "a" / "d"), **given)
     assert done.returncode in (1, 2), done
     assert words in done.stderr and "Traceback" not in done.stderr

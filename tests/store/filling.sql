@@ -28,12 +28,13 @@ on conflict do nothing;
 insert into host (name, availability_zone) select 'h' || n, 'local-1a' from generate_series(0, 99) as n;
 insert into instance (id, project_id, name, engine, version, complete_version, type, status, wanted, flavor_ref,
                       volume_type, volume_size, port, availability_zone, vpc_id, subnet_id, security_group_id,
-                      backup_start_time, backup_keep_days, created_at, replica_of, stopped_at, address)
+                      backup_start_time, backup_keep_days, created_at, replica_of, stopped_at, address, dns_label)
 select 'i' || n, 'p' || n % 50, 'db-' || n, 'PostgreSQL', '16', '16.4',
        case when n % 10 = 9 then 'Replica' else 'Single' end, case when n % 100 = 7 then 'SHUTDOWN' else 'ACTIVE' end,
        case when n % 100 = 7 then 'stopped' else 'serving' end,
        'rds.pg.n1.medium.2', 'CLOUDSSD', 40, 5432, 'local-1a', 'v', 's', 'g', '00:00-01:00', 7,
-       now() - n * interval '1 hour', case when n % 10 = 9 then 'i' || n - 1 end, now(), '10.0.0.0'::inet + n
+       now() - n * interval '1 hour', case when n % 10 = 9 then 'i' || n - 1 end, now(), '10.0.0.0'::inet + n,
+       'name' || n
 from generate_series(0, 3999) as n;
 insert into node (id, instance_id, name, role, host, availability_zone, address)
 select 'n' || n, 'i' || n, 'node', case when n % 10 = 9 then 'readreplica' else 'master' end, 'h' || n % 100, 'local-1a',
@@ -52,6 +53,9 @@ select 'i' || n % 2000, '[]', '[]', true from generate_series(0, 9999) as n;
 insert into configuration_application (project_id, configuration_id, instance_id, instance_name, succeeded)
 select 'p' || n % 50, 'c' || n % 2000, 'i' || n % 2000, 'db', true from generate_series(0, 9999) as n;
 insert into public_address (address, instance_id, bound) select '11.0.0.0'::inet + n, 'i' || n, true from generate_series(0, 3999) as n;
+insert into dns_name (label, project_id, instance_id, left_at)
+select 'name' || n, 'p' || n % 50, case when n < 4000 then 'i' || n end, case when n >= 4000 then now() - n * interval '1 minute' end
+from generate_series(0, 9999) as n;
 insert into os_user (instance_id, host, uid, handed_over) select 'i' || n, 'h' || n % 100, 100000 + n, true from generate_series(0, 3999) as n;
 
 insert into task (id, project_id, operation, name, instance_id, instance_name, status, parameters, created_at, changed_at, order_id)

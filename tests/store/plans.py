@@ -427,6 +427,16 @@ HOT: dict[str, Hot] = {
         {"instance_id": None, "instance_name": None, "status": None, "start_time": None, "end_time": None},
         1000,
     ),
+    # What instances are called.
+    "dns_names.take_name": Hot({"label": "new", "days": 30}),
+    "dns_names.holder_of_name": of("name7"),
+    "dns_names.set_name": Hot({"label": "new"}),
+    "dns_names.leave_other_names": of("i7"),
+    "dns_names.leave_names": Hot({"id": "i8"}),
+    "dns_names.names_of": of(["i7", "i8"]),
+    "dns_names.all_names": Hot(
+        most=5000, whole=frozenset({"instance"}), why="all names, by who answers for them"
+    ),
     # Parameters, and groups of them.
     "access.set_access": Hot({"id": "i7", "access": None}),
     "access.note_change": Hot(
@@ -479,6 +489,7 @@ RARE: dict[str, str] = {
     "repository.ages": _ALL_OF_IT,
     "repository.recorded_instances": _WHEN_A_PROCESS_STARTS,
     "answers.delete_expired": _HOURLY,
+    "dns_names.forget_left_names": _HOURLY,
     "changes.listen": _WHEN_A_PROCESS_STARTS,
     "events.listen": _WHEN_A_PROCESS_STARTS,
     "queue.listen_for_cancelled": _WHEN_A_PROCESS_STARTS,

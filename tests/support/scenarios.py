@@ -53,6 +53,7 @@ from openrds.operations.intake.restore_source import RestoreSource, milliseconds
 from openrds.operations.network import (
     bind_public_address,
     change_address,
+    change_dns_name,
     change_port,
     change_security_group,
     security_groups,
@@ -286,6 +287,41 @@ def held_addresses(bench: Workbench) -> list[dict[str, Any]]:
         return connection.execute("select host(address) as address, node_id from address").fetchall()
 
 
+def new_label(instance_id: str) -> str:
+    return f"Orders{instance_id[:16]}"
+
+
+def submit_name(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    wanted = change_dns_name.ChangeDnsName(new_label(instance_id))
+    return change_dns_name.submit(intake, instance_id, wanted)
+
+
+def check_named(bench: Workbench, instance_id: str) -> None:
+    """Its server vouches for the name, where it speaks TLS."""
+    check_active(bench, instance_id)
+    label = new_label(instance_id).lower()
+    assert names_of(bench, instance_id) == (label, [label])
+    if bench.resources.view.instance(instance_id).ssl:
+        verified(bench, instance_id, f"{label}.rds.internal").close()
+        verified(bench, instance_id).close()
+
+
+def check_nameless(bench: Workbench, instance_id: str) -> None:
+    """Its server does not vouch for the name any more."""
+    check_active(bench, instance_id)
+    assert names_of(bench, instance_id) == (None, [])
+    if bench.resources.view.instance(instance_id).ssl:
+        with pytest.raises(bench.dialect.Error, match=r"(?i)certificate|verify"):
+            verified(bench, instance_id, f"{new_label(instance_id).lower()}.rds.internal").close()
+
+
+def names_of(bench: Workbench, instance_id: str) -> tuple[str | None, list[str]]:
+    """What an instance is called, and which names it holds."""
+    rows = bench.store.rows(b"select label from dns_name where instance_id = %s", [instance_id])
+    return bench.resources.view.instance(instance_id).dns_label, [row["label"] for row in rows]
+
+
 def submit_ssl_off(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
     assert instance_id is not None
     return switch_ssl.submit(intake, instance_id, switch_ssl.SwitchSsl(ssl_option=False))
@@ -366,10 +402,10 @@ def check_encrypted(bench: Workbench, instance_id: str) -> None:
     verified(bench, instance_id).close()
 
 
-def verified(bench: Workbench, instance_id: str) -> Session:
-    """Of a client that wants to know with whom it speaks."""
+def verified(bench: Workbench, instance_id: str, name: str | None = None) -> Session:
+    """Of a client that wants to know with whom it speaks, by the address or a name."""
     instance, ca = bench.resources.view.instance(instance_id), bench.resources.settings.ca_file
-    return bench.dialect.connect(str(instance.address), instance.port, password=PASSWORD, ca=ca)
+    return bench.dialect.connect(str(instance.address), instance.port, password=PASSWORD, ca=ca, name=name)
 
 
 def check_bound(bench: Workbench, instance_id: str) -> None:
@@ -633,6 +669,7 @@ LOST: dict[str, InstanceRecord] = {}
 def lost_instance(bench: Workbench) -> str:
     """One of which there is nothing left but what is in the repository: a backup, and the log behind it."""
     instance_id = backed_up_instance(bench)
+    done(bench, instance_id, bench.submit(lambda intake: submit_name(intake, instance_id, bench)))
     resources = bench.resources
     assert resources.host.repository is not None
     bench.engine.backups.archive_log(resources.primary_server(instance_id).node)
@@ -658,7 +695,7 @@ def submit_restore_lost(intake: Intake, instance_id: str | None, _bench: Workben
 
 
 def check_restored_lost(bench: Workbench, instance_id: str) -> None:
-    check_active(bench, instance_id)
+    check_named(bench, instance_id)
     read_back(bench, instance_id, "written_down")
 
 
@@ -987,6 +1024,9 @@ SCENARIOS = {
     "change_port": Scenario(active_instance, submit_port, check_port, InstanceStatus.ACTIVE),
     "change_address": Scenario(
         active_instance, submit_address, check_moved, InstanceStatus.ACTIVE, check_failed=check_not_moved
+    ),
+    "change_dns_name": Scenario(
+        encrypting_instance, submit_name, check_named, InstanceStatus.ACTIVE, check_failed=check_nameless
     ),
     "change_security_group": Scenario(
         active_instance, submit_group, check_group, InstanceStatus.ACTIVE, check_failed=check_old_group

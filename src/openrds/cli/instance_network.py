@@ -1,4 +1,4 @@
-"""`openrds instance bind|unbind|port|ssl|remote-connection|stop|start`, and `openrds public-ip list`."""
+"""`openrds instance bind|unbind|port|address|dns|ssl|remote-connection|stop|start`, and `openrds public-ip list`."""
 
 from typing import Annotated
 
@@ -60,6 +60,27 @@ def address(
     """Move an instance to another address; its server is restarted."""
     id_ = lookups.find_instance_id(session.client, instance)
     session.finish(session.client.put(f"instances/{id_}/ip", {"new_ip": address}), wait=wait)
+
+
+@client_command(app, "dns")
+def dns(
+    session: Session,
+    instance: IdOrName,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="8 to 63 letters and digits, before the zone. Default: its id."
+        ),
+    ] = None,
+    wait: Wait = True,
+) -> None:
+    """Give an instance a private DNS name, or another one; `instance show` says it in full."""
+    id_ = lookups.find_instance_id(session.client, instance)
+    if name is None:
+        answer = session.client.post(f"instances/{id_}/create-dns", {"dns_type": "private"})
+    else:
+        answer = session.client.put(f"instances/{id_}/modify-dns", {"dns_name": name})
+    session.finish(answer, wait=wait)
 
 
 @client_command(app, "ssl")

@@ -21,6 +21,7 @@ def facts(client: Client, instance: Json) -> dict[str, object]:
         "type": instance["type"],
         "engine": engine_of(instance),
         "address": ", ".join(instance["private_ips"]),
+        "DNS name": ", ".join(instance["private_dns_names"]),
         "public address": ", ".join(instance["public_ips"]),
         "port": instance["port"],
         "TLS": tls_of(instance),

@@ -5,6 +5,7 @@ import datetime as dt
 from openrds.control.changes import Changes, Subject
 from openrds.control.rounds import Round, soon_if
 from openrds.domain import metrics
+from openrds.domain.dns_names import DAYS_HELD, MOST_HELD
 from openrds.domain.settings import Settings
 from openrds.operations.instances.start_instance import start_overdue
 from openrds.operations.intake.scheduling import Scheduler, forget_ended
@@ -18,6 +19,7 @@ from openrds.tasks.retention import forget_expired, prepare_partitions
 from openrds.tasks.watchdog import return_lost_steps
 
 _answers = Queries("answers")
+_dns_names = Queries("dns_names")
 _identities = Queries("identities")
 _metrics = Queries("metrics")
 _tasks = Queries("tasks")
@@ -45,6 +47,7 @@ def shared_rounds(store: Store, queue: Queue, settings: Settings, changes: Chang
         forget_ended(store)
         store.rows(_metrics.delete_expired, [metrics.KEPT])
         forget_old(store)
+        store.rows(_dns_names.forget_left_names, {"days": DAYS_HELD, "most": MOST_HELD})
 
     scheduler = Scheduler(store, queue, settings, SCHEDULED)
     return [

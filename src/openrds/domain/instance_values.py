@@ -73,7 +73,7 @@ class Instance(InstanceSpec, frozen=True, kw_only=True):
     both times of the day, UTC. `remote_access`: its administrator may log in from everywhere. With `storage_full` its
     servers are read-only; with `slow_log_with_values` callers are shown the values in slow statements.
     `parameters_in_force` are those of its parameters that need no restart any more. `access` is that of `NodeSpec`,
-    None where it is the usual one.
+    None where it is the usual one. `dns_label` is its name in the DNS zone of the service, if it has one.
     """
 
     alias: str
@@ -89,6 +89,7 @@ class Instance(InstanceSpec, frozen=True, kw_only=True):
     slow_log_with_values: bool
     storage_full: bool
     access: tuple[AccessRow, ...] | None = None
+    dns_label: str | None = None
     stopped_at: dt.datetime | None
     created_at: dt.datetime
     updated_at: dt.datetime

@@ -21,6 +21,8 @@ class Settings:
     admin_password: str = field(default="", repr=False)
     private_cidr: str = "127.64.0.0/16"
     public_cidr: str = "127.200.0.0/16"
+    dns_listen: str = ""
+    dns_zone: str = "rds.internal"
     forwarding: str = "auto"
     tls_cert: Path | None = None
     tls_key: Path | None = None

@@ -25,6 +25,7 @@ class Action(StrEnum):
     REBUILD_STANDBY = "rebuild standby"
     CHANGE_PORT = "change port"
     CHANGE_ADDRESS = "change address"
+    CHANGE_DNS_NAME = "change DNS name"
     CHANGE_SECURITY_GROUP = "change security group"
     SWITCH_SSL = "switch SSL"
     CHANGE_PARAMETERS = "change parameters"
@@ -66,6 +67,7 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.REBUILD_STANDBY: _AT_REST,
     Action.CHANGE_PORT: _AT_REST,
     Action.CHANGE_ADDRESS: _AT_REST,
+    Action.CHANGE_DNS_NAME: frozenset({Status.ACTIVE, Status.BACKING_UP, Status.STORAGE_FULL}),
     Action.CHANGE_SECURITY_GROUP: frozenset({Status.ACTIVE, Status.BACKING_UP, Status.STORAGE_FULL}),
     Action.SWITCH_SSL: _AT_REST,
     Action.CHANGE_PARAMETERS: _AT_REST,

@@ -57,6 +57,8 @@ class TaskName(StrEnum):
     CLOSE_REMOTE_CONNECTION = "{}CloseRemoteConnection"
     CHANGE_PORT = "Modify{}Port"
     CHANGE_ADDRESS = "Modify{}DataIP"
+    CREATE_DNS_NAME = "Create{}DnsName"
+    CHANGE_DNS_NAME = "Modify{}DnsName"
     CHANGE_SECURITY_GROUP = "Modify{}SecurityGroup"
     SWITCH_SSL = "{}SwitchSSL"
     CHANGE_PARAMETERS = "Modify{}Configuration"

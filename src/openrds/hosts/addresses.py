@@ -73,15 +73,18 @@ def free_port(address: str) -> int:
         return int(probe.getsockname()[1])
 
 
-def port_is_free(address: str, port: int) -> bool:
+def port_is_free(address: str, port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> bool:
     """
     Whether a server could listen here now: closed connections that linger do not count, a listener does.
+
+    By default one of TCP.
 
     Raises:
         HostError: the address is not this host's, or the port is not for us.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(socket.AF_INET, kind) as probe:
+        if kind is socket.SOCK_STREAM:  # with UDP it would be for two who share the port
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
         except OSError as error:

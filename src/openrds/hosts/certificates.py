@@ -28,8 +28,8 @@ class Issuer(Protocol):
         """Its own, whose key signs."""
 
     def issue(self, names: Collection[str], key: ec.EllipticCurvePublicKey) -> str:
-        """A certificate for addresses, the first of which counts as its subject, and what leads from it to the one
-        that clients trust, as PEM.
+        """A certificate for addresses and names, the first of which counts as its subject, and what leads from it to
+        the one that clients trust, as PEM.
         """
 
 
@@ -43,7 +43,7 @@ def make_identity(names: Collection[str], issuer: Issuer) -> str:
 
 
 def is_good(identity: bytes, names: Collection[str], issuer: Issuer) -> bool:
-    """Whether a key and certificate are by this issuer and for these addresses, belong together, and have time left."""
+    """Whether a key and certificate are by this issuer and for these names, belong together, and have time left."""
     private, begin, certificates = identity.partition(_BEGIN_CERTIFICATE)
     if len(private) > _MOST_KEY_BYTES:
         return False
@@ -65,7 +65,8 @@ def _names_of(certificate: x509.Certificate) -> frozenset[str]:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return frozenset()
-    return frozenset(str(address) for address in found.get_values_for_type(x509.IPAddress))
+    addresses = map(str, found.get_values_for_type(x509.IPAddress))
+    return frozenset((*addresses, *found.get_values_for_type(x509.DNSName)))
 
 
 def _is_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
@@ -84,5 +85,12 @@ def _has_time_left(certificate: x509.Certificate) -> bool:
 
 
 def alternative_names(names: Collection[str]) -> x509.SubjectAlternativeName:
-    """The addresses as clients look for them."""
-    return x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name)) for name in names])
+    """Addresses, and names of DNS, as clients look for them."""
+    return x509.SubjectAlternativeName([_alternative_name(name) for name in names])
+
+
+def _alternative_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

@@ -33,6 +33,7 @@ from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.scheduling import Submit
 from openrds.operations.network.bind_public_address import BIND_PUBLIC_ADDRESS
 from openrds.operations.network.change_address import CHANGE_ADDRESS
+from openrds.operations.network.change_dns_name import CHANGE_DNS_NAME
 from openrds.operations.network.change_port import CHANGE_PORT
 from openrds.operations.network.change_security_group import CHANGE_SECURITY_GROUP
 from openrds.operations.network.switch_ssl import SWITCH_SSL
@@ -76,6 +77,7 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     UNFREEZE_INSTANCE,
     CHANGE_PORT,
     CHANGE_ADDRESS,
+    CHANGE_DNS_NAME,
     CHANGE_SECURITY_GROUP,
     SWITCH_SSL,
     CHANGE_PARAMETERS,

@@ -68,7 +68,7 @@ class Authority:
         return "".join(map(_as_pem, self.chain))
 
     def issue(self, names: Collection[str], key: ec.EllipticCurvePublicKey) -> str:
-        """A certificate for addresses, and all of the chain, as PEM: MySQL looks whether they fit."""
+        """A certificate for addresses and names, and all of the chain, as PEM: MySQL looks whether they fit."""
         first = next(iter(names))
         certificate = (
             _begun(_named(first), self.certificate.subject, key, self._end())

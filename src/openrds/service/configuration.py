@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from openrds.domain.dns_names import is_zone
 from openrds.domain.settings import Settings
 from openrds.domain.texts import number_in
 from openrds.hosts.forwarders import FORWARDINGS
@@ -147,6 +148,7 @@ def _checked(settings: Settings) -> Settings:
     _check_projects(settings)
     _check_keys(settings)
     _check_networks(settings)
+    _check_names(settings)
     _check_numbers(settings)
     if settings.os_uids:
         _check_ids(settings.os_uids)
@@ -189,6 +191,28 @@ def _check_networks(settings: Settings) -> None:
             ipaddress.ip_address(address)
         except ValueError as error:
             raise ValueError(f"trusted_proxies must be addresses: {error}") from None
+
+
+def _check_names(settings: Settings) -> None:
+    """The name server says in its zone at which address it is."""
+    host, _, port = settings.dns_listen.rpartition(":")
+    if settings.dns_listen and not (_is_ipv4(host) and 0 < (number_in(port) or 0) <= 65535):
+        raise ValueError(
+            f"dns_listen must be an IPv4 address and a port, such as 10.0.0.1:53, or empty, not {settings.dns_listen!r}"
+        )
+    if not is_zone(settings.dns_zone):
+        raise ValueError(
+            "dns_zone must be a DNS name of at most 189 characters in lower case, without a dot at its end, such as "
+            f"rds.internal, not {settings.dns_zone!r}"
+        )
+
+
+def _is_ipv4(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_ids(text: str) -> None:

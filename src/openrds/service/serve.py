@@ -78,6 +78,8 @@ Refused = (
     OSError,
 )
 
+_NAME_SERVER = "name server"
+
 #: To ask our own API, whatever names its certificate has.
 _OURSELVES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _OURSELVES.check_hostname = False
@@ -179,11 +181,13 @@ class Supervisor:
         Raises:
             ServeError: another program listens there.
         """
-        listen = self._settings.listen
+        listen, names = self._settings.listen, self._settings.dns_listen
         host, _, port = listen.rpartition(":")
         self._claim = claim_listening(listen)
         if self._claim is None or not port_is_free(host, int(port)):
             raise ServeError(f"{listen} is in use by another program; choose another with --listen.")
+        if names and not all(_is_free(names, kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
+            raise ServeError(f"{names} is in use by another program; choose another dns_listen.")
 
     def _fill_store(self, dsn: str) -> None:
         """
@@ -215,6 +219,9 @@ class Supervisor:
         deadline = time.monotonic() + _START_TIMEOUT
         if not self._children["worker"].forked.await_ready() and not self._stop.is_set():
             raise ServeError("the worker did not start; see the messages above.")
+        names = self._children.get(_NAME_SERVER)
+        if names and not names.forked.await_ready() and not self._stop.is_set():
+            raise ServeError("the name server did not start; see the messages above.")
         while not self._answers():
             if self._stop.wait(0.01):
                 return
@@ -273,10 +280,19 @@ def _bodies_of(brief: child.Brief, store: PrivateStore | None) -> dict[str, chil
     from openrds.service.worker_process import work  # noqa: PLC0415
 
     bodies: dict[str, child.Body] = {"worker": partial(work, brief), "api": partial(serve_api, brief)}
+    if brief.settings.dns_listen:
+        from openrds.service.name_process import serve_names  # noqa: PLC0415
+
+        bodies[_NAME_SERVER] = partial(serve_names, brief)
     timeout = brief.settings.hang_timeout
     if store is not None and timeout:
         bodies["store watch"] = partial(watch, store, min(timeout, _STORE_HANG_TIMEOUT))
     return bodies
+
+
+def _is_free(listen: str, kind: socket.SocketKind) -> bool:
+    host, _, port = listen.rpartition(":")
+    return port_is_free(host, int(port), kind)
 
 
 @contextlib.contextmanager

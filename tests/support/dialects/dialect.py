@@ -99,12 +99,13 @@ class Dialect(ABC):
         database: str | None = None,
         seconds: int = 10,
         ca: Path | None = None,
+        name: str | None = None,
         plain: bool = False,
     ) -> Session:
         """
         A session over TCP; whatever it waits for takes `seconds` at most while it connects. With `ca` over TLS, with a
-        server that proves by a certificate of this CA's that it is the one of the address. One that is `plain` does
-        without TLS, also where it is offered.
+        server that proves by a certificate of this CA's that it is the one of the address, or of the `name` that this
+        was found by. One that is `plain` does without TLS, also where it is offered.
 
         Raises:
             Refused: it is not let in.

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -88,10 +89,11 @@ class BinlogDialect(Dialect):
         database: str | None = None,
         seconds: int = 10,
         ca: Path | None = None,
+        name: str | None = None,
         plain: bool = False,
     ) -> Session:
         where: dict[str, Any] = {
-            "host": address,
+            "host": name or address,
             "port": port or self.port,
             "user": user,
             "password": password,
@@ -102,7 +104,9 @@ class BinlogDialect(Dialect):
         if ca:
             verifying = {"ssl_ca": str(ca), "ssl_verify_cert": True, "ssl_verify_identity": True}
         try:
-            connection = pymysql.connect(**where, **verifying)
+            connection = pymysql.connect(**where, **verifying, defer_connect=name is not None)
+            if name is not None:
+                connection.connect(socket.create_connection((address, port or self.port), seconds))
         except pymysql.OperationalError as error:
             if plain or error.args[0] != _TLS_DEMANDED:
                 raise

@@ -79,6 +79,7 @@ class PostgreSQLDialect(Dialect):
         database: str | None = None,
         seconds: int = 10,
         ca: Path | None = None,
+        name: str | None = None,
         plain: bool = False,
     ) -> Session:
         verifying: dict[str, Any] = {"sslmode": "disable"} if plain else {}
@@ -86,7 +87,8 @@ class PostgreSQLDialect(Dialect):
             verifying = {"sslmode": "verify-full", "sslrootcert": str(ca)}
         return PostgreSQLSession(
             psycopg.connect(
-                host=address,
+                host=name or address,
+                hostaddr=address,
                 port=port or self.port,
                 user=user,
                 password=password,

@@ -14,11 +14,13 @@ from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.api.waiting import PATIENCE
 from openrds.domain.capacity import GB
+from openrds.domain.dns_names import dns_name
 from openrds.domain.engine import RULES, EngineName
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import find_flavor
 from openrds.domain.instance import InstanceStatus, InstanceType, is_instance_id
 from openrds.domain.network import ALL_ENTERPRISE_PROJECTS
+from openrds.domain.settings import Settings
 from openrds.domain.task import format_time
 from openrds.operations.backups import restore_new_instance
 from openrds.operations.instances import create_instance, delete_instance
@@ -164,7 +166,7 @@ async def list_instances(
         # The light-weight kind, which openrds does not have (reads.md 1.1).
         return bodies.InstancesAnswer([], 0)
     rows = await service.reads.rows(_sql.list_instances, parameters)
-    listed = [_listed(listed_of(row), service.settings.region) for row in rows if row["id"] is not None]
+    listed = [_listed(listed_of(row), service.settings) for row in rows if row["id"] is not None]
     if id_exact:
         for one in listed:
             await _add_spaces(request, project_id, one)
@@ -211,9 +213,10 @@ def _created(planned: NewInstance, region: str) -> bodies.CreatedInstance:
     )
 
 
-def _listed(one: Listed, region: str) -> bodies.ListedInstance:
+def _listed(one: Listed, settings: Settings) -> bodies.ListedInstance:
     instance = one.instance
     flavor = find_flavor(instance.engine, instance.flavor_ref)
+    name = dns_name(instance.dns_label, settings)
     building = instance.status is InstanceStatus.BUILD
     return bodies.ListedInstance(
         id=instance.id,
@@ -227,14 +230,14 @@ def _listed(one: Listed, region: str) -> bodies.ListedInstance:
         port=instance.port,
         private_ips=[instance.address] if instance.address else [],
         public_ips=[one.public_address] if one.public_address else [],
-        private_dns_names=[],
+        private_dns_names=[name] if name else [],
         public_dns_names=[],
         db_user_name=RULES[instance.engine].administrator,
         enable_ssl=instance.ssl,
         vpc_id=instance.vpc_id,
         subnet_id=instance.subnet_id,
         security_group_id=instance.security_group_id,
-        region=region,
+        region=settings.region,
         flavor_ref=instance.flavor_ref,
         cpu=str(flavor.vcpus) if flavor else "",
         mem=str(flavor.memory_gb) if flavor else "",

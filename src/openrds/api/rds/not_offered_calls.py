@@ -229,12 +229,8 @@ CALLS: Mapping[str, Sequence[str]] = {
         "PUT instances/{instance_id}/auditlog-policy",
         "POST instances/{instance_id}/auditlog-rotate",
     ),
-    "Not yet. An instance has one address at a time, in one network, and no name.": (
+    "Not yet. An instance has one address at a time, in one network.": (
         "GET instances/available-cors-vpcs",
         "GET instances/{instance_id}/available-vpcs",
-        "POST instances/{instance_id}/create-dns",
-        "GET instances/{instance_id}/dns",
-        "GET instances/{instance_id}/dns-ipv6",
-        "PUT instances/{instance_id}/modify-dns",
     ),
 }

@@ -35,7 +35,8 @@ class Installation:
 
 @dataclass(frozen=True)
 class Tls:
-    """That a server speaks TLS: `names` are the addresses at which clients come to it, the one they are told first.
+    """That a server speaks TLS: `names` are the addresses at which clients come to it, the one they are told first, and
+    the DNS name by which they find it.
 
     Its certificate is for them, and by `issuer`.
     """

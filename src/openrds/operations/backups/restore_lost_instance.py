@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 from openrds.domain.deadline import LONG
+from openrds.domain.dns_names import DAYS_HELD
 from openrds.domain.instance import STOPPED, InstanceStatus, InstanceType, Wanted
 from openrds.domain.instance_values import Instance
 from openrds.domain.network import public_addresses
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _sql = Queries("backups")
 _instances = Queries("instances")
+_names = Queries("dns_names")
 
 
 class Parameters(Source, frozen=True):
@@ -117,6 +119,7 @@ def _insert(intake: Intake, record: InstanceRecord) -> None:
         "storage_full": False,
         "stopped_at": None,
         "address": None,
+        "dns_label": None,
     }
     insert_record(connection, "instance", record.instance | changed)
     for node in record.nodes:
@@ -129,6 +132,20 @@ def _insert(intake: Intake, record: InstanceRecord) -> None:
     if record.public_address and has_public_address(record, settings):
         taken = {"address": record.public_address, "instance_id": record.id}
         connection.execute(_instances.take_public_address, taken)
+    if label := record.instance.get("dns_label"):
+        _take_name(connection, record.instance, label)
+
+
+def _take_name(connection: Writer, instance: Row, label: str) -> None:
+    """Unless it is another's by now, or the instance was there and has kept it."""
+    row = {
+        "label": label,
+        "project_id": instance["project_id"],
+        "instance_id": instance["id"],
+        "days": DAYS_HELD,
+    }
+    if connection.execute(_names.take_name, row).fetchone() is not None:
+        connection.execute(_names.set_name, {"label": label, "instance_id": instance["id"]})
 
 
 def fetch(context: Context) -> None:

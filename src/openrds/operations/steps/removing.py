@@ -18,6 +18,7 @@ from openrds.tasks.operation import Step, StepContext, TaskContext
 
 _sql = Queries("instances")
 _backups = Queries("backups")
+_names = Queries("dns_names")
 _schedule = Queries("schedule")
 
 Context = StepContext[Resources, Any]
@@ -73,6 +74,7 @@ def forget(context: TaskContext[Any], connection: Writer, gone: Sequence[Instanc
         connection.execute(_schedule.cancel_of_instance, [instance.id])
     connection.execute(_backups.delete_automatic_backups, [context.instance_id])
     connection.execute(_backups.break_continuity, [context.instance_id])
+    connection.execute(_names.leave_names, {"id": context.instance_id})
     connection.execute(_sql.delete_replicas, [context.instance_id])
     connection.execute(_sql.delete_instance, [context.instance_id])
     connection.execute(_sql.release_os_users)

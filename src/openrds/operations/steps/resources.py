@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field, replace
 
 from openrds.domain.access import USUAL
+from openrds.domain.dns_names import dns_name
 from openrds.domain.flavor import Flavor, find_flavor
 from openrds.domain.instance import Confirmation, NodeRole
 from openrds.domain.instance_values import Instance, InstanceSpec, Node
@@ -160,9 +161,10 @@ class Resources:
         )
 
     def _tls(self, instance: Instance, node: Node) -> Tls | None:
-        """Whoever may come to serve has the addresses of the instance in its certificate too."""
-        found = (instance.address, node.public_address, node.address)
-        names = tuple(dict.fromkeys(address for address in found if address))
+        """Whoever may come to serve has the addresses and the name of the instance in its certificate too."""
+        name = dns_name(instance.dns_label, self.settings)
+        found = (instance.address, node.public_address, node.address, name)
+        names = tuple(dict.fromkeys(one for one in found if one))
         return Tls(names, self.host.issuer) if names else None
 
     def _user(self, instance: Instance) -> ServerUser:

@@ -1,0 +1,1 @@
+"""The name server: it answers for the zone of the instances' DNS names, and for nothing else."""
