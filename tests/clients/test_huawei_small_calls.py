@@ -194,8 +194,6 @@ def test_what_an_instance_could_be_changed_to_by_families(client: RdsClient, id_
 
 
 def test_what_is_not_done_by_itself_is_read_as_off(client: RdsClient, id_: str) -> None:
-    monitor = client.show_second_level_monitoring(m.ShowSecondLevelMonitoringRequest(instance_id=id_))
-    assert (monitor.switch_option, monitor.interval) == (False, 0)
     scaling = client.list_auto_scaling_policy(m.ListAutoScalingPolicyRequest(instance_id=id_))
     assert (scaling.instance_id, scaling.status, scaling.reduce_enabled) == (id_, "OFF", "OFF")
     assert (scaling.monitor_cycle, scaling.enlarge_threshold, scaling.max_flavor) == (0, 0, "")
@@ -206,24 +204,36 @@ def test_what_is_not_done_by_itself_is_read_as_off(client: RdsClient, id_: str) 
 
 
 def test_it_can_be_switched_off_and_not_on(client: RdsClient, id_: str) -> None:
-    def monitor(on: bool) -> Any:
-        body = m.SecondMonitor(switch_option=on, interval=5)
-        return client.set_second_level_monitor(m.SetSecondLevelMonitorRequest(instance_id=id_, body=body))
-
     def scaling(on: bool) -> Any:
         body = m.SetAutoScalingPolicyRequestBody(status="ON" if on else "OFF", monitor_cycle=300)
         return client.set_auto_scaling_policy(m.SetAutoScalingPolicyRequest(instance_id=id_, body=body))
 
     assert scaling(False).status == "OFF"
-    assert monitor(False).status_code == 200
-    for switch in (monitor, scaling):
-        assert refused(lambda switch=switch: switch(True))[:2] == (409, "DBS.200402")
+    assert refused(lambda: scaling(True))[:2] == (409, "DBS.200402")
     half = m.SetAutoScalingPolicyRequestBody(status="OFF", reduce_enabled="ON")
     request = m.SetAutoScalingPolicyRequest(instance_id=id_, body=half)
     assert refused(lambda: client.set_auto_scaling_policy(request))[:2] == (409, "DBS.200402")
     unknown = m.SetAutoScalingPolicyRequestBody(status="Maybe")
     request = m.SetAutoScalingPolicyRequest(instance_id=id_, body=unknown)
     assert refused(lambda: client.set_auto_scaling_policy(request))[:2] == (400, "DBS.200001")
+
+
+def test_it_is_measured_more_closely_or_not(client: RdsClient, id_: str) -> None:
+    def switch(on: bool, interval: int | None = None) -> Any:
+        body = m.SecondMonitor(switch_option=on, interval=interval)
+        return client.set_second_level_monitor(m.SetSecondLevelMonitorRequest(instance_id=id_, body=body))
+
+    def shown() -> tuple[bool, int]:
+        found = client.show_second_level_monitoring(m.ShowSecondLevelMonitoringRequest(instance_id=id_))
+        return found.switch_option, found.interval
+
+    assert shown() == (False, 0)
+    assert switch(True, 5).status_code == 200
+    assert shown() == (True, 5)
+    for interval in (None, 0, 2, 60):
+        assert refused(lambda interval=interval: switch(True, interval))[:2] == (400, "DBS.200001")
+    assert switch(False).status_code == 200
+    assert shown() == (False, 0)
 
 
 def test_newer_minor_versions_come_by_themselves_or_not(client: RdsClient, id_: str) -> None:

@@ -142,6 +142,10 @@ HOT: dict[str, Hot] = {
     "instances.measures_of_nodes": of(["i7", "i107"]),
     "metrics.insert_samples": of(Jsonb([{"node_id": "n7", "instance_id": "i7", "volume_bytes": 1}])),
     "metrics.backup_ages": of(["i7", "i107"]),
+    "metrics.insert_close_samples": of(
+        NOW, Jsonb([{"node_id": "n7", "instance_id": "i7", "volume_bytes": 1}])
+    ),
+    "metrics.close_samples_of_instance": Hot({"since": NOW, "until": NOW}),
     "metrics.samples_of_instance": Hot({"since": NOW, "until": NOW}),
     "instances.replicas_of_instance": of("i8"),
     "instances.list_instances": Hot({**_ANY, "tags": Jsonb([])}),
@@ -164,6 +168,7 @@ HOT: dict[str, Hot] = {
     # Changing them.
     "instances.set_status": Hot(),
     "instances.set_growth": Hot({"growth": None}),
+    "instances.set_monitor_interval": Hot({"seconds": 1}),
     "instances.set_auto_upgrade": Hot({"is_on": True}),
     "instances.set_slow_log_with_values": Hot({"shown": True}),
     "instances.set_name": Hot(),
@@ -497,6 +502,7 @@ RARE: dict[str, str] = {
     "instances.count_by_status": _ALL_OF_IT,
     "metrics.latest_samples": _ALL_OF_IT,
     "metrics.delete_expired": _HOURLY,
+    "metrics.delete_expired_close": _HOURLY,
     "instances.stopped_for_long": "once a minute, and so far it reads all instances",
     "instances.revivals_of_instances": _ALL_OF_IT,
     "instances.to_upgrade": _SELDOM,

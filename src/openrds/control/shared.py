@@ -44,6 +44,7 @@ def shared_rounds(store: Store, queue: Queue, settings: Settings, changes: Chang
         store.rows(_identities.delete_expired_revocations)
         forget_ended(store)
         store.rows(_metrics.delete_expired, [metrics.KEPT])
+        store.rows(_metrics.delete_expired_close, [metrics.KEPT_CLOSE])
         forget_old(store)
 
     scheduler = Scheduler(store, queue, settings, SCHEDULED)

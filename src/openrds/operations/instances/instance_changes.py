@@ -12,6 +12,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.growth import growth_of
 from openrds.domain.instance_values import Instance
 from openrds.domain.lengths import Several, Text
+from openrds.domain.metrics import CLOSE_INTERVALS
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.scheduling import replan
 from openrds.store.queries import Queries
@@ -64,6 +65,13 @@ class SetVolumeGrowth(msgspec.Struct):
 
 class SetAutoUpgrade(msgspec.Struct):
     switch_option: bool
+
+
+class SetMonitoring(msgspec.Struct):
+    """`interval` in seconds, 1 or 5; needed to switch it on."""
+
+    switch_option: bool
+    interval: int | None = None
 
 
 class TagChange(msgspec.Struct):
@@ -140,6 +148,15 @@ def set_auto_upgrade(intake: Intake, instance_id: str, request: SetAutoUpgrade) 
     """What is planned already stays planned."""
     intake.instance(instance_id)
     intake.connection.execute(_sql.set_auto_upgrade, {"id": instance_id, "is_on": request.switch_option})
+
+
+def set_monitoring(intake: Intake, instance_id: str, request: SetMonitoring) -> None:
+    intake.instance(instance_id)
+    interval = request.interval
+    if (request.switch_option or interval is not None) and interval not in CLOSE_INTERVALS:
+        raise Refusal(ErrorCode.PARAMETER, "interval must be 1 or 5, in seconds.")
+    seconds = interval if request.switch_option else None
+    intake.connection.execute(_sql.set_monitor_interval, {"id": instance_id, "seconds": seconds})
 
 
 def check_keeps_log(instance: Instance) -> None:

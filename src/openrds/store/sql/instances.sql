@@ -237,6 +237,9 @@ update instance set slow_log_with_values = %(shown)s, updated_at = now() where i
 -- name: set_growth
 update instance set growth = %(growth)s, updated_at = now() where id = %(id)s
 
+-- name: set_monitor_interval
+update instance set monitor_interval = %(seconds)s, updated_at = now() where id = %(id)s
+
 -- name: set_auto_upgrade
 update instance set auto_upgrade = %(is_on)s, updated_at = now() where id = %(id)s
 
