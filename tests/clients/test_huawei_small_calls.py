@@ -12,6 +12,7 @@ from huaweicloudsdkrds.v3 import model as m
 from support.pairs import Pair, each_engine
 from support.sdk import LONG, completed, connected, creation, listed, next_second
 from support.service import ServiceUnderTest, fresh, running_service, wait_for
+from support.windows import set_window
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 
@@ -277,8 +278,17 @@ def test_what_there_is_none_of_is_an_empty_list(client: RdsClient) -> None:
     assert client.list_predefined_tag(m.ListPredefinedTagRequest()).tags == []
     shared = client.list_share_backups(m.ListShareBackupsRequest())
     assert (shared.backups, shared.total) == ([], 0)
-    events = client.list_schedule_events(m.ListScheduleEventsRequest())
-    assert (events.events, events.total_count, events.schedule_count) == ([], 0, 0)
+
+
+def test_a_planned_event_is_called_off(service: ServiceUnderTest, client: RdsClient, id_: str) -> None:
+    later = {"restart": {"delay": True}}
+    set_window(service, service.instance(id_), begins_in_hours=2)
+    planned = service.call("POST", f"instances/{id_}/action", later, headers=fresh()).json()["job_id"]
+    listed = client.list_schedule_events(m.ListScheduleEventsRequest(status="SCHEDULED", type="RESTAT_NODE"))
+    assert [event.id for event in listed.events] == [planned] and listed.schedule_count == 1
+    body = m.OperateEventReq([m.EventInstance(planned, id_)], operation_type="cancel")
+    (result,) = client.batch_execute_events(m.BatchExecuteEventsRequest(body=body)).results
+    assert (result.id, result.instance_id, result.success) == (planned, id_, True)
 
 
 # --- tasks of an instance -----------------------------------------------------------------------------------------

@@ -417,6 +417,12 @@ HOT: dict[str, Hot] = {
         }
     ),
     "schedule.replan": Hot({"starts_at": NOW, "ends_at": NOW}),
+    "schedule.move": Hot({"id": task(7), "starts_at": NOW, "ends_at": NOW, "reserved": True}),
+    "schedule.take_planned": Hot({"id": task(7)}),
+    "schedule.events": Hot(
+        {"id": None, "instance_id": None, "status": None, "sort_field": "created_time", "descending": True},
+        1000,
+    ),
     "schedule.due": of(),
     "schedule.next_start": of(),
     "schedule.take_pending": of(task(7)),

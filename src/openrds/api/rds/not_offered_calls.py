@@ -216,9 +216,6 @@ CALLS: Mapping[str, Sequence[str]] = {
         "PUT instances/{instance_id}/readonly-status",
         "PUT instances/{instance_id}/unlock-node-readonly-status",
     ),
-    "There are no planned events of hosts; restarts and new flavors wait as schedule-tasks.": (
-        "POST schedule-events",
-    ),
     "Not yet. Databases and accounts are made by SQL, as the administrator.": (
         "POST instances/{instance_id}/user-privilege",
     ),

@@ -6,3 +6,8 @@ create table node_close_sample (
     like node_sample including indexes,
     foreign key (node_id) references node (id) on delete cascade
 );
+
+-- When what waits was last changed, and whether it waits for a window of its own and not for its instance's.
+alter table scheduled_task add column updated_at timestamptz not null default now(),
+                           add column reserved boolean not null default false;
+update scheduled_task set updated_at = created_at;
