@@ -36,6 +36,7 @@ WITHOUT_TEXTS = (
     "db-auto-upgrade",
     "db-upgrade",
     "disk-auto-expansion",
+    "readonly-status",
 )
 IDS = {"project_id": PROJECT.id, "instance_id": "0" * 32 + "in03"}
 

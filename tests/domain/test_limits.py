@@ -128,6 +128,7 @@ def test_instance_statuses() -> None:
         ("UNBIND_PUBLIC_ADDRESS", "PostgresqlUnbindEIP", "MysqlUnbindEIP"),
         ("CHANGE_PORT", "ModifyPostgresqlPort", "ModifyMysqlPort"),
         ("CHANGE_ADDRESS", "ModifyPostgresqlDataIP", "ModifyMysqlDataIP"),
+        ("SET_READ_ONLY", "SetPostgresqlReadOnlySwitch", "SetMysqlReadOnlySwitch"),
         ("CHANGE_ACCESS", "ModifyPostgresqlHbaConf", "ModifyMysqlHbaConf"),
         ("STOP", "StopPostgresqlInstance", "StopMysqlInstance"),
         ("START", "StartPostgresqlInstance", "StartMysqlInstance"),

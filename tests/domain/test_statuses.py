@@ -31,6 +31,7 @@ MAY_RUN = {
         Action.RESET_PASSWORD,
         Action.ENLARGE_VOLUME,
         Action.CHANGE_SECURITY_GROUP,
+        Action.SET_READ_ONLY,
         Action.FREEZE,
     },
     Status.SHUTDOWN: {Action.DELETE, Action.START, Action.FREEZE},

@@ -196,6 +196,8 @@ HOT: dict[str, Hot] = {
     "instances.set_stopped": of("i7"),
     "instances.set_wanted": Hot({"wanted": "serving"}),
     "instances.set_storage_full": Hot(),
+    "instances.set_read_only": Hot({"read_only": True}),
+    "instances.set_writable": Hot({"minutes": 30}),
     "instances.set_volume_size": Hot(),
     "instances.set_flavor": Hot({"flavor": "rds.pg.n1.medium.2"}),
     "instances.set_version": Hot(),

@@ -212,10 +212,6 @@ CALLS: Mapping[str, Sequence[str]] = {
         "GET instances/{instance_id}/vector-storage",
         "PUT instances/{instance_id}/vector-storage",
     ),
-    "Whether an instance may be written is not the caller's to choose: it may, unless its volume is full.": (
-        "PUT instances/{instance_id}/readonly-status",
-        "PUT instances/{instance_id}/unlock-node-readonly-status",
-    ),
     "Not yet. Databases and accounts are made by SQL, as the administrator.": (
         "POST instances/{instance_id}/user-privilege",
     ),

@@ -21,6 +21,8 @@ _sql = Queries("instances")
 
 _GROWTH_FIELDS = ("limit_size", "trigger_threshold", "step_percent")
 LOG_RETENTION_HOURS = range(169)
+#: A day at most; the contract has no bound.
+UNLOCKED_MINUTES = range(24 * 60 + 1)
 
 
 class Rename(msgspec.Struct):
@@ -65,6 +67,12 @@ class SetVolumeGrowth(msgspec.Struct):
 
 class SetAutoUpgrade(msgspec.Struct):
     switch_option: bool
+
+
+class Unlock(msgspec.Struct):
+    """For how many minutes clients may write although the volume is full."""
+
+    status_preservation_time: int = 30
 
 
 class SetMonitoring(msgspec.Struct):
@@ -148,6 +156,19 @@ def set_auto_upgrade(intake: Intake, instance_id: str, request: SetAutoUpgrade) 
     """What is planned already stays planned."""
     intake.instance(instance_id)
     intake.connection.execute(_sql.set_auto_upgrade, {"id": instance_id, "is_on": request.switch_option})
+
+
+def unlock(intake: Intake, instance_id: str, request: Unlock) -> None:
+    """So that they can delete something. The round over the volumes lets them, and ends it."""
+    instance = intake.instance(instance_id)
+    if not instance.storage_full and instance.writable_until is None:
+        raise Refusal(ErrorCode.STATUS_FORBIDS, "The instance is not read-only because its volume is full.")
+    minutes = request.status_preservation_time
+    if minutes not in UNLOCKED_MINUTES:
+        raise Refusal(
+            ErrorCode.PARAMETER, f"status_preservation_time must be 0 to {UNLOCKED_MINUTES.stop - 1} minutes."
+        )
+    intake.connection.execute(_sql.set_writable, {"id": instance_id, "minutes": minutes})
 
 
 def set_monitoring(intake: Intake, instance_id: str, request: SetMonitoring) -> None:

@@ -11,3 +11,7 @@ create table node_close_sample (
 alter table scheduled_task add column updated_at timestamptz not null default now(),
                            add column reserved boolean not null default false;
 update scheduled_task set updated_at = created_at;
+
+-- Whether its owner had it made read-only, and until when it is not although its volume is full.
+alter table instance add column read_only boolean not null default false,
+                     add column writable_until timestamptz;

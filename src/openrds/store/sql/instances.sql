@@ -356,6 +356,12 @@ select node.instance_id, max(node.revivals) as revivals from node
 where node.revived_at > now() - interval '10 minutes' and node.revivals > 0
 group by node.instance_id
 
+-- name: set_read_only
+update instance set read_only = %(read_only)s, updated_at = now() where id = %(id)s
+
+-- name: set_writable
+update instance set writable_until = now() + %(minutes)s * interval '1 minute', updated_at = now() where id = %(id)s
+
 -- name: set_storage_full
 update instance set storage_full = %(full)s where id = %(id)s
 
