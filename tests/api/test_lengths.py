@@ -37,6 +37,7 @@ WITHOUT_TEXTS = (
     "db-upgrade",
     "disk-auto-expansion",
     "readonly-status",
+    "delete-selection",
 )
 IDS = {"project_id": PROJECT.id, "instance_id": "0" * 32 + "in03"}
 

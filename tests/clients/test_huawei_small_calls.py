@@ -67,6 +67,36 @@ def test_instances_are_counted_by_how_they_are(client: RdsClient, id_: str) -> N
     assert refused(lambda: client.collect_instance_statistic(unknown))[:2] == (400, "DBS.200042")
 
 
+def check_several_are_resized(client: RdsClient, ids: list[str], flavor: str) -> None:
+    """All of them, or none: here one of them is not there, has it already, or is named once too often."""
+
+    def resize(*ids: str, **more: Any) -> m.BatchResizeFlavorResponse:
+        body = m.BatchResizeFlavorRequestBody(instance_ids=list(ids), spec_code=flavor, **more)
+        answer: m.BatchResizeFlavorResponse = client.batch_resize_flavor(
+            m.BatchResizeFlavorRequest(body=body)
+        )
+        return answer
+
+    def tasks() -> list[Any]:
+        return [
+            task
+            for id_ in ids
+            for task in client.list_tasks(m.ListTasksRequest(instance_id=id_)).tasks
+            if task.name == "ResizePostgresqlFlavor"
+        ]
+
+    status, code, message = refused(lambda: resize(*ids, NOBODY))
+    assert (status, code) == (404, "DBS.200002") and NOBODY in message
+    assert tasks() == []
+    assert refused(lambda: resize(*(f"{number:032x}in03" for number in range(11))))[:2] == (400, "DBS.200001")
+    assert completed(client, resize(*ids, auto_pay=True).job_id).name == "ResizePostgresqlFlavor"
+    for task in tasks():
+        completed(client, task.id)
+    assert {one.flavor_ref for one in listed(client, name="*batch-")} == {flavor}
+    assert len(tasks()) == len(ids)
+    assert "already" in refused(lambda: resize(*ids))[2]
+
+
 def test_several_instances_are_deleted_at_once(client: RdsClient, service: ServiceUnderTest) -> None:
     ids = []
     for name in ("batch-one", "batch-two"):
@@ -75,6 +105,7 @@ def test_several_instances_are_deleted_at_once(client: RdsClient, service: Servi
         )
         completed(client, answer.job_id)
         ids.append(answer.instance.id)
+    check_several_are_resized(client, ids, "rds.pg.n1.medium.4")
     body = m.MultipleDeleteInsReq(instance_ids=[*ids, NOBODY])
     answer = client.batch_delete_instance(m.BatchDeleteInstanceRequest(body=body))
     assert answer.status_code == 202
@@ -235,6 +266,55 @@ def test_it_is_measured_more_closely_or_not(client: RdsClient, id_: str) -> None
         assert refused(lambda interval=interval: switch(True, interval))[:2] == (400, "DBS.200001")
     assert switch(False).status_code == 200
     assert shown() == (False, 0)
+
+
+def test_what_is_fixed_of_backups_is_read_and_set_as_it_is(client: RdsClient, id_: str) -> None:
+    def retain(auto: str, manual: str, *ids: str) -> Any:
+        body = m.SetBackupRetainPolicyRequestBody(auto=auto, manual=manual, instanceids=list(ids or (id_,)))
+        return client.set_backup_retain_policy(m.SetBackupRetainPolicyRequest(body=body))
+
+    def select(kept: bool) -> Any:
+        body = m.DeleteBackupSelectionRequestBody(selection=kept)
+        return client.delete_backup_selection(m.DeleteBackupSelectionRequest(instance_id=id_, body=body))
+
+    def alarm(state: str) -> Any:
+        body = m.UpdateBackupUsageAlarmConfigRequestBody(alarm_enabled=state, threshold_percent=80)
+        return client.update_backup_usage_alarm_config(m.UpdateBackupUsageAlarmConfigRequest(body=body))
+
+    body = m.ShowBackupRetainPolicyRequestBody(instanceids=[id_])
+    shown = client.show_backup_retain_policy(m.ShowBackupRetainPolicyRequest(body=body))
+    assert (shown.instance_id, shown.name, shown.auto, shown.manual) == (id_, "small-calls", "NONE", "ALL")
+    assert (retain("NONE", "ALL").resp, select(False).resp) == ("successful", "successful")
+    for call in (lambda: retain("ALL", "ALL"), lambda: retain("NONE", "LAST"), lambda: select(True)):
+        status, code, message = refused(call)
+        assert (status, code) == (409, "DBS.200402") and "recycle bin" in message
+    assert refused(lambda: retain("SOME", "ALL"))[:2] == (400, "DBS.200001")
+    assert refused(lambda: retain("NONE", "ALL", id_, NOBODY))[:2] == (404, "DBS.200002")
+    config = client.show_backup_usage_alarm_config(m.ShowBackupUsageAlarmConfigRequest())
+    assert (config.alarm_enabled, config.threshold_percent) == ("OFF", None)
+    assert alarm("OFF").status == "COMPLETED"
+    assert refused(lambda: alarm("ON"))[:2] == (409, "DBS.200402")
+    exceeded = client.show_backup_usage_exceeded_instances(m.ShowBackupUsageExceededInstancesRequest())
+    assert (exceeded.instances, exceeded.total) == ([], 0)
+
+
+def test_it_is_read_only_or_not(client: RdsClient, id_: str) -> None:
+    def switch(on: bool) -> None:
+        body = m.MysqlReadOnlySwitch(readonly=on)
+        answer = client.set_read_only_switch(m.SetReadOnlySwitchRequest(instance_id=id_, body=body))
+        assert completed(client, answer.job_id).name == "SetPostgresqlReadOnlySwitch"
+
+    def shown() -> bool:
+        (found,) = listed(client, id=id_)
+        return bool(found.read_only_by_user)
+
+    assert not shown()
+    for on in (True, False):
+        switch(on)
+        assert shown() is on
+    body = m.UnlockNodeReadonlyStatusRequestBody(status_preservation_time=10)
+    request = m.UnlockNodeReadonlyStatusRequest(instance_id=id_, body=body)
+    assert refused(lambda: client.unlock_node_readonly_status(request))[:2] == (400, "DBS.200086")
 
 
 def test_newer_minor_versions_come_by_themselves_or_not(client: RdsClient, id_: str) -> None:

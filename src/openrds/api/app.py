@@ -23,6 +23,7 @@ from openrds.api.holding import Holding
 from openrds.api.rds import (
     access,
     backup_files,
+    backup_policies,
     backup_settings,
     backup_usage,
     backups,
@@ -153,6 +154,7 @@ def _rds_router() -> Router:
         *backups.HANDLERS,
         *backup_usage.HANDLERS,
         *backup_files.HANDLERS,
+        *backup_policies.HANDLERS,
         *backup_settings.HANDLERS,
         *recycle_bin.HANDLERS,
         *restores.HANDLERS,
