@@ -36,6 +36,8 @@ WITHOUT_TEXTS = (
     "db-auto-upgrade",
     "db-upgrade",
     "disk-auto-expansion",
+    "readonly-status",
+    "delete-selection",
 )
 IDS = {"project_id": PROJECT.id, "instance_id": "0" * 32 + "in03"}
 

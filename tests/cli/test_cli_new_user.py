@@ -20,6 +20,7 @@ import openrds
 from openrds.cli import instance_view
 from openrds.cli.main import app
 from openrds.domain.engine import EngineName
+from openrds.domain.metrics import Sample
 from openrds.domain.rules import password_rules
 
 
@@ -163,6 +164,29 @@ def test_remote_connection_and_log_policy(call: Caller) -> None:
     assert call("instance", "log-policy", INSTANCE_ID).out == "24 hours\n"
     assert call("instance", "log-policy", INSTANCE_ID, "--hours", "24").code == 0
     assert [body for _, body in call.sent("PUT")] == [{"is_open": False}, {"binlog_retention_hours": 24}]
+
+
+def test_what_was_measured_last(call: Caller) -> None:
+    def sample(node_id: str, time: int, **known: object) -> dict[str, object]:
+        names = Sample.__struct_fields__
+        return {**dict.fromkeys(names), "node_id": node_id, "time": time, **known}
+
+    path = f"instances/{INSTANCE_ID}"
+    busy = {"connections_active": 2, "connections_idle": 3, "memory_bytes": 2**20}
+    samples = [
+        sample("n1", 1000, cpu_seconds=1.0, transactions=100),
+        sample("n2", 1000, lag_seconds=0.25),
+        sample("n1", 3000, cpu_seconds=2.0, transactions=300, **busy),
+    ]
+    call.api.answer(f"{path}/second-level-monitor", {"switch_option": True, "interval": 1})
+    call.api.answer(f"{path}/metrics", {"samples": samples})
+    _, first, second = call("instance", "metrics", INSTANCE_ID, "--each", "1").out.splitlines()
+    assert first.split() == ["n1", "00:00:03", "UTC", "0.50", "1", "MB", "-", "5", "100", "-"]
+    assert second.split() == ["n2", "00:00:01", "UTC", "-", "-", "-", "-", "-", "0.2", "s"]
+    assert call("instance", "metrics", INSTANCE_ID, "--each", "60").code == 0
+    assert call("instance", "metrics", INSTANCE_ID, "--each", "2").code == 2
+    put = [body for _, body in call.sent("PUT")]
+    assert put == [{"switch_option": True, "interval": 1}, {"switch_option": False}]
 
 
 # --- connect ---

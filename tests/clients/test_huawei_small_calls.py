@@ -12,6 +12,7 @@ from huaweicloudsdkrds.v3 import model as m
 from support.pairs import Pair, each_engine
 from support.sdk import LONG, completed, connected, creation, listed, next_second
 from support.service import ServiceUnderTest, fresh, running_service, wait_for
+from support.windows import set_window
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 
@@ -66,6 +67,36 @@ def test_instances_are_counted_by_how_they_are(client: RdsClient, id_: str) -> N
     assert refused(lambda: client.collect_instance_statistic(unknown))[:2] == (400, "DBS.200042")
 
 
+def check_several_are_resized(client: RdsClient, ids: list[str], flavor: str) -> None:
+    """All of them, or none: here one of them is not there, has it already, or is named once too often."""
+
+    def resize(*ids: str, **more: Any) -> m.BatchResizeFlavorResponse:
+        body = m.BatchResizeFlavorRequestBody(instance_ids=list(ids), spec_code=flavor, **more)
+        answer: m.BatchResizeFlavorResponse = client.batch_resize_flavor(
+            m.BatchResizeFlavorRequest(body=body)
+        )
+        return answer
+
+    def tasks() -> list[Any]:
+        return [
+            task
+            for id_ in ids
+            for task in client.list_tasks(m.ListTasksRequest(instance_id=id_)).tasks
+            if task.name == "ResizePostgresqlFlavor"
+        ]
+
+    status, code, message = refused(lambda: resize(*ids, NOBODY))
+    assert (status, code) == (404, "DBS.200002") and NOBODY in message
+    assert tasks() == []
+    assert refused(lambda: resize(*(f"{number:032x}in03" for number in range(11))))[:2] == (400, "DBS.200001")
+    assert completed(client, resize(*ids, auto_pay=True).job_id).name == "ResizePostgresqlFlavor"
+    for task in tasks():
+        completed(client, task.id)
+    assert {one.flavor_ref for one in listed(client, name="*batch-")} == {flavor}
+    assert len(tasks()) == len(ids)
+    assert "already" in refused(lambda: resize(*ids))[2]
+
+
 def test_several_instances_are_deleted_at_once(client: RdsClient, service: ServiceUnderTest) -> None:
     ids = []
     for name in ("batch-one", "batch-two"):
@@ -74,6 +105,7 @@ def test_several_instances_are_deleted_at_once(client: RdsClient, service: Servi
         )
         completed(client, answer.job_id)
         ids.append(answer.instance.id)
+    check_several_are_resized(client, ids, "rds.pg.n1.medium.4")
     body = m.MultipleDeleteInsReq(instance_ids=[*ids, NOBODY])
     answer = client.batch_delete_instance(m.BatchDeleteInstanceRequest(body=body))
     assert answer.status_code == 202
@@ -194,8 +226,6 @@ def test_what_an_instance_could_be_changed_to_by_families(client: RdsClient, id_
 
 
 def test_what_is_not_done_by_itself_is_read_as_off(client: RdsClient, id_: str) -> None:
-    monitor = client.show_second_level_monitoring(m.ShowSecondLevelMonitoringRequest(instance_id=id_))
-    assert (monitor.switch_option, monitor.interval) == (False, 0)
     scaling = client.list_auto_scaling_policy(m.ListAutoScalingPolicyRequest(instance_id=id_))
     assert (scaling.instance_id, scaling.status, scaling.reduce_enabled) == (id_, "OFF", "OFF")
     assert (scaling.monitor_cycle, scaling.enlarge_threshold, scaling.max_flavor) == (0, 0, "")
@@ -206,24 +236,85 @@ def test_what_is_not_done_by_itself_is_read_as_off(client: RdsClient, id_: str) 
 
 
 def test_it_can_be_switched_off_and_not_on(client: RdsClient, id_: str) -> None:
-    def monitor(on: bool) -> Any:
-        body = m.SecondMonitor(switch_option=on, interval=5)
-        return client.set_second_level_monitor(m.SetSecondLevelMonitorRequest(instance_id=id_, body=body))
-
     def scaling(on: bool) -> Any:
         body = m.SetAutoScalingPolicyRequestBody(status="ON" if on else "OFF", monitor_cycle=300)
         return client.set_auto_scaling_policy(m.SetAutoScalingPolicyRequest(instance_id=id_, body=body))
 
     assert scaling(False).status == "OFF"
-    assert monitor(False).status_code == 200
-    for switch in (monitor, scaling):
-        assert refused(lambda switch=switch: switch(True))[:2] == (409, "DBS.200402")
+    assert refused(lambda: scaling(True))[:2] == (409, "DBS.200402")
     half = m.SetAutoScalingPolicyRequestBody(status="OFF", reduce_enabled="ON")
     request = m.SetAutoScalingPolicyRequest(instance_id=id_, body=half)
     assert refused(lambda: client.set_auto_scaling_policy(request))[:2] == (409, "DBS.200402")
     unknown = m.SetAutoScalingPolicyRequestBody(status="Maybe")
     request = m.SetAutoScalingPolicyRequest(instance_id=id_, body=unknown)
     assert refused(lambda: client.set_auto_scaling_policy(request))[:2] == (400, "DBS.200001")
+
+
+def test_it_is_measured_more_closely_or_not(client: RdsClient, id_: str) -> None:
+    def switch(on: bool, interval: int | None = None) -> Any:
+        body = m.SecondMonitor(switch_option=on, interval=interval)
+        return client.set_second_level_monitor(m.SetSecondLevelMonitorRequest(instance_id=id_, body=body))
+
+    def shown() -> tuple[bool, int]:
+        found = client.show_second_level_monitoring(m.ShowSecondLevelMonitoringRequest(instance_id=id_))
+        return found.switch_option, found.interval
+
+    assert shown() == (False, 0)
+    assert switch(True, 5).status_code == 200
+    assert shown() == (True, 5)
+    for interval in (None, 0, 2, 60):
+        assert refused(lambda interval=interval: switch(True, interval))[:2] == (400, "DBS.200001")
+    assert switch(False).status_code == 200
+    assert shown() == (False, 0)
+
+
+def test_what_is_fixed_of_backups_is_read_and_set_as_it_is(client: RdsClient, id_: str) -> None:
+    def retain(auto: str, manual: str, *ids: str) -> Any:
+        body = m.SetBackupRetainPolicyRequestBody(auto=auto, manual=manual, instanceids=list(ids or (id_,)))
+        return client.set_backup_retain_policy(m.SetBackupRetainPolicyRequest(body=body))
+
+    def select(kept: bool) -> Any:
+        body = m.DeleteBackupSelectionRequestBody(selection=kept)
+        return client.delete_backup_selection(m.DeleteBackupSelectionRequest(instance_id=id_, body=body))
+
+    def alarm(state: str) -> Any:
+        body = m.UpdateBackupUsageAlarmConfigRequestBody(alarm_enabled=state, threshold_percent=80)
+        return client.update_backup_usage_alarm_config(m.UpdateBackupUsageAlarmConfigRequest(body=body))
+
+    body = m.ShowBackupRetainPolicyRequestBody(instanceids=[id_])
+    shown = client.show_backup_retain_policy(m.ShowBackupRetainPolicyRequest(body=body))
+    assert (shown.instance_id, shown.name, shown.auto, shown.manual) == (id_, "small-calls", "NONE", "ALL")
+    assert (retain("NONE", "ALL").resp, select(False).resp) == ("successful", "successful")
+    for call in (lambda: retain("ALL", "ALL"), lambda: retain("NONE", "LAST"), lambda: select(True)):
+        status, code, message = refused(call)
+        assert (status, code) == (409, "DBS.200402") and "recycle bin" in message
+    assert refused(lambda: retain("SOME", "ALL"))[:2] == (400, "DBS.200001")
+    assert refused(lambda: retain("NONE", "ALL", id_, NOBODY))[:2] == (404, "DBS.200002")
+    config = client.show_backup_usage_alarm_config(m.ShowBackupUsageAlarmConfigRequest())
+    assert (config.alarm_enabled, config.threshold_percent) == ("OFF", None)
+    assert alarm("OFF").status == "COMPLETED"
+    assert refused(lambda: alarm("ON"))[:2] == (409, "DBS.200402")
+    exceeded = client.show_backup_usage_exceeded_instances(m.ShowBackupUsageExceededInstancesRequest())
+    assert (exceeded.instances, exceeded.total) == ([], 0)
+
+
+def test_it_is_read_only_or_not(client: RdsClient, id_: str) -> None:
+    def switch(on: bool) -> None:
+        body = m.MysqlReadOnlySwitch(readonly=on)
+        answer = client.set_read_only_switch(m.SetReadOnlySwitchRequest(instance_id=id_, body=body))
+        assert completed(client, answer.job_id).name == "SetPostgresqlReadOnlySwitch"
+
+    def shown() -> bool:
+        (found,) = listed(client, id=id_)
+        return bool(found.read_only_by_user)
+
+    assert not shown()
+    for on in (True, False):
+        switch(on)
+        assert shown() is on
+    body = m.UnlockNodeReadonlyStatusRequestBody(status_preservation_time=10)
+    request = m.UnlockNodeReadonlyStatusRequest(instance_id=id_, body=body)
+    assert refused(lambda: client.unlock_node_readonly_status(request))[:2] == (400, "DBS.200086")
 
 
 def test_newer_minor_versions_come_by_themselves_or_not(client: RdsClient, id_: str) -> None:
@@ -267,8 +358,17 @@ def test_what_there_is_none_of_is_an_empty_list(client: RdsClient) -> None:
     assert client.list_predefined_tag(m.ListPredefinedTagRequest()).tags == []
     shared = client.list_share_backups(m.ListShareBackupsRequest())
     assert (shared.backups, shared.total) == ([], 0)
-    events = client.list_schedule_events(m.ListScheduleEventsRequest())
-    assert (events.events, events.total_count, events.schedule_count) == ([], 0, 0)
+
+
+def test_a_planned_event_is_called_off(service: ServiceUnderTest, client: RdsClient, id_: str) -> None:
+    later = {"restart": {"delay": True}}
+    set_window(service, service.instance(id_), begins_in_hours=2)
+    planned = service.call("POST", f"instances/{id_}/action", later, headers=fresh()).json()["job_id"]
+    listed = client.list_schedule_events(m.ListScheduleEventsRequest(status="SCHEDULED", type="RESTAT_NODE"))
+    assert [event.id for event in listed.events] == [planned] and listed.schedule_count == 1
+    body = m.OperateEventReq([m.EventInstance(planned, id_)], operation_type="cancel")
+    (result,) = client.batch_execute_events(m.BatchExecuteEventsRequest(body=body)).results
+    assert (result.id, result.instance_id, result.success) == (planned, id_, True)
 
 
 # --- tasks of an instance -----------------------------------------------------------------------------------------

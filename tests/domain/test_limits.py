@@ -130,6 +130,7 @@ def test_instance_statuses() -> None:
         ("CHANGE_ADDRESS", "ModifyPostgresqlDataIP", "ModifyMysqlDataIP"),
         ("CREATE_DNS_NAME", "CreatePostgresqlDnsName", "CreateMysqlDnsName"),
         ("CHANGE_DNS_NAME", "ModifyPostgresqlDnsName", "ModifyMysqlDnsName"),
+        ("SET_READ_ONLY", "SetPostgresqlReadOnlySwitch", "SetMysqlReadOnlySwitch"),
         ("CHANGE_ACCESS", "ModifyPostgresqlHbaConf", "ModifyMysqlHbaConf"),
         ("STOP", "StopPostgresqlInstance", "StopMysqlInstance"),
         ("START", "StartPostgresqlInstance", "StartMysqlInstance"),

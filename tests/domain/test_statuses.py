@@ -33,6 +33,7 @@ MAY_RUN = {
         Action.ENLARGE_VOLUME,
         Action.CHANGE_SECURITY_GROUP,
         Action.CHANGE_DNS_NAME,
+        Action.SET_READ_ONLY,
         Action.FREEZE,
     },
     Status.SHUTDOWN: {Action.DELETE, Action.START, Action.FREEZE},

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from openrds.domain.capacity import GB, is_full
+from openrds.domain.errors import Refusal
 from openrds.hosts.volumes import Usage
 from openrds.operations.instances import enlarge_volume, instance_changes, restart_instance
 from openrds.operations.rounds.roster import Roster
@@ -108,6 +109,31 @@ def test_a_full_volume_makes_the_instance_read_only_until_data_is_deleted(
         assert look(workbench, instance_id) == "ACTIVE"
 
         cleaner.execute("create table more (x int)")
+
+
+def test_clients_may_make_room_for_some_minutes(workbench: Workbench, instance_id: str) -> None:
+    def unlock(minutes: int) -> None:
+        request = instance_changes.Unlock(minutes)
+        workbench.submit(lambda intake: instance_changes.unlock(intake, instance_id, request))
+
+    with pytest.raises(Refusal, match="not read-only"):
+        unlock(30)
+    fill(workbench, instance_id, leave=20 * 2**20)
+    assert look(workbench, instance_id) == "STORAGE FULL"
+    with pytest.raises(Refusal, match="status_preservation_time"):
+        unlock(1441)
+    unlock(30)
+    assert look(workbench, instance_id) == "ACTIVE"
+    with connect(workbench, instance_id) as client:
+        client.execute("create table more (x int)")
+        unlock(0)
+        assert look(workbench, instance_id) == "STORAGE FULL"
+        with pytest.raises(READ_ONLY):
+            client.execute("drop table more")
+    unlock(30)
+    filler(workbench, instance_id).unlink()
+    fill(workbench, instance_id, leave=8 * 2**20)
+    assert look(workbench, instance_id) == "STORAGE FULL", "the last percent is not for clients"
 
 
 def test_a_larger_volume_makes_it_writable_again(workbench: Workbench, instance_id: str) -> None:

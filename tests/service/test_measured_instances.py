@@ -1,5 +1,6 @@
 """What was measured of instances, for who runs the service and for who has them."""
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -68,3 +69,24 @@ def test_a_project_reads_of_its_own_instances(measured: ServiceUnderTest, instan
     assert measured.call("GET", f"{path}?start_time=2&end_time=1").status_code == 400
     other = replace(measured, project="other").call("GET", path)
     assert (other.status_code, other.json()["error_code"]) == (404, "DBS.200002")
+
+
+def test_with_the_switch_on_there_is_a_sample_each_second(
+    measured: ServiceUnderTest, instance: dict[str, Any]
+) -> None:
+    path = f"instances/{instance['id']}"
+    switched = measured.call("PUT", f"{path}/second-level-monitor", {"switch_option": True, "interval": 1})
+    assert switched.status_code == 200
+
+    def samples() -> list[dict[str, Any]]:
+        found = measured.get(f"{path}/metrics?resolution=second")["samples"]
+        return found if len(found) >= 4 else []
+
+    found = wait_for(samples, 30, "samples of four seconds")
+    times = [sample["time"] for sample in found]
+    assert times == sorted(set(times)) and all(time % 1000 == 0 for time in times)
+    assert min(later - earlier for earlier, later in itertools.pairwise(times)) == 1000
+    assert found[-1]["memory_bytes"] > 10 * 2**20 and found[-1]["transactions"] > 0
+    assert measured.call("GET", f"{path}/metrics?resolution=hour").status_code == 400
+    switched = measured.call("PUT", f"{path}/second-level-monitor", {"switch_option": False})
+    assert switched.status_code == 200

@@ -142,6 +142,10 @@ HOT: dict[str, Hot] = {
     "instances.measures_of_nodes": of(["i7", "i107"]),
     "metrics.insert_samples": of(Jsonb([{"node_id": "n7", "instance_id": "i7", "volume_bytes": 1}])),
     "metrics.backup_ages": of(["i7", "i107"]),
+    "metrics.insert_close_samples": of(
+        NOW, Jsonb([{"node_id": "n7", "instance_id": "i7", "volume_bytes": 1}])
+    ),
+    "metrics.close_samples_of_instance": Hot({"since": NOW, "until": NOW}),
     "metrics.samples_of_instance": Hot({"since": NOW, "until": NOW}),
     "instances.replicas_of_instance": of("i8"),
     "instances.list_instances": Hot({**_ANY, "tags": Jsonb([])}),
@@ -164,6 +168,7 @@ HOT: dict[str, Hot] = {
     # Changing them.
     "instances.set_status": Hot(),
     "instances.set_growth": Hot({"growth": None}),
+    "instances.set_monitor_interval": Hot({"seconds": 1}),
     "instances.set_auto_upgrade": Hot({"is_on": True}),
     "instances.set_slow_log_with_values": Hot({"shown": True}),
     "instances.set_name": Hot(),
@@ -191,6 +196,8 @@ HOT: dict[str, Hot] = {
     "instances.set_stopped": of("i7"),
     "instances.set_wanted": Hot({"wanted": "serving"}),
     "instances.set_storage_full": Hot(),
+    "instances.set_read_only": Hot({"read_only": True}),
+    "instances.set_writable": Hot({"minutes": 30}),
     "instances.set_volume_size": Hot(),
     "instances.set_flavor": Hot({"flavor": "rds.pg.n1.medium.2"}),
     "instances.set_version": Hot(),
@@ -415,6 +422,12 @@ HOT: dict[str, Hot] = {
         }
     ),
     "schedule.replan": Hot({"starts_at": NOW, "ends_at": NOW}),
+    "schedule.move": Hot({"id": task(7), "starts_at": NOW, "ends_at": NOW, "reserved": True}),
+    "schedule.take_planned": Hot({"id": task(7)}),
+    "schedule.events": Hot(
+        {"id": None, "instance_id": None, "status": None, "sort_field": "created_time", "descending": True},
+        1000,
+    ),
     "schedule.due": of(),
     "schedule.next_start": of(),
     "schedule.take_pending": of(task(7)),
@@ -512,6 +525,7 @@ RARE: dict[str, str] = {
     "instances.count_by_status": _ALL_OF_IT,
     "metrics.latest_samples": _ALL_OF_IT,
     "metrics.delete_expired": _HOURLY,
+    "metrics.delete_expired_close": _HOURLY,
     "instances.stopped_for_long": "once a minute, and so far it reads all instances",
     "instances.revivals_of_instances": _ALL_OF_IT,
     "instances.to_upgrade": _SELDOM,

@@ -43,6 +43,7 @@ from openrds.operations.instances import (
     reset_password,
     resize_flavor,
     restart_instance,
+    set_read_only,
     start_instance,
     stop_instance,
     unfreeze_instance,
@@ -759,6 +760,26 @@ def check_open(bench: Workbench, instance_id: str) -> None:
     assert bench.resources.view.instance(instance_id).remote_access
 
 
+def submit_read_only(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
+    assert instance_id is not None
+    return set_read_only.submit(intake, instance_id, set_read_only.SetReadOnly(readonly=True))
+
+
+def check_read_only(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    assert bench.resources.view.instance(instance_id).read_only
+    with (
+        connected(bench, instance_id) as client,
+        pytest.raises(bench.dialect.Error, match=bench.dialect.read_only),
+    ):
+        client.execute("CREATE TABLE refused (x int)")
+
+
+def check_writable(bench: Workbench, instance_id: str) -> None:
+    check_active(bench, instance_id)
+    assert not bench.resources.view.instance(instance_id).read_only
+
+
 def submit_backup(intake: Intake, instance_id: str | None, _bench: Workbench) -> UUID:
     assert instance_id is not None
     request = back_up.CreateBackup(instance_id, f"proof-{secrets.token_hex(4)}")
@@ -1033,6 +1054,9 @@ SCENARIOS = {
     ),
     "switch_ssl": Scenario(
         encrypting_instance, submit_ssl_off, check_plain, InstanceStatus.ACTIVE, check_failed=check_encrypted
+    ),
+    "set_read_only": Scenario(
+        active_instance, submit_read_only, check_read_only, InstanceStatus.ACTIVE, check_failed=check_writable
     ),
     "change_parameters": Scenario(
         active_instance, submit_tuned, check_tuned, InstanceStatus.ACTIVE, check_failed=check_untuned

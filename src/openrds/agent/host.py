@@ -13,6 +13,7 @@ from openrds.hosts.errors import HostError
 from openrds.operations.rounds.backup_schedule import look_after_backups, stop_unwanted, tidy_backups
 from openrds.operations.rounds.catalogue_watch import CatalogueWatch
 from openrds.operations.rounds.certificates import CertificateWatch
+from openrds.operations.rounds.close_looks import CloseLooks
 from openrds.operations.rounds.hang_watch import HangWatch
 from openrds.operations.rounds.log_keeping import LogKeeping
 from openrds.operations.rounds.log_shipping import LogShipping
@@ -104,6 +105,7 @@ def rounds_of_host(resources: Resources, queue: Queue, changes: Changes) -> list
         Round(lambda: _tidy(resources), at_least=_TIDYING_INTERVAL),
         Round(lambda: plan_upgrades(resources, queue), at_least=_VERSIONS_INTERVAL),
         Round(Metrics(resources, roster).note),
+        Round(CloseLooks(resources, roster).look, readers.metrics),
         Round(LogKeeping(resources, roster).bound_logs),
         Round(certificates.look_after_certificates, at_least=_CERTIFICATE_INTERVAL),
     ]
@@ -115,10 +117,12 @@ class _Readers:
 
     volumes: Bell = field(default_factory=Bell)
     logs: Bell = field(default_factory=Bell)
+    metrics: Bell = field(default_factory=Bell)
 
     def ring(self) -> None:
         self.volumes.ring_for_all()
         self.logs.ring_for_all()
+        self.metrics.ring_for_all()
 
 
 def _roster(resources: Resources) -> tuple[Roster, _Readers]:

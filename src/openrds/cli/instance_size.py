@@ -23,6 +23,34 @@ def enlarge(
     session.finish(_act(session, instance, {"enlarge_volume": {"size": size}}), wait=wait)
 
 
+@client_command(app, "read-only")
+def read_only(
+    session: Session,
+    instance: IdOrName,
+    *,
+    on: Annotated[bool, typer.Option("--on/--off", help="Whether its clients may change nothing.")],
+    wait: Wait = True,
+) -> None:
+    """Keep the clients of an instance from changing anything, or let them again."""
+    id_ = lookups.find_instance_id(session.client, instance)
+    answer = session.client.put(f"instances/{id_}/readonly-status", {"readonly": on})
+    session.finish(answer, wait=wait)
+
+
+@client_command(app, "unlock")
+def unlock(
+    session: Session,
+    instance: IdOrName,
+    *,
+    minutes: Annotated[int, typer.Option(help="0 to 1440; 0 ends it.")] = 30,
+) -> None:
+    """Let clients write for some minutes although the volume is full, so that they can delete something."""
+    id_ = lookups.find_instance_id(session.client, instance)
+    path = f"instances/{id_}/unlock-node-readonly-status"
+    answer = session.client.put(path, {"status_preservation_time": minutes})
+    session.output.said(answer, f"{instance} takes writes for {minutes} minutes, from within seconds on")
+
+
 @client_command(app, "resize")
 def resize(
     session: Session,

@@ -18,6 +18,7 @@ def facts(client: Client, instance: Json) -> dict[str, object]:
         "name": instance["name"],
         "alias": instance["alias"],
         "status": instance["status"],
+        "read-only": "yes" if instance.get("read_only_by_user") else "",
         "type": instance["type"],
         "engine": engine_of(instance),
         "address": ", ".join(instance["private_ips"]),

@@ -23,6 +23,7 @@ from openrds.cli import (
     extensions,
     freezing,
     instance_ha,
+    instance_metrics,
     instance_network,
     instance_replicas,
     instance_settings,
@@ -58,6 +59,7 @@ instances.app.add_typer(restore.app, name="restore")
 for part in (
     freezing,
     instance_ha,
+    instance_metrics,
     instance_network,
     instance_replicas,
     instance_settings,

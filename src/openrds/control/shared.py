@@ -46,6 +46,7 @@ def shared_rounds(store: Store, queue: Queue, settings: Settings, changes: Chang
         store.rows(_identities.delete_expired_revocations)
         forget_ended(store)
         store.rows(_metrics.delete_expired, [metrics.KEPT])
+        store.rows(_metrics.delete_expired_close, [metrics.KEPT_CLOSE])
         forget_old(store)
         store.rows(_dns_names.forget_left_names, {"days": DAYS_HELD, "most": MOST_HELD})
 

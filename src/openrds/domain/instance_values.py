@@ -70,8 +70,10 @@ class Instance(InstanceSpec, frozen=True, kw_only=True):
 
     `address` is its endpoint, where clients reach the primary. One that is `deleting` leaves the list at once, unless
     callers wait for its end. `backup_period` has the days of the week, from 1 for Monday on, and `maintenance_window`
-    both times of the day, UTC. `remote_access`: its administrator may log in from everywhere. With `storage_full` its
-    servers are read-only; with `slow_log_with_values` callers are shown the values in slow statements.
+    both times of the day, UTC. `remote_access`: its administrator may log in from everywhere. With `storage_full` or
+    `read_only`, which its owner asked for, its servers are read-only, and before `writable_until` not for its volume;
+    with `slow_log_with_values` callers are shown the values in slow statements. With `monitor_interval` they are
+    measured each so many seconds too.
     `parameters_in_force` are those of its parameters that need no restart any more. `access` is that of `NodeSpec`,
     None where it is the usual one. `dns_label` is its name in the DNS zone of the service, if it has one.
     """
@@ -88,6 +90,9 @@ class Instance(InstanceSpec, frozen=True, kw_only=True):
     log_retention_hours: int
     slow_log_with_values: bool
     storage_full: bool
+    read_only: bool = False
+    writable_until: dt.datetime | None = None
+    monitor_interval: int | None = None
     access: tuple[AccessRow, ...] | None = None
     dns_label: str | None = None
     stopped_at: dt.datetime | None

@@ -1,4 +1,4 @@
-"""What is measured of each server, once a minute."""
+"""What is measured of each server: once a minute, and where that is wanted each second or five."""
 
 import datetime as dt
 
@@ -6,6 +6,10 @@ import msgspec
 
 #: For how long it is kept.
 KEPT = dt.timedelta(days=7)
+#: The same of what is measured each second or five.
+KEPT_CLOSE = dt.timedelta(hours=1)
+#: In seconds. Source: the SDK, SetSecondLevelMonitor.
+CLOSE_INTERVALS = (1, 5)
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,7 +26,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """A node at a minute; None for what is not known, such as of a server that does not answer.
+    """A node at a moment; None for what is not known, such as of a server that does not answer.
 
     `volume_bytes` is how large its volume is, `backup_age_seconds` how long ago the last backup of its instance was
     begun.

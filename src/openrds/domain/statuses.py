@@ -28,6 +28,7 @@ class Action(StrEnum):
     CHANGE_DNS_NAME = "change DNS name"
     CHANGE_SECURITY_GROUP = "change security group"
     SWITCH_SSL = "switch SSL"
+    SET_READ_ONLY = "set read-only"
     CHANGE_PARAMETERS = "change parameters"
     CHANGE_PUBLIC_ADDRESS = "change public address"
     CHANGE_REMOTE_CONNECTION = "change remote connection"
@@ -70,6 +71,7 @@ ALLOWED: dict[Action, frozenset[Status]] = {
     Action.CHANGE_DNS_NAME: frozenset({Status.ACTIVE, Status.BACKING_UP, Status.STORAGE_FULL}),
     Action.CHANGE_SECURITY_GROUP: frozenset({Status.ACTIVE, Status.BACKING_UP, Status.STORAGE_FULL}),
     Action.SWITCH_SSL: _AT_REST,
+    Action.SET_READ_ONLY: frozenset({Status.ACTIVE, Status.STORAGE_FULL}),
     Action.CHANGE_PARAMETERS: _AT_REST,
     Action.CHANGE_PUBLIC_ADDRESS: frozenset({Status.ACTIVE, Status.BACKING_UP}),
     Action.CHANGE_REMOTE_CONNECTION: frozenset({Status.ACTIVE, Status.BACKING_UP}),

@@ -61,6 +61,7 @@ class TaskName(StrEnum):
     CHANGE_DNS_NAME = "Modify{}DnsName"
     CHANGE_SECURITY_GROUP = "Modify{}SecurityGroup"
     SWITCH_SSL = "{}SwitchSSL"
+    SET_READ_ONLY = "Set{}ReadOnlySwitch"
     CHANGE_PARAMETERS = "Modify{}Configuration"
     CHANGE_ACCESS = "Modify{}HbaConf"
     APPLY_CONFIGURATION = "Apply{}Configuration"

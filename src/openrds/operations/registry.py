@@ -26,6 +26,7 @@ from openrds.operations.instances.reset_password import RESET_PASSWORD
 from openrds.operations.instances.resize_flavor import RESIZE_FLAVOR
 from openrds.operations.instances.resize_pair import RESIZE_PAIR
 from openrds.operations.instances.restart_instance import RESTART_INSTANCE
+from openrds.operations.instances.set_read_only import SET_READ_ONLY
 from openrds.operations.instances.start_instance import START_INSTANCE
 from openrds.operations.instances.stop_instance import STOP_INSTANCE
 from openrds.operations.instances.unfreeze_instance import UNFREEZE_INSTANCE
@@ -80,6 +81,7 @@ _ALL: tuple[Operation[Any, Any], ...] = (
     CHANGE_DNS_NAME,
     CHANGE_SECURITY_GROUP,
     SWITCH_SSL,
+    SET_READ_ONLY,
     CHANGE_PARAMETERS,
     CHANGE_ACCESS,
     BIND_PUBLIC_ADDRESS,

@@ -27,15 +27,6 @@ class SharedBackupsAnswer(msgspec.Struct):
     total: int = 0
 
 
-class EventsAnswer(msgspec.Struct):
-    events: list[Entry]
-    total_count: int = 0
-    inquiring_count: int = 0
-    schedule_count: int = 0
-    executing_count: int = 0
-    failed_count: int = 0
-
-
 @get("/v3/{project_id:str}/tags/predefined-tag", responses=refusals(), tags=_TAGS)
 async def list_predefined_tags(request: ApiRequest, project_id: FromPath[str]) -> TagsAnswer:
     """Tags that were made to choose from: there are none. `GET tags` has those in use."""
@@ -53,15 +44,4 @@ async def list_shared_backups(
     return SharedBackupsAnswer([])
 
 
-@get("/v3/{project_id:str}/schedule-events", responses=refusals(), tags=["Task center"])
-async def list_events(
-    request: ApiRequest,
-    project_id: FromPath[str],
-    offset: Offset = 0,
-    limit: Annotated[int, QueryParameter(ge=1, le=100)] = 10,
-) -> EventsAnswer:
-    """Maintenance of hosts that is planned: none. What waits for a window is in `GET schedule-tasks`."""
-    return EventsAnswer([])
-
-
-HANDLERS = [list_predefined_tags, list_shared_backups, list_events]
+HANDLERS = [list_predefined_tags, list_shared_backups]

@@ -8,11 +8,12 @@ from litestar import Response, post
 from litestar.params import FromPath, JSONBody
 
 from openrds.api.changes import change
+from openrds.api.rds.instance_bodies import JobIdAnswer
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.lengths import Several, Text
-from openrds.operations.instances import delete_instance, stop_instance
+from openrds.operations.instances import delete_instance, resize_flavor, stop_instance
 from openrds.operations.intake.intake import Intake
 
 _TAGS = ["Instances"]
@@ -69,6 +70,19 @@ async def delete_several(
     return await change(request, work, status=202)
 
 
+@post(
+    "/v3/{project_id:str}/instances/batch/resize",
+    status_code=200,
+    responses=refusals(ErrorCode.FLAVOR, ErrorCode.FLAVOR_CHANGE, body=True, instance=True),
+    tags=_TAGS,
+)
+async def resize_several(
+    request: ApiRequest, project_id: FromPath[str], data: JSONBody[resize_flavor.ResizeSeveral]
+) -> Response[JobIdAnswer]:
+    """Give several instances another flavor, each by a task of its own, or none of them. `job_id` is the first's."""
+    return await change(request, lambda intake: JobIdAnswer(str(resize_flavor.submit_several(intake, data))))
+
+
 def _each(
     intake: Intake, instance_ids: Sequence[str], submit: Callable[[Intake, str], UUID]
 ) -> RecordsAnswer:
@@ -82,4 +96,4 @@ def _check_number(instance_ids: Sequence[str]) -> None:
         raise Refusal(ErrorCode.PARAMETER, f"instance_ids must have 1 to {_MOST_AT_ONCE} ids.")
 
 
-HANDLERS = [stop_several, delete_several]
+HANDLERS = [stop_several, delete_several, resize_several]

@@ -1,28 +1,44 @@
-"""What was measured of an instance, a minute each: an extension of openrds."""
+"""What was measured of an instance, each minute or more closely: an extension of openrds."""
 
 import datetime as dt
+from dataclasses import dataclass
 
 import msgspec
 from litestar import get
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from openrds.api.rds.instance_reads import find_instance
 from openrds.api.rds.tasks import Milliseconds, check_window, moment
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
-from openrds.domain.metrics import KEPT, Sample
+from openrds.domain.metrics import KEPT, KEPT_CLOSE, Sample
+from openrds.domain.rules import check_one_of
 from openrds.store.database import Row
 from openrds.store.queries import Queries
 
 _sql = Queries("metrics")
 
-_USUAL = dt.timedelta(hours=1)
 #: A day of a pair.
 _MOST = 2 * 24 * 60
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What is kept for how long, and of which time it is told where nobody says."""
+
+    statement: bytes
+    kept: dt.timedelta
+    usual: dt.timedelta
+
+
+_RESOLUTIONS = {
+    "minute": _Kept(_sql.samples_of_instance, KEPT, dt.timedelta(hours=1)),
+    "second": _Kept(_sql.close_samples_of_instance, KEPT_CLOSE, dt.timedelta(minutes=10)),
+}
+
+
 class TimedSample(Sample, frozen=True, kw_only=True):
-    """`time` in milliseconds since 1970, the beginning of a minute."""
+    """`time` in milliseconds since 1970, the beginning of a minute, or of its second or five seconds."""
 
     time: int
 
@@ -42,19 +58,25 @@ async def list_samples(
     instance_id: FromPath[str],
     start_time: Milliseconds = None,
     end_time: Milliseconds = None,
+    resolution: FromQuery[str] = "minute",
 ) -> SamplesAnswer:
-    """Of each node of an instance a sample a minute, oldest first, at most 2880: of the last hour unless one says."""
+    """Of each node of an instance a sample a minute, oldest first, at most 2880: of the last hour unless one says.
+
+    With `resolution=second` those of second-level monitoring, of an hour at most: of the last ten minutes unless one
+    says.
+    """
     check_window(start_time, end_time)
+    check_one_of("resolution", resolution, _RESOLUTIONS)
     await find_instance(request, project_id, instance_id)
-    now = dt.datetime.now(dt.UTC)
-    since, until = moment(start_time) or now - _USUAL, moment(end_time) or now
+    now, of = dt.datetime.now(dt.UTC), _RESOLUTIONS[resolution]
+    since, until = moment(start_time) or now - of.usual, moment(end_time) or now
     parameters = {
         "instance_id": instance_id,
-        "since": max(since, now - KEPT),
+        "since": max(since, now - of.kept),
         "until": until,
         "limit": _MOST,
     }
-    rows = await service_of(request).reads.rows(_sql.samples_of_instance, parameters)
+    rows = await service_of(request).reads.rows(of.statement, parameters)
     return SamplesAnswer([_sample(row) for row in rows])
 
 

@@ -37,11 +37,6 @@ class MonitoringAnswer(msgspec.Struct):
     interval: int = 0
 
 
-class SetMonitoring(msgspec.Struct):
-    switch_option: bool
-    interval: int | None = None
-
-
 class AutoUpgradeAnswer(msgspec.Struct):
     switch_option: bool = False
 
@@ -108,24 +103,26 @@ async def show_restart_policy(
 async def show_monitoring(
     request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str]
 ) -> MonitoringAnswer:
-    """Whether it is measured each second or five: it is not."""
-    await find_instance(request, project_id, instance_id)
-    return MonitoringAnswer()
+    """Whether it is measured each second or five, besides each minute."""
+    interval = (await find_instance(request, project_id, instance_id)).monitor_interval
+    return MonitoringAnswer(interval is not None, interval or 0)
 
 
 @put(
     "/v3/{project_id:str}/instances/{instance_id:str}/second-level-monitor",
-    responses=refusals(ErrorCode.NOT_OFFERED, body=True, instance=True),
+    responses=refusals(body=True, instance=True),
     tags=_TAGS,
 )
 async def set_monitoring(
-    request: ApiRequest, project_id: FromPath[str], instance_id: FromPath[str], data: JSONBody[SetMonitoring]
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[changes.SetMonitoring],
 ) -> Response[Done]:
-    """`{"switch_option": false}` is accepted; it cannot be switched on."""
+    """Have it measured each second or five, or no more. `GET metrics?resolution=second` has the samples."""
 
     def work(intake: Intake) -> Done:
-        intake.instance(instance_id)
-        _only_off(data.switch_option, "Instances are not measured each second.")
+        changes.set_monitoring(intake, instance_id, data)
         return Done()
 
     return await change(request, work)

@@ -8,15 +8,19 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from openrds.api.changes import change
 from openrds.api.rds.catalogue import status_of_flavors
+from openrds.api.rds.instance_bodies import JobIdAnswer
 from openrds.api.rds.instance_changes import Done
+from openrds.api.rds.instance_policies import Successful
 from openrds.api.rds.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.capacity import GB
+from openrds.domain.errors import ErrorCode
 from openrds.domain.flavor import GROUP_TYPES, Flavor, find_flavor, flavors_of
 from openrds.domain.instance_values import Instance, Node
 from openrds.domain.rules import VOLUME_SIZES, check_one_of
 from openrds.operations.instances import instance_changes as changes
+from openrds.operations.instances import set_read_only
 from openrds.operations.intake.intake import Intake
 from openrds.store.instances import node_of
 from openrds.store.queries import Queries
@@ -252,6 +256,45 @@ def _optional(flavor: Flavor, status: dict[str, str]) -> OptionalFlavor:
     )
 
 
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/readonly-status",
+    responses=refusals(ErrorCode.INSTANCE_TYPE, body=True, instance=True),
+    tags=_TAGS,
+)
+async def set_readonly_status(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[set_read_only.SetReadOnly],
+) -> Response[JobIdAnswer]:
+    """Keep its clients from changing anything, or let them again."""
+
+    def work(intake: Intake) -> JobIdAnswer:
+        return JobIdAnswer(str(set_read_only.submit(intake, instance_id, data)))
+
+    return await change(request, work)
+
+
+@put(
+    "/v3/{project_id:str}/instances/{instance_id:str}/unlock-node-readonly-status",
+    responses=refusals(ErrorCode.STATUS_FORBIDS, body=True, instance=True),
+    tags=_TAGS,
+)
+async def unlock(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[changes.Unlock],
+) -> Response[Successful]:
+    """Let clients write for some minutes although its volume is full, so that they can delete something."""
+
+    def work(intake: Intake) -> Successful:
+        changes.unlock(intake, instance_id, data)
+        return Successful()
+
+    return await change(request, work)
+
+
 HANDLERS = [
     list_available_flavors,
     list_flavors_to_resize,
@@ -259,4 +302,6 @@ HANDLERS = [
     show_used_space,
     show_auto_expansion,
     set_auto_expansion,
+    set_readonly_status,
+    unlock,
 ]

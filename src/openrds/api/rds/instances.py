@@ -252,7 +252,7 @@ def _listed(one: Listed, settings: Settings) -> bodies.ListedInstance:
         charge_info=bodies.CreatedChargeInfo(),
         time_zone=instance.time_zone,
         tags=[bodies.TagPair(key, value) for key, value in instance.tags.items()],
-        read_only_by_user=False,
+        read_only_by_user=instance.read_only,
         associated_with_ddm=False,
         ha=bodies.HaMode(instance.replication_mode) if instance.replication_mode else UNSET,
     )

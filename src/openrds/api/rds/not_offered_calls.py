@@ -162,22 +162,14 @@ CALLS: Mapping[str, Sequence[str]] = {
         "PUT instances/{instance_id}/sql-limit/switch",
         "PUT instances/{instance_id}/sql-limit/update",
     ),
-    "Backups are whole ones, made by the policy or by hand, and not encrypted; there is nothing else to choose.": (
-        "GET backups/usage-alarm-config",
-        "PUT backups/usage-alarm-config",
-        "GET backups/usage-alarm/exceeded-instances",
+    "Backups are whole copies of files, made by the policy or by hand; in a backup repository they are encrypted.": (
         "POST instances/{instance_id}/backups/encryption",
         "GET instances/{instance_id}/backups/enhance-policy",
         "PUT instances/{instance_id}/backups/method",
         "GET instances/{instance_id}/backups/sparse-policy",
         "POST instances/{instance_id}/backups/sparse-policy",
     ),
-    "What stays of a deleted instance is not chosen for each: manual backups do, and all of it in the recycle bin.": (
-        "POST backup-retain-policy",
-        "PUT backup-retain-policy",
-        "POST instances/{instance_id}/backups/delete-selection",
-    ),
-    "When log is archived is fixed: as soon as a file of it is full, or after five minutes.": (
+    "When log is archived is fixed; GET instances/{instance_id}/incre-backup/policy says how often that is.": (
         "PUT instances/{instance_id}/incre-backup/policy",
     ),
     "A read replica follows its primary at once; replay of log is not delayed, and log is not merged.": (
@@ -189,9 +181,6 @@ CALLS: Mapping[str, Sequence[str]] = {
         "GET instances/{instance_id}/packlog/infos",
         "GET instances/{instance_id}/recovery-time",
         "GET instances/{instance_id}/replay-delay/show",
-    ),
-    "Flavors are changed one by one, by POST instances/{instance_id}/action.": (
-        "POST instances/batch/resize",
     ),
     "How a fault is dealt with is fixed: failover/strategy is what can be chosen.": (
         "PUT instances/{instance_id}/failover/db-policy",
@@ -212,17 +201,10 @@ CALLS: Mapping[str, Sequence[str]] = {
         "GET instances/{instance_id}/vector-storage",
         "PUT instances/{instance_id}/vector-storage",
     ),
-    "Whether an instance may be written is not the caller's to choose: it may, unless its volume is full.": (
-        "PUT instances/{instance_id}/readonly-status",
-        "PUT instances/{instance_id}/unlock-node-readonly-status",
-    ),
-    "There are no planned events of hosts; restarts and new flavors wait as schedule-tasks.": (
-        "POST schedule-events",
-    ),
-    "Not yet. Databases and accounts are made by SQL, as the administrator.": (
+    "What an account may is said for each database: POST instances/{instance_id}/db_privilege with `readonly`.": (
         "POST instances/{instance_id}/user-privilege",
     ),
-    "Not yet. Logs of servers are files of the host.": (
+    "Statements are not audited, so there are no audit logs. What fails or is slow is in error-logs and slow-logs.": (
         "GET instances/{instance_id}/auditlog",
         "POST instances/{instance_id}/auditlog-links",
         "GET instances/{instance_id}/auditlog-policy",

@@ -85,7 +85,7 @@ class NodeSpec:
     none, nobody is waited for. A follower that `takes_over` is soon to be what its upstream is, and has the settings
     of its own flavor, also where no follower can have them that lets anybody in: until it is promoted even we may not
     ask it.
-    With `read_only` clients can change nothing, because the volume is full.
+    With `read_only` clients can change nothing: the volume is full, or its owner wants it so.
     `secret` is the family's, an instance and its read replicas, and with it servers of the family let each other, and
     us, in where the engine has no better way. `options` are what the creation fixed, by neutral names:
     `lower_case_table_names` (`0` or `1`), `character_set` and `collation`; one that is not there is the engine's own.

@@ -14,7 +14,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceType
 from openrds.domain.instance_values import Instance
 from openrds.engines.protocol import Copies, Copying, Engine, EngineError, NameTaken, NodeSpec, NotThere
-from openrds.operations.intake.intake import Intake
+from openrds.operations.intake.intake import Intake, check_writable
 from openrds.operations.intake.restore_source import source_at
 from openrds.operations.steps import restoring
 from openrds.operations.steps.resources import Resources
@@ -62,6 +62,7 @@ def admit(
     if instance.type is InstanceType.REPLICA:
         raise Refusal(ErrorCode.INSTANCE_TYPE, "A read replica cannot be written to; restore in its primary.")
     intake.check(instance, operation)
+    check_writable(instance)
     source, _ = source_at(intake, instance_id, restore_time)
     return instance, source
 

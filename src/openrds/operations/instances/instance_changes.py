@@ -12,6 +12,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.growth import growth_of
 from openrds.domain.instance_values import Instance
 from openrds.domain.lengths import Several, Text
+from openrds.domain.metrics import CLOSE_INTERVALS
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.scheduling import replan
 from openrds.store.queries import Queries
@@ -20,6 +21,8 @@ _sql = Queries("instances")
 
 _GROWTH_FIELDS = ("limit_size", "trigger_threshold", "step_percent")
 LOG_RETENTION_HOURS = range(169)
+#: A day at most; the contract has no bound.
+UNLOCKED_MINUTES = range(24 * 60 + 1)
 
 
 class Rename(msgspec.Struct):
@@ -64,6 +67,19 @@ class SetVolumeGrowth(msgspec.Struct):
 
 class SetAutoUpgrade(msgspec.Struct):
     switch_option: bool
+
+
+class Unlock(msgspec.Struct):
+    """For how many minutes clients may write although the volume is full."""
+
+    status_preservation_time: int = 30
+
+
+class SetMonitoring(msgspec.Struct):
+    """`interval` in seconds, 1 or 5; needed to switch it on."""
+
+    switch_option: bool
+    interval: int | None = None
 
 
 class TagChange(msgspec.Struct):
@@ -140,6 +156,28 @@ def set_auto_upgrade(intake: Intake, instance_id: str, request: SetAutoUpgrade) 
     """What is planned already stays planned."""
     intake.instance(instance_id)
     intake.connection.execute(_sql.set_auto_upgrade, {"id": instance_id, "is_on": request.switch_option})
+
+
+def unlock(intake: Intake, instance_id: str, request: Unlock) -> None:
+    """So that they can delete something. The round over the volumes lets them, and ends it."""
+    instance = intake.instance(instance_id)
+    if not instance.storage_full and instance.writable_until is None:
+        raise Refusal(ErrorCode.STATUS_FORBIDS, "The instance is not read-only because its volume is full.")
+    minutes = request.status_preservation_time
+    if minutes not in UNLOCKED_MINUTES:
+        raise Refusal(
+            ErrorCode.PARAMETER, f"status_preservation_time must be 0 to {UNLOCKED_MINUTES.stop - 1} minutes."
+        )
+    intake.connection.execute(_sql.set_writable, {"id": instance_id, "minutes": minutes})
+
+
+def set_monitoring(intake: Intake, instance_id: str, request: SetMonitoring) -> None:
+    intake.instance(instance_id)
+    interval = request.interval
+    if (request.switch_option or interval is not None) and interval not in CLOSE_INTERVALS:
+        raise Refusal(ErrorCode.PARAMETER, "interval must be 1 or 5, in seconds.")
+    seconds = interval if request.switch_option else None
+    intake.connection.execute(_sql.set_monitor_interval, {"id": instance_id, "seconds": seconds})
 
 
 def check_keeps_log(instance: Instance) -> None:

@@ -12,7 +12,7 @@ from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.flavor import Flavor, find_flavor
 from openrds.domain.instance import InstanceStatus, InstanceType
 from openrds.domain.instance_values import Instance
-from openrds.domain.lengths import Text
+from openrds.domain.lengths import Several, Text
 from openrds.domain.schedule import ScheduledName
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
@@ -27,6 +27,9 @@ from openrds.operations.steps.status import BECOMES_ACTIVE, IS_LOOKED_AT
 from openrds.store.instances import nodes_of, replicas_of
 from openrds.tasks.operation import Operation, Step, StepContext
 
+#: How many instances are changed at once. Source: the SDK, BatchResizeFlavorRequestBody.
+_AT_ONCE = range(1, 11)
+
 
 class ResizeFlavor(msgspec.Struct):
     """Nothing is paid here; with `is_delay` it waits for the maintenance window."""
@@ -34,6 +37,16 @@ class ResizeFlavor(msgspec.Struct):
     spec_code: Text
     is_auto_pay: bool | None = None
     is_delay: bool = False
+
+
+class ResizeSeveral(msgspec.Struct):
+    """The same flavor for up to ten instances. `auto_pay` and `occupy_ip` make no difference here."""
+
+    instance_ids: Several[Text]
+    spec_code: Text
+    delay: bool = False
+    auto_pay: bool | None = None
+    occupy_ip: bool | None = None
 
 
 class Parameters(msgspec.Struct, frozen=True):
@@ -59,6 +72,29 @@ def submit(intake: Intake, instance_id: str, request: ResizeFlavor) -> UUID:
     held = [replica.id for replica in replicas_of(intake.connection, instance_id)]
     operation, parameters = _operation_on(intake, instance, flavor)
     return intake.accept(instance, operation, parameters, also_held=held)
+
+
+def submit_several(intake: Intake, request: ResizeSeveral) -> UUID:
+    """All of them, or none: the answer has no place for which. The id is that of the first's task.
+
+    Raises:
+        Refusal: PARAMETER for too many; else why one of them cannot be changed, which is named.
+    """
+    ids = list(dict.fromkeys(request.instance_ids))
+    if len(ids) not in _AT_ONCE:
+        raise Refusal(ErrorCode.PARAMETER, f"instance_ids must have 1 to {_AT_ONCE.stop - 1} ids.")
+    wanted = ResizeFlavor(request.spec_code, is_delay=request.delay)
+    # In one order, so that no two calls wait for each other.
+    return {id_: _submit_one(intake, id_, wanted) for id_ in sorted(ids)}[ids[0]]
+
+
+def _submit_one(intake: Intake, instance_id: str, request: ResizeFlavor) -> UUID:
+    try:
+        return submit(intake, instance_id, request)
+    except Refusal as refusal:
+        raise Refusal(
+            refusal.error, f"Instance {instance_id}: {refusal} No instance gets another flavor."
+        ) from None
 
 
 def _operation_on(

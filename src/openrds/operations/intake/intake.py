@@ -27,6 +27,18 @@ class NoParameters(msgspec.Struct, frozen=True):
     """For an operation that is told all by the instance it runs on."""
 
 
+def check_writable(instance: Instance) -> None:
+    """
+    Raises:
+        Refusal: STATUS_FORBIDS, its owner had it made read-only, and what is to be done writes as others do.
+    """
+    if instance.read_only:
+        raise Refusal(
+            ErrorCode.STATUS_FORBIDS,
+            "The instance is read-only; PUT readonly-status lets it be written again.",
+        )
+
+
 @dataclass(frozen=True)
 class Intake:
     """A mutating call while it is being accepted: its transaction and its project.

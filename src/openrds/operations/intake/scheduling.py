@@ -17,10 +17,11 @@ from psycopg.types.json import Jsonb
 
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance_values import Instance
-from openrds.domain.schedule import ScheduledName, next_window
+from openrds.domain.rules import maintenance_window
+from openrds.domain.schedule import ScheduledName, ScheduleStatus, next_window, window_of
 from openrds.domain.settings import Settings
 from openrds.domain.task import TaskName
-from openrds.domain.texts import uuid_in
+from openrds.domain.texts import day_in, uuid_in
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.quotas import check_tasks
 from openrds.store.database import Row, Store
@@ -36,6 +37,9 @@ _NOT_NOW = (ErrorCode.INSTANCE_BUSY, ErrorCode.STATUS_FORBIDS)
 
 #: Seconds until what could not start is tried again.
 _TRY_AGAIN = 10.0
+
+#: For this far ahead something may be reserved: it is forgotten as tasks are.
+_FARTHEST = dt.timedelta(days=30)
 
 #: Submits what was asked for, of an instance, and gives the id of the task.
 Submit = Callable[[Intake, str, Mapping[str, Any]], UUID]
@@ -78,7 +82,7 @@ def schedule(
 
 
 def replan(intake: Intake, instance_id: str, window: str) -> None:
-    """What waits for the instance's window waits for its new one."""
+    """What waits for the instance's window waits for its new one; what has one of its own keeps that."""
     starts_at, ends_at = next_window(window, dt.datetime.now(dt.UTC))
     intake.connection.execute(
         _sql.replan, {"instance_id": instance_id, "starts_at": starts_at, "ends_at": ends_at}
@@ -100,6 +104,59 @@ def cancel(intake: Intake, id_: str) -> None:
     raise Refusal(
         ErrorCode.PARAMETER, f"The scheduled task is {found['status']}; only a Pending one can be canceled."
     )
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A scheduled task of an instance that has not started, which nobody else changes before the transaction ends."""
+
+    intake: Intake
+    row: Row
+
+    def cancel(self) -> None:
+        cancel(self.intake, str(self.row["id"]))
+
+    def start(self, submits: Mapping[ScheduledName, Submit]) -> UUID:
+        """Now, whatever it waited for; the id of the task.
+
+        Raises:
+            Refusal: what was planned cannot be done now. It goes on waiting.
+        """
+        row = self.row
+        task_id = submits[ScheduledName(row["name"])](self.intake, row["instance_id"], row["request"])
+        self.intake.connection.execute(_sql.started, {"id": row["id"], "task_id": task_id})
+        return task_id
+
+    def reserve(self, day: str, start: str, end: str) -> None:
+        """Have it wait for a window of its own, `yyyy-mm-dd` and both `HH:MM`, UTC.
+
+        Raises:
+            Refusal: PARAMETER.
+        """
+        found, now = day_in(day), dt.datetime.now(dt.UTC)
+        if found is None:
+            raise Refusal(ErrorCode.PARAMETER, "planned_day must be yyyy-mm-dd.")
+        starts_at, ends_at = window_of(found, maintenance_window(start, end))
+        if ends_at <= now or starts_at > now + _FARTHEST:
+            raise Refusal(ErrorCode.PARAMETER, "The window must end in the future, and begin within 30 days.")
+        window = {"id": self.row["id"], "starts_at": starts_at, "ends_at": ends_at, "reserved": True}
+        self.intake.connection.execute(_sql.move, window)
+
+
+def take_planned(intake: Intake, id_: str, instance_id: str) -> Planned:
+    """
+    Raises:
+        Refusal: TASK_NOT_FOUND, or PARAMETER for one that waits no longer.
+    """
+    key = {"id": uuid_in(id_), "instance_id": instance_id, "project_id": intake.project_id}
+    row = intake.connection.execute(_sql.take_planned, key).fetchone()
+    if row is None:
+        raise Refusal(ErrorCode.TASK_NOT_FOUND, "The instance has no such event.")
+    if row["status"] != ScheduleStatus.PENDING:
+        raise Refusal(
+            ErrorCode.PARAMETER, "The event has begun or was canceled; GET schedule-events says which."
+        )
+    return Planned(intake, row)
 
 
 @dataclass(frozen=True)
@@ -140,8 +197,8 @@ class Scheduler:
             self.store.rows(_sql.fail, {"id": due["id"], "reason": str(refusal)})
         elif due["ends_at"] <= (now := dt.datetime.now(dt.UTC)):
             starts_at, ends_at = next_window(due["maintenance_window"], now)
-            window = {"instance_id": due["instance_id"], "starts_at": starts_at, "ends_at": ends_at}
-            self.store.rows(_sql.replan, window)
+            window = {"id": due["id"], "starts_at": starts_at, "ends_at": ends_at, "reserved": False}
+            self.store.rows(_sql.move, window)
 
 
 def forget_ended(store: Store) -> None:

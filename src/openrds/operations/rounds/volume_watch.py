@@ -3,6 +3,7 @@
 How full a volume is stands in the store, for callers to read.
 """
 
+import datetime as dt
 import logging
 import math
 import time
@@ -111,7 +112,9 @@ class VolumeWatch:
         soon = 0 if instance.storage_full else max(look.usage.free, 0) / _FASTEST_WRITER
         self._looks[node.id] = look
         self._due[node.id] = max(now + min(soon, _LONGEST_PAUSE), look.at + _PAUSE_PER_LOOK * look.took)
-        return is_full(instance.volume_size, look.usage.free, was_full=instance.storage_full)
+        until, full = instance.writable_until, instance.storage_full
+        unlocked = until is not None and dt.datetime.now(dt.UTC) < until
+        return is_full(instance.volume_size, look.usage.free, was_full=full, unlocked=unlocked)
 
     def _look(self, instance: Instance, node: Node) -> _Look:
         """A new one, unless nothing was written since the last; a full volume may be emptied without writing."""

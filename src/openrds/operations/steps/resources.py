@@ -152,7 +152,7 @@ class Resources:
             port=instance.port,
             **host.size_of(flavor_of(instance)),
             time_zone=instance.time_zone,
-            read_only=instance.storage_full,
+            read_only=instance.storage_full or instance.read_only,
             secret=instance.secret,
             options=instance.options,
             parameters=instance.parameters,

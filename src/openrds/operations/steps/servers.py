@@ -80,7 +80,7 @@ def any_server_runs(resources: Resources, instance_id: str) -> bool:
 
 
 def hold_writes(resources: Resources, instance: Instance, *, full: bool) -> None:
-    """Let every server of an instance know whether it may be written.
+    """Let every server of an instance know whether it may be written; one whose owner had it made read-only stays so.
 
     Raises:
         EngineError: one did not take it.
@@ -88,4 +88,4 @@ def hold_writes(resources: Resources, instance: Instance, *, full: bool) -> None
     """
     for node in resources.view.nodes(instance.id):
         resources.host.volumes.make_ready(node.id)
-        resources.server(instance, node).set_read_only(full)
+        resources.server(instance, node).set_read_only(full or instance.read_only)

@@ -19,7 +19,7 @@ from openrds.domain.parameters import Catalogue, check_values
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
 from openrds.engines.protocol import EngineError, NodeSpec
-from openrds.operations.intake.intake import Intake
+from openrds.operations.intake.intake import Intake, check_writable
 from openrds.operations.intake.restore_source import check_not_a_source
 from openrds.operations.steps.parameters import set_in_force
 from openrds.operations.steps.replacing import Replacement
@@ -71,6 +71,7 @@ def submit(
 ) -> UUID:
     """The catalogue is that of the new version."""
     instance = intake.admit(instance_id, UPGRADE_MAJOR)
+    check_writable(instance)
     new, complete = target_of(intake.connection, instance, target_version)
     check_not_a_source(intake, instance.id)
     replicas = [intake.instance(one.id) for one in replicas_of(intake.connection, instance.id)]

@@ -237,6 +237,9 @@ update instance set slow_log_with_values = %(shown)s, updated_at = now() where i
 -- name: set_growth
 update instance set growth = %(growth)s, updated_at = now() where id = %(id)s
 
+-- name: set_monitor_interval
+update instance set monitor_interval = %(seconds)s, updated_at = now() where id = %(id)s
+
 -- name: set_auto_upgrade
 update instance set auto_upgrade = %(is_on)s, updated_at = now() where id = %(id)s
 
@@ -352,6 +355,12 @@ update node set revivals = 0 where instance_id = %s
 select node.instance_id, max(node.revivals) as revivals from node
 where node.revived_at > now() - interval '10 minutes' and node.revivals > 0
 group by node.instance_id
+
+-- name: set_read_only
+update instance set read_only = %(read_only)s, updated_at = now() where id = %(id)s
+
+-- name: set_writable
+update instance set writable_until = now() + %(minutes)s * interval '1 minute', updated_at = now() where id = %(id)s
 
 -- name: set_storage_full
 update instance set storage_full = %(full)s where id = %(id)s
