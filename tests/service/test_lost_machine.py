@@ -17,7 +17,7 @@ from openrds.hosts.user import ServerUser
 from openrds.repository import place
 from openrds.repository.logs import files_in
 from openrds.repository.records import read_instances
-from support.backups import UNKNOWN_BACKUP, back_up, backups, folder, refusal, restored_to_new, rows
+from support.backups import UNKNOWN_BACKUP, back_up, backups, folder, post, refusal, restored_to_new, rows
 from support.command import completed
 from support.dialects import DIALECTS, POSTGRESQL, Dialect
 from support.engines import found
@@ -210,6 +210,12 @@ def test_a_backup_that_is_in_the_repository_alone_is_restored(
     instance = before.instances[POSTGRESQL]
     (backup,) = backups(again, instance["id"], backup_type="manual")
     shutil.rmtree(folder(again, instance["id"]) / backup["id"])
+    moment = again.get(f"instances/{instance['id']}/restore-time")["restore_time"][0]["start_time"]
+    wanted = {"instance_ids": [instance["id"]], "restore_time": moment, "table_name_like": "_backup"}
+    (listed,) = post(again, "postgresql/instances/history/tables", wanted)["instances"]
+    assert listed["seen_before"] == backup["end_time"]
+    tables = {one["name"]: one.get("only") for one in listed["databases"][0]["schemas"][0]["tables"]}
+    assert tables == {"before_backup": None, "after_backup": "after"}
 
     point = {"instance_id": instance["id"], "type": "backup", "backup_id": backup["id"]}
     copy = restored_to_new(again, "copy", point)

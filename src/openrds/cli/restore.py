@@ -185,9 +185,8 @@ def _list(
     like: str | None,
     show: Callable[[Session, Json, int, str | None], None],
 ) -> None:
-    id_ = lookups.find_instance_id(session.client, instance)
-    found = _origin(session.client, id_, None)
-    show(session, found, _moment(session.client, id_, time), like)
+    found = lookups.find_instance(session.client, instance)
+    show(session, found, _moment(session.client, found["id"], time), like)
 
 
 def _finish_copies(session: Session, kind: str, wanted: Json, *, wait: bool) -> None:

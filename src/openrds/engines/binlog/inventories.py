@@ -9,7 +9,7 @@ from openrds.engines.protocol import EngineError, NodeSpec, Place
 
 #: Names that begin so are those of copies while they are made.
 _ASIDE = "openrds_"
-_DATABASES = "SELECT schema_name FROM information_schema.schemata"
+_DATABASES = "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN %s"
 _TABLES = """
 SELECT table_schema, table_name FROM information_schema.tables
 WHERE table_type = 'BASE TABLE' AND table_schema NOT IN %s LIMIT %s
@@ -22,17 +22,17 @@ def inventory(node: NodeSpec, most: int) -> Iterator[Place]:
         EngineError: the server does not answer, or has more than `most`.
     """
     with sessions.session(node) as connection, connection.cursor() as cursor:
-        cursor.execute(_DATABASES)
+        servers_own = sorted(SYSTEM_DATABASES)
+        cursor.execute(_DATABASES, (servers_own,))
         databases = {str(name) for (name,) in cursor}
-        cursor.execute(_TABLES, (sorted(SYSTEM_DATABASES), most + 1))
+        cursor.execute(_TABLES, (servers_own, most + 1))
         tables = sorted((str(database), str(name)) for database, name in cursor)
     if len(databases) + len(tables) > most:
         raise EngineError(f"{node.engine} {node.node_id} has more tables than are listed")
     by_database = {database: list(found) for database, found in groupby(tables, lambda table: table[0])}
     # One may have been made between the two questions.
     for database in sorted(databases | by_database.keys()):
-        if database.lower() in SYSTEM_DATABASES or database.startswith(_ASIDE):
-            continue
-        yield (database,)
-        for _, table in by_database.get(database, []):
-            yield database, "", table
+        if not database.startswith(_ASIDE):
+            yield (database,)
+            for _, table in by_database.get(database, []):
+                yield database, "", table
