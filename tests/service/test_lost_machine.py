@@ -210,17 +210,31 @@ def test_a_backup_that_is_in_the_repository_alone_is_restored(
     instance = before.instances[POSTGRESQL]
     (backup,) = backups(again, instance["id"], backup_type="manual")
     shutil.rmtree(folder(again, instance["id"]) / backup["id"])
-    moment = again.get(f"instances/{instance['id']}/restore-time")["restore_time"][0]["start_time"]
-    wanted = {"instance_ids": [instance["id"]], "restore_time": moment, "table_name_like": "_backup"}
-    (listed,) = post(again, "postgresql/instances/history/tables", wanted)["instances"]
-    assert listed["seen_before"] == backup["end_time"]
-    tables = {one["name"]: one.get("only") for one in listed["databases"][0]["schemas"][0]["tables"]}
-    assert tables == {"before_backup": None, "after_backup": "after"}
 
     point = {"instance_id": instance["id"], "type": "backup", "backup_id": backup["id"]}
     copy = restored_to_new(again, "copy", point)
 
     assert rows(copy, "before_backup") == 1000
+
+
+def test_what_is_in_a_backup_is_listed_from_the_repository(again: ServiceUnderTest, before: Before) -> None:
+    instance = before.instances[POSTGRESQL]
+    with session(instance) as client:
+        client.execute("CREATE TABLE listed AS SELECT 1 AS x")
+    backup = back_up(again, instance["id"], "listed")
+    with session(instance) as client:
+        client.execute("DROP TABLE listed")
+    await_outside(again, backup["id"])
+    (folder(again, instance["id"]) / backup["id"] / "inventory").unlink()
+
+    moment = again.get(f"instances/{instance['id']}/restore-time")["restore_time"][-1]["end_time"]
+    wanted = {"instance_ids": [instance["id"]], "restore_time": moment, "table_name_like": "listed"}
+    (listed,) = post(again, "postgresql/instances/history/tables", wanted)["instances"]
+
+    assert listed["seen_before"] == backup["end_time"]
+    (table,) = listed["databases"][0]["schemas"][0]["tables"]
+    assert table == {"name": "listed", "only": "before"}
+    assert again.call("DELETE", f"backups/{backup['id']}", headers=fresh()).status_code == 200
 
 
 def test_a_public_address_is_bound_again(again: ServiceUnderTest, before: Before) -> None:

@@ -57,13 +57,12 @@ def _send(resources: Resources, repository: Repository, instance_id: str, backup
     folders = resources.host.backups
     home, owner = folders.backup(instance_id, backup_id), folders.owner(instance_id, backup_id)
     prefix = place.backup(instance_id, backup_id)
-    listed = _send_inventory(repository, prefix, home)
     sent = copies.send(repository, prefix, home, owner, check_wanted)
-    _note(resources, backup_id, prefix, listed | sent)
+    _note(resources, backup_id, prefix, sent | _send_inventory(repository, prefix, home))
 
 
 def _send_inventory(repository: Repository, prefix: str, home: Path) -> dict[str, int]:
-    """Apart from the copy, which is all or nothing; before that, which says that there is all."""
+    """Apart from the copy, which is all or nothing, for whoever asks for this alone."""
     content = inventories.beside(home)
     return {} if content is None else repository.write_large(f"{prefix}/{inventories.NAME}", content)
 
