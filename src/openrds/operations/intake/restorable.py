@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from openrds.engines.protocol import Place
 from openrds.operations.steps import inventories
@@ -19,8 +19,7 @@ from openrds.operations.steps import inventories
 Side: TypeAlias = Literal["before", "after"]
 
 
-@dataclass(frozen=True)
-class Thing:
+class Thing(NamedTuple):
     """A database or a table. `only` is the one of two looks at which it was there; None for both, and for one look."""
 
     place: Place
@@ -55,18 +54,22 @@ class Found:
     shown: list[Thing] = field(default_factory=list)
     tables: Counter[Place] = field(default_factory=Counter)
 
+    def count(self, *within: Place) -> None:
+        """One table more."""
+        for place in ((), *within):
+            self.tables[place] += 1
+
 
 def things(before: bytes | None, after: bytes | None) -> Iterator[Thing]:
     """All that was there at one of the looks, of which these are the inventories, in the order of names."""
-    looks: list[tuple[Side, bytes]] = []
-    if before is not None:
-        looks.append(("before", before))
-    if after is not None:
-        looks.append(("after", after))
-    marked = [_marked(side, content) for side, content in looks]
-    for place, group in groupby(heapq.merge(*marked, key=itemgetter(0)), key=itemgetter(0)):
+    if before is None or after is None or before == after:  # most often nothing has changed
+        for place in inventories.read(before or after or b""):
+            yield Thing(place, None)
+        return
+    merged = heapq.merge(_marked("before", before), _marked("after", after), key=itemgetter(0))
+    for place, group in groupby(merged, key=itemgetter(0)):
         sides = [side for _, side in group]
-        yield Thing(place, sides[0] if len(sides) < len(looks) else None)
+        yield Thing(place, sides[0] if len(sides) == 1 else None)
 
 
 def databases(found: Iterable[Thing], name: str, window: Window) -> Found:
@@ -76,7 +79,7 @@ def databases(found: Iterable[Thing], name: str, window: Window) -> Found:
         if not _fits(thing.database, name):
             continue
         if thing.is_table:
-            answer.tables.update([(), (thing.database,)])
+            answer.count(thing.place[:1])
         else:
             if window.has(number):
                 answer.shown.append(thing)
@@ -91,7 +94,7 @@ def tables(found: Iterable[Thing], database: str, name: str, window: Window) -> 
         if thing.is_table and _fits(thing.database, database) and _fits(thing.place[-1], name):
             if window.has(answer.tables[()]):
                 answer.shown.append(thing)
-            answer.tables.update([(), (thing.database,), thing.place[:2]])
+            answer.count(thing.place[:1], thing.place[:2])
     return answer
 
 
@@ -101,4 +104,4 @@ def _marked(side: Side, content: bytes) -> Iterator[tuple[Place, Side]]:
 
 
 def _fits(name: str, part: str) -> bool:
-    return part.casefold() in name.casefold()
+    return not part or part.casefold() in name.casefold()

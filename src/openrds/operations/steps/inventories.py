@@ -1,7 +1,7 @@
 """What databases and tables there were when a backup was made: a file in its folder, beside its data.
 
-The names, each as JSON on a line of its own and all in their order, compressed by zstd: some 10 bytes for a table. In
-the backup repository it is an object besides, so that who asks need not fetch the backup.
+The names, each as JSON on a line of its own and all in their order, compressed by zstd: a few bytes for a table. In the
+backup repository it is an object besides, so that who asks need not fetch the backup.
 """
 
 import io
@@ -33,6 +33,7 @@ _PATIENCE = 20.0
 def note(copying: Copying, node: NodeSpec, folder: Path) -> None:
     """Write down what a server has. A backup is one without that too."""
     path = folder / NAME
+    path.touch(mode=0o600)
     try:
         with path.open("wb") as file:
             write(file, copying.inventory(node, MOST))
