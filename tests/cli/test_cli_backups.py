@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from cli_support import fake_api, job, steps, write_credentials
-from test_cli_commands import INSTANCE_ID, Caller, offer_everything
+from test_cli_commands import INSTANCE_ID, Caller, listed, offer_everything
 
 BACKUP_ID = "0123456789abcdef0123456789abcdefbr03"
 OTHER_ID = "fedcba9876543210fedcba9876543210in03"
@@ -163,3 +163,50 @@ def test_data_is_replaced_only_after_a_yes(call: Caller) -> None:
     body = {"source": source, "target": {"instance_id": INSTANCE_ID}}
     assert call.sent("POST") == [("instances/recovery", body)]
     assert call(*words, "--time", "1", "--yes").code == 2
+
+
+def look(databases: list[dict[str, object]]) -> dict[str, object]:
+    known = {"seen_before": "2026-02-03T04:05:06+0000", "seen_after": "2026-02-04T04:05:06+0000"}
+    return {"instances": [{"id": INSTANCE_ID, "name": "orders", "databases": databases, **known}]}
+
+
+def test_the_tables_of_a_moment_are_listed_as_they_are_named_to_restore_them(call: Caller) -> None:
+    call.api.answer("instances", {"instances": [listed()]})
+    public = {"name": "public", "tables": [{"name": "items"}, {"name": "later", "only": "after"}]}
+    flat = [{"name": "gone", "only": "before"}]
+    shop: dict[str, object] = {"name": "shop", "schemas": [public]}
+    app: dict[str, object] = {"name": "app", "tables": flat}
+    call.api.answer("postgresql/instances/history/tables", look([shop]), look([app]), look([]))
+    result = call(
+        "instance", "restore", "tables", INSTANCE_ID, "--list", "--time", "1770091506000", "--like", "it"
+    )
+    assert result.code == 0, result.err
+    rows = [line.split("  ", 1) for line in result.out.splitlines()[1:]]
+    assert [(name, seen.strip()) for name, seen in rows] == [
+        ("shop.public.items", "-"),
+        ("shop.public.later", "only after"),
+        ("app.gone", "only before"),
+    ]
+    assert "Seen at 2026-02-03T04:05:06+0000 and at 2026-02-04T04:05:06+0000" in result.err
+    body = {"instance_ids": [INSTANCE_ID], "restore_time": 1770091506000, "table_name_like": "it"}
+    places = [
+        f"postgresql/instances/history/tables?offset={offset}&limit=10000" for offset in (0, 10000, 20000)
+    ]
+    assert call.sent("POST") == [(place, body) for place in places]
+
+
+def test_the_databases_of_a_moment_are_listed(call: Caller) -> None:
+    call.api.answer("instances", {"instances": [listed()]})
+    found = [{"name": "shop", "total_tables": 7, "only": "before"}]
+    call.api.answer("postgresql/instances/history/databases", look(found), look([]))
+    result = call("instance", "restore", "databases", INSTANCE_ID, "--list", "--time", "1770091506000")
+    assert result.code == 0, result.err
+    assert result.out.splitlines()[1].split() == ["shop", "7", "only", "before"]
+
+
+@pytest.mark.parametrize("kind", ["tables", "databases"])
+@pytest.mark.parametrize("words", [(), ("a.b=c", "--list"), ("a.b=c", "--like", "x"), ("--like", "x")])
+def test_something_is_either_restored_or_listed(call: Caller, kind: str, words: tuple[str, ...]) -> None:
+    result = call("instance", "restore", kind, INSTANCE_ID, *words)
+    assert (result.code, "Name what to restore, or give --list" in result.err) == (2, True)
+    assert call.sent("POST") == []

@@ -77,6 +77,27 @@ def test_what_is_backed_up_is_restored(client: RdsClient, service: ServiceUnderT
     )
     assert range_.start_time < moment <= range_.end_time
 
+    # What there is to choose from
+    body: Any = {"instance_ids": [source["id"]], "restore_time": moment}
+    databases = client.list_history_database(
+        m.ListHistoryDatabaseRequest(engine="postgresql", body=m.PostgreSQLHistoryDatabaseRequest(**body))
+    )
+    assert [(one.name, one.total_tables) for one in databases.instances[0].databases] == [("postgres", 1)]
+    tables = client.list_postgresql_list_history_tables(
+        m.ListPostgresqlListHistoryTablesRequest(
+            database_name="postgresql", body=m.PostgreSQLHistoryTableRequest(**body, table_name_like="ord")
+        )
+    ).instances[0]
+    (schema,) = tables.databases[0].schemas
+    assert (tables.total_tables, schema.name, schema.tables[0].name) == (1, "public", "orders")
+    at = dt.datetime.fromtimestamp(moment / 1000, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+0000")
+    (fast,) = client.list_instances_support_fast_restore(
+        m.ListInstancesSupportFastRestoreRequest(
+            body=m.ListInstancesSupportFastRestoreRequestBody(restore_time=at, instance_ids=[source["id"]])
+        )
+    ).support_fast_restore_list
+    assert (fast.instance_id, fast.is_support_fast_table_restore) == (source["id"], False)
+
     # Tables of the instance itself
     result = client.batch_restore_postgre_sql_tables(
         m.BatchRestorePostgreSqlTablesRequest(
@@ -106,6 +127,17 @@ def test_what_is_backed_up_is_restored(client: RdsClient, service: ServiceUnderT
     assert [one.instance_id for one in result] == [source["id"]]
     completed(client, result[0].job_id, 120)
     assert rows(shown(client, source["id"]), "orders_old") == 10
+    restored_tables = client.show_restore_tables(
+        m.ShowRestoreTablesRequest(
+            instance_id=source["id"],
+            body=m.ShowRestoreTablesRequestBody(
+                workflow_id=result[0].job_id, workflow_name="RestoreTablePostgresql"
+            ),
+        )
+    ).data_list
+    assert [(one.database_name, one.table_name) for one in restored_tables] == [
+        ("postgres", "public.orders_old")
+    ]
 
     # Onto another instance
     recovery = client.restore_to_existing_instance(

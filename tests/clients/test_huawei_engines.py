@@ -75,8 +75,19 @@ def test_a_table_is_backed_up_and_restored(sdk: RdsClient, pair: Pair) -> None:
         return any(range_.start_time <= moment <= range_.end_time for range_ in found)
 
     wait_for(reaches, 60, "a range with the moment")
+    database = history(sdk, pair, moment)
+    assert (database.name, database.total_tables) == (pair.dialect.database, 2)
     job = completed(sdk, restored(sdk, pair, moment), LONG)
     assert job.name == pair.dialect.task_name("RestoreTable{}")
+    (made,) = sdk.show_restore_tables(
+        m.ShowRestoreTablesRequest(
+            pair.id, body=m.ShowRestoreTablesRequestBody(workflow_id=job.id, workflow_name=job.name)
+        )
+    ).data_list
+    assert (made.database_name, made.table_name) == (
+        pair.dialect.database,
+        ".".join(filter(None, (pair.dialect.schema, "kept_again"))),
+    )
     with pair.session() as client:
         assert client.execute("SELECT count(*) FROM kept_again") == [(100,)]
         assert client.execute("SELECT count(*) FROM kept WHERE x > 10") == [(0,)]
@@ -112,6 +123,20 @@ def back_up(sdk: RdsClient, pair: Pair) -> None:
     )
     assert (done.status, done.datastore.type) == ("COMPLETED", pair.dialect.engine.value)
     wait_for(lambda: listed(sdk, id=pair.id)[0].status == "ACTIVE", LONG)
+
+
+def history(sdk: RdsClient, pair: Pair, moment: int) -> Any:
+    """The database of the clients, as the list of the moment has it; that of tables has it too."""
+    engine, body = str(pair.dialect.engine).lower(), {"instance_ids": [pair.id], "restore_time": moment}
+    of_tables = m.ListPostgresqlListHistoryTablesRequest(
+        database_name=engine, body=m.PostgreSQLHistoryTableRequest(**body, table_name_like="kept")
+    )
+    assert sdk.list_postgresql_list_history_tables(of_tables).instances[0].total_tables == 1
+    of_databases = m.ListHistoryDatabaseRequest(
+        engine=engine, body=m.PostgreSQLHistoryDatabaseRequest(**body)
+    )
+    (database,) = sdk.list_history_database(of_databases).instances[0].databases
+    return database
 
 
 def restored(sdk: RdsClient, pair: Pair, moment: int) -> str:

@@ -17,7 +17,7 @@ from openrds.hosts.user import ServerUser
 from openrds.repository import place
 from openrds.repository.logs import files_in
 from openrds.repository.records import read_instances
-from support.backups import UNKNOWN_BACKUP, back_up, backups, folder, refusal, restored_to_new, rows
+from support.backups import UNKNOWN_BACKUP, back_up, backups, folder, post, refusal, restored_to_new, rows
 from support.command import completed
 from support.dialects import DIALECTS, POSTGRESQL, Dialect
 from support.engines import found
@@ -217,6 +217,26 @@ def test_a_backup_that_is_in_the_repository_alone_is_restored(
     copy = restored_to_new(again, "copy", point)
 
     assert rows(copy, "before_backup") == 1000
+
+
+def test_what_is_in_a_backup_is_listed_from_the_repository(again: ServiceUnderTest, before: Before) -> None:
+    instance = before.instances[POSTGRESQL]
+    with session(instance) as client:
+        client.execute("CREATE TABLE listed AS SELECT 1 AS x")
+    backup = back_up(again, instance["id"], "listed")
+    with session(instance) as client:
+        client.execute("DROP TABLE listed")
+    await_outside(again, backup["id"])
+    (folder(again, instance["id"]) / backup["id"] / "inventory").unlink()
+
+    moment = again.get(f"instances/{instance['id']}/restore-time")["restore_time"][-1]["end_time"]
+    wanted = {"instance_ids": [instance["id"]], "restore_time": moment, "table_name_like": "listed"}
+    (listed,) = post(again, "postgresql/instances/history/tables", wanted)["instances"]
+
+    assert listed["seen_before"] == backup["end_time"]
+    (table,) = listed["databases"][0]["schemas"][0]["tables"]
+    assert table == {"name": "listed", "only": "before"}
+    assert again.call("DELETE", f"backups/{backup['id']}", headers=fresh()).status_code == 200
 
 
 def test_a_public_address_is_bound_again(again: ServiceUnderTest, before: Before) -> None:

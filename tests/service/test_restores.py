@@ -193,6 +193,7 @@ def test_a_table_is_restored_under_a_new_name_while_the_instance_serves(
     assert (job["name"], job["status"]) == ("RestoreTablePostgresql", "Completed"), job
     assert job["instance"]["id"] == orders["id"]
     assert (rows(orders, "orders_old"), rows(orders, "orders")) == (100, 10)
+    assert restored_by(service, orders, job) == [("postgres", "public.orders_old")]
     with connect(orders) as connection:
         connection.execute("insert into orders_old (note) values ('goes on')")
         indexes = connection.execute(
@@ -211,6 +212,7 @@ def test_a_database_is_restored_under_a_new_name(
     answer = post(service, "instances/batch/restore/databases", {"instances": [wanted]})
     job = service.completed(answer["restore_result"][0]["job_id"], 120)
     assert job["name"] == "RestoreDatabasePostgresql"
+    assert restored_by(service, orders, job) == [("before_accident", "")]
     assert rows(orders, "orders", database="before_accident") == 100
     nothing_left_over(service)
     again = refusal(service, "POST", "instances/batch/restore/databases", {"instances": [wanted]})
@@ -224,6 +226,15 @@ def test_a_table_that_was_not_there_is_a_failed_task(
     job = restore_tables(service, tables_of(orders["id"], before_accident, ("never_was", "never_is")))
     assert job["status"] == "Failed"
     assert "no table postgres.public.never_was at that moment" in job["fail_reason"]
+    assert restored_by(service, orders, job) == []
+    wanted = {"workflow_id": job["id"], "workflow_name": "RestoreDatabasePostgresql"}
+    path = f"instances/{orders['id']}/get-restore-tables"
+    status, code, message = refusal(service, "POST", path, wanted)
+    assert (status, code, message) == (
+        400,
+        "DBS.200001",
+        "The task is RestoreTablePostgresql, not RestoreDatabasePostgresql.",
+    )
     steps = service.get(f"jobs/{job['id']}/steps")["steps"]
     # Begun once, and undone once.
     assert {step["name"]: step["attempts"] for step in steps}["copy"] == 2
@@ -290,6 +301,26 @@ def test_the_routes_of_engines_without_schemas_are_not_for_others(
     assert (status, code) == (400, "DBS.200001")
     assert "Tables of PostgreSQL are named by databases[].schemas[].tables[]" in message
     assert refusal(service, "POST", path, {"restore_time": 1})[:2] == (400, "DBS.200001")
+
+
+def restored_by(
+    service: ServiceUnderTest, instance: dict[str, Any], job: dict[str, Any]
+) -> list[tuple[str, str]]:
+    wanted = {"workflow_id": job["id"], "workflow_name": job["name"]}
+    answer = post(service, f"instances/{instance['id']}/get-restore-tables", wanted)
+    return [(one["database_name"], one["table_name"]) for one in answer["data_list"]]
+
+
+def test_only_a_restore_of_the_instance_has_restored_anything(
+    service: ServiceUnderTest, orders: dict[str, Any]
+) -> None:
+    path = f"instances/{orders['id']}/get-restore-tables"
+    (made,) = service.get(f"tasklist?instance_id={orders['id']}&name=CreatePostgresqlSingleHAInstance")[
+        "tasks"
+    ]
+    for id_ in (made["id"], "0" * 32, "no id"):
+        wanted = {"workflow_id": id_, "workflow_name": "RestoreTablePostgresql"}
+        assert refusal(service, "POST", path, wanted)[:2] == (400, "DBS.200543")
 
 
 def refused_as(

@@ -10,6 +10,7 @@ from openrds.api.access.rates import Rates
 from openrds.domain.identity import Caller, Project
 from openrds.domain.settings import Settings
 from openrds.operations.intake.sight import Sight
+from openrds.repository.place import Place
 from openrds.store.database import Reads, Session, Store
 from openrds.tasks.events import Events
 from openrds.tasks.memory import EndedTasks
@@ -23,7 +24,8 @@ ApiRequest: TypeAlias = Request[Caller, Caller, State]
 class Service:
     """`reads` answers queries on the event loop, but for those for one task, which have a `session` of their own.
 
-    `store` is for changes, which run in threads. `sight` is what this process sees of the servers of its host.
+    `store` is for changes, which run in threads. `sight` is what this process sees of the servers of its host;
+    `repository` is where backups are besides.
     """
 
     settings: Settings
@@ -36,6 +38,7 @@ class Service:
     ended_tasks: EndedTasks
     rates: Rates
     sight: Sight | None = None
+    repository: Place | None = None
 
 
 def service_of(request: ApiRequest) -> Service:

@@ -37,8 +37,8 @@ class Client:
         """Those values of the query that are None are left out."""
         return self._call("GET", path, query or {}, None, version)
 
-    def post(self, path: str, body: Json) -> Json:
-        return self._call("POST", path, {}, body)
+    def post(self, path: str, body: Json, query: Mapping[str, object] | None = None) -> Json:
+        return self._call("POST", path, query or {}, body)
 
     def put(self, path: str, body: Json) -> Json:
         return self._call("PUT", path, {}, body)

@@ -1,11 +1,12 @@
 """`openrds instance restore`: to a new instance, onto another one, or tables and databases under new names."""
 
 import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from openrds.cli import lookups
+from openrds.cli import lookups, restorable
 from openrds.cli.backups import find_backup
 from openrds.cli.client import Client, Json
 from openrds.cli.errors import CommandError, UsageError
@@ -30,6 +31,12 @@ Time: TypeAlias = Annotated[
     typer.Option(metavar="TIME", help="ISO 8601, or Unix milliseconds. Default: the latest there is."),
 ]
 Target: TypeAlias = Annotated[str, typer.Argument(metavar="INSTANCE", help="Its id or name.")]
+Listing: TypeAlias = Annotated[
+    bool, typer.Option("--list", help="Restore nothing: list what there was then.")
+]
+Like: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="With --list: only those with this in their names.")
+]
 
 
 @client_command(app, "times")
@@ -114,15 +121,20 @@ def tables(
     session: Session,
     instance: Target,
     table: Annotated[
-        list[str], typer.Argument(metavar="DATABASE[.SCHEMA].TABLE=NEW_NAME...", help="One or more.")
-    ],
+        list[str] | None, typer.Argument(metavar="DATABASE[.SCHEMA].TABLE=NEW_NAME...", help="One or more.")
+    ] = None,
     *,
     time: Time = None,
+    list_: Listing = False,
+    like: Like = None,
     wait: Wait = True,
 ) -> None:
-    """Restore tables under new names, beside those there are."""
+    """Restore tables under new names, beside those there are; or list which there were."""
+    if _lists(table, like, list_=list_):
+        _list(session, instance, time, like, restorable.list_tables)
+        return
     id_ = lookups.find_instance_id(session.client, instance)
-    databases = [_table(word) for word in table]
+    databases = [_table(word) for word in table or ()]
     wanted = {"instance_id": id_, "restore_time": _moment(session.client, id_, time), "databases": databases}
     _finish_copies(session, "tables", wanted, wait=wait)
 
@@ -131,20 +143,50 @@ def tables(
 def databases(
     session: Session,
     instance: Target,
-    database: Annotated[list[str], typer.Argument(metavar="DATABASE=NEW_NAME...", help="One or more.")],
+    database: Annotated[
+        list[str] | None, typer.Argument(metavar="DATABASE=NEW_NAME...", help="One or more.")
+    ] = None,
     *,
     time: Time = None,
+    list_: Listing = False,
+    like: Like = None,
     wait: Wait = True,
 ) -> None:
-    """Restore databases under new names, beside those there are."""
+    """Restore databases under new names, beside those there are; or list which there were."""
+    if _lists(database, like, list_=list_):
+        _list(session, instance, time, like, restorable.list_databases)
+        return
     id_ = lookups.find_instance_id(session.client, instance)
-    pairs = [_pair(word, "DATABASE=NEW_NAME") for word in database]
+    pairs = [_pair(word, "DATABASE=NEW_NAME") for word in database or ()]
     wanted = {
         "instance_id": id_,
         "restore_time": _moment(session.client, id_, time),
         "databases": [{"old_name": old, "new_name": new_name} for old, new_name in pairs],
     }
     _finish_copies(session, "databases", wanted, wait=wait)
+
+
+def _lists(named: Sequence[str] | None, like: str | None, *, list_: bool) -> bool:
+    """
+    Raises:
+        UsageError: something is to be restored and listed, or neither.
+    """
+    if bool(named) is list_ or (like and not list_):
+        raise UsageError(
+            "Name what to restore, or give --list, with or without --like, to see what there was."
+        )
+    return list_
+
+
+def _list(
+    session: Session,
+    instance: str,
+    time: str | None,
+    like: str | None,
+    show: Callable[[Session, Json, int, str | None], None],
+) -> None:
+    found = lookups.find_instance(session.client, instance)
+    show(session, found, _moment(session.client, found["id"], time), like)
 
 
 def _finish_copies(session: Session, kind: str, wanted: Json, *, wait: bool) -> None:

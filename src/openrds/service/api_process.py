@@ -13,7 +13,7 @@ from openrds.operations.steps.owners import Owners
 from openrds.service.child import Brief
 from openrds.service.endpoint import certificate_of
 from openrds.service.identities import load_accounts
-from openrds.service.means import choose_users
+from openrds.service.means import choose_repository, choose_users
 from openrds.store.database import Reads, Session, Store
 from openrds.tasks.events import Events
 from openrds.tasks.lookups import Lookups
@@ -44,6 +44,7 @@ async def serve_api(brief: Brief, _announce_ready: Callable[[], None]) -> None:
         ended_tasks=ended_tasks,
         rates=Rates(brief.settings.request_rate),
         sight=_sight(brief, store),
+        repository=choose_repository(brief.settings),
     )
     host, _, port = brief.settings.listen.rpartition(":")
     await serve(

@@ -107,7 +107,8 @@ class Operation(Generic[R, P]):
 
     `name` is the contract's, and `also_named` what else its tasks may be called. `action` is what the table of
     statuses is asked before a caller gets it: nothing for what openrds alone begins, and where there is no instance
-    yet. `status` is what the instance is while it runs: nothing where it stays what it was.
+    yet. `status` is what the instance is while it runs: nothing where it stays what it was. With `keeps_parameters` the
+    record of a completed task tells what was done, so they hold nothing secret.
 
     Its endings settle what becomes of the instance. Of one that is not `cancellable` the operator alone decides.
     """
@@ -119,6 +120,7 @@ class Operation(Generic[R, P]):
     cancellable: bool = True
     status: InstanceStatus | None = None
     parameters: type[P]
+    keeps_parameters: bool = False
     steps: tuple[Step[R, P], ...]
     on_completed: Ending[R, P, Any]
     on_failed: Ending[R, P, Any]

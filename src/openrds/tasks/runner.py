@@ -261,7 +261,7 @@ class Runner:
         ending = operation.on_failed if outcome.undoing else operation.on_completed
         seen = self._look(ending, outcome, context)
         return lambda connection: self._end(
-            connection, outcome, dict(ending.write(context, connection, seen) or {})
+            connection, outcome, operation, dict(ending.write(context, connection, seen) or {})
         )
 
     def _turn_round(self, connection: Writer, task_id: UUID, reason: str) -> None:
@@ -281,12 +281,22 @@ class Runner:
         is_here = all(step["host"] == due["host"] for step in outcome.steps)
         (self._queue.hand_on if is_here else self._queue.enqueue)(connection, *place)
 
-    def _end(self, connection: Writer, outcome: Attempt, gained: Mapping[str, Any]) -> None:
+    def _end(
+        self,
+        connection: Writer,
+        outcome: Attempt,
+        operation: Operation[Any, Any],
+        gained: Mapping[str, Any],
+    ) -> None:
         status, entities = (TaskStatus.FAILED, {}) if outcome.undoing else (TaskStatus.COMPLETED, gained)
         task_id = outcome.task_id
-        connection.execute(
-            _sql.finish_task, {"task_id": task_id, "status": status, "entities": Jsonb(entities)}
-        )
+        end = {
+            "task_id": task_id,
+            "status": status,
+            "entities": Jsonb(entities),
+            "keeps_parameters": operation.keeps_parameters and not outcome.undoing,
+        }
+        connection.execute(_sql.finish_task, end)
         connection.execute(_sql.release_locks, [task_id])
         self._queue.remove(connection, task_id)
 

@@ -55,6 +55,15 @@ async def asked(
     service = service_of(request)
     rows = await service.reads.rows(_sql.nodes_of_instance, [instance_id])
     nodes = [node_of(row) for row in rows]
+    return await in_turn(request, lambda: ask(service.sight, instance, nodes, question))
+
+
+async def in_turn(request: ApiRequest, work: Callable[[], T]) -> T:
+    """What asks a server, in a thread: a few at a time for a project.
+
+    Raises:
+        Refusal: INSTANCE_BUSY, when others of the project are asked all the time; what `work` raises.
+    """
     turns: dict[str, asyncio.Semaphore] = request.app.state.asking
     turn = turns.setdefault(project_of(request).id, asyncio.Semaphore(_OF_ONE_PROJECT))
     try:
@@ -65,7 +74,7 @@ async def asked(
             ErrorCode.INSTANCE_BUSY, "Too many servers of the project are asked; try again later."
         ) from None
     loop = asyncio.get_running_loop()
-    future = loop.run_in_executor(_ASKING, ask, service.sight, instance, nodes, question)
+    future = loop.run_in_executor(_ASKING, work)
     # The turn is over when the server has answered, not when the caller has left.
     future.add_done_callback(lambda _: turn.release())
     return await asyncio.shield(future)

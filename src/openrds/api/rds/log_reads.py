@@ -88,7 +88,7 @@ def window_of(since: str, until: str, names: tuple[str, str]) -> Window:
     Raises:
         Refusal: PARAMETER: not two times in their order, of the last month. Source: reads.md 10.
     """
-    begin, end = _moment(names[0], since), _moment(names[1], until)
+    begin, end = moment_in(names[0], since), moment_in(names[1], until)
     if begin > end:
         raise Refusal(ErrorCode.PARAMETER, f"{names[0]} must not be later than {names[1]}.")
     if begin < dt.datetime.now(dt.UTC) - KEPT:
@@ -96,7 +96,7 @@ def window_of(since: str, until: str, names: tuple[str, str]) -> Window:
     return Window(begin, end)
 
 
-def _moment(name: str, text: str) -> dt.datetime:
+def moment_in(name: str, text: str) -> dt.datetime:
     """To the second, or finer. A `+` that a client did not encode arrives as a blank."""
     try:
         moment = dt.datetime.fromisoformat(text.strip().replace(" ", "+"))

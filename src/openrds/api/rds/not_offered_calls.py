@@ -189,12 +189,6 @@ CALLS: Mapping[str, Sequence[str]] = {
         "POST instances/{instance_id}/migrateslave",
         "POST instances/{instance_id}/replace-node",
     ),
-    "What is in a backup is not listed, nor what a restore made of it.": (
-        "POST instances/fast-restore",
-        "POST instances/{instance_id}/get-restore-tables",
-        "POST {engine}/instances/history/tables",
-        "POST {engine}/instances/history/databases",
-    ),
     "Data is kept as the server keeps it; there is no storage of another kind.": (
         "GET instances/{instance_id}/hot-cold-separation/status",
         "POST instances/{instance_id}/optimize/table",

@@ -19,13 +19,15 @@ from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.lengths import Several, Text
-from openrds.domain.texts import day_in
+from openrds.domain.task import TaskStatus
+from openrds.domain.texts import day_in, uuid_in
 from openrds.operations.backups import restore_databases, restore_instance, restore_tables
 from openrds.operations.intake.intake import Intake
 from openrds.operations.intake.restore_source import milliseconds, range_of
 from openrds.store.queries import Queries
 
 _sql = Queries("backups")
+_tasks = Queries("tasks")
 _TAGS = ["Restores"]
 
 _ONTO = refusals(
@@ -90,6 +92,24 @@ class RestoreResult(msgspec.Struct):
 
 class RestoreResultAnswer(msgspec.Struct):
     restore_result: list[RestoreResult]
+
+
+class EndedRestore(msgspec.Struct):
+    """A task that restored tables or databases, by its id and name."""
+
+    workflow_id: Text
+    workflow_name: Text
+
+
+class Restored(msgspec.Struct):
+    """By the names that it has now. A table is named with its schema where there are any; none for a whole database."""
+
+    database_name: str
+    table_name: str
+
+
+class RestoredAnswer(msgspec.Struct):
+    data_list: list[Restored]
 
 
 @get(
@@ -212,6 +232,38 @@ async def restore_tables_of_v3_1(
     return await change(request, work, status=202)
 
 
+@post(
+    "/v3/{project_id:str}/instances/{instance_id:str}/get-restore-tables",
+    status_code=200,
+    responses=refusals(ErrorCode.TASK_NOT_FOUND, body=True, instance=True),
+    tags=_TAGS,
+)
+async def list_restored(
+    request: ApiRequest,
+    project_id: FromPath[str],
+    instance_id: FromPath[str],
+    data: JSONBody[EndedRestore],
+) -> RestoredAnswer:
+    """What a task has restored; nothing as long as it runs, and of one that failed. Source: task-center.md 8."""
+    await find_instance(request, project_id, instance_id)
+    key = {"id": uuid_in(data.workflow_id), "project_id": project_id, "instance_id": instance_id}
+    task = await service_of(request).reads.row(_tasks.restored_by_task, key)
+    if task is None:
+        raise Refusal(
+            ErrorCode.TASK_NOT_FOUND,
+            f"Instance {instance_id} has no task {data.workflow_id} that restores tables or databases.",
+        )
+    if task["name"] != data.workflow_name:
+        raise Refusal(ErrorCode.PARAMETER, f"The task is {task['name']}, not {data.workflow_name}.")
+    done = task["parameters"] if task["status"] == TaskStatus.COMPLETED else {}
+    databases = [Restored(one["new_name"], "") for one in done.get("databases", ())]
+    tables = [
+        Restored(one["database"], ".".join(filter(None, (one["schema"], one["new_name"]))))
+        for one in done.get("tables", ())
+    ]
+    return RestoredAnswer(databases + tables)
+
+
 def _tables(
     instance_id: str, restore_time: int, databases: Sequence[TablesOfDatabase | TablesOfDatabaseV3]
 ) -> restore_tables.InstanceTables:
@@ -249,6 +301,7 @@ def _day(date: str) -> tuple[int, int]:
 
 HANDLERS = [
     show_restore_time,
+    list_restored,
     restore_onto,
     restore_onto_v3_1,
     restore_some_tables,

@@ -17,7 +17,7 @@ from typing import cast
 
 import pymysql
 
-from openrds.engines.binlog import objects, sessions, shipping, tables
+from openrds.engines.binlog import inventories, objects, sessions, shipping, tables
 from openrds.engines.binlog.flavour import Flavour
 from openrds.engines.binlog.imports import Imports, files_database
 from openrds.engines.binlog.loading import dismiss, loader
@@ -32,6 +32,7 @@ from openrds.engines.protocol import (
     NameTaken,
     NodeSpec,
     NotThere,
+    Place,
     TableCopy,
 )
 
@@ -49,6 +50,15 @@ _MADE = "openrds made"
 @dataclass(frozen=True)
 class BinlogCopying:
     flavour: Flavour
+
+    def inventory(self, source: NodeSpec, most: int) -> Iterator[Place]:
+        """
+        The databases and tables of tenants.
+
+        Raises:
+            EngineError: the server does not answer, or has more than `most`.
+        """
+        return inventories.inventory(source, most)
 
     def check_names(self, target: NodeSpec, copies: Copies) -> None:
         """

@@ -6,15 +6,15 @@ wrote is a session of a loader. What the superuser does itself (names, schemas, 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from openrds.engines.postgresql import catalog, databases, loaders, retitling, rights
+from openrds.engines.postgresql import catalog, databases, inventories, loaders, retitling, rights
 from openrds.engines.postgresql.loading import Loading, dumped
 from openrds.engines.postgresql.programs import Programs
 from openrds.engines.postgresql.sessions import superuser_session
-from openrds.engines.protocol import Copies, DatabaseCopy, NameTaken, NodeSpec, TableCopy
+from openrds.engines.protocol import Copies, DatabaseCopy, NameTaken, NodeSpec, Place, TableCopy
 
 #: Making or dropping a database waits for a checkpoint, and one may have very much in it to be given away.
 _LONG_SECONDS = 600.0
@@ -23,6 +23,15 @@ _LONG_SECONDS = 600.0
 @dataclass(frozen=True)
 class PostgreSQLCopying:
     programs: Programs
+
+    def inventory(self, source: NodeSpec, most: int) -> Iterator[Place]:
+        """
+        The databases and tables of tenants; of a partitioned table its partitions, which have the rows.
+
+        Raises:
+            EngineError: the server does not answer, or has more than `most`.
+        """
+        return inventories.inventory(source, most)
 
     def check_names(self, target: NodeSpec, copies: Copies) -> None:
         """

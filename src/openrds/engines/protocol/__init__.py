@@ -12,7 +12,7 @@ from openrds.engines.protocol.accounts import (
     Unfit,
 )
 from openrds.engines.protocol.backups import Backups, BaseBackup, RestorePoint
-from openrds.engines.protocol.copies import Copies, Copying, DatabaseCopy, TableCopy
+from openrds.engines.protocol.copies import Copies, Copying, DatabaseCopy, Place, TableCopy
 from openrds.engines.protocol.engine import Engine
 from openrds.engines.protocol.errors import EngineError, LockedError, NameTaken, NotThere
 from openrds.engines.protocol.logs import LogFile, ServerLogs
@@ -43,6 +43,7 @@ __all__ = [
     "NodeSpec",
     "NotThere",
     "Parameters",
+    "Place",
     "Replication",
     "RestorePoint",
     "Server",

@@ -1,8 +1,8 @@
 """Tables and databases as copies in a server that serves."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from openrds.engines.protocol.node import NodeSpec
 
@@ -27,6 +27,10 @@ class DatabaseCopy:
 
 Copies = Sequence[TableCopy] | Sequence[DatabaseCopy]
 
+#: Names of what can be had again: `(database,)`, or `(database, schema, table)` with an empty schema for an engine
+#: without schemas.
+Place: TypeAlias = tuple[str, ...]
+
 
 class Copying(Protocol):
     """How tables and databases get from one server into another that serves, under new names.
@@ -34,6 +38,14 @@ class Copying(Protocol):
     They are copied out of the clients' sight first. `mark` is a word of letters and digits that tells the copies
     of one restore from those of others; all but `check_names` may be called again.
     """
+
+    def inventory(self, source: NodeSpec, most: int) -> Iterator[Place]:
+        """All that clients could name of a server, as it is now: in the order of their names, letter by letter, so
+        that a database comes before its tables. Nothing of a tenant is evaluated.
+
+        Raises:
+            EngineError: the server does not answer, or has more than `most` of them.
+        """
 
     def check_names(self, target: NodeSpec, copies: Copies) -> None:
         """

@@ -74,6 +74,7 @@ RESTORE_DATABASES: Operation[Resources, Parameters] = Operation(
     action=Action.RESTORE_TABLES,
     status=InstanceStatus.RESTORING,
     parameters=Parameters,
+    keeps_parameters=True,
     steps=restoring_copies.STEPS,
     on_completed=BECOMES_ACTIVE,
     on_failed=IS_LOOKED_AT,

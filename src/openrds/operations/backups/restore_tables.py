@@ -108,6 +108,7 @@ RESTORE_TABLES: Operation[Resources, Parameters] = Operation(
     action=Action.RESTORE_TABLES,
     status=InstanceStatus.RESTORING,
     parameters=Parameters,
+    keeps_parameters=True,
     steps=restoring_copies.STEPS,
     on_completed=BECOMES_ACTIVE,
     on_failed=IS_LOOKED_AT,

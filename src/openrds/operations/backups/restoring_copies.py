@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 #: Milliseconds: what is not there so soon after the moment was hardly there at it.
 _STILL_THE_SAME = 5000
-_MOST_COPIES = 2000
+#: Of a request.
+MOST_COPIES = 2000
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -122,8 +123,8 @@ def check_names(
     """
     if not pairs:
         raise Refusal(ErrorCode.PARAMETER, "Name at least one thing to restore.")
-    if len(pairs) > _MOST_COPIES:
-        raise Refusal(ErrorCode.PARAMETER, f"At most {_MOST_COPIES} can be restored at once.")
+    if len(pairs) > MOST_COPIES:
+        raise Refusal(ErrorCode.PARAMETER, f"At most {MOST_COPIES} can be restored at once.")
     rules = RULES[instance.engine]
     if not all(rules.allows_name(name) for pair in pairs for name in pair):
         raise Refusal(ErrorCode.PARAMETER, rules.name_rule)

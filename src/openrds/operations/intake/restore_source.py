@@ -4,7 +4,7 @@ Source: operations.md 5.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -67,7 +67,20 @@ def source_at(intake: Intake, instance_id: str, restore_time: int) -> tuple[Sour
     Raises:
         Refusal: the moment is out of the range that can be restored.
     """
-    found = intake.connection.execute(_sql.restorable_ranges, [instance_id]).fetchall()
+    ranges = intake.connection.execute(_sql.restorable_ranges, [instance_id]).fetchall()
+    check_reached(instance_id, ranges, restore_time)
+    moment = {"instance_id": instance_id, "moment": moment_of(restore_time)}
+    base = intake.connection.execute(_sql.base_for, moment).fetchone()
+    assert base is not None, "each range begins with the end of a backup"
+    return Source(instance_id, base["id"], restore_time), base
+
+
+def check_reached(instance_id: str, found: Sequence[Row], restore_time: int) -> None:
+    """`found` are its `restorable_ranges`.
+
+    Raises:
+        Refusal: PARAMETER, the moment is in none of them.
+    """
     if not found:
         raise Refusal(
             ErrorCode.PARAMETER,
@@ -84,10 +97,6 @@ def source_at(intake: Intake, instance_id: str, restore_time: int) -> tuple[Sour
             ErrorCode.PARAMETER,
             f"restore_time must be within {wanted} (milliseconds), which is {times}.",
         )
-    moment = {"instance_id": instance_id, "moment": moment_of(restore_time)}
-    base = intake.connection.execute(_sql.base_for, moment).fetchone()
-    assert base is not None, "each range begins with the end of a backup"
-    return Source(instance_id, base["id"], restore_time), base
 
 
 def check_same_names(target: Mapping[str, str], source: Mapping[str, str]) -> None:

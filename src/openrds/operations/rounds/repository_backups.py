@@ -5,8 +5,10 @@ A backup is one as soon as it is finished on this host. That the repository is a
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 from openrds.hosts.errors import HostError
+from openrds.operations.steps import inventories
 from openrds.operations.steps.resources import Resources
 from openrds.repository import copies, place
 from openrds.repository.errors import RepositoryError
@@ -56,7 +58,13 @@ def _send(resources: Resources, repository: Repository, instance_id: str, backup
     home, owner = folders.backup(instance_id, backup_id), folders.owner(instance_id, backup_id)
     prefix = place.backup(instance_id, backup_id)
     sent = copies.send(repository, prefix, home, owner, check_wanted)
-    _note(resources, backup_id, prefix, sent)
+    _note(resources, backup_id, prefix, sent | _send_inventory(repository, prefix, home))
+
+
+def _send_inventory(repository: Repository, prefix: str, home: Path) -> dict[str, int]:
+    """Apart from the copy, which is all or nothing, for whoever asks for this alone."""
+    content = inventories.beside(home)
+    return {} if content is None else repository.write_large(f"{prefix}/{inventories.NAME}", content)
 
 
 def _note(resources: Resources, backup_id: str, prefix: str, sizes: Mapping[str, int]) -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from openrds.engines.protocol import BaseBackup, Server
 from openrds.hosts.folders import read
+from openrds.operations.steps import inventories
 from openrds.operations.steps.resources import Resources
 from openrds.store.database import Writer
 from openrds.store.queries import Queries
@@ -47,6 +48,7 @@ def copy_data(resources: Resources, server: Server, instance_id: str, backup_id:
         made = resources.engine(instance_id).backups.back_up(server.node, unfinished)
     finally:
         _check_wanted(resources, backup_id)
+    inventories.note(resources.engine(instance_id).copying, server.node, unfinished)
     facts = _facts(made)
     (unfinished / _FACTS).write_bytes(msgspec.json.encode(facts))
     folders.finish(instance_id, backup_id, unfinished)

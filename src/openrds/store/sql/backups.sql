@@ -87,6 +87,12 @@ where instance_id = %(instance_id)s and status = 'COMPLETED' and continuous and 
   and (reaches is null or reaches >= %(moment)s)
 order by end_time desc limit 1
 
+-- name: next_backup
+-- The first that was finished after a moment.
+select * from backup
+where instance_id = %(instance_id)s and status = 'COMPLETED' and end_time > %(moment)s
+order by end_time limit 1
+
 -- name: task_replacing
 -- A task that removes or replaces what others would restore from.
 select task.id, task.name from instance_lock join task on task.id = instance_lock.task_id

@@ -73,7 +73,8 @@ with ended as (
     delete from step where task_id = %(task_id)s returning *
 )
 update task set status = %(status)s, entities = entities || %(entities)s, ended_at = clock_timestamp(), changed_at = now(),
-                fail_reason = case when %(status)s = 'Failed' then fail_reason else '' end, parameters = '{}',
+                fail_reason = case when %(status)s = 'Failed' then fail_reason else '' end,
+                parameters = case when %(keeps_parameters)s then parameters else '{}' end,
                 steps = (select jsonb_agg(jsonb_build_object(
                              'name', name, 'status', status, 'node_id', node_id, 'host', host, 'attempts', attempts,
                              'error', error, 'started_at', started_at, 'ended_at', ended_at) order by position)
@@ -145,6 +146,11 @@ select id, project_id, name, instance_id, instance_name, status, entities, fail_
        progress, step_share, step_expected, step_started_at, clock_timestamp() as now
 from task
 where id = %(id)s and project_id = %(project_id)s and not hidden and id >= (select id from task_floor)
+
+-- name: restored_by_task
+select name, status, parameters from task
+where id = %(id)s and project_id = %(project_id)s and instance_id = %(instance_id)s
+  and operation in ('restore_tables', 'restore_databases') and not hidden and id >= (select id from task_floor)
 
 -- name: get_tasks
 select task.id, task.project_id, name, instance_id, instance_name, status, entities, fail_reason, created_at, ended_at,
