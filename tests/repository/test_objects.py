@@ -86,6 +86,32 @@ def test_what_is_large_is_there_as_a_whole_or_not(repository: Repository) -> Non
         repository.read_large("large", len(content))
 
 
+def test_what_is_large_and_written_anew_is_the_old_until_it_is_the_new(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = secrets.token_bytes(MOST_BYTES + 17), b"new"
+    repository.write_large("large", old)
+    put = type(repository.objects).put
+
+    def cut_off(objects, name: str, content: bytes) -> None:
+        if name == "large":
+            raise RepositoryError("cut off")
+        put(objects, name, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(repository.objects), "put", cut_off)
+        with pytest.raises(RepositoryError, match="cut off"):
+            repository.write_large("large", new)
+    assert repository.read_large("large", len(old)) == old
+    for content in (new, old):
+        written = repository.write_large("large", content)
+        assert repository.read_large("large", len(content)) == content
+        assert {"large", *repository.pieces("large")} == set(written)
+    repository.write_large("other", old)
+    repository.remove_large("large")
+    assert not [name for name, _ in repository.sizes("") if name.startswith("large")]
+
+
 def test_what_is_removed_is_gone(repository: Repository) -> None:
     for name in ("a/1", "a/2", "ab/1"):
         repository.write(name, b"content")

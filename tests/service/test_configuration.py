@@ -62,6 +62,16 @@ def test_the_region_names_the_default_project() -> None:
     assert load({"data_dir": HERE, "region": "mars-1"}, environment={}).project_names == ("mars-1",)
 
 
+def test_copies_may_be_in_another_storage_with_a_bucket_of_the_same_name() -> None:
+    given = {
+        "BACKUP_REPOSITORY": "s3://one/a",
+        "BACKUP_COPIES": "s3://one/a",
+        "BACKUP_COPIES_OPTIONS": "/etc/copies.toml",
+    }
+    settings = load({"data_dir": HERE}, environment={f"OPENRDS_{name}": given[name] for name in given})
+    assert settings.backup_copies == "s3://one/a"
+
+
 def test_there_must_be_a_data_directory() -> None:
     with pytest.raises(ConfigurationError, match="give --data-dir or set OPENRDS_DATA_DIR"):
         load({}, environment={})
@@ -130,6 +140,23 @@ def test_there_must_be_a_data_directory() -> None:
         ({"WORKER_TIMEOUT": "1", "HEARTBEAT_INTERVAL": "2"}, "worker_timeout"),
         ({"PROJECTS": "one,two,one"}, "projects"),
         ({"PROJECTS": "../escape"}, "projects"),
+        ({"BACKUP_COPIES": "file:///srv/copies"}, "backup_copies needs backup_repository"),
+        (
+            {"BACKUP_REPOSITORY": "s3://one", "BACKUP_COPIES": "copies"},
+            "backup_copies: The backup repository",
+        ),
+        *(
+            ({"BACKUP_REPOSITORY": first, "BACKUP_COPIES": copies}, "backup_copies must be another place")
+            for first, copies in (
+                ("s3://one/a", "s3://one/a/"),
+                ("s3://one", "s3://one/a"),
+                ("file:///srv/a", "file:///srv"),
+                ("file:///srv/a", "file:///srv/b/../a"),
+            )
+        ),
+        ({"BACKUP_COPIES_DELAY": "60"}, "backup_copies_delay must be 3600 to"),
+        ({"BACKUP_COPIES_DELAY": "nan"}, "backup_copies_delay must be 3600 to"),
+        ({"BACKUP_COPIES_RATE": "-1"}, "backup_copies_rate must not be negative"),
     ],
 )
 def test_a_wrong_value_is_named(environment: dict[str, str], said: str) -> None:

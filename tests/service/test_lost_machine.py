@@ -9,14 +9,17 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec.structs import replace as replace_in
 
 from openrds.domain.engine import EngineName
 from openrds.hosts.addresses import is_answering
 from openrds.hosts.backups import GENERATION
+from openrds.hosts.forwarders import stop_filtering, stop_forwarding
 from openrds.hosts.user import ServerUser
 from openrds.repository import place
 from openrds.repository.logs import files_in
 from openrds.repository.records import read_instances
+from openrds.repository.repository import Repository, open_repository
 from support.backups import UNKNOWN_BACKUP, back_up, backups, folder, post, refusal, restored_to_new, rows
 from support.command import completed
 from support.dialects import DIALECTS, POSTGRESQL, Dialect
@@ -30,6 +33,8 @@ from support.service import (
     ServiceUnderTest,
     dialect_of,
     fresh,
+    private_cidr,
+    public_cidr,
     running_service,
     session,
     wait_for,
@@ -54,7 +59,9 @@ def kept() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def lost(s3: S3, kept: Path) -> Iterator[ServiceUnderTest]:
-    options = {**s3_settings(s3, kept), **ALL_ENGINES, "projects": "local-1,other"}
+    (kept / "copies").mkdir(mode=0o700)
+    copies = {"backup_copies": f"file://{kept / 'copies'}"}
+    options = {**s3_settings(s3, kept), **copies, **ALL_ENGINES, "projects": "local-1,other"}
     with running_service(metrics_token=TOKEN, **options) as service:
         yield service
 
@@ -84,11 +91,28 @@ def await_log_outside(service: ServiceUnderTest, instance: dict[str, Any], since
     wait_for(is_recorded, 60, "it is recorded there")
 
 
+def copy_of(service: ServiceUnderTest) -> Repository:
+    """The second place."""
+    key_file = Path(service.options["backup_key_file"])
+    return open_repository(service.options["backup_copies"], None, key_file, may_make_key=False)
+
+
+def await_copied(service: ServiceUnderTest) -> None:
+    def is_copied() -> bool:
+        first, copy = opened(service), copy_of(service)
+        if not dict(first.sizes(place.INSTANCES)).items() <= dict(copy.sizes(place.INSTANCES)).items():
+            return False
+        return read_instances(first) == [replace_in(one, deleted=[]) for one in read_instances(copy)]
+
+    wait_for(is_copied, 90, "all of it is copied")
+
+
 @dataclass
 class Before:
     """What a service had when its machine was lost."""
 
     instances: dict[Dialect, dict[str, Any]]
+    replicas: dict[Dialect, dict[str, Any]]
     credentials: dict[str, str]
     recycled: dict[str, Any]
     frozen: dict[str, Any]
@@ -96,7 +120,7 @@ class Before:
 
 
 @pytest.fixture(scope="module")
-def before(lost: ServiceUnderTest) -> Before:
+def before(lost: ServiceUnderTest, kept: Path) -> Before:
     """Its processes die at once; what is in its data directory is not used any more."""
     instances, made_backups = {}, []
     group = lost.call(
@@ -110,7 +134,10 @@ def before(lost: ServiceUnderTest) -> Before:
         with session(made) as client:
             client.execute(dialect.rows("after_backup", 300))
         instances[dialect] = made
+    replicas = {dialect: replicate(lost, made) for dialect, made in instances.items()}
     recycled, public_ip = recycle(lost), bind(lost, instances[POSTGRESQL])
+    bind(lost, replicas[POSTGRESQL], 1)
+    replicas[POSTGRESQL] = lost.instance(replicas[POSTGRESQL]["id"])
     frozen = lost.create(name="in-arrears")
     with session(frozen) as client:
         client.execute(POSTGRESQL.rows("unpaid", 11))
@@ -124,16 +151,35 @@ def before(lost: ServiceUnderTest) -> Before:
     lost.start()
     for made in instances.values():
         await_log_outside(lost, made, since)
+    await_copied(lost)
     credentials = lost.credentials
     lost.kill_everything()
-    return Before(instances, credentials, recycled, frozen, public_ip)
+    # A machine that is lost keeps nobody out of what another has, and passes nothing on to it.
+    stop_filtering(lost.data_dir)
+    stop_forwarding(lost.data_dir)
+    shutil.copytree(kept / "copies", kept / "vault")
+    return Before(instances, replicas, credentials, recycled, frozen, public_ip)
 
 
-def bind(service: ServiceUnderTest, instance: dict[str, Any]) -> str:
+def replicate(service: ServiceUnderTest, primary: dict[str, Any]) -> dict[str, Any]:
+    body = {
+        "name": f"replica-of-{primary['name']}",
+        "replica_of_id": primary["id"],
+        "flavor_ref": f"{primary['flavor_ref']}.rr",
+        "volume": {"type": "CLOUDSSD"},
+        "region": "local-1",
+        "availability_zone": "local-1a",
+    }
+    created = service.call("POST", "instances", body, headers=fresh()).json()
+    service.completed(created["job_id"])
+    return service.instance(created["instance"]["id"])
+
+
+def bind(service: ServiceUnderTest, instance: dict[str, Any], number: int = 0) -> str:
     """The public address that it has now; none where there are no means for it."""
     if WHY_NO_FORWARDING:
         return ""
-    found = service.get(f"/v1/{service.project_id}/publicips")["publicips"][0]
+    found = service.get(f"/v1/{service.project_id}/publicips")["publicips"][number]
     body = {"public_ip": found["public_ip_address"], "public_ip_id": found["id"], "is_bind": True}
     answer = service.call("PUT", f"instances/{instance['id']}/public-ip", body, headers=fresh())
     service.completed(answer.json()["job_id"])
@@ -174,7 +220,8 @@ def again(lost: ServiceUnderTest, before: Before) -> Iterator[ServiceUnderTest]:
 
         done = completed(arguments, service.environment(), 120)
         assert done.returncode == 0, done.stderr
-        assert f"{len(before.instances) + 1} instances will be restored" in done.stdout
+        wanted = len(before.instances) + len(before.replicas) + 1
+        assert f"{wanted} instances will be restored" in done.stdout
         once_more = completed(arguments, service.environment(), 120)
         assert once_more.returncode == 0, once_more.stderr
         assert "0 instances will be restored" in once_more.stdout, "they are on their way"
@@ -204,6 +251,50 @@ def test_all_instances_come_back_as_they_were(again: ServiceUnderTest, before: B
         assert listed["status"] == "COMPLETED"
         with session(restored) as client:
             client.execute(dialect.rows("written_since", 5))
+
+
+def test_read_replicas_are_made_anew(again: ServiceUnderTest, before: Before) -> None:
+    for dialect, made in before.replicas.items():
+        wait_for(lambda id_=made["id"]: again.instance(id_)["status"] == "ACTIVE", 120, "it is made")
+        if made["public_ips"]:
+            there = made["public_ips"][0], made["port"]
+            wait_for(lambda at=there: is_answering(*at), 60, "its public address is bound")
+        replica, primary = again.instance(made["id"]), again.instance(before.instances[dialect]["id"])
+        same = ("id", "name", "type", "flavor_ref", "port", "vpc_id", "private_ips", "public_ips")
+        assert {name: replica[name] for name in same} == {name: made[name] for name in same}
+        assert [node["id"] for node in replica["nodes"]] == [node["id"] for node in made["nodes"]]
+        assert replica["related_instance"] == [{"id": primary["id"], "type": "replica_of"}]
+        assert rows(replica, "after_backup") == 300
+        with session(primary) as client:
+            client.execute(dialect.rows("of_replica", 3))
+        wait_for(lambda one=replica: rows(one, "of_replica") == 3, 60, "it follows")
+
+
+def test_the_copy_is_gone_on_with(again: ServiceUnderTest, before: Before) -> None:
+    wait_for(lambda: copy_of(again).service() == opened(again).service(), 60, "it is that of this service")
+
+
+def test_a_service_comes_back_from_the_copy_alone(lost: ServiceUnderTest, before: Before, kept: Path) -> None:
+    """As it was when the machine was lost, beside the one that came back from the repository."""
+    options = {
+        name: value
+        for name, value in lost.options.items()
+        if name not in ("listen", "backup_copies", "backup_repository_options")
+    } | {
+        "backup_repository": f"file://{kept / 'vault'}",
+        "private_cidr": private_cidr(),
+        "public_cidr": public_cidr(),
+    }
+    with running_service(start=False, **options) as service:
+        arguments = ("restore-service", "--data-dir", str(service.data_dir))
+        done = completed(arguments, service.environment(), 120)
+        assert done.returncode == 0, done.stderr
+        service.start()
+        for made in (*before.instances.values(), *before.replicas.values()):
+            wait_for(lambda id_=made["id"]: service.instance(id_)["status"] == "ACTIVE", 120, made["name"])
+            restored = service.instance(made["id"])
+            assert rows(restored, "before_backup") == 1000
+            assert rows(restored, "after_backup") == 300
 
 
 def test_a_backup_that_is_in_the_repository_alone_is_restored(
@@ -306,6 +397,7 @@ def test_the_service_of_before_may_not_write_there(again: ServiceUnderTest, lost
     checked = completed(("check", "--data-dir", str(again.data_dir)), again.environment(), 60)
     assert checked.returncode == 0
     assert "can be reached" in checked.stdout
+    assert "s ago is copied" in checked.stdout
 
 
 def test_the_age_of_what_is_there_can_be_watched(again: ServiceUnderTest, before: Before) -> None:
@@ -313,6 +405,9 @@ def test_the_age_of_what_is_there_can_be_watched(again: ServiceUnderTest, before
     for made in before.instances.values():
         assert f'openrds_repository_age_seconds{{instance="{made["id"]}"}}' in metrics
     assert "openrds_repository_backups_waiting 0.0" in metrics
+    for kind in ("records", "backups", "log"):
+        assert f'openrds_copies_age_seconds{{kind="{kind}"}}' in metrics
+    assert "openrds_copies_backups_waiting 0.0" in metrics
 
 
 def test_nothing_is_restored_over_a_service(lost: ServiceUnderTest, again: ServiceUnderTest) -> None:

@@ -14,6 +14,10 @@ from openrds.operations.rounds.backup_schedule import look_after_backups, stop_u
 from openrds.operations.rounds.catalogue_watch import CatalogueWatch
 from openrds.operations.rounds.certificates import CertificateWatch
 from openrds.operations.rounds.close_looks import CloseLooks
+from openrds.operations.rounds.copy_access import CopyAccess, now
+from openrds.operations.rounds.copy_backups import BackupCopying
+from openrds.operations.rounds.copy_logs import LogCopying
+from openrds.operations.rounds.copy_records import CopiedRecords
 from openrds.operations.rounds.hang_watch import HangWatch
 from openrds.operations.rounds.log_keeping import LogKeeping
 from openrds.operations.rounds.log_shipping import LogShipping
@@ -30,6 +34,8 @@ from openrds.operations.rounds.volume_growth import VolumeGrowth
 from openrds.operations.rounds.volume_watch import VolumeWatch
 from openrds.operations.steps.host import Host
 from openrds.operations.steps.resources import Resources
+from openrds.repository.copying import Pace
+from openrds.repository.repository import Repository
 from openrds.tasks.queue import Queue
 
 logger = logging.getLogger(__name__)
@@ -46,6 +52,10 @@ _SHIPPING_INTERVAL = 5.0
 _SENDING_INTERVAL = 5.0
 _SENDING_PAUSE = 1.0
 _RECORDS_PAUSE = 5.0
+#: From there to the second place, and at most, where there is so much that a look takes long.
+_COPYING_INTERVAL = 15.0
+_COPYING_PAUSE = 5.0
+_MOST_COPYING_PAUSE = 600.0
 #: In any case. The pools have a round also when a spare was taken, a little later: who took it goes first.
 _POOL_INTERVAL = 60.0
 _POOL_DELAY = 2.0
@@ -154,6 +164,10 @@ def _repository(resources: Resources, changes: Changes) -> list[Round]:
     if resources.host.repository is None:
         return []
     access = RepositoryAccess(resources, resources.host.repository)
+    return [*_sending(resources, changes, access), *_copying(resources, changes, access)]
+
+
+def _sending(resources: Resources, changes: Changes, access: RepositoryAccess) -> list[Round]:
     records, logs = RecordSending(resources), LogSending(resources)
     bell = changes.bell(Subject.INSTANCE, Subject.BACKUP, Subject.SERVICE)
     return [
@@ -169,6 +183,37 @@ def _repository(resources: Resources, changes: Changes) -> list[Round]:
         ),
         Round(
             access.guarded("archived logs", logs.send), pause=_SENDING_INTERVAL, at_least=_SENDING_INTERVAL
+        ),
+    ]
+
+
+def _copying(resources: Resources, changes: Changes, repository: RepositoryAccess) -> list[Round]:
+    """What is in the repository to the second place: none of those that send waits for it."""
+    if resources.host.copies is None:
+        return []
+    access = CopyAccess(resources, repository, resources.host.copies)
+    pace = Pace(resources.settings.backup_copies_rate * 10**6)
+    backups, logs = BackupCopying(resources, pace), LogCopying(resources, pace)
+    records = RecordSending(resources, CopiedRecords(resources).shape)
+    bell = changes.bell(Subject.INSTANCE, Subject.BACKUP, Subject.SERVICE)
+
+    def record(_source: Repository, target: Repository) -> dt.datetime:
+        began = now()
+        records.send(target, bell.take())
+        return began
+
+    return [
+        Round(access.guarded("records", record, every=_COPYING_INTERVAL), bell, pause=_RECORDS_PAUSE),
+        Round(
+            access.guarded("backups", backups.copy, every=_COPYING_INTERVAL),
+            changes.bell(Subject.BACKUP),
+            pause=_COPYING_PAUSE,
+            at_least=_MOST_COPYING_PAUSE,
+        ),
+        Round(
+            access.guarded("log", logs.copy, every=_COPYING_INTERVAL),
+            pause=_COPYING_PAUSE,
+            at_least=_MOST_COPYING_PAUSE,
         ),
     ]
 

@@ -31,6 +31,7 @@ _queue = Queries("queue")
 _instances = Queries("instances")
 _metrics = Queries("metrics")
 _repository = Queries("repository")
+_copies = Queries("copies")
 
 #: The store must answer in so many seconds to count as ready.
 _READY_SECONDS = 3.0
@@ -143,6 +144,8 @@ async def _store_metrics(service: Service) -> CollectorRegistry:
         add_instance_metrics(registry, await service.reads.rows(_metrics.latest_samples))
     if service.settings.backup_repository:
         await _add_repository_metrics(service, registry)
+    if service.settings.backup_copies:
+        await _add_copies_metrics(service, registry)
     return registry
 
 
@@ -169,6 +172,24 @@ def _set_of_instances(service: Service, gauge: Gauge, values: Mapping[str, float
     told = values if service.settings.metrics_token else {"": max(values.values())} if values else {}
     for instance_id, value in told.items():
         gauge.labels(instance_id).set(value)
+
+
+async def _add_copies_metrics(service: Service, registry: CollectorRegistry) -> None:
+    waiting = Gauge(
+        "openrds_copies_backups_waiting",
+        "Backups in the backup repository that are not in its copy yet.",
+        registry=registry,
+    )
+    row = await service.reads.row(_copies.waiting)
+    waiting.set(row["backups"] if row else 0)
+    ages = Gauge(
+        "openrds_copies_age_seconds",
+        "How long the oldest of what is in the backup repository and not in its copy has been there, at most.",
+        ["kind"],
+        registry=registry,
+    )
+    for row in await service.reads.rows(_copies.ages):
+        ages.labels(row["kind"]).set(row["seconds"])
 
 
 HANDLERS = [healthz, readyz, metrics]

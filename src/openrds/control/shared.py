@@ -10,6 +10,7 @@ from openrds.domain.settings import Settings
 from openrds.operations.instances.start_instance import start_overdue
 from openrds.operations.intake.scheduling import Scheduler, forget_ended
 from openrds.operations.registry import SCHEDULED
+from openrds.operations.rounds.lost_replicas import remake_lost_replicas
 from openrds.store.database import Store
 from openrds.store.queries import Queries
 from openrds.tasks.counting import add_changes
@@ -28,6 +29,7 @@ _tasks = Queries("tasks")
 _WATCHDOG_INTERVAL = 3.0
 _COUNTING_INTERVAL = 2.0
 _SCHEDULE_INTERVAL = 10.0
+_REMAKING_PAUSE = 1.0
 #: In any case.
 _TIDYING_INTERVAL = dt.timedelta(hours=1).total_seconds()
 
@@ -57,6 +59,11 @@ def shared_rounds(store: Store, queue: Queue, settings: Settings, changes: Chang
         ),
         Round(lambda: add_changes(store), changes.bell(Subject.TASKS), pause=_COUNTING_INTERVAL),
         Round(scheduler.start_due, changes.bell(Subject.SCHEDULE), pause=_SCHEDULE_INTERVAL),
+        Round(
+            lambda: remake_lost_replicas(store, queue, settings),
+            changes.bell(Subject.INSTANCE),
+            pause=_REMAKING_PAUSE,
+        ),
         Round(lambda: forget_expired(store)),
         Round(lambda: start_overdue(store, queue, settings)),
         Round(tidy, at_least=_TIDYING_INTERVAL),

@@ -54,6 +54,10 @@ class Settings:
     backup_repository: str = ""
     backup_repository_options: Path | None = None
     backup_key_file: Path | None = None
+    backup_copies: str = ""
+    backup_copies_options: Path | None = None
+    backup_copies_rate: float = 20.0
+    backup_copies_delay: float = 604800.0
     max_connections: int = 4096
     max_connections_per_address: int = 256
     request_timeout: float = 20.0

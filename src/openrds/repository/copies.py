@@ -132,6 +132,26 @@ def read_manifest(repository: Repository, prefix: str) -> Manifest:
     )
 
 
+def objects_of(repository: Repository, prefix: str) -> dict[str, int | None]:
+    """All objects that a copy is made of, in the order in which they are written, the one that makes it whole last.
+
+    With what they take there, in bytes, where that is known. What else is below the prefix is none of it.
+
+    Raises:
+        NotInRepositoryError: there is no such copy.
+        RepositoryError: it cannot be read.
+    """
+    manifest = read_manifest(repository, prefix)
+    found: dict[str, int | None] = {
+        part_name(prefix, number): part.stored for number, part in enumerate(manifest.parts)
+    }
+    return found | dict.fromkeys([*repository.pieces(manifest_name(prefix)), manifest_name(prefix)])
+
+
+def manifest_name(prefix: str) -> str:
+    return f"{prefix}/{_MANIFEST}"
+
+
 def part_name(prefix: str, number: int) -> str:
     return f"{prefix}/{_PART}/{number:08d}"
 

@@ -35,6 +35,15 @@ _DELETED_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
+class Listed:
+    """`size` is in bytes, `modified` in seconds since 1970, by the clock of the storage."""
+
+    name: str
+    size: int
+    modified: float
+
+
+@dataclass(frozen=True)
 class Objects:
     """`address` is for messages: there is no secret in it."""
 
@@ -100,11 +109,33 @@ class Objects:
         Raises:
             RepositoryError: they cannot be listed.
         """
+        yield from ((one.name, one.size) for one in self.listed(prefix))
+
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """All objects below a prefix, in no order.
+
+        Raises:
+            RepositoryError: they cannot be listed.
+        """
         import obstore  # noqa: PLC0415
 
         with self._explained():
             for found in obstore.list(self._store, prefix):
-                yield from ((one["path"], one["size"]) for one in found)
+                yield from (
+                    Listed(one["path"], one["size"], one["last_modified"].timestamp()) for one in found
+                )
+
+    def below(self, prefix: str) -> list[str]:
+        """The names between a prefix and the next slash, of whatever there is further below.
+
+        Raises:
+            RepositoryError: they cannot be listed.
+        """
+        import obstore  # noqa: PLC0415
+
+        with self._explained():
+            found = obstore.list_with_delimiter(self._store, prefix)["common_prefixes"]
+        return sorted(one.rstrip("/").rpartition("/")[2] for one in found)
 
     def remove(self, names: Iterable[str]) -> None:
         """
@@ -174,6 +205,21 @@ def bucket_of(url: str) -> str:
     """The bucket, container or folder that a repository is in."""
     parts = urlsplit(url)
     return parts.netloc or unquote(parts.path)
+
+
+def is_folder(url: str) -> bool:
+    return urlsplit(url).scheme == _FILE
+
+
+def lies_within(inner: str, outer: str) -> bool:
+    """Whether one place is another, or in it, if they are of the same storage."""
+    first, second = urlsplit(inner), urlsplit(outer)
+    if (first.scheme, first.netloc) != (second.scheme, second.netloc):
+        return False
+    inside, around = ([part for part in unquote(one.path).split("/") if part] for one in (first, second))
+    if first.scheme == _FILE:
+        inside, around = (list(Path("/", *parts).resolve().parts) for parts in (inside, around))
+    return inside[: len(around)] == around
 
 
 def check_url(url: str) -> None:

@@ -10,20 +10,26 @@ from openrds.repository.transfers import give_back_what_is_free
 #: Of the service itself: its projects, accounts and keys; and below, of each instance what it is.
 SERVICE_RECORD = "records/service"
 INSTANCE_RECORDS = "records/instances"
+#: Of each instance its backups and its log.
+INSTANCES = "instances"
 
 
 def record(instance_id: str) -> str:
     return f"{INSTANCE_RECORDS}/{instance_id}"
 
 
+def backups(instance_id: str) -> str:
+    return f"{INSTANCES}/{instance_id}/backups"
+
+
 def backup(instance_id: str, backup_id: str) -> str:
     """Below it is the copy of a base backup."""
-    return f"instances/{instance_id}/backups/{backup_id}"
+    return f"{backups(instance_id)}/{backup_id}"
 
 
 def logs(instance_id: str) -> str:
     """Below it are copies of log archives, each under its generation."""
-    return f"instances/{instance_id}/log"
+    return f"{INSTANCES}/{instance_id}/log"
 
 
 def log(instance_id: str, generation: str) -> str:

@@ -30,7 +30,7 @@ class ServiceRecord(msgspec.Struct, frozen=True):
 class InstanceRecord(msgspec.Struct, frozen=True):
     """`instance` is None where only backups are left of it; `generation` is that of its log archive, if any.
 
-    So is `public_address`, which it had bound.
+    So is `public_address`, which it had bound. `deleted` are backups that are deleted and still there, in a copy.
     """
 
     id: str
@@ -40,6 +40,7 @@ class InstanceRecord(msgspec.Struct, frozen=True):
     backups: list[Row]
     generation: str | None
     public_address: str | None = None
+    deleted: list[Row] = []
 
 
 def read_service(repository: Repository) -> ServiceRecord:
@@ -64,11 +65,17 @@ def read_instances(repository: Repository) -> list[InstanceRecord]:
     """
     names = {name.rpartition("/")[2] for name, _ in repository.sizes(place.INSTANCE_RECORDS)}
     ids = sorted(name for name in names if is_instance_id(name))
-    found = [
-        msgspec.json.decode(repository.read_large(place.record(id_), _MOST_BYTES), type=InstanceRecord)
-        for id_ in ids
-    ]
-    for id_, record in zip(ids, found, strict=True):
-        if record.id != id_:
-            raise RepositoryError(f"The record of {id_} is that of {record.id}.")
-    return found
+    return [read_instance(repository, id_) for id_ in ids]
+
+
+def read_instance(repository: Repository, instance_id: str) -> InstanceRecord:
+    """
+    Raises:
+        NotInRepositoryError: there is none of it.
+        RepositoryError: it cannot be read.
+    """
+    content = repository.read_large(place.record(instance_id), _MOST_BYTES)
+    record = msgspec.json.decode(content, type=InstanceRecord)
+    if record.id != instance_id:
+        raise RepositoryError(f"The record of {instance_id} is that of {record.id}.")
+    return record

@@ -18,19 +18,36 @@ from openrds.repository.sealing import MOST_BYTES
 _MARK = "repository"
 
 
+#: Of the services that wrote here before.
+_MOST_FORMER = 100
+
+
 class Mark(msgspec.Struct, frozen=True):
-    """`service` is the one that writes here: each restoring of a service on another machine makes a new one of it."""
+    """`service` is the one that writes here: each restoring of a service on another machine makes a new one of it.
+
+    `former` are those that it has taken over from, the last of them last. A `copy` is of that service's repository.
+    """
 
     format: int
     service: str
+    former: tuple[str, ...] = ()
+    copy: bool = False
 
 
 class _Large(msgspec.Struct, frozen=True):
-    """In bytes."""
+    """`size` is in bytes. What is written anew has its pieces in the other slot: until then what was there is whole."""
 
     pieces: int
     size: int
     sha256: str
+    slot: str = ""
+
+    def names(self, name: str) -> list[str]:
+        return [f"{name}.{self.slot}{number}" for number in range(self.pieces)]
+
+
+#: By what slot comes next.
+_OTHER_SLOT = {"": "b", "b": ""}
 
 
 @dataclass(frozen=True)
@@ -48,11 +65,24 @@ class Repository:
         Raises:
             RepositoryError: it cannot be written, or is not there as it was written.
         """
-        sealed = sealing.seal(name, content, self.key)
+        return self.write_sealed(name, sealing.seal(name, content, self.key))
+
+    def write_sealed(self, name: str, sealed: bytes) -> int:
+        """The same with what `read_sealed` gave, of a repository with the same key."""
         self.objects.put(name, sealed)
         if self.objects.get(name) != sealed:
             raise RepositoryError(f"{name} in {self.address} is not what was written.")
         return len(sealed)
+
+    def read_sealed(self, name: str) -> bytes:
+        """An object as it is there, once it was seen that it is what was written under this name.
+
+        Raises:
+            As `read`.
+        """
+        sealed = self.objects.get(name)
+        sealing.unseal(name, sealed, self.key)
+        return sealed
 
     def read(self, name: str) -> bytes:
         """
@@ -68,12 +98,27 @@ class Repository:
 
         The objects that it was written to, with what they take there, in bytes.
         """
+        before = self._large(name)
+        slot = "" if before is None else _OTHER_SLOT[before.slot]
         pieces = [content[begin : begin + MOST_BYTES] for begin in range(0, len(content), MOST_BYTES)]
-        named = {f"{name}.{number}": piece for number, piece in enumerate(pieces)}
-        large = _Large(len(pieces), len(content), hashlib.sha256(content).hexdigest())
-        return {
-            at: self.write(at, piece) for at, piece in (*named.items(), (name, msgspec.json.encode(large)))
-        }
+        large = _Large(len(pieces), len(content), hashlib.sha256(content).hexdigest(), slot)
+        named = [*zip(large.names(name), pieces, strict=True), (name, msgspec.json.encode(large))]
+        written = {at: self.write(at, piece) for at, piece in named}
+        if before is not None:
+            self.objects.remove(before.names(name))
+        return written
+
+    def remove_large(self, name: str) -> None:
+        """Whether it is whole or not."""
+        large = self._large(name) or _Large(1, 0, "")
+        self.objects.remove([name, *large.names(name), f"{name}.0", f"{name}.b0"])
+
+    def _large(self, name: str) -> _Large | None:
+        """None where there is none that can be read."""
+        try:
+            return msgspec.json.decode(self.read(name), type=_Large)
+        except (NotInRepositoryError, StrangeObjectError):
+            return None
 
     def read_large(self, name: str, most: int) -> bytes:
         """
@@ -83,10 +128,14 @@ class Repository:
         large = msgspec.json.decode(self.read(name), type=_Large)
         if large.size > most:
             raise RepositoryError(f"{name} in {self.address} has more than {most} bytes.")
-        content = b"".join(self.read(f"{name}.{number}") for number in range(large.pieces))
+        content = b"".join(map(self.read, large.names(name)))
         if hashlib.sha256(content).hexdigest() != large.sha256:
             raise StrangeObjectError(f"{name} in {self.address} is of different times.")
         return content
+
+    def pieces(self, name: str) -> list[str]:
+        """Beside `name` itself, the objects that something large was written to."""
+        return msgspec.json.decode(self.read(name), type=_Large).names(name)
 
     def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
         return self.objects.sizes(prefix)
@@ -103,6 +152,14 @@ class Repository:
         Raises:
             RepositoryError: it cannot be read, or the key is another's.
         """
+        mark = self.mark()
+        return None if mark is None else mark.service
+
+    def mark(self) -> Mark | None:
+        """
+        Raises:
+            RepositoryError: it cannot be read, or the key is another's.
+        """
         try:
             found = self.read(_MARK)
         except NotInRepositoryError:
@@ -112,13 +169,17 @@ class Repository:
         mark = msgspec.json.decode(found, type=Mark)
         if mark.format != 1:
             raise RepositoryError(f"{self.address} was written by a newer openrds (format {mark.format}).")
-        return mark.service
+        return mark
 
     def claim(self) -> str:
         """Make it that of a new service, whose mark is returned: who wrote here before finds that, and stops."""
-        service = secrets.token_hex(16)
-        self.write(_MARK, msgspec.json.encode(Mark(1, service)))
+        before, service = self.mark(), secrets.token_hex(16)
+        former = () if before is None else (*before.former, before.service)
+        self.write_mark(Mark(1, service, former[-_MOST_FORMER:]))
         return service
+
+    def write_mark(self, mark: Mark) -> None:
+        self.write(_MARK, msgspec.json.encode(mark))
 
 
 def open_repository(url: str, options: Path | None, key_file: Path, *, may_make_key: bool) -> Repository:

@@ -13,13 +13,14 @@ from openrds.engines.protocol import EngineError
 from openrds.hosts.errors import HostError, in_words
 from openrds.repository.errors import RepositoryError
 from openrds.service import places
-from openrds.service.means import choose_repository
+from openrds.service.means import choose_copies, choose_repository
 from openrds.service.opened_store import opened_store
 from openrds.store.database import Store
 from openrds.store.queries import Queries
 from openrds.tasks.counting import recount, wrong_counts
 
 _sql = Queries("repository")
+_copies = Queries("copies")
 
 _MOST_SHOWN = 20
 
@@ -29,7 +30,7 @@ def check(settings: Settings, *, repair: bool) -> int:
     try:
         with opened_store(settings) as store:
             wrong = _check(store, settings.data_dir, repair=repair)
-            return max(wrong, _check_repository(store, settings))
+            return max(wrong, _check_repository(store, settings), _check_copies(store, settings))
     except (HostError, EngineError, places.DataDirectoryError, OSError) as error:
         print(f"openrds: {in_words(error)}", file=sys.stderr)
     except psycopg.Error as error:
@@ -81,4 +82,38 @@ def _check_repository(store: Store, settings: Settings) -> int:
         print(
             f"Archived log is there up to {oldest['seconds']:.0f} s ago or later (instance {oldest['id']})."
         )
+    return 0
+
+
+def _check_copies(store: Store, settings: Settings) -> int:
+    """Whether the place of the copies can be reached and is this service's, and how old what is in it is."""
+    place = choose_copies(settings)
+    if place is None:
+        return 0
+    try:
+        service = place.open().service()
+    except RepositoryError as error:
+        print(error)
+        return 1
+    ours = next((row["service"] for row in store.rows(_sql.repository)), None)
+    known = next(iter(store.rows(_copies.known)), None)
+    if service is not None and known is not None and service != ours:
+        print(f"The copies at {place.url} are another service's: nothing is written to them.")
+        return 1
+    print(f"The place of copies {place.url} can be reached.")
+    if known is None or known["address"] != place.url:
+        print("Nothing was copied there yet.")
+        return 1
+    (waiting,) = store.rows(_copies.waiting)
+    if waiting["backups"]:
+        print(
+            f"{waiting['backups']} backups are not copied yet, the oldest of {waiting['oldest']:%Y-%m-%d %H:%M} UTC."
+        )
+    oldest = max(store.rows(_copies.ages), key=lambda row: row["seconds"])
+    print(
+        f"What was in the repository {oldest['seconds']:.0f} s ago is copied ({oldest['kind']} are the oldest)."
+    )
+    if known["problem"]:
+        print(f"The last time something was not copied: {known['problem']}")
+        return 1
     return 0

@@ -15,7 +15,7 @@ from openrds.domain.settings import Settings
 from openrds.domain.texts import number_in
 from openrds.hosts.forwarders import FORWARDINGS
 from openrds.repository.errors import RepositoryError
-from openrds.repository.objects import check_url
+from openrds.repository.objects import check_url, is_folder, lies_within
 
 _PREFIX = "OPENRDS_"
 _CHOICES = {
@@ -46,6 +46,7 @@ _NOT_NEGATIVE = (
     "min_free_mb",
     "hang_timeout",
     "first_backup_after",
+    "backup_copies_rate",
 )
 _PATHS = {
     "data_dir",
@@ -56,7 +57,10 @@ _PATHS = {
     "tls_ca_key",
     "backup_repository_options",
     "backup_key_file",
+    "backup_copies_options",
 }
+#: Whoever empties a repository by mistake, or in bad faith, shall have been noticed before the copies follow.
+_LEAST_DELAY, _MOST_DELAY = 3600.0, 10 * 365 * 86400.0
 #: Of the keys of the default project, where settings fix them: what each must look like, and in words.
 _KEY_FORMS = {
     "project_id": (re.compile(r"[0-9a-f]{32}"), "32 lower-case hexadecimal digits"),
@@ -153,7 +157,8 @@ def _checked(settings: Settings) -> Settings:
     if settings.os_uids:
         _check_ids(settings.os_uids)
     if settings.backup_repository:
-        _check_repository(settings.backup_repository)
+        _check_repository("backup_repository", settings.backup_repository)
+    _check_copies(settings)
     return settings
 
 
@@ -223,11 +228,29 @@ def _check_ids(text: str) -> None:
         raise ValueError(f"os_uids must be FIRST-LAST, two or more ids from {_FIRST_ID} on, not {text!r}")
 
 
-def _check_repository(url: str) -> None:
+def _check_repository(name: str, url: str) -> None:
     try:
         check_url(url)
     except RepositoryError as error:
-        raise ValueError(f"backup_repository: {error}") from None
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _check_copies(settings: Settings) -> None:
+    if not _LEAST_DELAY <= settings.backup_copies_delay <= _MOST_DELAY:
+        raise ValueError(f"backup_copies_delay must be {_LEAST_DELAY:.0f} to {_MOST_DELAY:.0f} seconds")
+    if not settings.backup_copies:
+        return
+    _check_repository("backup_copies", settings.backup_copies)
+    if not settings.backup_repository:
+        raise ValueError("backup_copies needs backup_repository: it is what is copied")
+    places = settings.backup_copies, settings.backup_repository
+    # Other options may lead to another storage, which may have a bucket of the same name.
+    if settings.backup_copies_options != settings.backup_repository_options and not is_folder(places[0]):
+        return
+    if lies_within(*places) or lies_within(*reversed(places)):
+        raise ValueError(
+            "backup_copies must be another place than backup_repository, and neither within the other"
+        )
 
 
 def _check_numbers(settings: Settings) -> None:

@@ -80,3 +80,10 @@ def choose_repository(settings: Settings) -> Place | None:
     if not settings.backup_repository:
         return None
     return Place(settings.backup_repository, settings.backup_repository_options, settings.repository_key_file)
+
+
+def choose_copies(settings: Settings) -> Place | None:
+    """Where all that is in the repository is copied to. It has the same key."""
+    if not settings.backup_copies:
+        return None
+    return Place(settings.backup_copies, settings.backup_copies_options, settings.repository_key_file)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from msgspec.structs import replace
 from psycopg.types.json import Jsonb
 
 from openrds.domain.engine import EngineName
@@ -22,8 +23,9 @@ from openrds.engines.registry import found_on_host
 from openrds.hosts.errors import HostError, in_words
 from openrds.hosts.users import ServerUsers
 from openrds.operations.backups import restore_lost_instance
-from openrds.operations.backups.restore_lost_instance import best_base, why_not
+from openrds.operations.backups.restore_lost_instance import best_base, is_replica, why_not
 from openrds.operations.intake.intake import Intake
+from openrds.operations.rounds import lost_replicas
 from openrds.operations.rounds.repository_access import adopt
 from openrds.repository.errors import RepositoryError
 from openrds.repository.records import InstanceRecord, ServiceRecord, read_instances, read_service
@@ -55,14 +57,31 @@ class _Found:
 
     @property
     def restorable(self) -> list[InstanceRecord]:
-        return [record for record in self.instances if not why_not(record)]
+        """Primaries before their read replicas."""
+        return sorted((record for record in self.instances if not self.problem(record)), key=is_replica)
+
+    def problem(self, record: InstanceRecord) -> str:
+        """Why one cannot be restored; empty where it can. A read replica is made of its primary."""
+        if (problem := why_not(record)) or not is_replica(record):
+            return problem
+        assert record.instance is not None, "it is a replica"
+        primary_id = record.instance["replica_of"]
+        primary = next((one for one in self.instances if one.id == primary_id), None)
+        if primary is None:
+            return f"it is a read replica, and its primary, instance {primary_id}, is not there"
+        if problem := why_not(primary):
+            return f"it is a read replica, and its primary, instance {primary_id}, is not restored: {problem}"
+        return ""
 
 
-def restore_service(settings: Settings, *, only_list: bool) -> int:
-    """Say what there is, and unless it shall only be listed, write it down; the exit code."""
+def restore_service(settings: Settings, *, only_list: bool, deleted_too: bool = False) -> int:
+    """Say what there is, and unless it shall only be listed, write it down; the exit code.
+
+    With `deleted_too` also backups that were deleted and are still in a copy.
+    """
     try:
-        found = _look(settings)
-        _print(found.instances, settings)
+        found = _look(settings, deleted_too=deleted_too)
+        _print(found, settings)
         if only_list:
             return 0
         _check_versions(settings, found.restorable)
@@ -82,29 +101,37 @@ def restore_service(settings: Settings, *, only_list: bool) -> int:
     return 0
 
 
-def _look(settings: Settings) -> _Found:
+def _look(settings: Settings, *, deleted_too: bool) -> _Found:
     place = choose_repository(settings)
     if place is None:
         raise RepositoryError("Say which repository: set backup_repository, and backup_key_file to its key.")
     repository = place.open()
     if repository.service() is None:
         raise RepositoryError(f"No service has written to {place.url}.")
-    return _Found(repository, read_service(repository), read_instances(repository))
+    records = read_instances(repository)
+    if deleted_too:
+        records = [replace(one, backups=[*one.backups, *one.deleted], deleted=[]) for one in records]
+    return _Found(repository, read_service(repository), records)
 
 
-def _print(records: Iterable[InstanceRecord], settings: Settings) -> None:
-    for record in records:
-        row, base = record.instance or {}, best_base(record)
+def _print(found: _Found, settings: Settings) -> None:
+    for record in found.instances:
+        row = record.instance or {}
         what = f"{row.get('name', '(deleted)')} {row.get('engine', '')} {row.get('version', '')}".strip()
-        problem = why_not(record)
-        says = (
-            f"not restored: {problem}"
-            if problem or base is None
-            else f"backup of {base['end_time']}, and log"
-        )
-        print(f"{record.id}  {what}  {len(record.backups)} backups  {says}")
+        deleted = f", {len(record.deleted)} deleted ones (--deleted)" if record.deleted else ""
+        print(f"{record.id}  {what}  {len(record.backups)} backups{deleted}  {_says(found, record)}")
         if not restore_lost_instance.has_public_address(record, settings):
             print(f"  {record.public_address} is no public address here: bind another")
+
+
+def _says(found: _Found, record: InstanceRecord) -> str:
+    if problem := found.problem(record):
+        return f"not restored: {problem}"
+    if is_replica(record):
+        assert record.instance is not None
+        return f"read replica, made anew once instance {record.instance['replica_of']} serves"
+    base = best_base(record)
+    return f"backup of {base['end_time']}, and log" if base else ""
 
 
 def _check_versions(settings: Settings, records: Iterable[InstanceRecord]) -> None:
@@ -191,7 +218,12 @@ def _restore(connection: Writer, settings: Settings, record: InstanceRecord) -> 
     if known is not None and known.status is not InstanceStatus.CREATE_FAIL:
         return False
     intake = Intake(connection, Queue(), settings, record.instance["project_id"])
-    restore_lost_instance.submit(intake, record)
+    if not is_replica(record):
+        restore_lost_instance.submit(intake, record)
+    elif find_instance(connection, record.instance["replica_of"]) is None:
+        return False  # it was deleted since the record was written
+    else:
+        lost_replicas.submit(intake, record)
     return True
 
 

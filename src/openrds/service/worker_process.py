@@ -31,7 +31,13 @@ from openrds.operations.steps.resources import Resources
 from openrds.operations.steps.view import View
 from openrds.service.authority import open_authority
 from openrds.service.child import Brief
-from openrds.service.means import choose_limits, choose_repository, choose_users, choose_volumes
+from openrds.service.means import (
+    choose_copies,
+    choose_limits,
+    choose_repository,
+    choose_users,
+    choose_volumes,
+)
 from openrds.store.database import Store, Writer
 from openrds.store.queries import Queries
 from openrds.tasks.queue import Queue
@@ -45,7 +51,7 @@ _sql = Queries("instances")
 #: Connections beside those of the steps: for the monitor, the watchdog and nested reads.
 _SPARE_CONNECTIONS = 4
 #: Threads beside those of the steps: one for each kind of round, and some for what comes up.
-_SPARE_THREADS = 24
+_SPARE_THREADS = 28
 #: Seconds between looks whether `openrds engine install` has fetched a server.
 _FETCHED_INTERVAL = 2.0
 
@@ -78,6 +84,7 @@ def _host(store: Store, settings: Settings, socket_root: Path) -> Host:
         forwarder=forwarder,
         filter=choose_filter(forwarder, settings.data_dir),
         repository=choose_repository(settings),
+        copies=choose_copies(settings),
     )
 
 

@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 _sql = Queries("backups")
 _instances = Queries("instances")
 _names = Queries("dns_names")
+_repository = Queries("repository")
 
 
 class Parameters(Source, frozen=True):
@@ -63,15 +64,16 @@ def why_not(record: InstanceRecord) -> str:
     """Why an instance cannot be restored; empty where it can."""
     if record.instance is None:
         return "it was deleted, and only backups are left"
-    if record.instance["type"] == InstanceType.REPLICA:
-        row = record.instance
-        again = f"openrds instance replicate {row['replica_of']} {row['name']} --flavor {row['flavor_ref']}"
-        return f"it is a read replica; make it again: {again}"
     if record.instance["deleting"] or record.instance["status"] == InstanceStatus.CREATE_FAIL:
         return f"it was {'being deleted' if record.instance['deleting'] else 'never made'}"
-    if best_base(record) is None:
+    if not is_replica(record) and best_base(record) is None:
         return "no backup of it was there yet"
     return ""
+
+
+def is_replica(record: InstanceRecord) -> bool:
+    """One of which there are no backups: it is made anew, of its primary (`rounds/lost_replicas.py`)."""
+    return record.instance is not None and record.instance["type"] == InstanceType.REPLICA
 
 
 def has_public_address(record: InstanceRecord, settings: Settings) -> bool:
@@ -93,8 +95,8 @@ def submit(intake: Intake, record: InstanceRecord) -> UUID:
     `why_not` says nothing against it, and no task holds it.
     """
     base = best_base(record)
-    assert record.instance is not None and base is not None, "see why_not"
-    _insert(intake, record)
+    assert base is not None, "see why_not"
+    insert(intake, record, Wanted.SERVING)
     instance = intake.instance(record.id)
     intake.set_wanted(instance, Wanted.SERVING)
     with_log = bool(base["continuous"] and record.generation)
@@ -104,18 +106,21 @@ def submit(intake: Intake, record: InstanceRecord) -> UUID:
         restore_time=milliseconds(dt.datetime.now(dt.UTC)) if with_log else None,
         to_the_end=with_log,
         generation=record.generation or "" if with_log else "",
-        rests=next((status for status in STOPPED if status == record.instance["status"]), None),
+        rests=next((status for status in STOPPED if status == (record.instance or {})["status"]), None),
     )
     return intake.accept(instance, RESTORE_LOST_INSTANCE, parameters, {"instance": creating.aim_of(instance)})
 
 
-def _insert(intake: Intake, record: InstanceRecord) -> None:
-    """The addresses that it had it gets again, if they are of the pool of this machine and free."""
-    assert record.instance is not None
+def insert(intake: Intake, record: InstanceRecord, wanted: Wanted) -> None:
+    """Write an instance down as it was, unless that was done; it is BUILD.
+
+    The addresses that it had it gets again, if they are of the pool of this machine and free.
+    """
+    assert record.instance is not None, "see why_not"
     connection, settings = intake.connection, intake.settings
     changed = {
         "status": InstanceStatus.BUILD,
-        "wanted": Wanted.SERVING,
+        "wanted": wanted,
         "storage_full": False,
         "stopped_at": None,
         "address": None,
@@ -129,6 +134,14 @@ def _insert(intake: Intake, record: InstanceRecord) -> None:
     for address in record.addresses:
         if ipaddress.ip_address(address["address"]) in settings.private_network:
             insert_record(connection, "address", address | {"host": settings.host})
+    if record.generation:
+        # Should this machine be lost too before the log was fetched, the next is to find it.
+        reached = {
+            "instance_id": record.id,
+            "generation": record.generation,
+            "reached": dt.datetime.now(dt.UTC),
+        }
+        connection.execute(_repository.note_log_sent, reached)
     if record.public_address and has_public_address(record, settings):
         taken = {"address": record.public_address, "instance_id": record.id}
         connection.execute(_instances.take_public_address, taken)
@@ -242,6 +255,18 @@ def completed(context: TaskContext[Parameters], connection: Writer, instance: In
     return made
 
 
+def failed(context: TaskContext[Parameters], connection: Writer, seen: None) -> None:
+    """Its read replicas wait for it, and cannot be made of what is not there."""
+    creating.IS_UNMADE.write(context, connection, seen)
+    for row in connection.execute(_instances.give_up_lost_replicas, [context.instance_id]).fetchall():
+        logger.error(
+            "read replica %s is not made, for its primary, instance %s, could not be restored: "
+            "openrds restore-service begins both again",
+            row["id"],
+            context.instance_id,
+        )
+
+
 def _data(context: Context) -> Path:
     return context.resources.primary_server(context.instance_id).node.data_dir
 
@@ -259,5 +284,5 @@ RESTORE_LOST_INSTANCE: Operation[Resources, Parameters] = Operation(
         Step("start server", start_servers, undo=stop_servers, expected=0.2),
     ),
     on_completed=Ending(completed, instance_of, ACTIVE | STOPPED),
-    on_failed=creating.IS_UNMADE,
+    on_failed=Ending(failed, statuses=creating.IS_UNMADE.statuses),
 )

@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from openrds.domain.instance import NodeRole
+from openrds.domain.instance import InstanceStatus, NodeRole
 from openrds.domain.instance_values import Instance, Node
 from openrds.engines.protocol import Backups, EngineError, NodeSpec
 from openrds.hosts.errors import HostError
@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 _LONGEST_PAUSE = 1800.0
 #: Hours for which one that follows keeps its log in any case: should it take over, the log of before may be wanted.
 _LEAST_OF_FOLLOWERS = 1
+#: Likewise for a primary of which a read replica is being made: between its copy and its first word nobody reads the
+#: log that leads from one to the other.
+_LEAST_WHILE_COPIED = 24
 #: Seconds after which a server that has written begins another file of its log, where backups outlive the machine: what
 #: it has not finished is lost with that.
 _LONGEST_FILE = 300.0
@@ -86,6 +89,8 @@ class LogShipping:
             archived = serves and instance.backup_keep_days > 0
             pause = self._archive(backups, spec) if archived else _LONGEST_PAUSE
             hours = hours if serves else max(hours, _LEAST_OF_FOLLOWERS)
+            if any(one.status is InstanceStatus.BUILD for one in resources.view.replicas(instance.id)):
+                hours = max(hours, _LEAST_WHILE_COPIED)
             backups.clear_log(spec, hours, archived=archived)
         if serves and has_standby:
             server.replication.prepare_successor()

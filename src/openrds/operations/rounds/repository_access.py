@@ -9,7 +9,7 @@ from openrds.operations.steps.resources import Resources
 from openrds.repository.errors import RepositoryError
 from openrds.repository.place import Place
 from openrds.repository.repository import Repository
-from openrds.store.database import Writer
+from openrds.store.database import Store, Writer
 from openrds.store.queries import Queries
 
 logger = logging.getLogger(__name__)
@@ -32,23 +32,31 @@ class RepositoryAccess:
         self._clock = clock
         self._opening = threading.Lock()
         self._checked: float | None = None
-        self._problems: dict[str, str] = {}
+        self._problems = Problems(
+            resources.store,
+            _sql.note_problem,
+            ("%s do not get out of this machine: %s", "%s get out of this machine again"),
+        )
 
     def guarded(self, name: str, work: Callable[[Repository], None]) -> Callable[[], float | None]:
         """A round that has the repository; without one it comes again in a while, and the service goes on as ever."""
 
         def one_round() -> float | None:
             try:
-                work(self._open())
+                work(self.open())
             except RepositoryError as error:
-                self._note(name, str(error))
+                self._problems.note(name, str(error))
                 return RETRY
-            self._note(name, "")
+            self._problems.note(name, "")
             return None
 
         return one_round
 
-    def _open(self) -> Repository:
+    def open(self) -> Repository:
+        """
+        Raises:
+            RepositoryError: it cannot be used, or is another service's.
+        """
         with self._opening:
             repository = self._place.open(may_make_key=True)
             if self._checked is None or self._clock() - self._checked >= _CHECKED_EVERY:
@@ -77,17 +85,31 @@ class RepositoryAccess:
             adopt(connection, repository.address, service)
         logger.info("backups go to %s", repository.address)
 
-    def _note(self, name: str, problem: str) -> None:
-        """Once, and not each time that it is still so. What is wrong for several rounds is so for one reason."""
-        if problem == self._problems.get(name, ""):
+
+class Problems:
+    """What is wrong for several rounds is so for one reason: it is said once, and noted until all are well again.
+
+    `words` are those of the log, for what goes wrong and for what is well again, with the name of the round in them.
+    """
+
+    def __init__(self, store: Store, statement: bytes, words: tuple[str, str]) -> None:
+        self._store = store
+        self._statement = statement
+        self._words = words
+        self._known: dict[str, str] = {}
+
+    def note(self, name: str, problem: str) -> None:
+        """Also the first time: what a process of before has noted is not known to be so any more."""
+        before = self._known.get(name)
+        if problem == before:
             return
         if problem:
-            logger.warning("%s do not get out of this machine: %s", name, problem)
-        else:
-            logger.info("%s get out of this machine again", name)
-        self._problems[name] = problem
-        noted = next(filter(None, self._problems.values()), "")
-        self._resources.store.rows(_sql.note_problem, {"problem": noted})
+            logger.warning(self._words[0], name, problem)
+        elif before:
+            logger.info(self._words[1], name)
+        self._known[name] = problem
+        noted = next(filter(None, self._known.values()), "")
+        self._store.rows(self._statement, {"problem": noted})
 
 
 def adopt(connection: Writer, address: str, service: str) -> None:

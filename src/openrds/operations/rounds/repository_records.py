@@ -4,7 +4,7 @@ Whoever has the repository and its key needs nothing else.
 """
 
 import hashlib
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from pathlib import Path
 
 import msgspec
@@ -21,6 +21,9 @@ _sql = Queries("repository")
 #: What is heard of where the service itself has changed, among the ids of instances. The store's triggers name it.
 SERVICE = "service"
 
+#: What is said of backups that are in the repository.
+_OUTSIDE = ("whole", "found")
+
 #: Instances that are read in one go.
 _AT_ONCE = 200
 
@@ -29,11 +32,22 @@ _AT_ONCE = 200
 Stamps = Mapping[str, tuple[int, int, int]]
 
 
+#: What is written of an instance to a repository, and None where nothing is to be there.
+Shape = Callable[[Repository, InstanceRecord], InstanceRecord | None]
+
+
+def as_it_is(_repository: Repository, record: InstanceRecord) -> InstanceRecord | None:
+    """With those backups that are in the repository, and not in its copy alone."""
+    backups = [row for row in record.backups if row["outside"] in _OUTSIDE]
+    return msgspec.structs.replace(record, backups=backups) if record.instance or backups else None
+
+
 class RecordSending:
     """Writes what has changed since it was last written; what is gone here goes there too."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, shape: Shape = as_it_is) -> None:
         self._resources = resources
+        self._shape = shape
         #: Digests by names; None before it is known what is there.
         self._written: dict[str, bytes] | None = None
         #: The instances to look at, None for all: whoever was not heard of may have changed, at the beginning.
@@ -57,31 +71,38 @@ class RecordSending:
         if self._changed is not None and stamps != self._seen:
             self._changed.add(SERVICE)
         changed = self._changed
-        records = self._records(changed)
-        for name, content in records.items():
-            digest = hashlib.sha256(content).digest()
-            if self._written.get(name) != digest:
-                repository.write_large(name, content)
-                self._written[name] = digest
-        looked_at = self._written.keys() if changed is None else set(map(place.record, changed - {SERVICE}))
-        for name in (self._written.keys() & looked_at) - records.keys():
-            repository.remove([name, f"{name}.0"])
-            del self._written[name]
+        if changed is None or SERVICE in changed:
+            self._write(repository, place.SERVICE_RECORD, msgspec.json.encode(self._service()))
+        for record in self._records(changed):
+            name, shaped = place.record(record.id), self._shape(repository, record)
+            if shaped is not None:
+                self._write(repository, name, msgspec.json.encode(shaped))
+            elif name in self._written:
+                repository.remove_large(name)
+                del self._written[name]
         self._changed, self._seen = set(), stamps
 
-    def _records(self, changed: Set[str] | None) -> Mapping[str, bytes]:
-        store, records = self._resources.store, {}
-        if changed is None or SERVICE in changed:
-            records[place.SERVICE_RECORD] = msgspec.json.encode(self._service())
+    def _write(self, repository: Repository, name: str, content: bytes) -> None:
+        assert self._written is not None
+        digest = hashlib.sha256(content).digest()
+        if self._written.get(name) != digest:
+            repository.write_large(name, content)
+            self._written[name] = digest
+
+    def _records(self, changed: Set[str] | None) -> Iterator[InstanceRecord]:
+        """Of those that have changed, also of one that is gone, which has nothing in it."""
+        store, written = self._resources.store, self._written or {}
         if changed is None:
-            ids = [row["id"] for row in store.rows(_sql.recorded_instances)]
+            known = {row["id"] for row in store.rows(_sql.recorded_instances)}
+            names = written.keys() - {place.SERVICE_RECORD}
+            ids = sorted(known | {name.rpartition("/")[2] for name in names})
         else:
             ids = sorted(changed - {SERVICE})
         for begin in range(0, len(ids), _AT_ONCE):
-            for row in store.rows(_sql.records, {"ids": ids[begin : begin + _AT_ONCE]}):
-                one = msgspec.convert(row, InstanceRecord)
-                records[place.record(one.id)] = msgspec.json.encode(one)
-        return records
+            some = ids[begin : begin + _AT_ONCE]
+            rows = store.rows(_sql.records, {"ids": some})
+            found = {one.id: one for one in (msgspec.convert(row, InstanceRecord) for row in rows)}
+            yield from (found.get(id_) or InstanceRecord(id_, None, [], [], [], None) for id_ in some)
 
     def _service(self) -> ServiceRecord:
         store = self._resources.store

@@ -30,7 +30,7 @@ class Host:
 
     `issuer` signs the certificates of servers, `owners` are whom they run as, `memory_mb` is what there is for all of
     them. `socket_root` is a short folder for their sockets; `spare_taken` tells that the pools may want refilling.
-    `repository` is where backups go besides, if anywhere.
+    `repository` is where backups go besides, if anywhere, and `copies` where all of that is copied to.
     """
 
     settings: Settings
@@ -46,6 +46,7 @@ class Host:
     filter: Filter
     limits: Limits = field(default_factory=NoLimits)
     repository: Place | None = None
+    copies: Place | None = None
     spare_taken: threading.Event = field(default_factory=threading.Event)
 
     @property

@@ -92,6 +92,27 @@ where id = %(instance_id)s
 -- name: replicas_of_instance
 select * from instance where replica_of = %s order by id
 
+-- name: lost_replicas
+-- Written down of a lost service, each to be made anew now that its primary serves.
+select replica.id, replica.project_id
+from instance as replica join instance as primary_ on primary_.id = replica.replica_of
+where replica.replica_of is not null and replica.status = 'BUILD' and replica.wanted = 'stopped' and not replica.deleting
+  and primary_.status = 'ACTIVE' and not primary_.deleting
+  and not exists (select from instance_lock where instance_id in (replica.id, primary_.id))
+order by replica.id
+
+-- name: give_up_lost_replicas
+update instance set status = 'CREATE FAIL', wanted = 'gone', updated_at = now()
+where replica_of = %s and status = 'BUILD' and wanted = 'stopped' returning id
+
+-- name: replicas_to_bind
+-- They had a public address in the service that was lost. What a caller wants to bind is bound, or held by a task.
+select instance.id, instance.project_id, host(public_address.address) as address
+from public_address join instance on instance.id = public_address.instance_id
+where not public_address.bound and instance.replica_of is not null and instance.status = 'ACTIVE'
+  and not instance.deleting and not exists (select from instance_lock where instance_id = instance.id)
+order by instance.id
+
 -- name: delete_replicas
 delete from instance where replica_of = %s
 

@@ -94,14 +94,14 @@ where status = 'COMPLETED' and outside <> 'whole' and outside <> 'found'
 
 -- name: recorded_instances
 -- Those of which there is something to be recorded.
-select id from instance union select instance_id from backup where outside in ('whole', 'found') order by 1
+select id from instance union select instance_id from backup where outside in ('whole', 'found') or copied order by 1
 
 -- name: records
--- What is needed to have instances again: with their nodes, addresses and those backups that are outside.
+-- What is needed to have instances again: with their nodes, addresses and those backups that are outside, or in a copy.
 with wanted as (
     select id from instance where id = any(%(ids)s)
     union
-    select instance_id from backup where outside in ('whole', 'found') and instance_id = any(%(ids)s)
+    select instance_id from backup where (outside in ('whole', 'found') or copied) and instance_id = any(%(ids)s)
 )
 select wanted.id, to_jsonb(instance) as instance, log_outside.generation,
        (select host(held.address) from public_address as held
@@ -111,8 +111,9 @@ select wanted.id, to_jsonb(instance) as instance, log_outside.generation,
         where node.instance_id = wanted.id) as nodes,
        (select coalesce(jsonb_agg(to_jsonb(held) order by held.address), '[]') from address as held
         where held.instance_id = wanted.id) as addresses,
-       (select coalesce(jsonb_agg(to_jsonb(backup) order by backup.id), '[]') from backup
-        where backup.instance_id = wanted.id and status = 'COMPLETED' and outside in ('whole', 'found')) as backups
+       (select coalesce(jsonb_agg(to_jsonb(backup) - 'copied' order by backup.id), '[]') from backup
+        where backup.instance_id = wanted.id and status = 'COMPLETED'
+          and (outside in ('whole', 'found') or copied)) as backups
 from wanted left join instance on instance.id = wanted.id
      left join log_outside on log_outside.instance_id = wanted.id
 order by 1
