@@ -65,6 +65,8 @@ def test_the_region_names_the_default_project() -> None:
 def test_there_must_be_a_data_directory() -> None:
     with pytest.raises(ConfigurationError, match="give --data-dir or set OPENRDS_DATA_DIR"):
         load({}, environment={})
+    with pytest.raises(ConfigurationError, match="give --data-dir or set OPENRDS_DATA_DIR"):
+        load({}, environment={"OPENRDS_DATA_DIR": ""})
 
 
 @pytest.mark.parametrize(

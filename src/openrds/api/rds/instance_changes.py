@@ -146,6 +146,7 @@ async def show_backup_policy(
         ErrorCode.BACKUP_KEEP_DAYS,
         ErrorCode.BACKUP_PERIOD,
         ErrorCode.BACKUP_WINDOW,
+        ErrorCode.INSTANCE_TYPE,
         body=True,
         instance=True,
     ),
