@@ -325,7 +325,7 @@ def test_who_chose_wrong_is_told_what_there_is(service: ServiceUnderTest, subjec
     told = {
         "tasklist?status=Done": "status must be one of Running, Completed, Failed, not 'Done'",
         f"instances/{subject.id}/major-version/status?action=x": "action must be one of check, upgrade, not 'x'",
-        f"instances/{subject.id}/configuration-histories?start_time=1": "start_time must be a time, such as",
+        f"instances/{subject.id}/configuration-histories?start_time=x": "start_time must be a time, such as",
         "jobs": "Missing required query parameter 'id'",
     }
     for path, said in told.items():
