@@ -284,6 +284,10 @@ def test_connect_says_what_to_type_where_there_is_no_psql(
         "psql --host=127.64.0.2 --port=5432 --username=root --dbname=postgres\n",
     )
     assert call("connect", "orders", "-o", "json").json["url"] == "postgresql://root@127.64.0.2:5432/postgres"
+    monkeypatch.setenv("OPENRDS_CREDENTIALS", str(call.credentials))
+    script = run("connect", "orders", "--", "-c", "select 1")
+    assert (script.code, script.out) == (1, "")
+    assert "There is no psql here" in script.err and script.err.endswith(" -c 'select 1'\n")
 
 
 @pytest.mark.parametrize(("engine", "program"), [("MySQL", "mysql"), ("MariaDB", "mariadb")])

@@ -191,10 +191,11 @@ def test_the_standby_has_it_too(sdk: RdsClient, pair: Pair) -> None:
 
 @each_engine(*BINLOG_ENGINES)
 def test_accounts_by_host_and_their_databases(sdk: RdsClient, pair: Pair) -> None:
-    create_database(sdk, pair, "a_1")
+    """Names of databases do not differ in letter case alone here, and the server keeps them in lower case."""
+    create_database(sdk, pair, "A_1")
     create_database(sdk, pair, "b_1")
     rights = [
-        m.DatabaseWithPrivilegeObject(name="a_1", readonly=True),
+        m.DatabaseWithPrivilegeObject(name="A_1", readonly=True),
         m.DatabaseWithPrivilegeObject(name="b_1", readonly=False),
     ]
     create_user(sdk, pair, "local", hosts=["127.%"], databases=rights)
@@ -206,7 +207,7 @@ def test_accounts_by_host_and_their_databases(sdk: RdsClient, pair: Pair) -> Non
     )
     assert ([one.name for one in of_user.databases], of_user.total_count) == (["a_1"], 2)
     of_database = sdk.list_authorized_db_users(
-        m.ListAuthorizedDbUsersRequest(instance_id=pair.id, db_name="b_1", page=1, limit=100)
+        m.ListAuthorizedDbUsersRequest(instance_id=pair.id, db_name="B_1", page=1, limit=100)
     )
     assert [(one.name, one.readonly) for one in of_database.users] == [("local", False)]
 
@@ -220,7 +221,14 @@ def test_accounts_by_host_and_their_databases(sdk: RdsClient, pair: Pair) -> Non
     assert may(pair, "local", "b_1", "CREATE TABLE t (x INT)")
     assert not may(pair, "local", "a_1", "CREATE TABLE t (x INT)")
     drop_user(sdk, pair, "local")
-    drop_database(sdk, pair, "a_1")
+    create_user(sdk, pair, "other")
+    grant(sdk, pair, "A_1", "other", readonly=False)
+    assert may(pair, "other", "a_1", "CREATE TABLE t (x INT)")
+    revoke(sdk, pair, "A_1", "other")
+    assert not may(pair, "other", "a_1", "CREATE TABLE u (x INT)")
+    drop_user(sdk, pair, "other")
+    drop_database(sdk, pair, "A_1")
+    assert "a_1" not in databases(sdk, pair)
     drop_database(sdk, pair, "b_1")
 
 
@@ -252,6 +260,9 @@ def test_owners_schemas_and_roles(sdk: RdsClient, pair: Pair) -> None:
         m.ExecutePrivilegeDatabaseUserRoleRequest(instance_id=pair.id, body=wanted)
     )
     assert users(sdk, pair)["owner_1"].memberof == ["pg_monitor", "root", "team"]
+    body = m.DatabaseUserRoleRequest(user="team", roles=["owner_1"])
+    circle = m.ExecutePrivilegeDatabaseUserRoleRequest(instance_id=pair.id, body=body)
+    assert refused(lambda: sdk.execute_privilege_database_user_role(circle)) == (400, "DBS.200001")
     sdk.execute_revoke_database_user_role(
         m.ExecuteRevokeDatabaseUserRoleRequest(instance_id=pair.id, body=wanted)
     )
@@ -322,6 +333,8 @@ def test_extensions_of_a_database(sdk: RdsClient, pair: Pair) -> None:
     completed(sdk, switch_over(sdk, pair.id).workflow_id, LONG)
     wait_for(lambda: pair.shown["status"] == "ACTIVE", 60, "the pair to be at rest")
     assert extensions(sdk, pair, "extended")[name].created is True
+    assert refused(lambda: drop_extension(sdk, pair, "extended", name)) == (400, "DBS.200001")
+    next_second()
     with pair.session(database="extended") as root:
         root.execute("DROP TABLE used")
     drop_extension(sdk, pair, "extended", name)

@@ -210,6 +210,9 @@ def test_what_needs_a_restart_says_so_until_then(sdk: RdsClient, pair: Pair, cho
     assert in_force(pair, name) == value, "the standby has it too"
     histories = sdk.list_instance_param_histories(m.ListInstanceParamHistoriesRequest(instance_id=pair.id))
     assert name in [one.parameter_name for one in histories.histories if one.applied]
+    beyond = m.ListInstanceParamHistoriesRequest(instance_id=pair.id, offset=1000)
+    empty = sdk.list_instance_param_histories(beyond)
+    assert (empty.histories, empty.total_count) == ([], histories.total_count)
     apply_default(sdk, pair)
     assert in_force(pair, name) == before
 
@@ -270,6 +273,8 @@ def test_a_group_is_made_applied_and_removed(sdk: RdsClient, pair: Pair, choice:
         m.ListConfigurationApplyHistoriesRequest(config_id=group)
     ).histories
     assert (history.instance_id, history.apply_result) == (pair.id, "SUCCESS")
+    beyond = m.ListConfigurationApplyHistoriesRequest(config_id=group, offset=1000)
+    assert sdk.list_configuration_apply_histories(beyond).total_count == 2
     delete = m.DeleteConfigurationRequest(config_id=group)
     assert refused(lambda: sdk.delete_configuration(delete))[1] == "DBS.212032"
     candidates = sdk.list_instances_configurations(m.ListInstancesConfigurationsRequest(config_id=group))

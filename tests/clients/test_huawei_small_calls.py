@@ -218,6 +218,9 @@ def test_what_an_instance_could_be_changed_to_by_families(client: RdsClient, id_
         flavor.spec_code for flavor in offered
     ]
     assert {flavor.spec_code: flavor.group_type for flavor in offered}["rds.pg.x1.large.4"] == "dedicated"
+    own = m.ShowPostgresqlParamValueRequest(instance_id=id_, name="max_connections")
+    (as_large,) = [flavor for flavor in offered if flavor.spec_code == "rds.pg.x1.medium.2"]
+    assert as_large.max_connection == client.show_postgresql_param_value(own).value
     (large,) = [one for one in groups[1].compute_flavors if one.code == "rds.pg.x1.large.4"]
     assert (large.vcpus, large.ram, large.az_status) == ("2", "8", {"local-1a": "normal"})
 

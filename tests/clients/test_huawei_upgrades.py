@@ -63,6 +63,8 @@ def test_an_instance_is_checked_and_upgraded(client: RdsClient, service: Service
     answer = client.list_inspection_histories(m.ListInspectionHistoriesRequest(id_, is_available=True))
     (report,) = answer.inspection_reports
     assert (answer.total_count, report.id, report.result) == (1, report_id, "success")
+    beyond = client.list_inspection_histories(m.ListInspectionHistoriesRequest(id_, offset=9))
+    assert (beyond.total_count, beyond.inspection_reports) == (1, [])
     assert (report.target_version, report.detail) == (target, "Nothing hinders it.")
     shown = client.show_upgrade_db_major_version_status(
         m.ShowUpgradeDbMajorVersionStatusRequest(id_, action="check")

@@ -321,6 +321,17 @@ def test_what_the_task_list_does_not_take(service: ServiceUnderTest, query: str)
     refused(service.call("GET", f"tasklist?{query}"), 400, "DBS.200001")
 
 
+def test_who_chose_wrong_is_told_what_there_is(service: ServiceUnderTest, subject: Subject) -> None:
+    told = {
+        "tasklist?status=Done": "status must be one of Running, Completed, Failed, not 'Done'",
+        f"instances/{subject.id}/major-version/status?action=x": "action must be one of check, upgrade, not 'x'",
+        f"instances/{subject.id}/configuration-histories?start_time=x": "start_time must be a time, such as",
+        "jobs": "Missing required query parameter 'id'",
+    }
+    for path, said in told.items():
+        assert service.call("GET", path).json()["error_msg"].startswith(said)
+
+
 @pytest.mark.parametrize(
     "query",
     [

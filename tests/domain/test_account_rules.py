@@ -123,10 +123,27 @@ def test_passwords_of_accounts(password, error):
         (["nowhere.invalid"], ErrorCode.PARAMETER),
         (["%' OR '1"], ErrorCode.PARAMETER),
         (["10.0.0.1"] * 51, ErrorCode.PARAMETER),
+        (["999.1.1.1"], ErrorCode.PARAMETER),
+        (["10.0.0.1/255.0.0.0"], ErrorCode.PARAMETER),
+        (["10.0.0.0/0.255.255.255"], ErrorCode.PARAMETER),
+        (["::1/64"], ErrorCode.PARAMETER),
     ],
 )
 def test_hosts(hosts, error):
-    assert refused(rules.check_hosts, hosts) is error
+    assert refused(rules.check_hosts, hosts, M) is error
+    assert refused(rules.check_hosts, hosts, A) is error
+
+
+def test_masks_by_their_length_are_for_mysql():
+    assert refused(rules.check_hosts, ["10.0.0.0/8"], M) is None
+    assert refused(rules.check_hosts, ["10.0.0.0/8"], A) is ErrorCode.PARAMETER
+    assert refused(rules.check_hosts, ["10.0.0.1/8"], M) is ErrorCode.PARAMETER
+
+
+@pytest.mark.parametrize(("engine", "name"), [(P, "template1"), (M, "mysql"), (A, "MySQL"), (A, "sys")])
+def test_databases_that_hold_nothing_of_a_tenant(engine, name):
+    assert refused(rules.check_holds_data, name, engine) is ErrorCode.PARAMETER
+    assert refused(rules.check_holds_data, "postgres", engine) is None
 
 
 @pytest.mark.parametrize("name", ["public", "information_schema", "pg_x", "1s", "a-b", "openrds_x", ""])

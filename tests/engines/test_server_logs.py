@@ -114,8 +114,15 @@ def test_slow_statements_of_mariadb() -> None:
 # Rows_affected: 0  Bytes_sent: 65
 SET timestamp=1770091506;
 select sleep(1);
+# User@Host: root[root] @  [10.0.0.9]
+# Thread_id: 32  Schema:   QC_hit: No
+# Query_time: 1.5  Lock_time: 0.0  Rows_sent: 1  Rows_examined: 0
+# Rows_affected: 0  Bytes_sent: 65
+SET timestamp=1770091506;
+select sleep(2);
 """
-    (entry,) = BINLOG.slow(text)
+    entry, nowhere = BINLOG.slow(text)
+    assert (nowhere.database, nowhere.statement) == ("", "select sleep(2);")
     assert moment_of(entry.at) == dt.datetime(2026, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
     assert (entry.database, entry.statement) == ("shop", "select sleep(1);")
 

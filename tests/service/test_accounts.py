@@ -182,6 +182,8 @@ def test_what_is_for_another_engine_is_refused(service: ServiceUnderTest, instan
         {"name": "fine", "template": "postgres"},
         {"name": "fine", "character_set": "KLINGON"},
         {"name": "fine", "lc_collate": "xx_XX.UTF-8"},
+        {"name": "fine", "character_set": "LATIN1"},
+        {"name": "fine", "character_set": "latin1", "lc_collate": "C"},
         {"name": "fine", "lc_collate": "C'; DROP DATABASE postgres; --"},
         {"name": "fine", "comment": "x" * 513},
         {"name": 7},
@@ -207,6 +209,8 @@ def test_other_encodings_and_locales_are_had(service: ServiceUnderTest, instance
     done(service, instance, "POST", "database", body)
     shown = ask(service, instance, "GET", "database/detail?db=plain&page=1&limit=1").json()["databases"]
     assert [(one["character_set"], one["collate_set"]) for one in shown] == [("SQL_ASCII", "C")]
+    body = {"name": "western", "character_set": "LATIN1", "lc_collate": "C", "lc_ctype": "POSIX"}
+    done(service, instance, "POST", "database", body)
 
 
 def test_what_tenants_can_hook_into_runs_with_no_rights_of_ours(

@@ -75,6 +75,8 @@ def test_copies_may_be_in_another_storage_with_a_bucket_of_the_same_name() -> No
 def test_there_must_be_a_data_directory() -> None:
     with pytest.raises(ConfigurationError, match="give --data-dir or set OPENRDS_DATA_DIR"):
         load({}, environment={})
+    with pytest.raises(ConfigurationError, match="give --data-dir or set OPENRDS_DATA_DIR"):
+        load({}, environment={"OPENRDS_DATA_DIR": ""})
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,23 @@ def test_what_a_replica_cannot_do(service: ServiceUnderTest, replica: dict[str, 
         "POST", f"instances/{replica['id']}/password", {"db_user_pwd": PASSWORD}, headers=fresh()
     )
     assert (answer.status_code, answer.json()["error_code"]) == (409, "DBS.280406")
+    policy = {"keep_days": 3, "start_time": "02:00-03:00", "period": "1"}
+    answer = service.call("PUT", f"instances/{replica['id']}/backups/policy", {"backup_policy": policy})
+    assert (answer.status_code, answer.json()["error_code"]) == (409, "DBS.280406")
+
+
+def test_a_replica_allows_as_many_connections_as_its_primary(
+    service: ServiceUnderTest, primary: dict[str, Any], replica: dict[str, Any]
+) -> None:
+    values = {"values": {"max_connections": "20"}}
+    answer = service.call("PUT", f"instances/{replica['id']}/configurations", values, headers=fresh())
+    assert answer.json() == {"restart_required": True}
+    answer = service.call("POST", f"instances/{replica['id']}/action", {"restart": {}}, headers=fresh())
+    service.completed(answer.json()["job_id"])
+    with connect(replica) as connection:
+        (in_force,) = connection.execute("SHOW max_connections").fetchone()
+    for one in (primary, replica):
+        assert service.get(f"instances/{one['id']}/parameter/max_connections")["value"] == in_force
 
 
 def test_a_primary_lets_go_of_a_deleted_replica_and_takes_the_others_with_it(
@@ -206,6 +223,10 @@ def test_it_follows_its_primary_to_another_port_and_stops_and_starts_with_it(
         for one in (primary, replica):
             wait_for(lambda i=one, s=status: service.instance(i["id"])["status"] == s, what=status)
             assert is_answering(one["private_ips"][0], one["port"]) == (status == "ACTIVE")
+            if status == "SHUTDOWN":
+                seen = service.get(f"instances/{one['id']}/replication/status")
+                assert (seen["replication_status"], seen["nodes"][0]["streaming"]) == ("abnormal", False)
+                assert seen["abnormal_reason"].endswith("the instance is SHUTDOWN")
     write_and_wait(primary, replica)
 
 

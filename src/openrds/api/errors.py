@@ -9,7 +9,9 @@ import logging
 import os
 import re
 import traceback
-from typing import Any, TypeAlias
+from enum import Enum
+from types import UnionType
+from typing import Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import psycopg
@@ -26,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 _SANE_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _AT_PATH = re.compile(r"(?P<expected>.*) - at `(?:key in )?\$\.?(?P<path>.*?)(?:\[\.\.\.\])?`", re.DOTALL)
+#: How messages of msgspec begin that say too little to whoever is to mend it.
+_WRONG_CHOICE = "Invalid enum value "
+_WRONG_TIMES = ("Invalid RFC3339", "Timestamp is out of range", "Expected `datetime")
 _CODE_OF_STATUS = {
     401: ErrorCode.UNAUTHENTICATED,
     403: ErrorCode.FORBIDDEN,
@@ -96,16 +101,33 @@ def answer_validation(request: AnyRequest, error: ValidationException) -> Respon
     # Litestar leaves `data` out when the body is empty, and then misses it.
     if any(problem.get("key") == "data" and problem["message"] == "'data'" for problem in problems):
         return _answer(request, ErrorCode.EMPTY_BODY)
-    message = "; ".join(_problem(problem) for problem in problems) or error.detail
-    return _answer(request, ErrorCode.PARAMETER, message)
+    message = "; ".join(_problem(request, problem) for problem in problems)
+    return _answer(request, ErrorCode.PARAMETER, message or error.detail.partition(" for path ")[0])
 
 
-def _problem(problem: dict[str, Any]) -> str:
+def _problem(request: AnyRequest, problem: dict[str, Any]) -> str:
     # `id_` and `type_` are called so only here, because the bare names are Python's.
     key, message = problem.get("key", "").removesuffix("_"), str(problem["message"])
     if not key:
         return message
+    if message.startswith(_WRONG_CHOICE) and (choices := _choices(request, key)):
+        return f"{key} must be one of {', '.join(choices)}, not {message.removeprefix(_WRONG_CHOICE)}"
+    if message.startswith(_WRONG_TIMES):
+        return f"{key} must be a time, such as 2026-02-03T04:05:06Z"
     return f"{'body' if key == 'data' else key}: {message}"
+
+
+def _choices(request: AnyRequest, key: str) -> list[str]:
+    """What a parameter in the path or the query may be; nothing where that is not a few words."""
+    hints = get_type_hints(request.scope["route_handler"].fn)
+    hint = hints.get(key) or hints.get(f"{key}_")
+    kinds = get_args(hint) if get_origin(hint) in (UnionType, Union) else (hint,)
+    for kind in kinds:
+        if get_origin(kind) is Literal:
+            return [str(choice) for choice in get_args(kind)]
+        if isinstance(kind, type) and issubclass(kind, Enum):
+            return [str(choice.value) for choice in kind]
+    return []
 
 
 def answer_msgspec(request: AnyRequest, error: msgspec.MsgspecError) -> Response[ErrorBody]:

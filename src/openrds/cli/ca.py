@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from openrds.cli.errors import CommandError
+from openrds.cli.errors import UsageError
 from openrds.cli.session import Session, client_command
 
 app = typer.Typer()
@@ -27,5 +27,5 @@ def ca(
     try:
         file.write_text(pem)
     except OSError as error:
-        raise CommandError(f"{file} cannot be written: {error.strerror}.") from None
+        raise UsageError(f"{file} cannot be written: {error.strerror}.") from None
     session.output.said({"file": str(file)}, f"{file} is written.")

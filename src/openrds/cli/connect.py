@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -61,7 +62,10 @@ def connect(
     )
     if print_ or session.output.is_json or name is None:
         command = [*(f"{variable}={value}" for variable, value in variables.items()), *command]
-        session.output.said({"url": instance_view.url_of(found), "command": command}, " ".join(command))
+        typed = shlex.join(command)
+        if options and not (print_ or session.output.is_json):
+            raise CommandError(f"There is no {called} here, so nothing was done. Where there is one: {typed}")
+        session.output.said({"url": instance_view.url_of(found), "command": command}, typed)
         return
     sys.stdout.flush()
     os.execvpe(name, command, _environment(program) | variables)  # noqa: S606 - it takes our place, and the terminal

@@ -4,6 +4,7 @@ What is to be made must have a name of few kinds of characters. What is there ma
 clients make it by SQL. Source: reads.md 4.
 """
 
+import ipaddress
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ _RULES = {
     EngineName.POSTGRESQL: _POSTGRESQL,
 }
 _SCHEMAS = ("public", "information_schema")
+#: Of the server's own databases.
+_OPEN_TO_TENANTS = ("postgres",)
 #: Names that begin so are those of copies while they are made.
 _ASIDE = "openrds_"
 
@@ -112,6 +115,16 @@ def check_dropped_database(name: str, engine: EngineName) -> None:
     check_database(name, engine)
     if is_own_database(name, engine):
         raise Refusal(ErrorCode.PARAMETER, f"{name} is the server's own database and stays.")
+
+
+def check_holds_data(name: str, engine: EngineName) -> None:
+    """Whether what is in a database is a tenant's, so that it can be restored under another name.
+
+    Raises:
+        Refusal: PARAMETER.
+    """
+    if is_own_database(name, engine) and name not in _OPEN_TO_TENANTS:
+        raise Refusal(ErrorCode.PARAMETER, f"{name} is the server's own database; it is not restored.")
 
 
 def is_own_database(name: str, engine: EngineName) -> bool:
@@ -168,18 +181,41 @@ def check_account_password(password: str, engine: EngineName, *, user: str) -> N
 
 def check_comment(comment: str) -> None:
     if len(comment) > LONGEST_COMMENT or "\0" in comment:
-        raise Refusal(ErrorCode.PARAMETER, f"comment must have at most {LONGEST_COMMENT} characters.")
+        raise Refusal(
+            ErrorCode.PARAMETER,
+            f"comment must have at most {LONGEST_COMMENT} characters, and none of them NUL.",
+        )
 
 
-def check_hosts(hosts: Sequence[str]) -> None:
-    """Addresses and patterns of such; names are not looked up."""
+def check_hosts(hosts: Sequence[str], engine: EngineName) -> None:
+    """Addresses, ranges and patterns of such, from which somebody can come; names are not looked up."""
     if not 1 <= len(hosts) <= MOST_HOSTS:
         raise Refusal(ErrorCode.PARAMETER, f"hosts must have 1 to {MOST_HOSTS} entries.")
+    lengths = engine is not EngineName.MARIADB
     for host in hosts:
-        if not _HOST.fullmatch(host):
+        if not _is_host(host, lengths=lengths):
+            ranges = "10.1.0.0/255.255.0.0" + (" or 10.1.0.0/16" if lengths else "")
             raise Refusal(
-                ErrorCode.PARAMETER, f"A host is an IP address, %, or a pattern such as 10.1.%; not {host}."
+                ErrorCode.PARAMETER,
+                f"A host is an IP address, a range such as {ranges}, % or a pattern such as 10.1.%; not {host}.",
             )
+
+
+def _is_host(host: str, *, lengths: bool) -> bool:
+    """A range begins with its first address: of any other one, servers take no address to be in it.
+
+    `lengths`: masks may be given by their length too.
+    """
+    if not _HOST.fullmatch(host):
+        return False
+    _, slash, mask = host.partition("/")
+    try:
+        if not slash:
+            return "%" in host or ipaddress.ip_address(host) is not None
+        network = ipaddress.IPv4Network(host)
+        return mask in (str(network.netmask), str(network.prefixlen) if lengths else "")
+    except ValueError:
+        return False
 
 
 def check_count(field: str, items: Collection[object], most: int) -> None:

@@ -98,7 +98,7 @@ def load(
     from_environment = _from_environment(environment)
     data_dir = given.get("data_dir") or from_environment.get("data_dir")
     values = {**_from_file(config_file, data_dir), **from_environment, **given}
-    if "data_dir" not in values:
+    if not values.get("data_dir"):
         raise ConfigurationError("data_dir is required: give --data-dir or set OPENRDS_DATA_DIR.")
     for name in _PATHS & values.keys():
         values[name] = str(Path(values[name]).absolute()) if values[name] else None

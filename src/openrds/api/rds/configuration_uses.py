@@ -148,8 +148,9 @@ async def list_applications(
             error_code="" if row["succeeded"] else ErrorCode.CONFIGURATION_FAILED.code,
         )
         for row in rows
+        if row["id"] is not None
     ]
-    return bodies.ApplicationsAnswer(rows[0]["total"] if rows else 0, listed)
+    return bodies.ApplicationsAnswer(rows[0]["total"], listed)
 
 
 @get(
@@ -168,8 +169,8 @@ async def list_candidates(
     group = await find_group(request, project_id, configuration_id)
     key = {"project_id": project_id, "engine": group.engine, "version": group.version}
     rows = await service_of(request).reads.rows(_sql.candidates, {**key, "offset": offset, "limit": limit})
-    entities = [bodies.Candidate(row["entity_id"], row["entity_name"]) for row in rows]
-    return bodies.CandidatesAnswer(entities, _MOST_AT_ONCE, rows[0]["total"] if rows else 0)
+    entities = [bodies.Candidate(row["id"], row["name"]) for row in rows if row["id"] is not None]
+    return bodies.CandidatesAnswer(entities, _MOST_AT_ONCE, rows[0]["total"])
 
 
 HANDLERS = [apply, apply_by_task, list_applications, list_candidates]

@@ -30,7 +30,10 @@ class Successful(msgspec.Struct):
 
 
 class LogPolicyAnswer(msgspec.Struct):
+    """`binlog_clear_type` is `time`, or `fast` where log goes as soon as it is in the archive."""
+
     binlog_retention_hours: int
+    binlog_clear_type: str
 
 
 class BackupPolicyEntry(msgspec.Struct):
@@ -146,6 +149,7 @@ async def show_backup_policy(
         ErrorCode.BACKUP_KEEP_DAYS,
         ErrorCode.BACKUP_PERIOD,
         ErrorCode.BACKUP_WINDOW,
+        ErrorCode.INSTANCE_TYPE,
         body=True,
         instance=True,
     ),
@@ -171,7 +175,7 @@ async def show_log_policy(
     """For how many hours its servers keep binary log that is in the archive; for MySQL and MariaDB."""
     found = await find_instance(request, project_id, instance_id)
     changes.check_keeps_log(found)
-    return LogPolicyAnswer(found.log_retention_hours)
+    return LogPolicyAnswer(found.log_retention_hours, "time" if found.log_retention_hours else "fast")
 
 
 @put(

@@ -157,8 +157,8 @@ async def list_changes(
         },
     )
     waiting = set(changed(instance.parameters_in_force, instance.parameters))
-    listed = [_listed(row, waiting, instance.parameters_in_force) for row in rows]
-    return bodies.ParameterChangesAnswer(rows[0]["total"] if rows else 0, listed)
+    listed = [_listed(row, waiting, instance.parameters_in_force) for row in rows if row["id"] is not None]
+    return bodies.ParameterChangesAnswer(rows[0]["total"], listed)
 
 
 async def _by_task(
@@ -184,7 +184,13 @@ async def _values(request: ApiRequest, instance: Instance, catalogue: Catalogue)
     engine = sight.engines.get(instance.engine) if sight else None
     derived = engine.parameters.derived(size, instance.options) if engine else {}
     fit = fitting(instance.engine, instance.parameters, size["memory_mb"])
-    return bodies.values_of(catalogue, fit, derived)
+    values: dict[str, str] = bodies.values_of(catalogue, fit, derived)
+    if instance.replica_of is None or engine is None:
+        return values
+    primary = await find_instance(request, instance.project_id, instance.replica_of)
+    theirs = await _values(request, primary, catalogue)
+    least = {name: theirs[name] for name in engine.parameters.room() if name in theirs and name in values}
+    return values | {name: max(values[name], value, key=int) for name, value in least.items()}
 
 
 async def _size(request: ApiRequest, instance: Instance) -> Size:

@@ -19,6 +19,7 @@ from openrds.domain.errors import ErrorCode
 from openrds.domain.flavor import GROUP_TYPES, Flavor, find_flavor, flavors_of
 from openrds.domain.instance_values import Instance, Node
 from openrds.domain.rules import VOLUME_SIZES, check_one_of
+from openrds.engines.protocol import Size
 from openrds.operations.instances import instance_changes as changes
 from openrds.operations.instances import set_read_only
 from openrds.operations.intake.intake import Intake
@@ -31,7 +32,7 @@ _MODES = ("single", "ha", "replica")
 
 
 class OptionalFlavor(msgspec.Struct):
-    """All but the zones are strings; how much it can do is not stated."""
+    """All but the zones are strings. `max_connection` is what servers allow by themselves; the rest is not stated."""
 
     vcpus: str
     ram: str
@@ -128,7 +129,11 @@ async def list_available_flavors(
         zones = tuple(zone for zone in availability_zone_ids.split(",") if zone in zones)
     status = await status_of_flavors(request)
     offered = [
-        _optional(flavor, {zone: found for zone, found in status(flavor).items() if zone in zones})
+        _optional(
+            flavor,
+            {zone: found for zone, found in status(flavor).items() if zone in zones},
+            _connections(request, instance, flavor),
+        )
         for flavor in _others(instance)
         if ha_mode in (None, "", flavor.instance_mode)
         and (spec_code_like or "") in flavor.spec_code
@@ -246,13 +251,24 @@ def _volume(instance: Instance, node: Node) -> VolumeEntry:
     )
 
 
-def _optional(flavor: Flavor, status: dict[str, str]) -> OptionalFlavor:
+def _connections(request: ApiRequest, instance: Instance, flavor: Flavor) -> str:
+    """Not stated where large flavors are as large as their host."""
+    service = service_of(request)
+    engine = service.sight.engines.get(instance.engine) if service.sight else None
+    if engine is None or service.settings.flavors == "scaled":
+        return ""
+    size = Size(memory_mb=flavor.memory_mb, vcpus=flavor.vcpus)
+    return engine.parameters.derived(size, instance.options).get("max_connections", "")
+
+
+def _optional(flavor: Flavor, status: dict[str, str], connections: str) -> OptionalFlavor:
     return OptionalFlavor(
         vcpus=str(flavor.vcpus),
         ram=str(flavor.memory_gb),
         spec_code=flavor.spec_code,
         az_status=status,
         group_type=flavor.group_type,
+        max_connection=connections,
     )
 
 

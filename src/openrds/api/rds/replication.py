@@ -7,8 +7,10 @@ from litestar.params import FromPath
 from openrds.api.rds.instance_reads import find_instance
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, service_of
+from openrds.domain.instance import STOPPED, InstanceStatus
 from openrds.domain.instance_values import Node, Seen
 from openrds.domain.task import format_time
+from openrds.store.database import Row
 from openrds.store.instances import node_of
 from openrds.store.queries import Queries
 
@@ -50,7 +52,7 @@ async def show_replication(
     rows = await service_of(request).reads.rows(
         _sql.replication_of_instance, {"id": instance_id, "project_id": project_id}
     )
-    followers = [(node, node.replication or _NOT_SEEN) for node in map(node_of, rows)]
+    followers = [(node_of(row), _seen(row)) for row in rows]
     problems = [
         f"{node.id}: {seen.problem or 'it does not stream'}" for node, seen in followers if not seen.streaming
     ]
@@ -59,6 +61,14 @@ async def show_replication(
         "; ".join(problems),
         [_entry(node, seen) for node, seen in followers],
     )
+
+
+def _seen(row: Row) -> Seen:
+    """Nobody looks at a follower whose server is not to run: what was last seen of it is over."""
+    status = InstanceStatus(row["instance_status"])
+    if status in STOPPED:
+        return Seen(streaming=False, problem=f"the instance is {status}")
+    return node_of(row).replication or _NOT_SEEN
 
 
 def _entry(node: Node, seen: Seen) -> FollowerEntry:

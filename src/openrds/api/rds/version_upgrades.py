@@ -188,7 +188,7 @@ async def list_inspections(
     """What was found, newest first. A report that found nothing is available for a day."""
     check_one_of("sort_field", sort_field, ("check_time", "expiration_time"))
     await find_instance(request, project_id, instance_id)
-    rows = await _reports(
+    total, rows = await _reports(
         request,
         instance_id,
         "check",
@@ -198,7 +198,7 @@ async def list_inspections(
         new_version=target_version or None,
         is_available=is_available,
     )
-    return InspectionReports(_total(rows), [_inspection(row) for row in rows])
+    return InspectionReports(total, [_inspection(row) for row in rows])
 
 
 @get(f"{_PATH}/major-version/status", responses=refusals(instance=True), tags=_TAGS)
@@ -210,7 +210,7 @@ async def show_major_version_status(
 ) -> UpgradeStatus:
     """What became of the last check, or upgrade; empty where there was none."""
     await find_instance(request, project_id, instance_id)
-    rows = await _reports(request, instance_id, action, "DESC", offset=0, limit=1)
+    _, rows = await _reports(request, instance_id, action, "DESC", offset=0, limit=1)
     if not rows:
         return UpgradeStatus("", "", "", "")
     (row,) = rows
@@ -263,8 +263,8 @@ async def list_upgrades(
     """Its major upgrades, newest first."""
     check_one_of("sort_field", sort_field, ("start_time", "end_time"))
     await find_instance(request, project_id, instance_id)
-    rows = await _reports(request, instance_id, "upgrade", order, offset=offset, limit=limit)
-    return UpgradeReports(_total(rows), [_upgrade(row) for row in rows])
+    total, rows = await _reports(request, instance_id, "upgrade", order, offset=offset, limit=limit)
+    return UpgradeReports(total, [_upgrade(row) for row in rows])
 
 
 async def _catalogue(request: ApiRequest, project_id: str, instance_id: str, target: str) -> Catalogue:
@@ -279,16 +279,16 @@ async def _catalogue(request: ApiRequest, project_id: str, instance_id: str, tar
     return await catalogue_for(request, instance.engine, found[0]) if found else {}
 
 
-async def _reports(request: ApiRequest, instance_id: str, kind: str, order: str, **filters: Any) -> list[Row]:
+async def _reports(
+    request: ApiRequest, instance_id: str, kind: str, order: str, **filters: Any
+) -> tuple[int, list[Row]]:
+    """How many there are, and a page of them."""
     check_one_of("order", order, _ORDERS)
     columns = {"new_version": None, "is_available": None, **filters}
-    return await service_of(request).reads.rows(
+    rows = await service_of(request).reads.rows(
         _sql.reports, {"instance_id": instance_id, "kind": kind, "ascending": order == "ASC", **columns}
     )
-
-
-def _total(rows: list[Row]) -> int:
-    return rows[0]["total"] if rows else 0
+    return rows[0]["total"], [row for row in rows if row["id"] is not None]
 
 
 def _expires(row: Row) -> str:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from openrds.domain.accounts import (
     Account,
     Change,
@@ -61,7 +63,7 @@ class BinlogAccounts:
 
     def databases(self, node: NodeSpec, page: Page, name: str = "") -> tuple[list[Database], int]:
         with session(node) as connection:
-            return lists.databases(connection, page, name)
+            return lists.databases(connection, page, _as_kept(node, name))
 
     def schemas(self, node: NodeSpec, database: str, page: Page) -> tuple[list[Schema], int]:
         raise EngineError(_POSTGRESQL_ALONE)
@@ -79,7 +81,7 @@ class BinlogAccounts:
 
     def rights_in(self, node: NodeSpec, database: str, page: Page) -> tuple[list[tuple[str, bool]], int]:
         with session(node) as connection:
-            return lists.rights_in(connection, self._flavour, database, page)
+            return lists.rights_in(connection, self._flavour, _as_kept(node, database), page)
 
     def roles(self, node: NodeSpec, account: str = "") -> list[str]:
         raise EngineError(_POSTGRESQL_ALONE)
@@ -89,9 +91,10 @@ class BinlogAccounts:
 
     def check(self, node: NodeSpec, change: Change) -> None:
         with session(node) as connection:
-            self._check(connection, change)
+            self._check(connection, _with_names_as_kept(node, change))
 
     def apply(self, node: NodeSpec, change: Change) -> None:
+        change = _with_names_as_kept(node, change)
         with session(node, logged=True) as connection:
             if type(change) not in _THERE_OR_NOT:
                 self._check(connection, change)
@@ -211,6 +214,26 @@ class BinlogAccounts:
 
     def _hosts(self, connection: Connection, user: str) -> list[str]:
         return sorted(accounts_named(connection, self._flavour, [user]).get(user, ()))
+
+
+def _as_kept(node: NodeSpec, name: str) -> str:
+    """A name of a database as the server has it: in lower case, where names do not differ in letter case alone."""
+    return name.lower() if node.options.get("lower_case_table_names") == "1" else name
+
+
+def _with_names_as_kept(node: NodeSpec, change: Change) -> Change:
+    match change:
+        case CreateDatabase() | CommentDatabase() | DropDatabase():
+            return msgspec.structs.replace(change, name=_as_kept(node, change.name))
+        case GrantPrivileges() | RevokePrivileges():
+            return msgspec.structs.replace(change, database=_as_kept(node, change.database))
+        case CreateAccount():
+            rights = {_as_kept(node, right.database): right.read_only for right in change.rights}
+            return msgspec.structs.replace(
+                change, rights=tuple(DatabaseRight(*right) for right in rights.items())
+            )
+        case _:
+            return change
 
 
 def _create_database(connection: Connection, change: CreateDatabase) -> None:

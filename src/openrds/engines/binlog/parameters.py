@@ -43,6 +43,9 @@ class BinlogParameters:
     def derived(self, size: Size, options: Mapping[str, str]) -> Mapping[str, str]:
         return configuration.derived(size, {}) | configuration.words(options, {})
 
+    def room(self) -> Collection[str]:
+        return ()
+
     def apply(self, node: NodeSpec, before: Mapping[str, str]) -> None:
         """
         Raises:

@@ -31,7 +31,9 @@ _HEAD = re.compile(
     rb"(?:use (?P<use>[^\n]*);\n)?(?:SET timestamp=(?P<began>\d{1,12})(?:\.\d*)?;\n)?"
 )
 _WHO = re.compile(rb"(?P<as>[^\n\[]*)\[(?P<user>[^\n\]]*)\] @ (?P<host>[^\n\[]*)\[(?P<address>[^\n\]]*)\]")
-_NOTE = re.compile(rb"(Query_time|Lock_time|Rows_sent|Rows_examined|Schema): +(\S+)")
+_NOTE = re.compile(rb"(Query_time|Lock_time|Rows_sent|Rows_examined): +(\S+)")
+#: Of MariaDB, which always says it: empty where no database was chosen.
+_SCHEMA = re.compile(rb"Schema: (?P<name>[^\n]*?)  QC_hit: ")
 #: What a server that opens the file writes there.
 _OPENED = re.compile(rb"\n[^\n]*, Version: [^\n]* started with:\n", re.DOTALL)
 _OUR_OWN = frozenset({SUPERUSER, FOLLOWER})
@@ -65,7 +67,8 @@ class BinlogServerLogs:
                 ended = _moment(time)
             elif head := _HEAD.match(text, start, end):
                 notes = dict(_NOTE.findall(head["notes"]))
-                database = head["use"] or notes.get(b"Schema") or database
+                schema = _SCHEMA.search(head["notes"])
+                database = head["use"] or (schema["name"] if schema else database)
                 entry = _entry(head, notes, ended, database.strip(b"`"), text[head.end() : end])
                 if entry is not None and entry.user not in _OUR_OWN:
                     yield entry

@@ -9,6 +9,7 @@ import psycopg
 
 from openrds.domain.parameters import Parameter, changed
 from openrds.engines.postgresql import configuration, sessions
+from openrds.engines.postgresql.control import ROOM
 from openrds.engines.postgresql.offered import CHOICES, LEAST, OFFERED, PRELOADED, SHOWN
 from openrds.engines.protocol import EngineError, NodeSpec, Size
 
@@ -60,6 +61,9 @@ class PostgreSQLParameters:
 
     def derived(self, size: Size, options: Mapping[str, str]) -> Mapping[str, str]:
         return configuration.derived(size)
+
+    def room(self) -> Collection[str]:
+        return ROOM
 
     def apply(self, node: NodeSpec, before: Mapping[str, str]) -> None:
         """

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 import socket
 import struct
@@ -29,6 +30,8 @@ _GREETING_SECONDS = 5.0
 #: Its length, and the number that stands for it: PostgreSQL's documentation, "Message Formats".
 _SSL_REQUEST = struct.pack("!ii", 8, 80877103)
 _RELOAD_SECONDS = 10.0
+#: A path of this host, which is nobody's business who is told why it failed.
+_SOCKET = re.compile(r'connection to server on socket "[^"]*"')
 _MEMBERSHIPS = ("pg_monitor", "pg_signal_backend")
 
 #: Before version 16 a role with CREATEROLE may make itself a member of any role but a superuser.
@@ -107,7 +110,9 @@ def _clear_errors(node: NodeSpec) -> Iterator[None]:
             raise LockedError(
                 f"{where}: a session of a client holds a lock on what is to be changed; have it end its transaction"
             ) from None
-        reason = error.diag.message_primary or str(error).strip()
+        reason = (
+            error.diag.message_primary or _SOCKET.sub("connection", str(error).strip()).partition("\n")[0]
+        )
         raise EngineError(f"{where}: {reason}") from None
 
 

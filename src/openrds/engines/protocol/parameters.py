@@ -29,6 +29,9 @@ class Parameters(Protocol):
         sizes. Pure.
         """
 
+    def room(self) -> Collection[str]:
+        """Of which parameters a read replica has at least what its primary has, whatever is set of its own. Numbers."""
+
     def apply(self, node: NodeSpec, before: Mapping[str, str]) -> None:
         """Write the configuration of a node, and have its server, if it runs, take what it can without a restart.
 

@@ -87,7 +87,7 @@ def set_hosts(intake: Intake, instance_id: str, request: UserHosts) -> UUID:
     instance = intake.instance(instance_id)
     check_has_none(instance)
     rules.check_account(request.user_name, instance.engine, field="user_name")
-    rules.check_hosts(request.hosts)
+    rules.check_hosts(request.hosts, instance.engine)
     return submit(intake, instance, SetAccountHosts(request.user_name, _each_once(request.hosts)))
 
 
@@ -100,7 +100,7 @@ def drop(intake: Intake, instance_id: str, name: str) -> UUID:
 def _hosts(instance: Instance, request: NewUser) -> tuple[str, ...]:
     if request.hosts:
         check_has_none(instance)
-        rules.check_hosts(request.hosts)
+        rules.check_hosts(request.hosts, instance.engine)
         return _each_once(request.hosts)
     return _EVERYWHERE if RULES[instance.engine].accounts_have_hosts else ()
 

@@ -54,10 +54,11 @@ def submit(intake: Intake, request: CreateBackup) -> tuple[Row, UUID]:
     """The row of the backup to be, and its task."""
     check_backup_name(request.name)
     check_backup_description(request.description)
-    if request.databases:
-        raise Refusal(
-            ErrorCode.PARAMETER, "databases is for SQL Server; a backup has all databases of an instance."
-        )
+    for field in ("databases", "backup_database_individually"):
+        if getattr(request, field):
+            raise Refusal(
+                ErrorCode.PARAMETER, f"{field} is for SQL Server; a backup has all databases of an instance."
+            )
     instance = intake.instance(request.instance_id)
     return _accept(intake, instance, BackupType.MANUAL, request.name, request.description)
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from openrds.domain.account_rules import check_holds_data
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
 from openrds.domain.lengths import Several, Text
@@ -54,9 +55,18 @@ def submit(intake: Intake, request: RestoreDatabases) -> list[tuple[str, UUID]]:
 
 
 def _submit(intake: Intake, wanted: InstanceDatabases) -> UUID:
-    databases = tuple(DatabaseCopy(database.old_name, database.new_name) for database in wanted.databases)
+    instance = intake.instance(wanted.instance_id)
+    databases = tuple(
+        DatabaseCopy(
+            restoring_copies.as_kept(instance, database.old_name),
+            restoring_copies.as_kept(instance, database.new_name),
+        )
+        for database in wanted.databases
+    )
+    for database in databases:
+        check_holds_data(database.database, instance.engine)
     restoring_copies.check_names(
-        intake.instance(wanted.instance_id),
+        instance,
         [(database.database, database.new_name) for database in databases],
         [(database.new_name,) for database in databases],
     )

@@ -8,9 +8,10 @@ from uuid import UUID
 
 import msgspec
 
-from openrds.domain.engine import RULES, EngineName
+from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.instance import InstanceStatus
+from openrds.domain.instance_values import Instance
 from openrds.domain.lengths import Several, Text
 from openrds.domain.statuses import Action
 from openrds.domain.task import TaskName
@@ -69,7 +70,7 @@ def submit(intake: Intake, request: RestoreTables) -> list[tuple[str, UUID]]:
 
 def submit_one(intake: Intake, wanted: InstanceTables) -> UUID:
     instance = intake.instance(wanted.instance_id)
-    tables = tuple(_tables_of(wanted, instance.engine))
+    tables = tuple(_tables_of(wanted, instance))
     restoring_copies.check_names(
         instance,
         [(table.table, table.new_name) for table in tables],
@@ -81,11 +82,12 @@ def submit_one(intake: Intake, wanted: InstanceTables) -> UUID:
     return intake.accept(instance, RESTORE_TABLES, parameters)
 
 
-def _tables_of(wanted: InstanceTables, engine: EngineName) -> Iterator[TableCopy]:
+def _tables_of(wanted: InstanceTables, instance: Instance) -> Iterator[TableCopy]:
     """
     Raises:
         Refusal: PARAMETER, tables are named in a way that the engine does not have.
     """
+    engine = instance.engine
     for database in wanted.databases:
         has, has_not, lists = _SCHEMAS if RULES[engine].has_schemas else _NO_SCHEMAS
         if getattr(database, has) is None or getattr(database, has_not) is not None:
@@ -95,7 +97,8 @@ def _tables_of(wanted: InstanceTables, engine: EngineName) -> Iterator[TableCopy
             )
         for schema in database.schemas or [Schema("", database.tables or [])]:
             for table in schema.tables:
-                yield TableCopy(database.database, schema.schema, table.old_name, table.new_name)
+                names = (database.database, schema.schema, table.old_name, table.new_name)
+                yield TableCopy(*(restoring_copies.as_kept(instance, name) for name in names))
 
 
 #: What a database must have, what it must not, and in words.

@@ -116,7 +116,7 @@ def _sentence(error: Exception) -> str:
 def check_names(
     instance: Instance, pairs: Sequence[tuple[str, str]], new_places: Sequence[tuple[str, ...]]
 ) -> None:
-    """Old and new names, and where the new ones will be. What the server has already, only a step can see.
+    """Old and new names and where the new ones will be, `as_kept`. What the server has already, only a step can see.
 
     Raises:
         Refusal: a name is missing, too long or used twice.
@@ -128,14 +128,13 @@ def check_names(
     rules = RULES[instance.engine]
     if not all(rules.allows_name(name) for pair in pairs for name in pair):
         raise Refusal(ErrorCode.PARAMETER, rules.name_rule)
-    if len({_as_compared(instance, place) for place in new_places}) != len(new_places):
+    if len(set(new_places)) != len(new_places):
         raise Refusal(ErrorCode.DATABASE_NAME, "A new name is used twice; each must be its own.")
 
 
-def _as_compared(instance: Instance, place: tuple[str, ...]) -> tuple[str, ...]:
-    """Names that differ in letter case alone may be the same to the server."""
-    ignores_case = instance.options.get("lower_case_table_names") == "1"
-    return tuple(name.lower() for name in place) if ignores_case else place
+def as_kept(instance: Instance, name: str) -> str:
+    """A name as the server has it: in lower case, where names do not differ in letter case alone."""
+    return name.lower() if instance.options.get("lower_case_table_names") == "1" else name
 
 
 @with_primary

@@ -10,6 +10,7 @@ from openrds.domain import rules
 from openrds.domain.engine import RULES
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.growth import growth_of
+from openrds.domain.instance import InstanceType
 from openrds.domain.instance_values import Instance
 from openrds.domain.lengths import Several, Text
 from openrds.domain.metrics import CLOSE_INTERVALS
@@ -113,9 +114,11 @@ def set_maintenance_window(intake: Intake, instance_id: str, request: SetMainten
 
 def set_backup_policy(intake: Intake, instance_id: str, request: SetBackupPolicy) -> None:
     """Keeping backups for any days needs a window and a period."""
-    intake.instance(instance_id)
+    instance = intake.instance(instance_id)
     policy = request.backup_policy
     rules.check_keep_days(policy.keep_days)
+    if policy.keep_days > 0 and instance.type is InstanceType.REPLICA:
+        raise Refusal(ErrorCode.INSTANCE_TYPE, "A read replica has no backups; its primary keeps them.")
     if policy.keep_days > 0 and (policy.start_time is None or policy.period is None):
         raise Refusal(ErrorCode.PARAMETER, "start_time and period are required when keep_days is above 0.")
     if policy.start_time is not None:

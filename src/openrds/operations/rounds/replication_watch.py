@@ -24,7 +24,8 @@ def watch_replication(resources: Resources) -> bool:
             state = resources.node_server(row["id"], row["node_id"]).replication.state()
             seen = Seen(state.streaming, state.lag_bytes, state.lag_seconds)
         except (EngineError, StepFailed) as error:
-            seen = Seen(streaming=False, problem=str(error))
+            logger.debug("follower %s was not looked at: %s", row["node_id"], error)
+            seen = Seen(streaming=False, problem="its server does not answer")
         note = {"node_id": row["node_id"], "replication": Jsonb(msgspec.to_builtins(seen))}
         resources.store.rows(_sql.note_replication, note)
     return bool(followers)

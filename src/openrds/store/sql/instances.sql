@@ -126,7 +126,7 @@ update node set replication = %(replication)s, replication_seen_at = now() where
 
 -- name: replication_of_instance
 -- Its standby, and the nodes of its read replicas, or its own where it is one.
-select node.*, host(public_address.address) as public_address
+select node.*, host(public_address.address) as public_address, instance.status as instance_status
 from node join instance on instance.id = node.instance_id
      left join public_address on public_address.instance_id = node.instance_id and public_address.bound
 where (instance.id = %(id)s or instance.replica_of = %(id)s) and instance.project_id = %(project_id)s

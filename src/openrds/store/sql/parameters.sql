@@ -63,10 +63,17 @@ select id from instance where configuration_id = %s and configuration_id <> '' a
 
 -- name: candidates
 -- The instances that a group can be applied to.
-select id as entity_id, name as entity_name, count(*) over () as total from instance
-where project_id = %(project_id)s and engine = %(engine)s and version = %(version)s
-  and status = 'ACTIVE' and not deleting
-order by created_at desc, id limit %(limit)s offset %(offset)s
+with matching as (
+    select id, name, created_at from instance
+    where project_id = %(project_id)s and engine = %(engine)s and version = %(version)s
+      and status = 'ACTIVE' and not deleting
+), page as (
+    select * from matching order by created_at desc, id limit %(limit)s offset %(offset)s
+)
+-- One row that has only the count, where the page is empty.
+select total.total, page.*
+from (select count(*) as total from matching) as total left join page on true
+order by created_at desc, id
 
 -- name: set_parameters
 update instance set parameters = %(parameters)s,
@@ -87,12 +94,19 @@ delete from parameter_change where instance_id = %(id)s and id <= (
     select id from parameter_change where instance_id = %(id)s order by id desc limit 1 offset %(kept)s)
 
 -- name: changes
-select *, count(*) over () as total from parameter_change
-where instance_id = %(id)s
-  and (%(name)s::text is null or name = %(name)s)
-  and (%(begin)s::timestamptz is null or changed_at >= %(begin)s)
-  and (%(end)s::timestamptz is null or changed_at <= %(end)s)
-order by id desc limit %(limit)s offset %(offset)s
+with matching as (
+    select * from parameter_change
+    where instance_id = %(id)s
+      and (%(name)s::text is null or name = %(name)s)
+      and (%(begin)s::timestamptz is null or changed_at >= %(begin)s)
+      and (%(end)s::timestamptz is null or changed_at <= %(end)s)
+), page as (
+    select * from matching order by id desc limit %(limit)s offset %(offset)s
+)
+-- One row that has only the count, where the page is empty.
+select total.total, page.*
+from (select count(*) as total from matching) as total left join page on true
+order by id desc
 
 -- name: note_application
 insert into configuration_application (project_id, configuration_id, instance_id, instance_name, succeeded)
@@ -109,9 +123,16 @@ where project_id = %(project_id)s and configuration_id = %(configuration_id)s an
     order by id desc limit 1 offset %(kept)s)
 
 -- name: applications
-select *, count(*) over () as total from configuration_application
-where project_id = %(project_id)s and configuration_id = %(configuration_id)s
-order by id desc limit %(limit)s offset %(offset)s
+with matching as (
+    select * from configuration_application
+    where project_id = %(project_id)s and configuration_id = %(configuration_id)s
+), page as (
+    select * from matching order by id desc limit %(limit)s offset %(offset)s
+)
+-- One row that has only the count, where the page is empty.
+select total.total, page.*
+from (select count(*) as total from matching) as total left join page on true
+order by id desc
 
 -- name: memory_of_instance
 select host.memory_mb from node join host on host.name = node.host

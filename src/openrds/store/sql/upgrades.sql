@@ -13,13 +13,21 @@ delete from version_report where instance_id = %(instance_id)s and kind = %(kind
 
 -- name: reports
 -- What a task failed of is the last word. A report is good for a day.
-select version_report.*, coalesce(nullif(task.fail_reason, ''), detail) as told, count(*) over () as total
-from version_report left join task on task.id = version_report.id
-where version_report.instance_id = %(instance_id)s and kind = %(kind)s
-  and (%(new_version)s::text is null or new_version = %(new_version)s)
-  and (%(is_available)s::boolean is null
-       or %(is_available)s = (result = 'success' and begun_at > now() - interval '1 day'))
-order by case when %(ascending)s then begun_at end, begun_at desc limit %(limit)s offset %(offset)s
+with matching as (
+    select * from version_report
+    where instance_id = %(instance_id)s and kind = %(kind)s
+      and (%(new_version)s::text is null or new_version = %(new_version)s)
+      and (%(is_available)s::boolean is null
+           or %(is_available)s = (result = 'success' and begun_at > now() - interval '1 day'))
+), page as (
+    select matching.*, coalesce(nullif(task.fail_reason, ''), detail) as told
+    from matching left join task on task.id = matching.id
+    order by case when %(ascending)s then begun_at end, begun_at desc limit %(limit)s offset %(offset)s
+)
+-- One row that has only the count, where the page is empty.
+select total.total, page.*
+from (select count(*) as total from matching) as total left join page on true
+order by case when %(ascending)s then begun_at end, begun_at desc
 
 -- name: versions_at
 -- What the host of an instance's primary has.

@@ -21,6 +21,10 @@ _LONG_SECONDS = 55.0
 _DEFAULT_TEMPLATE = "template1"
 #: Any encoding and locale may be had of a copy of this one.
 _PLAIN_TEMPLATE = "template0"
+#: Any locale will do for it.
+_ANY_ENCODING = "SQL_ASCII"
+#: Any encoding will do for them, though collations that sort like them may be of one.
+_BYTEWISE = ("C", "POSIX")
 
 
 def check_new(node: NodeSpec, change: CreateDatabase) -> None:
@@ -105,7 +109,7 @@ def _check_fit(connection: Connection, change: CreateDatabase) -> None:
     """
     Raises:
         NoSuchAccount: there is no such owner.
-        Unfit: the server does not know the encoding or the locale.
+        Unfit: the server does not know the encoding or the locale, or one does not go with the other.
     """
     if change.owner:
         tenants.check_owners(connection, [change.owner])
@@ -117,6 +121,43 @@ def _check_fit(connection: Connection, change: CreateDatabase) -> None:
         known = _locales(connection)
         if _as_compared(locale) not in map(_as_compared, known):
             raise Unfit(f"the host has no locale {locale}; it has {', '.join(sorted(known))}")
+    if change.character_set:
+        _check_goes_together(connection, change)
+
+
+def _check_goes_together(connection: Connection, change: CreateDatabase) -> None:
+    """Texts of an encoding can be sorted by locales for it, and by those that sort bytes.
+
+    Raises:
+        Unfit: they could not.
+    """
+    ((encoding, collation, character_type),) = catalog.rows(
+        connection,
+        "SELECT pg_encoding_to_char(pg_char_to_encoding(%s)), datcollate, datctype FROM pg_database WHERE datname = %s",
+        change.character_set,
+        change.template or _DEFAULT_TEMPLATE,
+    )
+    for locale in (change.collation or collation, change.character_type or character_type):
+        other = _encoding_of(connection, locale)
+        if other not in (None, encoding) and encoding != _ANY_ENCODING:
+            raise Unfit(
+                f"character set {encoding} does not go with the locale {locale}, which is for {other}: give lc_collate "
+                "and lc_ctype too, such as C"
+            )
+
+
+def _encoding_of(connection: Connection, locale: str) -> str | None:
+    """None where any will do, or the server does not say."""
+    if locale.upper() in _BYTEWISE:
+        return None
+    found = catalog.rows(
+        connection,
+        "SELECT pg_encoding_to_char(collencoding) FROM pg_collation "
+        "WHERE collprovider = 'c' AND collencoding >= 0 AND %s IN "
+        "(replace(lower(collcollate), 'utf-8', 'utf8'), replace(lower(collctype), 'utf-8', 'utf8'))",
+        _as_compared(locale),
+    )
+    return found[0][0] if found else None
 
 
 def _locales(connection: Connection) -> set[str]:

@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 from psycopg import sql
 
 from openrds.domain.accounts import (
@@ -100,6 +101,8 @@ def check(node: NodeSpec, change: ExtensionChange) -> None:
             raise NotThere(f"database {change.database} has no extension {change.name}")
         elif isinstance(change, UpdateExtension):
             _check_is_as_made(connection, change.name)
+        else:
+            _check_is_not_needed(connection, change)
 
 
 def create(node: NodeSpec, change: CreateExtension) -> None:
@@ -135,6 +138,20 @@ def update(node: NodeSpec, change: UpdateExtension) -> None:
 def drop(node: NodeSpec, change: DropExtension) -> None:
     with _session(node, change) as connection:
         connection.execute(sql.SQL("DROP EXTENSION IF EXISTS {}").format(sql.Identifier(change.name)))
+
+
+def _check_is_not_needed(connection: Connection, change: DropExtension) -> None:
+    """By dropping it, and taking that back: what needs it may do so by way of what else it has.
+
+    Raises:
+        Unfit: something else of the database needs it.
+    """
+    try:
+        with connection.transaction(force_rollback=True):
+            connection.execute(sql.SQL("DROP EXTENSION {}").format(sql.Identifier(change.name)))
+    except psycopg.errors.DependentObjectsStillExist as error:
+        needed_by, *_ = (error.diag.message_detail or "by something else").splitlines()
+        raise Unfit(f"extension {change.name} is still needed ({needed_by}): drop that first") from None
 
 
 @contextmanager

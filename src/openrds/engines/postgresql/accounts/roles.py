@@ -45,6 +45,8 @@ def check(node: NodeSpec, change: AccountChange | GrantRoles | RevokeRoles) -> N
             case GrantRoles() | RevokeRoles():
                 tenants.check_accounts(connection, [change.account])
                 tenants.check_grantable(connection, change.roles)
+                if isinstance(change, GrantRoles):
+                    _check_makes_no_circle(connection, change)
             case DropAccount():
                 tenants.check_accounts(connection, [change.name])
                 _check_owns_nothing(connection, change.name)
@@ -161,6 +163,23 @@ def _check_owns_nothing(connection: Connection, name: str) -> None:
         raise Unfit(
             f"account {name} owns something ({', '.join(places[:5])}): give it to another account, or drop it, first"
         )
+
+
+def _check_makes_no_circle(connection: Connection, change: GrantRoles) -> None:
+    """The administrator, who manages the account, does so no more once that is a member of it.
+
+    Raises:
+        Unfit: it would be a member of itself.
+    """
+    others = [role for role in change.roles if role != tenants.ADMINISTRATOR]
+    found = catalog.rows(
+        connection,
+        "SELECT role FROM unnest(%s::text[]) AS role WHERE pg_has_role(role::name, %s::name, 'MEMBER')",
+        others,
+        change.account,
+    )
+    for (role,) in found:
+        raise Unfit(f"role {role} cannot be given to {change.account}: that would then be a member of itself")
 
 
 def let_administrator_manage_all(node: NodeSpec) -> None:
