@@ -1,3 +1,3 @@
 """A self-hosted relational database service behind the Huawei Cloud RDS v3 API."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

@@ -27,7 +27,7 @@ class Version:
 
 
 #: The one before this. The packages that it needs are among today's.
-BEFORE = Version("0.1.0", "03ccf20d18d7295b0dcfc0b16ea652314bf1b07e")
+BEFORE = Version("0.2.0", "14536dfc33145f496f7e83b24f0860148e29cd41")
 
 
 def unpacked_wheel(version: Version, folder: Path) -> Path:
