@@ -28,6 +28,7 @@ MEASUREMENTS = (
     "steps",
     "fair",
     "requests",
+    "events",
     "strangers",
     "idle",
     "memory",

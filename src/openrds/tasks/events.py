@@ -41,6 +41,8 @@ _LOOK_FIRST = 0.004
 _LOOK_MOST = 0.1
 #: Seconds without a notification after which the connection is asked whether it lives.
 _QUIET = 15.0
+#: Seconds that who begins to follow waits until it does.
+_BEGINNING = 2.0
 #: Seconds before the store is tried again after it went away.
 _RECONNECT_DELAY = 0.5
 
@@ -141,6 +143,7 @@ class Events:
         self._position: Position | None = None
         #: Whether all that happens is heard of.
         self.is_live = False
+        self._began = asyncio.Event()
 
     def call(self, listener: Callable[[Event], None]) -> None:
         """Have it called with every event, whichever project's."""
@@ -148,9 +151,12 @@ class Events:
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        """Follow the store."""
+        """Follow the store; a moment is waited until all that happens is heard of."""
         task = asyncio.ensure_future(self._follow())
         try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_BEGINNING):
+                    await self._began.wait()
             yield
         finally:
             task.cancel()
@@ -207,6 +213,7 @@ class Events:
             told = False
             await self._catch_up(connection)
             self.is_live = True
+            self._began.set()
             while not told:
                 async with contextlib.aclosing(heard(connection, _QUIET)) as notices:
                     async for _ in notices:
