@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Container, Iterable, Iterator
 
 from openrds.operations.rounds.copy_access import now
+from openrds.operations.steps import inventories
 from openrds.operations.steps.resources import Resources
 from openrds.repository import copies, place
 from openrds.repository.copying import Pace, copy_objects
-from openrds.repository.errors import NotInRepositoryError, RepositoryError
+from openrds.repository.errors import NotInRepositoryError, RepositoryError, StrangeObjectError
 from openrds.repository.repository import Repository
 from openrds.store.database import Row
 from openrds.store.queries import Queries
@@ -80,6 +81,7 @@ class BackupCopying:
             return [] if self._is_unwanted(row) else [str(error)]
         there = dict(target.sizes(prefix))
         *parts, manifest = [name for name, size in wanted.items() if size is None or there.get(name) != size]
+        parts += _inventory(source, prefix)
         gone, damaged = copy_objects(source, target, self._while_wanted(row, parts), self._pace)
         if not gone and not damaged:
             gone, damaged = copy_objects(source, target, [manifest], self._pace)
@@ -146,3 +148,12 @@ class BackupCopying:
             target.remove_below(row["prefix"])
             store.rows(_sql.forget_removals, [[row["prefix"]]])
             logger.info("%s was removed from the copies", row["prefix"])
+
+
+def _inventory(source: Repository, prefix: str) -> list[str]:
+    """The objects that list what is in a backup, which is one without them too."""
+    name = f"{prefix}/{inventories.NAME}"
+    try:
+        return [*source.pieces(name), name]
+    except (NotInRepositoryError, StrangeObjectError):
+        return []
