@@ -41,7 +41,7 @@ def measure() -> Iterator[Figure]:
     yield Figure(
         "GET jobs?id= / static JSON route",
         ratio,
-        0.35,
+        0.9,
         at_least=True,
         detail=f"jobs {spread(jobs, '/s')}; static {spread(statics, '/s')}",
     )

@@ -18,7 +18,7 @@ from openrds.service import child, places
 from openrds.service.api_process import serve_api
 from openrds.tasks.history import write_history
 from support.forked import forked
-from support.service import ServiceUnderTest, free_port, running_service, wait_for
+from support.service import ServiceUnderTest, free_port, fresh, running_service, wait_for
 
 HISTORY = 400
 
@@ -156,15 +156,26 @@ def test_memory_is_used_again_after_its_connection_was_lost(
     await_memory(service, ended.pop())
 
 
-def test_a_running_task_is_asked_for_anew(service: ServiceUnderTest) -> None:
+def test_a_running_task_is_shown_from_memory_until_something_happens(service: ServiceUnderTest) -> None:
+    """That may be the deletion of its record, by another process."""
     instance = service.create(name="ended-tasks")
     worker = service.child("worker")
-    worker.send_signal(signal.SIGSTOP)
-    try:
-        answer = service.call("POST", f"instances/{instance['id']}/action", {"restart": {}})
-        job_id = answer.json()["job_id"]
-        assert ask(service, job_id).json()["job"]["status"] == "Running"
-        assert not is_from_memory(service, job_id)
-    finally:
-        worker.send_signal(signal.SIGCONT)
-    assert service.completed(job_id)["status"] == "Completed"
+    with second_api(service) as (_, endpoint):
+        other = elsewhere(service, endpoint)
+        for is_deleted in (False, True):
+            worker.send_signal(signal.SIGSTOP)
+            try:
+                path, restart = f"instances/{instance['id']}/action", {"restart": {}}
+                job_id = service.call("POST", path, restart, headers=fresh()).json()["job_id"]
+                for one in (service, other):
+                    wait_for(lambda one=one: is_from_memory(one, job_id))
+                    assert ask(one, job_id).json()["job"]["status"] == "Running"
+                if is_deleted:
+                    assert other.call("DELETE", f"jobs?id={job_id}").status_code == 200
+                    assert [ask(one, job_id).status_code for one in (service, other)] == [400, 400]
+            finally:
+                worker.send_signal(signal.SIGCONT)
+            if is_deleted:
+                wait_for(lambda: service.instance(instance["id"])["status"] == "ACTIVE")
+            else:
+                assert service.completed(job_id)["status"] == "Completed"

@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import psycopg
@@ -28,11 +28,22 @@ _RETRY_DELAY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    row: Row
+class Kept:
+    """A running task as it was read. `answers` are for who answers with it, by what else an answer depends on."""
+
+    _row: Row
     #: By this process' clock, which need not agree with that of the store.
-    read_at: float
-    generation: int
+    _read_at: float
+    _generation: int
+    answers: dict[int, bytes] = field(default_factory=dict)
+
+    @property
+    def row(self) -> Row:
+        """With the moment that it is now."""
+        return self._row | {"now": self._row["now"] + dt.timedelta(seconds=time.monotonic() - self._read_at)}
+
+    def holds(self, generation: int) -> bool:
+        return time.monotonic() - self._read_at < _LIFE and generation == self._generation
 
 
 class RunningTasks:
@@ -43,7 +54,7 @@ class RunningTasks:
         self._events = events
         #: It knows when records are deleted.
         self._ended = ended
-        self._kept: dict[tuple[str, UUID], _Kept] = {}
+        self._kept: dict[tuple[str, str], Kept] = {}
         self._heard = 0
         self._watches: defaultdict[UUID, set[asyncio.Event]] = defaultdict(set)
         events.call(self._hear)
@@ -54,13 +65,9 @@ class RunningTasks:
         Raises:
             psycopg.OperationalError: the store does not answer.
         """
-        key = (project_id, task_id)
-        kept = self._kept.get(key)
+        kept = self.kept(project_id, str(task_id))
         if kept is not None:
-            age = time.monotonic() - kept.read_at
-            if age < _LIFE and self._events.is_live and kept.generation == self._ended.generation:
-                return kept.row | {"now": kept.row["now"] + dt.timedelta(seconds=age)}
-            del self._kept[key]
+            return kept.row
         before = (self._heard, self._ended.generation, self._events.is_live)
         row = await self._lookups.find(project_id, task_id)
         # What happened while it was read may not be in it.
@@ -68,8 +75,16 @@ class RunningTasks:
         if row is not None and row["status"] == TaskStatus.RUNNING and same and self._ended.is_open:
             if len(self._kept) >= _CAPACITY:
                 self._kept.clear()
-            self._kept[key] = _Kept(row, time.monotonic(), self._ended.generation)
+            self._kept[project_id, str(task_id)] = Kept(row, time.monotonic(), self._ended.generation)
         return row
+
+    def kept(self, project_id: str, task_id: str) -> Kept | None:
+        """What is remembered of a running task, if it still holds."""
+        kept = self._kept.get((project_id, task_id))
+        if kept is None or (self._events.is_live and kept.holds(self._ended.generation)):
+            return kept
+        del self._kept[project_id, task_id]
+        return None
 
     async def wait(
         self, project_id: str, task_id: UUID, seconds: float, *, for_change: bool = False
@@ -118,6 +133,6 @@ class RunningTasks:
         if event.task_id is None:
             return
         self._heard += 1
-        self._kept.pop((event.project_id, event.task_id), None)
+        self._kept.pop((event.project_id, str(event.task_id)), None)
         for changed in self._watches.get(event.task_id, ()):
             changed.set()

@@ -95,10 +95,12 @@ async def _stream(request: ApiRequest, wanted: Wanted, seen: Position | None) ->
             yield message
         # Also who is cut off before anything happens can come again with a position.
         yield _nothing(reader.position)
-        while time.monotonic() < ends_at and _may_go_on(request):
+        while time.monotonic() < ends_at:
             try:
                 happened = await reader.take(KEEP_ALIVE)
             except Lagging:
+                return
+            if not _may_go_on(request):
                 return
             messages = b"".join(_message(event) for event in happened if wanted.has(event))
             if messages or not happened:

@@ -135,6 +135,8 @@ async def show_job(
     if answer is None and wait:
         await _wait(request, id_, wait, until)
     if answer is None:
+        answer = _remembered(service, project_id, id_)
+    if answer is None:
         generation = memory.generation
         task = await center.find_task(service.running_tasks, project_id, id_)
         if task is None:
@@ -144,6 +146,19 @@ async def show_job(
             memory.keep(project_id, task["id"], answer, generation)
     # Encoded already: it stands for the JobAnswer.
     return Response(cast("JobAnswer", answer), media_type=MediaType.JSON)
+
+
+def _remembered(service: Service, project_id: str, id_: str) -> bytes | None:
+    """The answer about a running task to which nothing has happened since it was asked for last."""
+    kept = service.running_tasks.kept(project_id, id_)
+    if kept is None:
+        return None
+    row = kept.row
+    percent = center.percent_done(row)
+    answer = kept.answers.get(percent)
+    if answer is None:
+        answer = kept.answers[percent] = msgspec.json.encode(JobAnswer(_job(row)))
+    return answer
 
 
 async def _wait(request: ApiRequest, id_: str, seconds: float, until: Until) -> None:
