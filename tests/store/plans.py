@@ -293,12 +293,23 @@ HOT: dict[str, Hot] = {
     "webhooks.deliveries": Hot({"webhook_id": "w7"}),
     "webhooks.count_deliveries": Hot({"webhook_id": "w7"}),
     "webhooks.due": Hot(
-        {"busy": [UUID(int=8)], "each": 4}, 1200, frozenset({"webhook"}), "of each webhook what is due"
+        {
+            "busy": [UUID(int=8)],
+            "busy_webhooks": ["w8"],
+            "full_webhooks": ["w9"],
+            "full_projects": ["p9"],
+            "each": 4,
+            "most": 100,
+        },
+        1200,
+        frozenset({"webhook"}),
+        "of each webhook what is due",
     ),
     "webhooks.next_due": Hot(),
     "webhooks.record": Hot(
         {
             "id": UUID(int=7),
+            "webhook_id": "w7",
             "delivered": False,
             "retry_in": 5.0,
             "attempts": 1,

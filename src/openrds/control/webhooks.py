@@ -74,18 +74,45 @@ class Deliverer:
 
     async def _begin_due(self) -> float:
         """In how many seconds there may be more to do."""
-        if len(self._busy) < _IN_ALL:
-            for row in await self._rows(_sql.due, busy=list(self._busy), each=_OF_WEBHOOK):
+        # Asked first: what becomes due in between is found now, or after no time.
+        later = await self._rows(_sql.next_due)
+        found = await self._due()
+        while found:
+            for row in found:
                 if self._has_room(row):
                     self._begin(row)
-        found = await self._rows(_sql.next_due)
-        return min(max(found[0]["seconds"], 0.0), _AT_LEAST) if found else _AT_LEAST
+            # There may be others behind those for which there was no room.
+            found = await self._due() if len(found) == _IN_ALL else []
+        return min(max(later[0]["seconds"], 0.0), _AT_LEAST) if later else _AT_LEAST
+
+    async def _due(self) -> list[Row]:
+        """What is due, of those that there is room for; so there is for the first of them."""
+        if len(self._busy) >= _IN_ALL:
+            return []
+        webhooks, projects = self._counts()
+        return await self._rows(
+            _sql.due,
+            busy=list(self._busy),
+            busy_webhooks=list(webhooks),
+            full_webhooks=[one for one, number in webhooks.items() if number >= _OF_WEBHOOK],
+            full_projects=[one for one, number in projects.items() if number >= _OF_PROJECT],
+            each=_OF_WEBHOOK,
+            most=_IN_ALL,
+        )
 
     def _has_room(self, row: Row) -> bool:
-        of_webhook = Counter(busy.webhook_id for busy in self._busy.values())[row["webhook_id"]]
-        of_project = Counter(busy.project_id for busy in self._busy.values())[row["project_id"]]
+        webhooks, projects = self._counts()
         most = _OF_FAILING if row["failing"] else _OF_WEBHOOK
-        return of_webhook < most and of_project < _OF_PROJECT and len(self._busy) < _IN_ALL
+        return (
+            webhooks[row["webhook_id"]] < most
+            and projects[row["project_id"]] < _OF_PROJECT
+            and len(self._busy) < _IN_ALL
+        )
+
+    def _counts(self) -> tuple[Counter[str], Counter[str]]:
+        """How many deliveries are under way, of each webhook and of each project."""
+        busy = self._busy.values()
+        return Counter(one.webhook_id for one in busy), Counter(one.project_id for one in busy)
 
     def _begin(self, row: Row) -> None:
         self._busy[row["id"]] = _Busy(row["webhook_id"], row["project_id"])
@@ -134,6 +161,7 @@ class Deliverer:
         await self._rows(
             _sql.record,
             id=row["id"],
+            webhook_id=row["webhook_id"],
             delivered=delivered,
             attempts=attempts,
             retry_in=None if delivered else _retry_in(attempts),

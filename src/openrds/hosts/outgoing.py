@@ -23,8 +23,8 @@ from openrds.domain.webhooks import Address, Network, is_allowed
 #: Seconds in which an attempt must have been answered, and of these to look up the name and connect.
 TIMEOUT = 15.0
 _CONNECT_TIMEOUT = 10.0
-#: Names that are looked up at a time. The system's own way blocks a thread.
-_LOOKUPS = 16
+#: Names that are looked up at a time. The system's own way blocks a thread, also when nobody waits for it any more.
+_LOOKUPS = 100
 #: Of what is said about an error.
 _LONGEST_ERROR = 200
 

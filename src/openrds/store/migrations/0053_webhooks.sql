@@ -16,6 +16,11 @@ create table webhook (
 );
 create index webhook_of_project on webhook (project_id);
 
+-- Not of how deliveries end.
+create trigger tell_of_service
+    after insert or delete or update of url, description, subjects, instance_id, enabled on webhook
+    for each statement execute function tell_of_service();
+
 -- What is to be delivered, and what became of it.
 create table webhook_delivery (
     id           uuid primary key default gen_random_uuid(),    -- the receiver knows it by this, however often it comes

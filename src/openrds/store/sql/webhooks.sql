@@ -50,7 +50,8 @@ select * from webhook_delivery where webhook_id = %(webhook_id)s order by number
 select count(*) as deliveries from webhook_delivery where webhook_id = %(webhook_id)s
 
 -- name: due
--- Some of what is due of each webhook, but for what is being delivered. Whose last attempt failed is tried with one at a time.
+-- Some of what is due of each webhook that there is room for, but for what is being delivered. Whose last attempt failed
+-- is tried with one at a time.
 select webhook.id as webhook_id, webhook.project_id, webhook.url, webhook.secret,
        webhook.failing_since is not null as failing,
        due.id, due.type, due.at, due.data, due.attempts
@@ -58,10 +59,13 @@ from webhook cross join lateral (
     select * from webhook_delivery
     where webhook_delivery.webhook_id = webhook.id and due_at <= now() and webhook_delivery.id <> all (%(busy)s::uuid[])
     order by due_at, number
-    limit %(each)s
+    limit case when webhook.failing_since is null then %(each)s::bigint else 1 end
 ) as due
 where webhook.enabled
+  and webhook.id <> all (%(full_webhooks)s::text[]) and webhook.project_id <> all (%(full_projects)s::text[])
+  and (webhook.failing_since is null or webhook.id <> all (%(busy_webhooks)s::text[]))
 order by due.due_at, due.number
+limit %(most)s
 
 -- name: next_due
 -- In how many seconds something will be due that is not yet.
@@ -71,12 +75,16 @@ from webhook_delivery where due_at > now() order by due_at limit 1
 -- name: record
 -- How an attempt ended; it may be recorded twice. Nothing is left of it where the webhook was deleted, and what was
 -- replayed meanwhile goes on being due.
-with delivery as (
+with held as (
+    -- First, as whoever else changes both has it.
+    select id from webhook where id = %(webhook_id)s for no key update
+), delivery as (
     update webhook_delivery
     set status = case when %(delivered)s then 'delivered' when %(retry_in)s::float is null then 'failed' else 'pending' end,
         attempts = %(attempts)s, due_at = clock_timestamp() + %(retry_in)s::float * interval '1 second',
         attempted_at = %(attempted_at)s, http_status = %(http_status)s, duration_ms = %(duration_ms)s, error = %(error)s
-    where id = %(id)s and attempts = %(attempts)s - 1
+    from held
+    where webhook_delivery.id = %(id)s and webhook_delivery.webhook_id = held.id and attempts = %(attempts)s - 1
     returning webhook_id
 )
 update webhook set failing_since = case when %(delivered)s then null else coalesce(failing_since, %(attempted_at)s) end
