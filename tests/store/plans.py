@@ -401,7 +401,7 @@ HOT: dict[str, Hot] = {
     "repository.belongings": Hot(
         (),
         40_000,
-        frozenset({"vpc", "subnet", "security_group", "security_group_rule", "configuration"}),
+        frozenset({"webhook", "vpc", "subnet", "security_group", "security_group_rule", "configuration"}),
         "it writes them all down, elsewhere",
     ),
     "repository.accounts": Hot(),
