@@ -24,7 +24,13 @@ DOCS = ROOT / "docs"
 PAGES = [str(page.relative_to(ROOT)) for page in pages()]
 
 #: Hosts that the docs may name. Where packages come from is the machine's to say, and no page's.
-_HOSTS = {"keepachangelog.com", "semver.org", "db.example.com"}
+_HOSTS = {
+    "keepachangelog.com",
+    "semver.org",
+    "db.example.com",
+    "hooks.example.com",
+    "www.standardwebhooks.com",
+}
 _HOST = re.compile(r"\b(?:[a-z0-9-]+\.)+(?:com|org|net|io|dev|cn|de)\b", re.IGNORECASE)
 
 _FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

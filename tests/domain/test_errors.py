@@ -22,6 +22,8 @@ CONTRACT = {
     "FROZEN": ("DBS.280449", 400),
     "NAME": ("DBS.200021", 400),
     "QUOTA": ("DBS.200046", 413),
+    # openrds' own
+    "WEBHOOK_NOT_FOUND": ("DBS.290404", 404),
     "INTERNAL": ("DBS.200005", 500),
     # reads.md 4: databases, accounts, privileges
     "DATABASE_EXISTS": ("DBS.200826", 409),

@@ -412,7 +412,11 @@ def test_settings_not_given() -> None:
     assert (SETTINGS.monitor_interval, SETTINGS.hang_timeout, SETTINGS.first_backup_after) == (2, 60, 300)
     assert (SETTINGS.instance_quota, SETTINGS.spare_data_dirs, SETTINGS.min_free_mb) == (50, 1, 512)
     assert (SETTINGS.backup_quota, SETTINGS.backup_gb_quota, SETTINGS.public_address_quota) == (100, 1000, 16)
-    assert SETTINGS.network_quota == 100
+    assert (SETTINGS.network_quota, SETTINGS.webhook_quota, SETTINGS.webhook_allowed_networks) == (
+        100,
+        10,
+        (),
+    )
     assert (SETTINGS.task_quota, SETTINGS.request_rate, SETTINGS.memory_mb) == (100, 1000, 0)
     assert SETTINGS.project_names == ("local-1",)
     assert Settings(data_dir=Path("/data"), projects=("a", "b")).project_names == ("a", "b")

@@ -297,7 +297,16 @@ def counted(method: Callable[[Any], Any], asked: Counter[str]) -> Callable[[Any]
 
 @pytest.mark.parametrize(
     "table",
-    ["project", "account", "vpc", "subnet", "security_group", "security_group_rule", "configuration"],
+    [
+        "project",
+        "account",
+        "vpc",
+        "subnet",
+        "security_group",
+        "security_group_rule",
+        "configuration",
+        "webhook",
+    ],
 )
 def test_whatever_changes_of_the_service_is_told_of(bench: Workbench, table: str) -> None:
     with psycopg.connect(bench.store.dsn, autocommit=True) as connection:

@@ -126,6 +126,8 @@ def before(lost: ServiceUnderTest, kept: Path) -> Before:
     group = lost.call(
         "POST", f"/v3/{lost.project_id}/vpc/security-groups", {"security_group": {"name": "kept"}}
     ).json()["security_group"]["id"]
+    hook = {"url": "https://hooks.example.com/", "description": "kept", "enabled": False}
+    assert lost.call("POST", "webhooks", hook).status_code == 200
     for dialect in dialects():
         made = lost.create(dialect, name=f"db-{dialect.engine.value.lower()}", security_group_id=group)
         with session(made) as client:
@@ -234,6 +236,7 @@ def test_what_instances_refer_to_comes_back(again: ServiceUnderTest, before: Bef
         assert again.instance(made["id"])["security_group_id"] == made["security_group_id"]
         found = again.get(f"/v3/{again.project_id}/vpc/security-groups/{made['security_group_id']}")
         assert found["security_group"]["name"] == "kept"
+    assert [one["description"] for one in again.get("webhooks")["webhooks"]] == ["kept"]
 
 
 def test_all_instances_come_back_as_they_were(again: ServiceUnderTest, before: Before) -> None:

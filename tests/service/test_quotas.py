@@ -76,6 +76,7 @@ def test_every_quota_is_shown(service: ServiceUnderTest, instance: dict[str, Any
         "subnet",
         "security_group",
         "security_group_rule",
+        "webhook",
         "running_task",
         "requests_per_second",
     ]

@@ -97,4 +97,11 @@ insert into account (access_key, secret_key, user_id, user_name, password_hash, 
 select 'a' || n, 's', 'u' || n, 'user' || n, '', 'p' || n from generate_series(0, 49) as n;
 insert into revoked_session (session, user_id, expires_at)
 select 's' || n, 'u1', now() + n * interval '1 minute' from generate_series(1, 5000) as n;
+insert into webhook (id, project_id, url, subjects, enabled, secret)
+select 'w' || n, 'p' || n % 50, 'https://hooks.example.com', '{}', true, '' from generate_series(0, 499) as n;
+insert into webhook_delivery (webhook_id, type, at, data, due_at)
+select 'w' || n % 500, 'task.changed', now(), '{}', case when n % 40 < 2 then now() + n * interval '1 second' end
+from generate_series(0, 19999) as n;
+insert into webhook_delivery (id, webhook_id, type, at, data, due_at)
+select '00000000-0000-0000-0000-000000000007', 'w7', 'task.changed', now(), '{}', now();
 select recount_tasks();

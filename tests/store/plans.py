@@ -277,6 +277,51 @@ HOT: dict[str, Hot] = {
     "events.read_of_project": Hot({"xid": 1, "number": 0, "last_xid": 2**40, "last_number": 0}),
     "events.more_to_come": Hot(),
     "events.first": Hot(),
+    # Webhooks, of which a project has no more than its quota, and each of which keeps so many deliveries.
+    "webhooks.count": Hot(),
+    "webhooks.insert": Hot(
+        {"id": "new", "url": "", "description": "", "subjects": ["task"], "enabled": True, "secret": ""}
+    ),
+    "webhooks.of_project": Hot(),
+    "webhooks.find": Hot({"id": "w7"}),
+    "webhooks.lock": Hot({"id": "w7"}),
+    "webhooks.change": Hot({"id": "w7", "url": "", "description": "", "subjects": ["task"], "enabled": True}),
+    "webhooks.delete": Hot({"id": "w7"}),
+    "webhooks.insert_delivery": Hot({"webhook_id": "w7", "type": "webhook.test", "data": Jsonb({})}),
+    "webhooks.replay": Hot({"webhook_id": "w7", "id": UUID(int=7)}),
+    "webhooks.tell": Hot(),
+    "webhooks.deliveries": Hot({"webhook_id": "w7"}),
+    "webhooks.count_deliveries": Hot({"webhook_id": "w7"}),
+    "webhooks.due": Hot(
+        {
+            "busy": [UUID(int=8)],
+            "busy_webhooks": ["w8"],
+            "full_webhooks": ["w9"],
+            "full_projects": ["p9"],
+            "each": 4,
+            "most": 100,
+        },
+        1200,
+        frozenset({"webhook"}),
+        "of each webhook what is due",
+    ),
+    "webhooks.next_due": Hot(),
+    "webhooks.record": Hot(
+        {
+            "id": UUID(int=7),
+            "webhook_id": "w7",
+            "delivered": False,
+            "retry_in": 5.0,
+            "attempts": 1,
+            "attempted_at": NOW,
+            "http_status": 500,
+            "duration_ms": 1,
+        }
+    ),
+    "webhooks.disable": Hot({"id": "w7", "gone": True, "patience": "3 days", "reason": ""}),
+    "webhooks.end_deliveries": Hot({"webhook_id": "w7"}),
+    "webhooks.give_up": Hot({"webhook_id": "w7", "kept": 10}),
+    "webhooks.forget_ended": Hot({"webhook_id": "w7", "kept": 10}),
     # The rounds of a host.
     "instances.lost_replicas": of(),
     "instances.replicas_to_bind": of(),
@@ -356,7 +401,7 @@ HOT: dict[str, Hot] = {
     "repository.belongings": Hot(
         (),
         40_000,
-        frozenset({"vpc", "subnet", "security_group", "security_group_rule", "configuration"}),
+        frozenset({"webhook", "vpc", "subnet", "security_group", "security_group_rule", "configuration"}),
         "it writes them all down, elsewhere",
     ),
     "repository.accounts": Hot(),
@@ -533,6 +578,7 @@ RARE: dict[str, str] = {
     "events.listen": _WHEN_A_PROCESS_STARTS,
     "queue.listen_for_cancelled": _WHEN_A_PROCESS_STARTS,
     "events.forget": _HOURLY,
+    "webhooks.forget_old": _HOURLY,
     "identities.lock_projects": _WHEN_A_PROCESS_STARTS,
     "identities.accounts": _WHEN_A_PROCESS_STARTS,
     "identities.account_of_project": _BY_HAND,

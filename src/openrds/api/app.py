@@ -63,6 +63,7 @@ from openrds.api.rds import (
     task_export,
     tasks,
     version_upgrades,
+    webhooks,
 )
 from openrds.api.rds.log_reads import Turns
 from openrds.api.state import Service
@@ -136,6 +137,7 @@ def _rds_router() -> Router:
         *tasks.HANDLERS,
         *task_export.HANDLERS,
         *events.HANDLERS,
+        *webhooks.HANDLERS,
         *instance_tasks.HANDLERS,
         *schedule_events.HANDLERS,
         *schedule_tasks.HANDLERS,

@@ -38,6 +38,7 @@ from openrds.cli import (
     serve,
     tasks,
     wait,
+    webhooks,
 )
 from openrds.cli.errors import CommandError
 from openrds.cli.output import note
@@ -84,6 +85,7 @@ app.add_typer(catalogue.flavors, name="flavor")
 app.add_typer(catalogue.quotas, name="quota")
 app.add_typer(tasks.app, name="task")
 app.add_typer(events.app)
+app.add_typer(webhooks.app, name="webhook")
 app.add_typer(wait.app, name="wait")
 app.add_typer(bench.app, name="bench")
 

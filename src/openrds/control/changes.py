@@ -37,6 +37,8 @@ class Subject(StrEnum):
     SERVICE = "service"
     #: One was accepted, has ended or was hidden.
     TASKS = "tasks"
+    #: Something is to be delivered.
+    WEBHOOK = "webhook"
 
 
 class Changes:

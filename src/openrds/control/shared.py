@@ -4,7 +4,7 @@ import datetime as dt
 
 from openrds.control.changes import Changes, Subject
 from openrds.control.rounds import Round, soon_if
-from openrds.domain import metrics
+from openrds.domain import metrics, webhooks
 from openrds.domain.dns_names import DAYS_HELD, MOST_HELD
 from openrds.domain.settings import Settings
 from openrds.operations.instances.start_instance import start_overdue
@@ -24,6 +24,7 @@ _dns_names = Queries("dns_names")
 _identities = Queries("identities")
 _metrics = Queries("metrics")
 _tasks = Queries("tasks")
+_webhooks = Queries("webhooks")
 
 #: Seconds between rounds, while there is something to do.
 _WATCHDOG_INTERVAL = 3.0
@@ -51,6 +52,7 @@ def shared_rounds(store: Store, queue: Queue, settings: Settings, changes: Chang
         store.rows(_metrics.delete_expired_close, [metrics.KEPT_CLOSE])
         forget_old(store)
         store.rows(_dns_names.forget_left_names, {"days": DAYS_HELD, "most": MOST_HELD})
+        store.rows(_webhooks.forget_old, {"age": webhooks.KEPT})
 
     scheduler = Scheduler(store, queue, settings, SCHEDULED)
     return [

@@ -89,6 +89,7 @@ class ErrorCode(Enum):
         409,
         "Something uses it, or it is a default one, so it cannot be changed like this.",
     )
+    WEBHOOK_NOT_FOUND = ("DBS.290404", 404, "The webhook or its delivery does not exist.")
     INTERNAL = ("DBS.200005", 500, "openrds failed to serve the request.")
     STORE_UNAVAILABLE = ("DBS.290015", 503, "The store does not answer; try again.")
     NO_SUCH_API = ("APIGW.0101", 404, "There is no such API.")

@@ -38,6 +38,8 @@ class Settings:
     public_address_quota: int = 16
     network_quota: int = 100
     task_quota: int = 100
+    webhook_quota: int = 10
+    webhook_allowed_networks: tuple[str, ...] = ()
     request_rate: int = 1000
     flavors: str = "fitting"
     memory_mb: int = 0
@@ -78,6 +80,11 @@ class Settings:
     @property
     def public_network(self) -> ipaddress.IPv4Network:
         return ipaddress.IPv4Network(self.public_cidr)
+
+    @property
+    def webhook_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+        """Where webhooks may lead beside public addresses."""
+        return tuple(map(ipaddress.ip_network, self.webhook_allowed_networks))
 
     @property
     def authority_file(self) -> Path:

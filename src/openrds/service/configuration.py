@@ -41,6 +41,7 @@ _NOT_NEGATIVE = (
     "public_address_quota",
     "network_quota",
     "task_quota",
+    "webhook_quota",
     "memory_mb",
     "spare_data_dirs",
     "min_free_mb",
@@ -191,6 +192,11 @@ def _check_networks(settings: Settings) -> None:
             ipaddress.IPv4Network(getattr(settings, name))
         except ValueError as error:
             raise ValueError(f"{name} must be an IPv4 network: {error}") from None
+    for network in settings.webhook_allowed_networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise ValueError(f"webhook_allowed_networks must be networks: {error}") from None
     for address in settings.trusted_proxies:
         try:
             ipaddress.ip_address(address)

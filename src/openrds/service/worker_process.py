@@ -10,9 +10,10 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from openrds.agent.host import rounds_of_host
-from openrds.control.changes import Changes
+from openrds.control.changes import Changes, Subject
 from openrds.control.rounds import Round
 from openrds.control.shared import shared_rounds
+from openrds.control.webhooks import Deliverer
 from openrds.domain.engine import EngineName
 from openrds.domain.settings import Settings
 from openrds.engines.protocol import Engine, Installation
@@ -23,6 +24,7 @@ from openrds.hosts.errors import HostError
 from openrds.hosts.folders import remove_drafts
 from openrds.hosts.forwarders import choose_filter, choose_forwarder
 from openrds.hosts.memory import usable_mb
+from openrds.hosts.outgoing import Outgoing
 from openrds.operations.registry import OPERATIONS
 from openrds.operations.steps.handing_over import take_back_folders
 from openrds.operations.steps.host import Host
@@ -194,9 +196,11 @@ async def work(brief: Brief, announce_ready: Callable[[], None]) -> None:
             *shared_rounds(store, queue, settings, changes),
             Round(fetched.look, at_least=_FETCHED_INTERVAL),
         ]
+        deliverer = Deliverer(store.dsn, Outgoing(settings.webhook_networks), changes.bell(Subject.WEBHOOK))
         announce_ready()
         await asyncio.gather(
             worker.run(),
             changes.follow(),
+            deliverer.run(),
             *(round_.repeat() for round_ in rounds),
         )

@@ -7,8 +7,10 @@ from psycopg.types.json import Jsonb
 
 from openrds.store.database import Writer
 
-#: What projects have beside their instances, which refer to it.
-Belonging: TypeAlias = Literal["vpc", "subnet", "security_group", "security_group_rule", "configuration"]
+#: What projects have beside their instances, most of which these refer to.
+Belonging: TypeAlias = Literal[
+    "vpc", "subnet", "security_group", "security_group_rule", "configuration", "webhook"
+]
 Table: TypeAlias = Literal["project", "account", "instance", "node", "address", "backup"] | Belonging
 
 _COLUMNS = b"""

@@ -20,6 +20,7 @@ from openrds.store.queries import Queries
 
 _sql = Queries("instances")
 _quotas = Queries("quotas")
+_webhooks = Queries("webhooks")
 _TAGS = ["Catalogue"]
 _KB_PER_GB = 2**20
 _MODES = ("single", "ha", "replica")
@@ -189,7 +190,8 @@ async def show_quotas(request: ApiRequest, project_id: FromPath[str]) -> QuotasA
     settings, rates = service.settings, service.rates
     used = await service.reads.row(_quotas.used, {"project_id": project_id})
     networks = await service.reads.row(_quotas.networks_used, {"project_id": project_id})
-    assert used is not None and networks is not None
+    webhooks = await service.reads.row(_webhooks.count, {"project_id": project_id})
+    assert used is not None and networks is not None and webhooks is not None
     return QuotasAnswer(
         Quotas(
             [
@@ -201,6 +203,7 @@ async def show_quotas(request: ApiRequest, project_id: FromPath[str]) -> QuotasA
                     QuotaResource(what.removesuffix("s"), network_quota(settings, what), made)
                     for what, made in networks.items()
                 ),
+                QuotaResource("webhook", settings.webhook_quota, webhooks["webhooks"]),
                 QuotaResource("running_task", settings.task_quota, used["tasks"]),
                 QuotaResource("requests_per_second", rates.per_second, rates.used(project_id)),
             ]

@@ -11,6 +11,7 @@ from openrds.store.database import Row, Writer
 from openrds.store.queries import Queries
 
 _sql = Queries("quotas")
+_webhooks = Queries("webhooks")
 
 _KB_PER_GB = 2**20
 _MB = 2**20
@@ -89,6 +90,22 @@ def check_networks(connection: Writer, project_id: str, settings: Settings, what
 def network_quota(settings: Settings, what: str) -> int:
     """How many `vpcs`, `subnets`, `security_groups` or `security_group_rules` a project may make."""
     return settings.network_quota * (_RULES_PER_GROUP if what == "security_group_rules" else 1)
+
+
+def check_webhooks(connection: Writer, project_id: str, settings: Settings) -> None:
+    """Whether the project may have one more webhook.
+
+    Raises:
+        Refusal: QUOTA.
+    """
+    connection.execute(_sql.lock_project, [project_id])
+    (found,) = connection.execute(_webhooks.count, {"project_id": project_id}).fetchall()
+    used, quota = found["webhooks"], settings.webhook_quota
+    if used >= quota:
+        raise Refusal(
+            ErrorCode.QUOTA,
+            f"The project has {used} of {quota} webhooks; delete one first, or have webhook_quota raised.",
+        )
 
 
 def check_disk(settings: Settings, what: str, needed_bytes: int = 0) -> None:

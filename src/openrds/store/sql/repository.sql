@@ -122,7 +122,7 @@ order by 1
 select to_jsonb(project) as project from project order by id
 
 -- name: belongings
--- Of projects beside their instances: what these refer to.
+-- Of projects beside their instances: what these refer to, and webhooks.
 select * from (
     select 'vpc', to_jsonb(vpc) from vpc
     union all
@@ -133,6 +133,8 @@ select * from (
     select 'security_group_rule', to_jsonb(security_group_rule) from security_group_rule
     union all
     select 'configuration', to_jsonb(configuration) from configuration
+    union all
+    select 'webhook', to_jsonb(webhook) from webhook
 ) as belonging (of, record)
 order by of, record ->> 'id'
 
