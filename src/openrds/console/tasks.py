@@ -11,9 +11,10 @@ from openrds.api.state import ApiRequest, project_of, service_of
 from openrds.console.forms import fields_of, submit
 from openrds.console.pages import Shown, show
 from openrds.console.sessions import session_of
+from openrds.console.timeline import timeline
 from openrds.domain.errors import ErrorCode, Refusal
 from openrds.domain.schedule import ScheduleStatus
-from openrds.domain.task import StepStatus, TaskStatus
+from openrds.domain.task import TaskStatus
 from openrds.domain.texts import uuid_in
 from openrds.operations.intake import scheduling
 from openrds.operations.intake.intake import Intake
@@ -108,7 +109,7 @@ async def show_task(request: ApiRequest, task_id: FromPath[str]) -> Response[Any
         values = {
             "task": task_row(task) | {"entities": task["entities"]},
             "scheduled": None,
-            "steps": [_step(step, task, usual.get(step["name"])) for step in steps],
+            "steps": timeline(task["created_at"], steps, usual, task["now"]),
         }
         return Shown(values, moves=task["status"] == TaskStatus.RUNNING)
 
@@ -152,21 +153,6 @@ def task_row(task: Row) -> dict[str, Any]:
         "ended_at": task["ended_at"],
         "seconds": (ends_at - task["created_at"]).total_seconds() if ends_at else None,
         "fail_reason": task["fail_reason"] if task["status"] == TaskStatus.FAILED else "",
-    }
-
-
-def _step(step: Row, task: Row, usual: float | None) -> dict[str, Any]:
-    """`seconds` it took, or takes so far; `share` of the longest that it or its usual time is, for its bar."""
-    begun, ended = step["started_at"], step["ended_at"]
-    if step["status"] in (StepStatus.RUNNING, StepStatus.UNDOING):
-        ended = task["now"]
-    seconds = (ended - begun).total_seconds() if begun and ended else None
-    return {
-        **{name: step[name] for name in ("name", "status", "node_id", "host", "attempts", "error")},
-        "seconds": seconds,
-        "usual": usual,
-        "share": min(1.0, (seconds or 0.0) / usual) if usual else float(bool(seconds)),
-        "is_slow": bool(usual and seconds and seconds > max(2 * usual, usual + 5)),
     }
 
 

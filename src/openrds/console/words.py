@@ -55,10 +55,12 @@ def moment(value: dt.datetime | None) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Such as `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`; empty for None."""
+    """Such as `40 ms`, `1.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`; empty for None."""
     if seconds is None:
         return ""
     seconds = max(0.0, seconds)
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
