@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from support.browser import Browser, chromium, missing_browser
+from support.command import completed
 from support.service import PASSWORD, ServiceUnderTest, fresh, running_service, wait_for
 
 needs_browser = pytest.mark.skipif(bool(missing_browser()), reason=missing_browser())
@@ -255,6 +256,59 @@ def test_a_form_that_is_sent_twice_is_done_once(client: Client, instance: dict[s
     assert (first.status_code, second.headers["location"]) == (303, first.headers["location"])
     client.service.completed(first.headers["location"].rpartition("/")[2])
     assert "twice-sent" in client.get(f"/instances/{instance['id']}").text
+
+
+def test_an_instance_is_restarted_stopped_started_and_deleted(client: Client) -> None:
+    service = client.service
+    instance_id = service.create(name="short-lived")["id"]
+    page = f"/instances/{instance_id}"
+
+    def press(path: str, **fields: str) -> str:
+        """The id of the task whose page it leads to."""
+        answer = client.post(path, {"token": client.token(), **fields})
+        assert answer.status_code == 303, answer.text
+        return answer.headers["location"].rpartition("/")[2]
+
+    scheduled = press(f"{page}/restart", when="window")
+    assert "Pending" in client.get(f"/tasks/{scheduled}").text
+    assert scheduled in client.get("/tasks/scheduled?status=Pending").text
+    assert press(f"/tasks/{scheduled}/cancel") == scheduled
+    assert "Canceled" in client.get(f"/tasks/{scheduled}").text
+    refused = client.post(f"{page}/start", {"token": client.token()})
+    assert refused.status_code == 400 and "can be done in: SHUTDOWN" in refused.text
+    for action, status in (("restart", "ACTIVE"), ("stop", "SHUTDOWN"), ("start", "ACTIVE")):
+        service.completed(press(f"{page}/{action}"))
+        assert service.instance(instance_id)["status"] == status
+    assert "With it go" in client.get(f"{page}/delete").text
+    refused = client.post(f"{page}/delete", {"token": client.token(), "name": "orders"})
+    assert refused.status_code == 400 and service.instance(instance_id)
+    service.completed(press(f"{page}/delete", name="short-lived"))
+    assert client.get(page).status_code == 404
+
+
+def test_what_no_form_of_ours_sends_is_refused(client: Client, instance: dict[str, Any]) -> None:
+    path, token = f"/console/instances/{instance['id']}/backup", client.token()
+    form = {"origin": client.service.endpoint, "content-type": "application/x-www-form-urlencoded"}
+    for content in (
+        f"token={token}&name=%00abcd",
+        f"token={token}&name=%ff%feab",
+        f"token={token}&name=first&name=second",
+        f"token={token}&name={'x' * 1001}",
+        f"token={token}&" + "&".join(f"f{number}=" for number in range(50)),
+    ):
+        answer = client.http.post(path, content=content, headers=form)
+        assert answer.status_code == 400 and 'role="alert"' in answer.text, content[:120]
+    as_json = form | {"content-type": "application/json"}
+    assert client.http.post(path, content="{}", headers=as_json).status_code == 400
+    assert client.http.post(path, content="x" * 20_000, headers=form).status_code == 413
+    assert client.get("/tasks?name=%00").status_code == 400
+    assert client.get("/tasks/%00").status_code == 404
+    assert client.get("/instances/x%22%3E").status_code == 404
+
+
+def test_the_command_says_where_it_is(service: ServiceUnderTest) -> None:
+    done = completed(("console", "--data-dir", str(service.data_dir)), service.environment(), 30)
+    assert done.stdout == f"{service.endpoint}/console\n"
 
 
 @needs_browser

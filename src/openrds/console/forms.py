@@ -27,7 +27,10 @@ async def fields_of(request: AnyRequest, session: Session | None = None) -> Mapp
     """
     if request.headers.get("content-type", "").partition(";")[0] != "application/x-www-form-urlencoded":
         raise Refusal(ErrorCode.PARAMETER, "Only the console's own forms are taken.")
-    fields = dict(await request.form())
+    fields = {
+        name: values[0] if len(values) == 1 else values
+        for name, values in (await request.form()).dict().items()
+    }
     if len(fields) > _MOST_FIELDS:
         raise Refusal(ErrorCode.PARAMETER, "The form has too many fields.")
     if session is not None:
