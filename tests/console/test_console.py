@@ -87,6 +87,7 @@ def complaints(browser: Browser) -> list[str]:
 
 def sign_in(browser: Browser, service: ServiceUnderTest) -> None:
     browser.open(f"{service.endpoint}/console")
+    browser.log()  # what an earlier test left
     if not browser.run("return !!document.querySelector('[name=password]')"):
         return
     browser.type("[name=user]", service.credentials["user"])
@@ -393,7 +394,6 @@ def test_a_page_comes_back_when_the_service_does(
     wait_for(lambda: "after-the-cut" in browser.text(), 30, "the backup in the page")
     assert browser.run("return window.sameDocument") is True
     wait_for(lambda: "COMPLETED" in browser.text().partition("after-the-cut")[2], 60, "its end in the page")
-    browser.log()  # of requests that nobody answered
 
 
 @needs_browser
@@ -414,9 +414,7 @@ def test_a_strangers_page_can_neither_frame_nor_send(
         )
         browser.run("document.querySelector('form').submit()")
         wait_for(lambda: "not sent by a page of this console" in browser.text(), 30, "the refusal")
-    assert tasks_of(service, instance)[0]["status"] != "Running"
     assert not any(task["name"].startswith("Restart") for task in tasks_of(service, instance))
-    browser.log()
 
 
 @contextlib.contextmanager
