@@ -72,7 +72,7 @@ def code_of(check: Any, *arguments: Any) -> ErrorCode | None:
         (ScheduleStatus, "Initing Pending Running Completed Failed Unauthorized Canceled"),
         (EngineName, "MySQL PostgreSQL SQLServer MariaDB"),
         (identity.TokenScope, "project domain none"),
-        (identity.Credential, "signature token"),
+        (identity.Credential, "signature token session"),
     ],
 )
 def test_words(words: Any, spelled: str) -> None:

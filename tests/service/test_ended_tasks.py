@@ -165,10 +165,11 @@ def test_a_running_task_is_shown_from_memory_until_something_happens(service: Se
         for is_deleted in (False, True):
             worker.send_signal(signal.SIGSTOP)
             try:
-                path, restart = f"instances/{instance['id']}/action", {"restart": {}}
-                job_id = service.call("POST", path, restart, headers=fresh()).json()["job_id"]
+                path = f"instances/{instance['id']}/action"
+                answer = service.call("POST", path, {"restart": {}}, headers=fresh())
+                job_id = answer.json()["job_id"]
                 for one in (service, other):
-                    wait_for(lambda one=one: is_from_memory(one, job_id))
+                    await_memory(one, job_id)
                     assert ask(one, job_id).json()["job"]["status"] == "Running"
                 if is_deleted:
                     assert other.call("DELETE", f"jobs?id={job_id}").status_code == 200

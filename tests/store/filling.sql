@@ -95,6 +95,8 @@ insert into answer (key, request_hash, expires_at)
 select 'k' || n, '', now() + n * interval '1 minute' from generate_series(1, 10000) as n;
 insert into account (access_key, secret_key, user_id, user_name, password_hash, project_id)
 select 'a' || n, 's', 'u' || n, 'user' || n, '', 'p' || n from generate_series(0, 49) as n;
+insert into console_session (id_hash, access_key, mark)
+select convert_to('h' || n, 'UTF8'), 'k' || n % 500, 'm' from generate_series(1, 20000) as n;
 insert into revoked_session (session, user_id, expires_at)
 select 's' || n, 'u1', now() + n * interval '1 minute' from generate_series(1, 5000) as n;
 insert into webhook (id, project_id, url, subjects, enabled, secret)

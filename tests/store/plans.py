@@ -553,6 +553,16 @@ HOT: dict[str, Hot] = {
     "parameters.memory_of_instance": of("i7"),
     # Who calls.
     "changes.ask": of(),
+    "console.begin_session": Hot({"access_key": "k7", "most": 49, "id_hash": b"new", "mark": b"m"}),
+    "console.find_session": Hot({"id_hash": b"h7", "idle": "30 minutes", "life": "12 hours"}),
+    "console.see_session": of(b"h7"),
+    "console.end_session": of(b"h7"),
+    "console.usual_durations": Hot(
+        {"id": task(7)},
+        most=300,
+        whole=frozenset({"step_duration"}),
+        why="it has a row for each kind of step, and no more",
+    ),
     "identities.revoke_session": Hot({"session": "new", "user_id": "u7", "expires_at": NOW}),
 }
 
@@ -579,6 +589,7 @@ RARE: dict[str, str] = {
     "queue.listen_for_cancelled": _WHEN_A_PROCESS_STARTS,
     "events.forget": _HOURLY,
     "webhooks.forget_old": _HOURLY,
+    "console.delete_expired_sessions": _HOURLY,
     "identities.lock_projects": _WHEN_A_PROCESS_STARTS,
     "identities.accounts": _WHEN_A_PROCESS_STARTS,
     "identities.account_of_project": _BY_HAND,

@@ -2,8 +2,9 @@
 
 import gc
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any, Protocol
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
@@ -73,8 +74,20 @@ from openrds.domain.identity import Accounts
 MAX_ADDRESS_BYTES = 8 * 1024
 
 
-def create_app(service: Service, accounts: Accounts) -> Litestar:
-    """The ASGI application of one API process; it opens the service's pools when it starts."""
+class Pages(Protocol):
+    """What is served besides the API, by a layer above it."""
+
+    def router(self) -> Router: ...
+
+    def state(self, service: Service, authenticator: Authenticator) -> dict[str, Any]:
+        """What its handlers find in the application's state."""
+
+
+def create_app(service: Service, accounts: Accounts, pages: Sequence[Pages] = ()) -> Litestar:
+    """The ASGI application of one API process; it opens the service's pools when it starts.
+
+    `pages` is what is served besides the API.
+    """
     revocations = Revocations(service.store)
     authenticator = Authenticator(accounts, revoked=revocations)
     state = {
@@ -88,6 +101,8 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
         "holding": Holding(),
         **health.shared_answers(service),
     }
+    for page in pages:
+        state |= page.state(service, authenticator)
 
     @asynccontextmanager
     async def pools(_app: Litestar) -> AsyncIterator[None]:
@@ -112,6 +127,7 @@ def create_app(service: Service, accounts: Accounts) -> Litestar:
             versions_router(),
             *health.HANDLERS,
             schema.page_file,
+            *(page.router() for page in pages),
         ],
         middleware=[
             _measure,

@@ -26,7 +26,7 @@ _sql = Queries("answers")
 
 #: A signature is good for 15 minutes before and after its date; longer than that it need not be remembered.
 _SIGNATURE_LIFE = dt.timedelta(minutes=31)
-_CLIENT_TOKEN_LIFE = dt.timedelta(hours=72)
+CLIENT_TOKEN_LIFE = dt.timedelta(hours=72)
 _CLIENT_TOKEN_LENGTHS = range(1, 65)
 
 #: An answer without a body is None.
@@ -47,14 +47,19 @@ class Answer:
     body: bytes
 
 
-async def change(request: ApiRequest, work: Change, *, status: int = 200) -> Response[Any]:
+async def change(
+    request: ApiRequest, work: Change, *, status: int = 200, claims: Sequence[Claim] | None = None
+) -> Response[Any]:
     """Run `work` in a transaction, in a thread, and answer with what it returns.
+
+    `claims` are the names of the call, where not its signature and its client token name it.
 
     Raises:
         Refusal: what `work` raises, and PARAMETER for a client token that was used for another request.
         psycopg.OperationalError: the store does not answer.
     """
-    claims = _claims(request)
+    if claims is None:
+        claims = _claims(request)
     request_hash = await _hash(request)
     # The thread itself goes on until the store answers or dies; a repeated call then gets its answer.
     async with answered_within(CHANGE_TIMEOUT):
@@ -100,7 +105,7 @@ def _claims(request: ApiRequest) -> list[Claim]:
     if token is not None:
         if len(token) not in _CLIENT_TOKEN_LENGTHS:
             raise Refusal(ErrorCode.PARAMETER, "X-Client-Token must have 1 to 64 characters.")
-        claims.append(Claim(f"token {project_of(request).id} {token}", _CLIENT_TOKEN_LIFE))
+        claims.append(Claim(f"token {project_of(request).id} {token}", CLIENT_TOKEN_LIFE))
     return claims
 
 

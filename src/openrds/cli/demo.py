@@ -179,7 +179,9 @@ def _stay(service: Service, database: Database) -> None:
         f"  {command_name()} task list\n"
         f"  {_program(database)}\n"
         f"  curl http://{service.listen}/healthz\n"
-        f"and the API in your browser: http://{service.listen}/schema"
+        f"and in your browser the console, http://{service.listen}/console, "
+        f"and the API, http://{service.listen}/schema.\n"
+        f"User and password of the console are in {service.credentials_file}."
     )
     with contextlib.suppress(KeyboardInterrupt):
         service.process.wait()

@@ -15,6 +15,7 @@ from openrds.cli import (
     catalogue,
     check,
     connect,
+    console,
     database_users,
     databases,
     demo,
@@ -86,6 +87,7 @@ app.add_typer(catalogue.quotas, name="quota")
 app.add_typer(tasks.app, name="task")
 app.add_typer(events.app)
 app.add_typer(webhooks.app, name="webhook")
+app.add_typer(console.app)
 app.add_typer(wait.app, name="wait")
 app.add_typer(bench.app, name="bench")
 

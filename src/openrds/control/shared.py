@@ -20,6 +20,7 @@ from openrds.tasks.retention import forget_expired, prepare_partitions
 from openrds.tasks.watchdog import return_lost_steps
 
 _answers = Queries("answers")
+_console = Queries("console")
 _dns_names = Queries("dns_names")
 _identities = Queries("identities")
 _metrics = Queries("metrics")
@@ -47,6 +48,7 @@ def shared_rounds(store: Store, queue: Queue, settings: Settings, changes: Chang
         prepare_partitions(store)
         store.rows(_answers.delete_expired)
         store.rows(_identities.delete_expired_revocations)
+        store.rows(_console.delete_expired_sessions)
         forget_ended(store)
         store.rows(_metrics.delete_expired, [metrics.KEPT])
         store.rows(_metrics.delete_expired_close, [metrics.KEPT_CLOSE])

@@ -61,6 +61,7 @@ class Credential(StrEnum):
 
     SIGNATURE = "signature"
     TOKEN = "token"  # noqa: S105
+    SESSION = "session"  # of the console
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from openrds.api.app import create_app
 from openrds.api.state import Service
 from openrds.api.wire.bounds import Bounds
 from openrds.api.wire.server import serve
+from openrds.console.console import Console
 from openrds.engines.registry import engines_of_host
 from openrds.operations.intake.sight import Sight
 from openrds.operations.steps.owners import Owners
@@ -48,7 +49,7 @@ async def serve_api(brief: Brief, _announce_ready: Callable[[], None]) -> None:
     )
     host, _, port = brief.settings.listen.rpartition(":")
     await serve(
-        create_app(service, accounts),
+        create_app(service, accounts, [Console()]),
         host,
         int(port),
         Bounds.of(brief.settings),

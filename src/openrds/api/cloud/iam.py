@@ -104,7 +104,7 @@ async def _identify(
 ) -> tuple[list[Account], Token | None]:
     """The accounts of the user who proved to be one, never empty; and the token that did."""
     if "password" in identity.methods and identity.password is not None:
-        return await _by_password(identity.password.user, request), None
+        return await accounts_by_password(identity.password.user, request), None
     if "token" in identity.methods and identity.token is not None:
         authenticator = _authenticator(request)
         token = authenticator.token(identity.token.id)
@@ -113,7 +113,12 @@ async def _identify(
     raise unauthenticated(f"methods {identity.methods} are not supported or lack their object")
 
 
-async def _by_password(user: bodies.UserRef, request: AnonymousRequest) -> list[Account]:
+async def accounts_by_password(user: bodies.UserRef, request: AnonymousRequest) -> list[Account]:
+    """The accounts of the user who proved to be one, never empty.
+
+    Raises:
+        Refusal: UNAUTHENTICATED or THROTTLED.
+    """
     named = [account for account in _authenticator(request).accounts if _is_user(user, account)]
     hashes = {account.password_hash for account in named} or {_NO_USER}
     sign_ins = cast("SignIns", request.app.state.sign_ins)

@@ -101,7 +101,7 @@ async def list_datastores(
 ) -> DatastoresAnswer:
     """The versions of an engine that a host here has; none for an engine without a server."""
     name = _engine(engine)
-    versions = await _versions(request, name)
+    versions = await versions_of(request, name)
     return DatastoresAnswer([DatastoreEntry(stable_id(name, version), version) for version in versions])
 
 
@@ -143,7 +143,7 @@ async def list_flavors(
 ) -> FlavorsAnswer:
     """The flavors of an engine, of those versions that a host here has. None is serverless."""
     name = _engine(engine)
-    versions = await _versions(request, name)
+    versions = await versions_of(request, name)
     if version_name:
         offered, versions = versions, [one for one in versions if is_version(one, version_name)]
         if not versions:
@@ -174,7 +174,7 @@ async def list_storage_types(
     """The storage types of an engine's version."""
     if ha_mode not in (None, "", *_MODES):
         raise Refusal(ErrorCode.PARAMETER, f"ha_mode must be one of {', '.join(_MODES)}.")
-    versions = await _versions(request, _engine(engine))
+    versions = await versions_of(request, _engine(engine))
     if not any(is_version(version, version_name) for version in versions):
         return StorageTypesAnswer([], [])
     status = dict.fromkeys(service_of(request).settings.availability_zones, "normal")
@@ -218,7 +218,8 @@ def _engine(text: str) -> EngineName:
     return engine
 
 
-async def _versions(request: ApiRequest, engine: EngineName) -> list[str]:
+async def versions_of(request: ApiRequest, engine: EngineName) -> list[str]:
+    """Those that hosts have, the oldest first."""
     return list(dict.fromkeys(one["version"] for one in await _installations(request, engine)))
 
 
