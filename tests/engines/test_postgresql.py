@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -206,6 +207,19 @@ def test_half_made_spares_are_removed_but_not_those_of_a_living_filler(trial):
 
     assert len(spares.ready(trial.installation)) == 2
     assert not [*place.glob(".making-*"), *place.glob(".taken-*")]
+
+
+def test_a_filler_takes_nothing_away_from_who_makes_one_at_once(trial):
+    """Of a version of which there is nothing yet, both make what all are cut from, or wait for it."""
+    trial = trial.with_reserve(0)
+    node = trial.node()
+    with ThreadPoolExecutor(1) as pool:
+        made = pool.submit(trial.engine.initialise, node)
+        while not made.done():
+            trial.engine.fill_pool()
+    made.result()
+    assert node.data_dir.is_dir()
+    assert not list(trial.folder.rglob(".unfinished*"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs servers as another user")

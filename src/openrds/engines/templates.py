@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openrds.engines.protocol import Installation
-from openrds.engines.recipe import UNFINISHED, Recipe, run
+from openrds.engines.recipe import Recipe, run
 from openrds.hosts.folders import clear, make_durable, make_home, reserve
 from openrds.hosts.user import ServerUser
 
@@ -87,14 +87,19 @@ class Template:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if not self.path.exists():
-                self._make(pass_fds)
+                # The programs hold the lock too, should we die meanwhile.
+                self._make((*pass_fds, descriptor))
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             yield
         finally:
             os.close(descriptor)
 
     def _make(self, pass_fds: Sequence[int]) -> None:
-        made, whole = (self.place / (UNFINISHED + secrets.token_hex(8)) for _ in range(2))
+        # Not as others name what is unfinished, who remove what was left of that under a lock of their own.
+        unfinished = f".unfinished{self.path.name}-"
+        for remains in self.place.glob(f"{unfinished}*"):
+            clear(remains)
+        made, whole = (self.place / (unfinished + secrets.token_hex(8)) for _ in range(2))
         try:
             self.service.make_folder(made)
             command = self.recipe.command(self.installation, made, self.options)
