@@ -31,7 +31,7 @@ from support.means import WHY_NO_IMAGES, needs_forwarding
 from support.service import ALL_ENGINES, free_port, fresh, running_service, wait_for
 
 #: Operations of one run, each with a check of everything.
-OPERATIONS = int(os.environ.get("OPENRDS_CHAOS_OPERATIONS", "52"))
+OPERATIONS = int(os.environ.get("OPENRDS_CHAOS_OPERATIONS", "40"))
 RUNS = int(os.environ.get("OPENRDS_CHAOS_RUNS", "4"))
 FIRST_SEED = int(os.environ.get("OPENRDS_CHAOS_SEED", "1"))
 
