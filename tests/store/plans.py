@@ -272,7 +272,6 @@ HOT: dict[str, Hot] = {
     "tasks.set_cancelled": Hot({"id": task(7), "by": "somebody"}),
     # Events.
     "events.end": Hot(),
-    "events.ask": Hot(),
     "events.read": Hot({"xid": 1, "number": 0}),
     "events.read_of_project": Hot({"xid": 1, "number": 0, "last_xid": 2**40, "last_number": 0}),
     "events.more_to_come": Hot(),

@@ -1,17 +1,28 @@
 """Events: whoever reads on from one misses none and gets none twice, however their transactions commit."""
 
 import asyncio
+import contextlib
+import datetime as dt
 import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 
 import psycopg
 import pytest
 
 from openrds.store.database import Reads
-from openrds.tasks.events import Events, Lagging, Position, forget_old, is_kept, read
+from openrds.tasks.events import (
+    Event,
+    Events,
+    Following,
+    Lagging,
+    Position,
+    Subject,
+    forget_old,
+    is_kept,
+    read,
+)
 from support.workbench import Workbench
 
 WRITERS = 6
@@ -47,7 +58,7 @@ async def follow(
         last: Position | None = None
         quiet = False
         while not quiet:
-            with suppress(Lagging), events.reading(project_id) as reader:
+            with contextlib.suppress(Lagging), events.reading(project_id) as reader:
                 last = last or reader.position
                 begun.set()
                 seen += [event.position async for event in read(reads, project_id, last, reader.position)]
@@ -138,3 +149,26 @@ def test_positions_are_two_numbers(text: str) -> None:
 
 def test_a_position_is_read_as_it_was_written() -> None:
     assert Position.parse(str(Position(812, 40))) == Position(812, 40)
+
+
+def test_a_reader_who_wants_little_hears_that_it_lives_though_much_else_happens() -> None:
+    def event(subject: Subject) -> Event:
+        return Event(Position(1, 1), "p", subject, "i", None, dt.datetime.now(dt.UTC), {})
+
+    async def read_on() -> list[list[Subject]]:
+        reader = Following(Position(1, 0))
+        chosen = reader.choose(lambda one: one.subject is Subject.BACKUP, 0.2)
+        got: list[list[Subject]] = []
+        async with asyncio.timeout(20), contextlib.aclosing(chosen):
+            while len(got) < 2:
+                answer = asyncio.ensure_future(anext(chosen))
+                while not answer.done():
+                    reader.add(event(Subject.TASK))
+                    await asyncio.sleep(0.02)
+                got.append([one.subject for one in answer.result()])
+            reader.add(event(Subject.TASK))
+            reader.add(event(Subject.BACKUP))
+            got.append([one.subject for one in await anext(chosen)])
+        return got
+
+    assert asyncio.run(read_on()) == [[], [], [Subject.BACKUP]]

@@ -6,7 +6,8 @@ Built on http.client, because importing httpx takes longer (0.5 s) than everythi
 import datetime as dt
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 from urllib.parse import quote, urlencode, urlsplit
@@ -16,7 +17,7 @@ from openrds.cli.errors import ApiError, Unreachable, UsageError
 from openrds.domain.signature import sign
 
 if TYPE_CHECKING:
-    from http.client import HTTPConnection
+    from http.client import HTTPConnection, HTTPResponse
 
 #: A decoded JSON object of the API.
 Json: TypeAlias = dict[str, Any]
@@ -58,44 +59,27 @@ class Client:
 
     def save(self, path: str, query: Mapping[str, object], sink: BinaryIO) -> None:
         """Write the body of an answer of any length to a file, as it comes."""
-        from http.client import HTTPException  # noqa: PLC0415
-        from ssl import SSLError  # noqa: PLC0415
-
-        url, target = self.credentials.endpoint, self._target(path, query)
-        connection = _connection(url)
-        try:
-            connection.request("GET", target, None, self._headers("GET", url + target, b""))
-            response = connection.getresponse()
-            if response.status >= 400:
-                _answer(url, response.status, response.headers.get("X-Request-Id", ""), response.read())
-            while piece := response.read(_PIECE):
-                sink.write(piece)
-        except ConnectionRefusedError:
-            raise _not_there(url) from None
-        except (ConnectionError, TimeoutError, SSLError, HTTPException) as error:
-            raise _no_answer(url, error) from None
-        finally:
-            connection.close()
+        for piece in self._parts(path, query, {}, lambda response: response.read(_PIECE)):
+            sink.write(piece)
 
     def lines(self, path: str, query: Mapping[str, object], headers: Mapping[str, str]) -> Iterator[str]:
         """The lines of an answer that comes bit by bit, until it ends or is cut off."""
-        from http.client import HTTPException  # noqa: PLC0415
+        for line in self._parts(path, query, headers, lambda response: response.readline()):
+            yield line.decode().rstrip("\n")
 
-        url, target = self.credentials.endpoint, self._target(path, query)
-        connection = _connection(url)
-        try:
-            connection.request("GET", target, None, self._headers("GET", url + target, b"", headers))
-            response = connection.getresponse()
+    def _parts(
+        self,
+        path: str,
+        query: Mapping[str, object],
+        headers: Mapping[str, str],
+        read: Callable[["HTTPResponse"], bytes],
+    ) -> Iterator[bytes]:
+        """Of the body of an answer, as they are read; what becomes of them is nothing of ours."""
+        with self._answer("GET", self._target(path, query), b"", headers) as response:
             if response.status >= 400:
-                _answer(url, response.status, response.headers.get("X-Request-Id", ""), response.read())
-            while line := response.readline():
-                yield line.decode().rstrip("\n")
-        except ConnectionRefusedError:
-            raise _not_there(url) from None
-        except (OSError, HTTPException) as error:
-            raise _no_answer(url, error) from None
-        finally:
-            connection.close()
+                _answer(self.credentials.endpoint, response.status, _id_of(response), response.read())
+            while part := read(response):
+                yield part
 
     def _target(self, path: str, query: Mapping[str, object], version: str = "v3") -> str:
         given = {name: value for name, value in query.items() if value is not None}
@@ -112,14 +96,26 @@ class Client:
 
     def _exchange(self, method: str, target: str, content: bytes) -> tuple[int, str, bytes]:
         """Status, request id and body of the answer."""
+        with self._answer(method, target, content, {}) as response:
+            return response.status, _id_of(response), response.read()
+
+    @contextmanager
+    def _answer(
+        self, method: str, target: str, content: bytes, more: Mapping[str, str]
+    ) -> Iterator["HTTPResponse"]:
+        """An answer that is read in the block.
+
+        Raises:
+            Unreachable: there is none, or it ends too early.
+        """
         from http.client import HTTPException  # noqa: PLC0415 - 30 ms that `--help` does not need
 
         url = self.credentials.endpoint
         connection = _connection(url)
         try:
-            connection.request(method, target, content or None, self._headers(method, url + target, content))
-            response = connection.getresponse()
-            return response.status, response.headers.get("X-Request-Id", ""), response.read()
+            headers = self._headers(method, url + target, content, more)
+            connection.request(method, target, content or None, headers)
+            yield connection.getresponse()
         except ConnectionRefusedError:
             raise _not_there(url) from None
         except (OSError, HTTPException) as error:
@@ -127,14 +123,12 @@ class Client:
         finally:
             connection.close()
 
-    def _headers(
-        self, method: str, url: str, content: bytes, more: Mapping[str, str] | None = None
-    ) -> dict[str, str]:
+    def _headers(self, method: str, url: str, content: bytes, more: Mapping[str, str]) -> dict[str, str]:
         """The request id makes each signature unique: a repeated one would get the first call's answer."""
         headers = {
             "X-Request-Id": uuid.uuid4().hex,
             "X-Project-Id": self.credentials.project_id,
-            **(more or {}),
+            **more,
         }
         if content:
             headers["Content-Type"] = "application/json"
@@ -171,6 +165,10 @@ def _connection(url: str) -> "HTTPConnection":
         raise UsageError(f"The endpoint in the credentials is not a URL: {url}.")
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     return kind(parts.hostname, parts.port, timeout=_TIMEOUT)
+
+
+def _id_of(response: "HTTPResponse") -> str:
+    return response.headers.get("X-Request-Id", "")
 
 
 def _not_there(url: str) -> Unreachable:

@@ -16,25 +16,21 @@ from litestar import Response
 from litestar.response import Redirect, Stream
 
 from openrds import __version__
-from openrds.api.holding import holding_of
-from openrds.api.state import ApiRequest, service_of
+from openrds.api.state import ApiRequest
+from openrds.api.streams import KEEP_ALIVE, end_of_life, following, stream
 from openrds.console import words
 from openrds.console.guard import HEADERS, is_stream
 from openrds.console.sessions import AnyRequest, form_token, session_of, sessions_of
-from openrds.domain.errors import ErrorCode, Refusal
+from openrds.domain.errors import Refusal
 from openrds.tasks.events import Event, Lagging
 
 #: Seconds between two versions of a part that keeps changing: nobody reads faster.
 _PAUSE = 0.25
 #: Seconds after which what moves without events, as the progress of a step does, is shown anew.
 _MOVING = 1.0
-_KEEP_ALIVE = 15.0
-#: Seconds that a stream lasts; then the page comes again.
-_LIFE = 3600.0
 
 #: The page itself says what has become of it, or of who looks at it.
 RELOAD = b"event: reload\ndata: -\n\n"
-_STREAM_HEADERS = {"x-accel-buffering": "no"}
 
 
 @dataclass(frozen=True)
@@ -71,11 +67,7 @@ async def show(
     """The page, or for who asks for a stream its block `live`, again after each event that is wanted."""
     if not is_stream(request):
         return render(request, template, (await view()).values)
-    holding_of(request).check(request.user.project.id)
-    if not service_of(request).events.is_live:
-        raise Refusal(ErrorCode.STORE_UNAVAILABLE)
-    parts = _stream(request, template, view, wanted)
-    return Stream(parts, headers=_STREAM_HEADERS, media_type="text/event-stream")
+    return stream(request, _stream(request, template, view, wanted))
 
 
 def render(request: AnyRequest, template: str, values: dict[str, Any], status: int = 200) -> Response[str]:
@@ -108,13 +100,11 @@ async def _stream(
 async def _parts(
     request: ApiRequest, template: str, view: View, wanted: Wanted
 ) -> AsyncGenerator[bytes, None]:
-    service, session, sessions = service_of(request), session_of(request), sessions_of(request)
-    project_id, ends_at = request.user.project.id, time.monotonic() + _LIFE
+    session, sessions, ends_at = session_of(request), sessions_of(request), end_of_life()
     with (
-        holding_of(request).one(project_id),
-        service.events.reading(project_id) as reader,
-        sessions.streaming(session, reader),
         contextlib.suppress(Lagging),
+        following(request) as reader,
+        sessions.streaming(session, reader),
     ):
         # One form token for all that the stream shows: else each part would differ from the one before.
         common, shown, last = _common(request), await view(), ""
@@ -124,7 +114,7 @@ async def _parts(
             last = text
             try:
                 await asyncio.sleep(_PAUSE)
-                happened = await reader.take(_MOVING if shown.moves else _KEEP_ALIVE)
+                happened = await reader.take(_MOVING if shown.moves else KEEP_ALIVE)
             except Lagging:
                 happened, ends_at = [], 0.0
             if await sessions.find(session.id, sees=False) is None:

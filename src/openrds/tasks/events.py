@@ -9,8 +9,9 @@ import contextlib
 import datetime as dt
 import logging
 import re
+import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from openrds.store.database import Reads, Row, Store
-from openrds.store.notices import heard
+from openrds.store.notices import Telling
 from openrds.store.queries import Queries
 
 logger = logging.getLogger(__name__)
@@ -74,9 +75,12 @@ class Position(NamedTuple):
         return position if max(position) < 2**63 else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Event:
-    """One change. `state` is what it is about as it was right after it; `task_id` is None but for a task or a step."""
+    """One change. `state` is what it is about as it was right after it; `task_id` is None but for a task or a step.
+
+    All who read it have the same object.
+    """
 
     position: Position
     project_id: str
@@ -131,6 +135,22 @@ class Following:
         if events:
             self.position = events[-1].position
         return events
+
+    async def choose(
+        self, wanted: Callable[[Event], bool], quiet: float
+    ) -> AsyncGenerator[list[Event], None]:
+        """Those that are wanted, as they come; none of them where none came for so many seconds.
+
+        Raises:
+            Lagging: it has been cut off.
+        """
+        until = time.monotonic() + quiet
+        while True:
+            taken = await self.take(max(0.0, until - time.monotonic()))
+            chosen = [event for event in taken if wanted(event)]
+            if chosen or time.monotonic() >= until:
+                yield chosen
+                until = time.monotonic() + quiet
 
 
 class Events:
@@ -196,32 +216,18 @@ class Events:
             await asyncio.sleep(_RECONNECT_DELAY)
 
     async def _read_on(self, connection: psycopg.AsyncConnection[Row]) -> None:
-        told = False
-
-        def note(_notification: psycopg.Notify) -> None:
-            nonlocal told
-            told = True
-
-        # For what we are told of while a statement runs.
-        connection.add_notify_handler(note)
+        telling = Telling(connection)
         await connection.execute(_sql.listen)
         if self._position is None:
             row = await (await connection.execute(_sql.end)).fetchone()
             assert row is not None
             self._position = Position(row["xid"], row["number"])
         while True:
-            told = False
+            telling.told = False
             await self._catch_up(connection)
             self.is_live = True
             self._began.set()
-            while not told:
-                async with contextlib.aclosing(heard(connection, _QUIET)) as notices:
-                    async for _ in notices:
-                        told = True
-                        break
-                if not told:
-                    # The connection may have been lost without a word.
-                    await connection.execute(_sql.ask)
+            await telling.wait(_QUIET)
 
     async def _catch_up(self, connection: psycopg.AsyncConnection[Row]) -> None:
         """Until nothing is left to come."""

@@ -18,7 +18,7 @@ import psycopg
 
 from openrds.domain.task import RETENTION
 from openrds.store.database import Store
-from openrds.store.notices import heard
+from openrds.store.notices import Telling
 from openrds.store.queries import Queries
 
 logger = logging.getLogger(__name__)
@@ -99,30 +99,16 @@ class EndedTasks:
             await asyncio.sleep(_RECONNECT_DELAY)
 
     async def _give_way(self, connection: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
-        told = False
-
-        def note(_notification: psycopg.Notify) -> None:
-            nonlocal told
-            told = True
-
-        # For what we are told of while a statement runs, such as that which waits for the lock.
-        connection.add_notify_handler(note)
+        telling = Telling(connection)
         await connection.execute(_sql.listen_for_hidden)
         while True:
             await connection.execute(_sql.hold_memory)
             # What is just being read from the store may be from before a deletion that did not wait for us.
             self._close()
-            while not told:
-                self.is_open = True
-                async with contextlib.aclosing(heard(connection, _QUIET)) as notices:
-                    async for _ in notices:
-                        told = True
-                        break
-                if not told:
-                    # The connection may have been lost without a word.
-                    await connection.execute("select 1")
+            self.is_open = not telling.told
+            await telling.wait(_QUIET)
             self._close()
-            told = False
+            telling.told = False
             await connection.execute(_sql.release_memory)
 
     def _close(self) -> None:

@@ -122,6 +122,10 @@ class Authenticator:
             raise unauthenticated("the token was revoked")
         return token
 
+    def holds(self, token: Token) -> bool:
+        """Whether a token that held still does."""
+        return token.session not in self.revoked and self.clock() < token.expires_at
+
     def _by_signature(self, request: SignedRequest, value: str, address: str) -> Claim:
         now = self.clock()
         try:

@@ -1,9 +1,11 @@
 """What happens, as it happens: server-sent events of tasks, steps, instances and backups. An extension of openrds."""
 
+import contextlib
 import datetime as dt
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -12,20 +14,16 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 from litestar.response import Stream
 
 from openrds.api.access.authentication import Authenticator
-from openrds.api.holding import holding_of
 from openrds.api.refusals import refusals
 from openrds.api.state import ApiRequest, project_of, service_of
+from openrds.api.streams import KEEP_ALIVE, end_of_life, following, stream
 from openrds.domain.errors import ErrorCode, Refusal
-from openrds.store.database import Reads
+from openrds.domain.identity import Credential
 from openrds.tasks import events
 from openrds.tasks.events import Event, Lagging, Position, Subject
 
-#: Seconds after which a stream in which nothing happens shows that it lives.
-KEEP_ALIVE = 15.0
-#: Seconds that a stream lasts; then its client comes again, and must be who it says again.
-LIFE = 3600.0
-
-_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+#: Of events, whose messages are the same for all who get them.
+_REMEMBERED = 1000
 
 
 class EventData(msgspec.Struct):
@@ -80,43 +78,35 @@ async def stream_events(
     """
     wanted = Wanted(_subjects(subject), instance_id or "", task_id or "")
     seen = _position(request.headers.get("last-event-id") or since)
-    # Once the answer has begun, nothing can be refused any more.
-    holding_of(request).check(project_id)
-    if not service_of(request).events.is_live:
-        raise Refusal(ErrorCode.STORE_UNAVAILABLE)
-    return Stream(_stream(request, wanted, seen), headers=_HEADERS, media_type="text/event-stream")
+    return stream(request, _messages(request, wanted, seen))
 
 
-async def _stream(request: ApiRequest, wanted: Wanted, seen: Position | None) -> AsyncGenerator[bytes, None]:
-    service, project_id = service_of(request), project_of(request).id
-    ends_at = time.monotonic() + LIFE
-    with holding_of(request).one(project_id), service.events.reading(project_id) as reader:
-        async for message in _missed(service.reads, project_id, wanted, seen, reader.position):
+async def _messages(
+    request: ApiRequest, wanted: Wanted, seen: Position | None
+) -> AsyncGenerator[bytes, None]:
+    is_welcome, ends_at = _welcome(request), end_of_life()
+    with contextlib.suppress(Lagging), following(request) as reader:
+        async for message in _missed(request, wanted, seen, reader.position):
             yield message
         # Also who is cut off before anything happens can come again with a position.
         yield _nothing(reader.position)
-        while time.monotonic() < ends_at:
-            try:
-                happened = await reader.take(KEEP_ALIVE)
-            except Lagging:
+        async for happened in reader.choose(wanted.has, KEEP_ALIVE):
+            if time.monotonic() > ends_at or not is_welcome():
                 return
-            if not _may_go_on(request):
-                return
-            messages = b"".join(_message(event) for event in happened if wanted.has(event))
-            if messages or not happened:
-                yield messages or _nothing(reader.position)
+            yield b"".join(map(_message, happened)) or _nothing(reader.position)
 
 
 async def _missed(
-    reads: Reads, project_id: str, wanted: Wanted, seen: Position | None, now: Position
+    request: ApiRequest, wanted: Wanted, seen: Position | None, now: Position
 ) -> AsyncGenerator[bytes, None]:
     """What happened since an event was seen."""
+    reads = service_of(request).reads
     if seen is None or seen == now:
         return
     if seen > now or not await events.is_kept(reads, seen):
         yield b"event: reset\ndata: {}\n\n"
         return
-    async for event in events.read(reads, project_id, seen, now):
+    async for event in events.read(reads, project_of(request).id, seen, now):
         if wanted.has(event):
             yield _message(event)
 
@@ -126,22 +116,21 @@ def _nothing(position: Position) -> bytes:
     return f"id: {position}\n\n".encode()
 
 
-def _may_go_on(request: ApiRequest) -> bool:
-    """Whether who opened the stream might still open one."""
+def _welcome(request: ApiRequest) -> Callable[[], bool]:
+    """Asked again and again: whether who opened the stream might still open one."""
     authenticator: Authenticator = request.app.state.authenticator
     account = request.user.account
-    if authenticator.accounts.with_access_key(account.access_key) is not account:
-        return False
-    token = request.headers.get("x-auth-token")
-    if token is None or request.headers.get("authorization"):
-        return True
-    try:
-        authenticator.token(token)
-    except Refusal:
-        return False
-    return True
+    by_token = request.user.credential is Credential.TOKEN
+    token = authenticator.token(request.headers["x-auth-token"]) if by_token else None
+
+    def is_welcome() -> bool:
+        is_current = authenticator.accounts.with_access_key(account.access_key) is account
+        return is_current and (token is None or authenticator.holds(token))
+
+    return is_welcome
 
 
+@lru_cache(_REMEMBERED)
 def _message(event: Event) -> bytes:
     data = EventData(
         str(event.position),

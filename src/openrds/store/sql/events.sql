@@ -1,10 +1,6 @@
 -- name: listen
 listen openrds_event
 
--- name: ask
--- Whether the connection lives.
-select 1
-
 -- name: end
 -- Behind this position come all events of transactions that have not ended yet.
 select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 as xid, 9223372036854775807 as number
