@@ -23,12 +23,15 @@ begin
 end
 $$;
 
+-- Who cancelled a task that runs: it is turned round before its next step, and the step at work is given up.
+alter table task add column cancelled_by text not null default '';
+
 create function event_of_task() returns trigger language plpgsql as $$
 begin
     perform tell_event(new.project_id, 'task', new.instance_id, new.id, jsonb_build_object(
         'id', new.id, 'name', new.name, 'instance_id', new.instance_id, 'instance_name', new.instance_name,
         'status', case when new.hidden then 'Deleted' else new.status end, 'undoing', new.unwinding,
-        'progress', floor(new.progress)::integer, 'fail_reason', new.fail_reason));
+        'cancelled_by', new.cancelled_by, 'progress', floor(new.progress)::integer, 'fail_reason', new.fail_reason));
     return null;
 end
 $$;
@@ -36,18 +39,17 @@ $$;
 create trigger event_of_new_task after insert on task
     for each row when (new.status = 'Running') execute function event_of_task();
 create trigger event_of_task after update on task for each row
-    when ((old.status, old.unwinding, old.hidden, old.fail_reason, old.step_started_at)
-          is distinct from (new.status, new.unwinding, new.hidden, new.fail_reason, new.step_started_at))
+    when ((old.status, old.unwinding, old.hidden, old.fail_reason, old.step_started_at, old.cancelled_by)
+          is distinct from
+          (new.status, new.unwinding, new.hidden, new.fail_reason, new.step_started_at, new.cancelled_by))
     execute function event_of_task();
 
 create function event_of_step() returns trigger language plpgsql as $$
-declare
-    of task;
 begin
-    select * into of from task where id = new.task_id;
-    perform tell_event(of.project_id, 'step', of.instance_id, new.task_id, jsonb_build_object(
+    perform tell_event(project_id, 'step', instance_id, new.task_id, jsonb_build_object(
         'task_id', new.task_id, 'position', new.position, 'name', new.name, 'node_id', new.node_id, 'host', new.host,
-        'status', new.status, 'attempts', new.attempts, 'error', new.error));
+        'status', new.status, 'attempts', new.attempts, 'error', new.error))
+    from task where id = new.task_id;
     return null;
 end
 $$;
@@ -56,18 +58,19 @@ create trigger event_of_step after update on step for each row
     when ((old.status, old.attempts, old.error) is distinct from (new.status, new.attempts, new.error))
     execute function event_of_step();
 
-create function event_of_instance() returns trigger language plpgsql as $$
-declare
-    changed instance;
+create function tell_instance(changed instance, status text) returns void language plpgsql as $$
 begin
-    if tg_op = 'DELETE' then
-        changed := old;
-    else
-        changed := new;
-    end if;
     perform tell_event(changed.project_id, 'instance', changed.id, null, jsonb_build_object(
         'id', changed.id, 'name', changed.name, 'engine', changed.engine, 'version', changed.version,
-        'type', changed.type, 'status', case when tg_op = 'DELETE' then 'DELETED' else changed.status end));
+        'type', changed.type, 'status', status));
+end
+$$;
+
+create function event_of_instance() returns trigger language plpgsql as $$
+declare
+    changed instance := coalesce(new, old);
+begin
+    perform tell_instance(changed, case when tg_op = 'DELETE' then 'DELETED' else changed.status end);
     return null;
 end
 $$;
@@ -79,13 +82,8 @@ create trigger event_of_instance after update on instance for each row
 
 -- Which node is the primary is told as a change of the instance.
 create function event_of_node() returns trigger language plpgsql as $$
-declare
-    of instance;
 begin
-    select * into of from instance where id = new.instance_id;
-    perform tell_event(of.project_id, 'instance', of.id, null, jsonb_build_object(
-        'id', of.id, 'name', of.name, 'engine', of.engine, 'version', of.version, 'type', of.type,
-        'status', of.status));
+    perform tell_instance(instance, instance.status) from instance where id = new.instance_id;
     return null;
 end
 $$;
@@ -95,13 +93,8 @@ create trigger event_of_node after update on node for each row
 
 create function event_of_backup() returns trigger language plpgsql as $$
 declare
-    changed backup;
+    changed backup := coalesce(new, old);
 begin
-    if tg_op = 'DELETE' then
-        changed := old;
-    else
-        changed := new;
-    end if;
     perform tell_event(changed.project_id, 'backup', changed.instance_id, null, jsonb_build_object(
         'id', changed.id, 'name', changed.name, 'instance_id', changed.instance_id,
         'instance_name', changed.instance_name, 'type', changed.type,

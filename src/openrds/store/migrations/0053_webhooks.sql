@@ -43,25 +43,20 @@ create index webhook_delivery_due on webhook_delivery (webhook_id, due_at) where
 create index webhook_delivery_next on webhook_delivery (due_at) where due_at is not null;
 
 -- Deliveries are written with their event, in the transaction of the change: none is missed, whoever dies.
-create or replace function tell_event(project text, subject text, instance text, task uuid, state jsonb) returns void
-language plpgsql as $$
-declare
-    told event;
+create function deliver_event() returns trigger language plpgsql as $$
 begin
-    insert into event (project_id, subject, instance_id, task_id, state)
-    values (project, subject, instance, task, state)
-    returning * into told;
-    perform pg_notify('openrds_event', '');
     insert into webhook_delivery (webhook_id, type, at, data)
-    select webhook.id, told.subject || '.changed', told.at, jsonb_build_object(
-        'id', told.xid || '-' || told.number, 'subject', told.subject, 'instance_id', told.instance_id,
-        'task_id', coalesce(told.task_id::text, ''), 'state', told.state)
+    select webhook.id, new.subject || '.changed', new.at, jsonb_build_object(
+        'id', new.xid || '-' || new.number, 'subject', new.subject, 'instance_id', new.instance_id,
+        'task_id', coalesce(new.task_id::text, ''), 'state', new.state)
     from webhook
-    where webhook.project_id = told.project_id and webhook.enabled
-      and (webhook.subjects = '{}' or told.subject = any (webhook.subjects))
-      and (webhook.instance_id = '' or webhook.instance_id = told.instance_id);
+    where webhook.project_id = new.project_id and webhook.enabled
+      and (webhook.subjects = '{}' or new.subject = any (webhook.subjects))
+      and (webhook.instance_id = '' or webhook.instance_id = new.instance_id);
     if found then
         perform pg_notify('openrds_changed', 'webhook');
     end if;
+    return null;
 end
 $$;
+create trigger deliver_event after insert on event for each row execute function deliver_event();
