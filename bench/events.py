@@ -1,25 +1,18 @@
 """Events: how soon streams have them, what waiting and streams cost, and what writing them costs who accepts a task."""
 
 import contextlib
-import datetime as dt
 import selectors
 import socket
 import statistics
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import uuid_utils
 
+from bench.accepting import cost_of
 from bench.figures import Figure, percentile, rounds, spread
 from bench.load import UNBOUNDED, connect, receive, signed_get
-from openrds.domain.task import TaskName
-from openrds.operations.intake.intake import NoParameters
 from openrds.store.database import Store
-from openrds.tasks.accept import Work, accept
-from openrds.tasks.operation import Ending, Operation, Step
-from openrds.tasks.queue import Queue
-from support.nodes import node_on
 from support.service import ServiceUnderTest, running_service
 
 STREAMS = 200
@@ -44,7 +37,13 @@ def measure() -> Iterator[Figure]:
         yield from _latency(service, store)
         yield from _waiting(service, store)
         yield _memory(service)
-        yield _cost_of_accepting(store)
+        yield cost_of(
+            "accepting a task, with events / without",
+            "event_of_new_task",
+            store,
+            tasks=ACCEPTED,
+            rounds=rounds(ROUNDS),
+        )
 
 
 def _latency(service: ServiceUnderTest, store: Store) -> Iterator[Figure]:
@@ -121,54 +120,6 @@ def _streams(service: ServiceUnderTest, number: int) -> Iterator[selectors.Epoll
                 assert answer.startswith(b"HTTP/1.1 200"), answer
             selector.register(connection, selectors.EVENT_READ)
         yield selector
-
-
-def _cost_of_accepting(store: Store) -> Figure:
-    """Accepting a task and giving its instance another status, with the triggers that write events, and without."""
-    ending: Ending[Any, Any, None] = Ending(lambda _context, _connection, _seen: None)
-    work: Operation[Any, Any] = Operation(
-        key="bench",
-        name=TaskName.RESTART,
-        parameters=NoParameters,
-        steps=(Step("only", lambda _: None),),
-        on_completed=ending,
-        on_failed=ending,
-    )
-    # Of a host that is not there, so that nobody runs it.
-    queue, nodes = Queue(), [node_on("nowhere")]
-
-    def accept_some() -> float:
-        begun = time.perf_counter()
-        for _ in range(ACCEPTED):
-            instance = f"{uuid_utils.uuid4().hex}in03"
-            with store.transaction() as connection:
-                accept(connection, queue, Work(work, "Bench", "bench", instance, "i", nodes, NoParameters()))
-        return time.perf_counter() - begun
-
-    accept_some()
-    ratios = []
-    for _ in range(rounds(ROUNDS)):
-        with_events = accept_some()
-        with _without_triggers(store):
-            ratios.append(with_events / accept_some())
-    return Figure(
-        "accepting a task, with events / without", statistics.median(ratios), 1.15, detail=spread(ratios, "")
-    )
-
-
-@contextlib.contextmanager
-def _without_triggers(store: Store) -> Iterator[None]:
-    today = dt.datetime.now(dt.UTC).date()
-    partition = f"task_{today - dt.timedelta(days=today.weekday()):%Y%m%d}"
-
-    def alter(what: str) -> None:
-        store.rows(f"alter table {partition} {what} trigger event_of_new_task".encode())
-
-    alter("disable")
-    try:
-        yield
-    finally:
-        alter("enable")
 
 
 def _id() -> str:

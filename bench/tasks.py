@@ -24,20 +24,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 import psycopg
-import uuid_utils
 
+from bench.accepting import cost_of
 from bench.figures import Figure, percentile, spread
 from bench.load import UNBOUNDED, connect, latencies_at, latency, signed_get, throughput
-from openrds.domain.task import RETENTION, TaskName
+from openrds.domain.task import RETENTION
 from openrds.hosts import processes
-from openrds.operations.intake.intake import NoParameters
 from openrds.service import places
 from openrds.store.database import Store
-from openrds.tasks.accept import Work, accept
-from openrds.tasks.operation import Ending, Operation, Step
-from openrds.tasks.queue import Queue
 from openrds.tasks.retention import forget_expired
-from support.nodes import node_on
 from support.service import ServiceUnderTest, free_port, private_cidr
 
 TASKS = int(os.environ.get("OPENRDS_BENCH_TASKS") or 10_000_000)
@@ -360,57 +355,9 @@ def _throughputs(service: ServiceUnderTest, jobs: Sequence[bytes]) -> Iterator[F
 
 def _cost_of_counting(service: ServiceUnderTest) -> Figure:
     """Accepting with the triggers that note changes of the counts, and without."""
-    today = dt.datetime.now(dt.UTC).date()
-    partition = f"task_{today - dt.timedelta(days=today.weekday()):%Y%m%d}"
-    ending: Ending[Any, Any, None] = Ending(lambda _context, _connection, _seen: None)
-    work: Operation[Any, Any] = Operation(
-        key="bench",
-        name=TaskName.RESTART,
-        parameters=NoParameters,
-        steps=(Step("only", lambda _: None),),
-        on_completed=ending,
-        on_failed=ending,
-    )
-    ratios = []
+    name, trigger = "accepting a task, with counts / without", "note_new_task"
     with Store(_dsn(service), connections=1) as store:
-        queue = Queue()
-
-        # Of a host that is not there, so that nobody runs it.
-        nodes = [node_on("nowhere")]
-
-        def accept_some() -> float:
-            begun = time.perf_counter()
-            for _ in range(ACCEPTED):
-                with store.transaction() as connection:
-                    instance = f"{uuid_utils.uuid4().hex}in03"
-                    accept(
-                        connection,
-                        queue,
-                        Work(work, "Bench", "bench", instance, "i", nodes, NoParameters()),
-                    )
-            return time.perf_counter() - begun
-
-        accept_some()
-        for _ in range(ROUNDS):
-            with_counts = accept_some()
-            with _without_triggers(store, partition):
-                ratios.append(with_counts / accept_some())
-    return Figure(
-        "accepting a task, with counts / without", statistics.median(ratios), 1.15, detail=spread(ratios, "")
-    )
-
-
-@contextlib.contextmanager
-def _without_triggers(store: Store, partition: str) -> Iterator[None]:
-    def alter(what: str) -> None:
-        with store.transaction() as connection:
-            connection.execute(f"alter table {partition} {what} trigger note_new_task".encode())
-
-    alter("disable")
-    try:
-        yield
-    finally:
-        alter("enable")
+        return cost_of(name, trigger, store, tasks=ACCEPTED, rounds=ROUNDS)
 
 
 def _pause_while_dropping(service: ServiceUnderTest) -> Figure:
