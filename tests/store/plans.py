@@ -274,7 +274,6 @@ HOT: dict[str, Hot] = {
     "events.end": Hot(),
     "events.read": Hot({"xid": 1, "number": 0}),
     "events.read_of_project": Hot({"xid": 1, "number": 0, "last_xid": 2**40, "last_number": 0}),
-    "events.more_to_come": Hot(),
     "events.first": Hot(),
     # Webhooks, of which a project has no more than its quota, and each of which keeps so many deliveries.
     "webhooks.count": Hot(),

@@ -14,6 +14,8 @@ from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -40,6 +42,8 @@ _QUEUE = 1000
 #: Between two looks at events that must wait for a transaction that began before theirs: the first, and at most.
 _LOOK_FIRST = 0.004
 _LOOK_MOST = 0.1
+#: Seconds from one look at what has come to the next.
+_PAUSE = 0.004
 #: Seconds without a notification after which the connection is asked whether it lives.
 _QUIET = 15.0
 #: Seconds that who begins to follow waits until it does.
@@ -227,6 +231,8 @@ class Events:
             await self._catch_up(connection)
             self.is_live = True
             self._began.set()
+            # What comes thick and fast is read together.
+            await asyncio.sleep(_PAUSE)
             await telling.wait(_QUIET)
 
     async def _catch_up(self, connection: psycopg.AsyncConnection[Row]) -> None:
@@ -236,12 +242,12 @@ class Events:
             assert self._position is not None
             position = {"xid": self._position.xid, "number": self._position.number}
             rows = await (await connection.execute(_sql.read, {**position, "limit": _TOGETHER})).fetchall()
-            for row in rows:
+            ready = list(takewhile(itemgetter("ready"), rows))
+            for row in ready:
                 self._tell(_event(row))
-            if len(rows) == _TOGETHER:
+            if len(ready) == _TOGETHER:
                 continue
-            more = await (await connection.execute(_sql.more_to_come)).fetchone()
-            if more is None or not more["more"]:
+            if len(ready) == len(rows):
                 return
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LOOK_MOST)

@@ -6,10 +6,12 @@ listen openrds_event
 select pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1 as xid, 9223372036854775807 as number
 
 -- name: read
--- What happened behind a position, in order; nothing that something may still appear before.
-select xid::text::bigint as xid, number, project_id, subject, instance_id, task_id, at, state
+-- What happened behind a position, in order. The last may not be ready: something may still appear before them, of a
+-- transaction that began before theirs.
+select xid::text::bigint as xid, number, project_id, subject, instance_id, task_id, at, state,
+       xid < pg_snapshot_xmin(pg_current_snapshot()) as ready
 from event
-where (xid, number) > (%(xid)s::text::xid8, %(number)s) and xid < pg_snapshot_xmin(pg_current_snapshot())
+where (xid, number) > (%(xid)s::text::xid8, %(number)s)
 order by xid, number
 limit %(limit)s
 
@@ -21,10 +23,6 @@ where (xid, number) > (%(xid)s::text::xid8, %(number)s)
   and project_id = %(project_id)s
 order by xid, number
 limit %(limit)s
-
--- name: more_to_come
--- Whether there are events that must wait for a transaction that began before theirs.
-select exists (select from event where xid >= pg_snapshot_xmin(pg_current_snapshot())) as more
 
 -- name: first
 -- The oldest event that is kept.
