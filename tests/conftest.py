@@ -1,7 +1,9 @@
 """Fixtures for all tests; what they are made of is in `support`."""
 
 import gc
+import shutil
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from zlib import crc32
 
 import pytest
@@ -10,6 +12,8 @@ pytest.register_assert_rewrite("support")  # so that what does not hold there is
 
 from support.dialects import DIALECTS  # noqa: E402
 from support.engines import why_missing  # noqa: E402
+from support.folders import short_folder  # noqa: E402
+from support.s3 import S3, running_s3  # noqa: E402
 from support.service import ServiceUnderTest, running_service  # noqa: E402
 
 #: Characters of a service's log.
@@ -72,3 +76,18 @@ def own_service() -> Iterator[ServiceUnderTest]:
     """A service for one test alone."""
     with running_service() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3]:
+    """A storage of objects."""
+    with running_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """One with a short path, which the user that servers run as can reach."""
+    path = short_folder()
+    yield path
+    shutil.rmtree(path)

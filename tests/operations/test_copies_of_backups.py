@@ -1,7 +1,6 @@
 """All that is in the backup repository gets to a second place, which nobody empties by emptying the first."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,10 +25,9 @@ from openrds.repository.place import Place
 from openrds.repository.records import InstanceRecord, read_instance
 from openrds.repository.repository import Repository, open_repository
 from openrds.store.queries import Queries
-from support.folders import short_folder
 from support.prepared import Prepared
 from support.repositories import running_workbench_with_repository
-from support.s3 import S3, relay, running_s3
+from support.s3 import S3, relay
 from support.scenarios import active_instance, run_backup
 from support.workbench import Workbench
 
@@ -54,19 +52,6 @@ def first(bench: Workbench) -> RepositoryAccess:
     access = RepositoryAccess(bench.resources, bench.resources.host.repository)
     access.open()
     return access
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    with running_s3() as server:
-        yield server
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    path = short_folder()
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture

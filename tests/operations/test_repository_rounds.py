@@ -28,10 +28,9 @@ from openrds.repository.records import read_instances, read_service
 from openrds.repository.repository import Repository
 from openrds.store.database import Row
 from openrds.tasks.operation import StepFailed
-from support.folders import short_folder
 from support.prepared import Prepared
 from support.repositories import running_workbench_with_repository
-from support.s3 import S3, relay, running_s3
+from support.s3 import S3, relay
 from support.scenarios import active_instance, run_backup
 from support.workbench import Workbench
 
@@ -52,19 +51,6 @@ def instance(bench: Workbench) -> str:
 def repository(bench: Workbench) -> Repository:
     assert bench.resources.host.repository is not None
     return bench.resources.host.repository.open(may_make_key=True)
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    with running_s3() as server:
-        yield server
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    path = short_folder()
-    yield path
-    shutil.rmtree(path)
 
 
 def backup_of(bench: Workbench, backup_id: str) -> Row:

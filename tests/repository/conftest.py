@@ -1,5 +1,4 @@
 import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -8,12 +7,12 @@ import pytest
 from openrds.hosts.folders import make_home
 from openrds.hosts.user import ServerUser
 from openrds.repository.repository import Repository, open_repository
-from support.folders import short_folder
 from support.s3 import S3, running_s3
 
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3]:
+    """One for all modules, which have buckets of their own."""
     with running_s3() as server:
         yield server
 
@@ -21,13 +20,6 @@ def s3() -> Iterator[S3]:
 @pytest.fixture
 def user() -> ServerUser:
     return ServerUser.choose()
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    path = short_folder()
-    yield path
-    shutil.rmtree(path)
 
 
 @pytest.fixture

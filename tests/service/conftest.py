@@ -1,6 +1,5 @@
 """What several modules share. All that uses the service of backups is of the test group `backups`, in one process."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,6 @@ from openrds.engines.postgresql.engine import PostgreSQL
 from openrds.hosts.users import ServerUsers
 from openrds.service.private_store import private_store, start_private_store
 from support.backups import back_up, now
-from support.folders import short_folder
 from support.service import ServiceUnderTest, running_service
 from support.writer import connect
 
@@ -49,20 +47,12 @@ def before_accident(backup_service: ServiceUnderTest, orders: dict[str, Any]) ->
 
 
 @pytest.fixture
-def short_dir() -> Iterator[Path]:
-    """A folder with a short path, which the user that servers run as can reach."""
-    root = short_folder()
-    yield root
-    shutil.rmtree(root)
-
-
-@pytest.fixture
-def other_store(short_dir: Path) -> Iterator[str]:
+def other_store(folder: Path) -> Iterator[str]:
     """The DSN of a database on a server that is not the service's."""
-    users = ServerUsers.choose(short_dir)
-    (short_dir / "run").mkdir(mode=0o711)
-    engine = PostgreSQL(short_dir, users, spare_data_dirs=0)
-    store = private_store(short_dir, short_dir / "run", engine.installations()[-1], users)
+    users = ServerUsers.choose(folder)
+    (folder / "run").mkdir(mode=0o711)
+    engine = PostgreSQL(folder, users, spare_data_dirs=0)
+    store = private_store(folder, folder / "run", engine.installations()[-1], users)
     start_private_store(store, engine)
     try:
         with psycopg.connect(store.dsn, autocommit=True) as connection:

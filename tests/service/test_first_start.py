@@ -5,7 +5,6 @@ import functools
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,7 +17,6 @@ import pytest
 
 from openrds.hosts.users import ServerUsers
 from openrds.service import places
-from support.folders import short_folder
 from support.service import ServiceUnderTest, free_port, running_service, wait_for
 
 KEYS = {
@@ -30,13 +28,6 @@ KEYS = {
 _http = httpx.Client(timeout=60)
 #: Somebody with no rights anywhere; only root can become them.
 NOBODY = 65534
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    made = short_folder()
-    yield made
-    shutil.rmtree(made)
 
 
 def openrds(

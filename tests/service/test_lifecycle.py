@@ -148,19 +148,19 @@ def test_a_second_serve_is_refused(service: ServiceUnderTest) -> None:
     assert service.get("instances")["total_count"] >= 0
 
 
-def test_a_port_that_is_taken_is_refused(short_dir: Path) -> None:
+def test_a_port_that_is_taken_is_refused(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         listen = f"127.0.0.1:{taken.getsockname()[1]}"
-        assert f"{listen} is in use by another program" in failed_serve(short_dir / "d", listen)
-    assert not (short_dir / "d" / "store").exists()
+        assert f"{listen} is in use by another program" in failed_serve(folder / "d", listen)
+    assert not (folder / "d" / "store").exists()
 
 
-def test_an_address_of_another_machine_is_refused(short_dir: Path) -> None:
-    assert "192.0.2.1" in failed_serve(short_dir / "d", "192.0.2.1:8082")
+def test_an_address_of_another_machine_is_refused(folder: Path) -> None:
+    assert "192.0.2.1" in failed_serve(folder / "d", "192.0.2.1:8082")
 
 
-def test_a_data_directory_without_permission_is_refused(short_dir: Path) -> None:
-    closed = short_dir / "closed"
+def test_a_data_directory_without_permission_is_refused(folder: Path) -> None:
+    closed = folder / "closed"
     closed.mkdir(mode=0o700 if os.geteuid() == 0 else 0o500)
     said = failed_serve(closed / "d")
     if os.geteuid() == 0:
@@ -170,25 +170,23 @@ def test_a_data_directory_without_permission_is_refused(short_dir: Path) -> None
         assert f"The data directory {closed / 'd'} cannot be made: Permission denied." in said
 
 
-def test_a_file_in_the_place_of_the_data_directory_is_refused(short_dir: Path) -> None:
-    (short_dir / "d").touch()
-    assert f"The data directory {short_dir / 'd'} cannot be made: File exists." in failed_serve(
-        short_dir / "d"
-    )
-    assert f"The data directory {short_dir / 'd' / 'e'} cannot be made" in failed_serve(short_dir / "d" / "e")
+def test_a_file_in_the_place_of_the_data_directory_is_refused(folder: Path) -> None:
+    (folder / "d").touch()
+    assert f"The data directory {folder / 'd'} cannot be made: File exists." in failed_serve(folder / "d")
+    assert f"The data directory {folder / 'd' / 'e'} cannot be made" in failed_serve(folder / "d" / "e")
 
 
 @pytest.mark.parametrize("dsn", ["host={} user=nobody dbname=none password=Hidden-S3cret", "nonsense"])
-def test_a_store_that_cannot_be_used_is_refused(short_dir: Path, dsn: str) -> None:
-    said = failed_serve(short_dir / "d", OPENRDS_STORE=dsn.format(short_dir))
+def test_a_store_that_cannot_be_used_is_refused(folder: Path, dsn: str) -> None:
+    said = failed_serve(folder / "d", OPENRDS_STORE=dsn.format(folder))
     assert "openrds: the store cannot be used: " in said
     assert "Hidden-S3cret" not in said
 
 
-def test_down_without_a_data_directory_says_so(short_dir: Path) -> None:
-    done = ServiceUnderTest(short_dir / "none").down()
+def test_down_without_a_data_directory_says_so(folder: Path) -> None:
+    done = ServiceUnderTest(folder / "none").down()
     assert done.returncode == 1
-    assert f"There is no data directory {short_dir / 'none'}" in done.stderr
+    assert f"There is no data directory {folder / 'none'}" in done.stderr
 
 
 # Processes that are killed

@@ -27,7 +27,7 @@ from support.engines import found
 from support.folders import short_folder
 from support.means import WHY_NO_FORWARDING
 from support.repositories import await_outside, opened, s3_settings
-from support.s3 import S3, running_s3
+from support.s3 import S3
 from support.service import (
     ALL_ENGINES,
     ServiceUnderTest,
@@ -41,12 +41,6 @@ from support.service import (
 )
 
 TOKEN = "a-token-of-who-runs-it"
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[S3]:
-    with running_s3() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")
